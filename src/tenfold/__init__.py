@@ -1,0 +1,31 @@
+"""tenfold grows a small labelled image set and proves whether growing it helped.
+
+    import tenfold
+    data = tenfold.load("digits")
+    study = tenfold.prove(data)
+    print(study.sentence)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["check", "grow", "load", "predict", "prove", "run"]
+
+if TYPE_CHECKING:
+    from tenfold.data.loading import load
+    from tenfold.verbs.check import check
+    from tenfold.verbs.grow import grow
+    from tenfold.verbs.predict import predict
+    from tenfold.verbs.prove import prove
+    from tenfold.verbs.run import run
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: `tenfold --help` must not pay for torch.
+    if name not in __all__:
+        raise AttributeError(f"module 'tenfold' has no attribute '{name}'")
+    module = importlib.import_module("tenfold.data.loading" if name == "load" else f"tenfold.verbs.{name}")
+    return getattr(module, name)

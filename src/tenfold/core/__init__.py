@@ -1,0 +1,1 @@
+"""What every layer stands on: types, keys, files, errors, progress. Nothing here imports torch on loading."""

@@ -1,0 +1,1 @@
+"""Reading and describing image sets: folders, tables, archives and the known sets."""

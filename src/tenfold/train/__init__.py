@@ -1,0 +1,1 @@
+"""The one classifier loop, the recipe that it reads, and the adversarial loop."""
