@@ -86,6 +86,19 @@ class ImageDataset:
             roles=self.roles[chosen],
         )
 
+    def joined(self, other: ImageDataset) -> ImageDataset:
+        """These images, then the other's, which must have the same classes and image shape."""
+        if self.class_names != other.class_names or self.image_shape != other.image_shape:
+            raise ValueError(f"{self.name} and {other.name} differ in classes or image shape")
+        return replace(
+            self,
+            images=np.concatenate([self.images, other.images]),
+            labels=np.concatenate([self.labels, other.labels]),
+            groups=np.concatenate([self.groups, other.groups]),
+            sources=self.sources + other.sources,
+            roles=np.concatenate([self.roles, other.roles]),
+        )
+
     def part(self, role: Role) -> ImageDataset:
         """The images of one role; may be empty."""
         return self.take(np.flatnonzero(self.roles == role))

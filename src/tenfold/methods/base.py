@@ -1,0 +1,129 @@
+"""What a method is, and how the folder finds one by its name.
+
+A method is one file: a frozen `Config`, its networks and losses, and a final `Method`. Nothing is registered:
+`methods/cgan.py` is the method `cgan`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+import tenfold.methods
+from tenfold.core.errors import InputError, TenfoldError, did_you_mean
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.train.recipe import Recipe
+
+
+class MethodFailed(TenfoldError):
+    """The method could not do its work on these images (a collapsed generator, say): its arm is FAILED."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """New labelled images and where each came from."""
+
+    images: npt.NDArray[np.uint8]
+    """N x C x H x W."""
+    labels: npt.NDArray[np.int64]
+    parents: tuple[tuple[int, ...], ...]
+    """For each new image the real ones it was made from, as indices into the training set; () when it was
+    made from what a network learned of all of them."""
+    seeds: tuple[int, ...]
+    generator: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """The trained generator's weights by name; empty when there is none."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def as_dataset(self, train: ImageDataset) -> ImageDataset:
+        """The new images as a set of their own; a child shares the group of its first parent."""
+        fresh = int(train.groups.max(initial=-1)) + 1
+        groups = [train.groups[p[0]] if p else fresh + i for i, p in enumerate(self.parents)]
+        return ImageDataset(
+            name=f"{train.name}, grown",
+            images=self.images,
+            labels=self.labels,
+            class_names=train.class_names,
+            groups=np.asarray(groups, dtype=np.int64),
+            sources=tuple(f"grown[{i}]" for i in range(len(self.images))),
+            roles=np.full(len(self.images), "train"),
+        )
+
+
+class Method(ABC):
+    """One way of getting more out of few labelled images."""
+
+    Config: ClassVar[type[Any]]
+    is_control: ClassVar[bool] = False
+    """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        """Learn from the training images alone and say what the classifier should read.
+
+        Args:
+            train: the training fold without its inner validation images.
+            reserve: more real images, never in any fold; only the control `oracle` may use them.
+            key: names every draw.
+
+        Raises:
+            MethodFailed: nothing usable came out.
+        """
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> Grown:
+        """About `times` new images for each real one.
+
+        Raises:
+            InputError: the method makes no images that could be written to files.
+        """
+        raise InputError(f"{self.name()} makes no new image files; it works on batches while training")
+
+    @classmethod
+    def name(cls) -> str:
+        return cls.__module__.rpartition(".")[2]
+
+
+def method_names() -> list[str]:
+    """Every method there is: the files of this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(tenfold.methods.__path__) if m.name != "base")
+
+
+def method_class(name: str) -> type[Method]:
+    """The class `Method` of the file of that name.
+
+    Raises:
+        InputError: there is no such method; the message names the nearest one.
+    """
+    if name not in method_names():
+        raise InputError(f"there is no method '{name}'.{did_you_mean(name, method_names())}")
+    found: type[Method] = importlib.import_module(f"tenfold.methods.{name}").Method
+    return found
+
+
+def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
+    """A method with its configuration read strictly.
+
+    Raises:
+        InputError: unknown method, unknown option, or a value of the wrong kind.
+    """
+    found = method_class(name)
+    known = found.Config.__dataclass_fields__
+    for option in options or {}:
+        if option not in known:
+            raise InputError(f"{name} has no option '{option}'.{did_you_mean(option, known)}")
+    try:
+        return found(pydantic.TypeAdapter(found.Config).validate_python(options or {}))
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise InputError(f"{name}({where}={problem['input']}): {problem['msg']}") from error

@@ -1,0 +1,55 @@
+"""What two networks share: building one from a key, and moving pictures to and from the network's range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
+    """A network whose every weight comes from `generator`: torch's own layers would draw from the global one.
+
+    Convolutions and linear layers get He-normal weights (He et al. 2015, for rectifiers) and zero biases;
+    a layer marked by `starts_at_zero` gets zeros.
+    """
+    with torch.device("meta"):
+        network = make()
+    network.to_empty(device="cpu")
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+            fan_in = 1 if isinstance(layer, nn.Embedding) else layer.weight[0].numel()
+            gain = 0.0 if getattr(layer, "starts_at_zero", False) else math.sqrt(getattr(layer, "gain", 2.0) / fan_in)
+            with torch.no_grad():
+                layer.weight.normal_(0.0, 1.0, generator=generator).mul_(gain)
+            if getattr(layer, "bias", None) is not None:
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # an Embedding never gets here
+        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+            layer.reset_parameters()
+        elif next(layer.parameters(recurse=False), None) is not None:
+            raise TypeError(f"build() does not know how to start a {type(layer).__name__}")
+    return network
+
+
+def starts_at_zero(layer: Network) -> Network:
+    """Mark a layer so that `build` gives it zero weights: its block starts as the identity."""
+    layer.starts_at_zero = True  # type: ignore[assignment]
+    return layer
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 0..255 to float -1..1."""
+    return images.float().mul_(2 / 255).sub_(1)
+
+
+def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Float -1..1 to uint8 0..255, rounded to the nearest grey level."""
+    scaled = images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255)
+    return scaled.to(torch.uint8).contiguous().cpu().numpy()

@@ -1,0 +1,233 @@
+"""The one classifier loop: every arm is read by it, so that arms differ in their recipe and in nothing else."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tenfold.core.errors import TenfoldError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.nets.blocks import build, to_float
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.train.recipe import Recipe
+
+
+class Diverged(TenfoldError):
+    """The loss became NaN or infinite, and smaller steps did not mend it."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """How every classifier is trained; part of the frozen plan."""
+
+    steps: int = 600
+    batch_size: int = 64
+    width: int = 32
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    warmup_share: float = 0.1
+    average_span: float = 0.05
+    """Memory of the weights' moving average, as a share of all steps."""
+    looks: int = 10
+    """How often the inner validation images are looked at to choose the weights that are kept."""
+    most_repeats: float = 10.0
+    """A rare class is drawn more often than its share, but no image more than this many times as often."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClassifier:
+    """A network with what is needed to use it again."""
+
+    network: SmallConvNet
+    config: ClassifierConfig
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 N x C x H x W -> N x K, rows summing to 1."""
+        return _probabilities(self.network, torch.from_numpy(images))
+
+
+def train_classifier(
+    train: ImageDataset, validation: ImageDataset | None, recipe: Recipe, key: Key, config: ClassifierConfig
+) -> TrainedClassifier:
+    """Train one classifier on real images and what the recipe adds to them.
+
+    The learning rate follows one cosine; the weights kept are a moving average, taken at the look with the
+    fewest errors on `validation` (the latest of equals), or at the end where there is none. A loss that is
+    not finite starts the training again with a third of the learning rate, twice at most.
+
+    Raises:
+        Diverged: three attempts ended in NaN.
+    """
+    for attempt in range(3):
+        rate = config.learning_rate / 3**attempt
+        try:
+            return _attempt(train, validation, recipe, key, config, rate)
+        except _NotFinite:
+            continue
+    raise Diverged("the classifier's loss became NaN three times, each time with a smaller learning rate")
+
+
+class _NotFinite(Exception):
+    pass
+
+
+def _attempt(
+    train: ImageDataset,
+    validation: ImageDataset | None,
+    recipe: Recipe,
+    key: Key,
+    config: ClassifierConfig,
+    learning_rate: float,
+) -> TrainedClassifier:
+    clock = _Clock()
+    with clock("setup"):
+        pool = train if recipe.extra is None else train.joined(recipe.extra)
+        images, labels = torch.from_numpy(pool.images), torch.from_numpy(pool.labels)
+        targets = F.one_hot(labels, train.class_count).float()
+        network = build(
+            lambda: SmallConvNet(train.image_shape, train.class_count, config.width),
+            (key / "weights").torch_generator(),
+        )
+        if recipe.init is not None:
+            network.load_state_dict(dict(recipe.init))
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        averaged = copy.deepcopy(network).eval()
+        schedule = draw_plan(pool.labels, train.class_count, config, (key / "batches").torch_generator())
+        optimizer = torch.optim.AdamW(
+            network.parameters(), learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        generator = (key / "transforms").torch_generator()
+        best_state, best_errors, best_step = None, math.inf, config.steps
+        look_every = max(1, config.steps // config.looks)
+
+    network.train()
+    for step, chosen in enumerate(schedule, start=1):
+        with clock("batches"):
+            batch = to_float(images.index_select(0, chosen))
+            soft = targets.index_select(0, chosen)
+            for transform in recipe.transforms:
+                batch, soft = transform(batch, soft, generator)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * _cosine(step / config.steps, config.warmup_share)
+        with clock("forward/backward/step"):
+            features = network.features(batch.contiguous(memory_format=torch.channels_last))
+            loss = -(soft * F.log_softmax(network.head(features), dim=1)).sum(1).mean()
+            if recipe.auxiliary is not None:
+                loss = loss + recipe.auxiliary(features, generator)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        with clock("average"):
+            _follow(averaged, network, 1 / min(step, max(1.0, config.average_span * config.steps)))
+        if step % look_every == 0 or step == config.steps:
+            with clock("validation"):
+                if not math.isfinite(loss.item()):
+                    raise _NotFinite
+                if validation is not None and step >= config.steps // 3:
+                    errors = _errors(averaged, validation)
+                    if errors <= best_errors:
+                        best_state, best_errors, best_step = copy.deepcopy(averaged.state_dict()), errors, step
+    if best_state is not None:
+        averaged.load_state_dict(best_state)
+    return TrainedClassifier(
+        averaged,
+        config,
+        train.class_names,
+        train.image_shape,
+        {
+            "real_images": len(train),
+            "extra_images": 0 if recipe.extra is None else len(recipe.extra),
+            "steps": config.steps,
+            "kept_step": best_step,
+            "seconds": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        },
+    )
+
+
+def draw_plan(
+    labels: npt.NDArray[np.int64], class_count: int, config: ClassifierConfig, generator: torch.Generator
+) -> Tensor:
+    """Which image stands where in which batch: steps x batch size, drawn once for the whole training.
+
+    Classes get equal shares, since balanced accuracy is what counts, except that no image is drawn more than
+    `most_repeats` times as often as plain drawing would; within a class every image comes once before any
+    comes twice.
+    """
+    total = config.steps * config.batch_size
+    counts = np.bincount(labels, minlength=class_count)
+    present = counts > 0
+    share = np.where(present, np.minimum(1 / present.sum(), config.most_repeats * counts / counts.sum()), 0.0)
+    quota = np.ceil(total * share / share.sum()).astype(int)
+    streams = []
+    for label in np.flatnonzero(present):
+        members = torch.from_numpy(np.flatnonzero(labels == label))
+        rounds = -(-quota[label] // len(members))
+        orders = torch.rand(rounds, len(members), generator=generator).argsort(1).flatten()[: quota[label]]
+        # Spread each class evenly over the whole training, with jitter: every batch is close to balanced.
+        position = (torch.arange(len(orders)) + torch.rand(len(orders), generator=generator)) / len(orders)
+        streams.append((position, members[orders]))
+    position = torch.cat([stream[0] for stream in streams])
+    order = torch.cat([stream[1] for stream in streams])[position.argsort()]
+    return order[:total].view(config.steps, config.batch_size)
+
+
+def _cosine(progress: float, warmup_share: float) -> float:
+    if progress < warmup_share:
+        return progress / warmup_share
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_share) / (1 - warmup_share)))
+
+
+@torch.no_grad()
+def _follow(averaged: SmallConvNet, network: SmallConvNet, weight: float) -> None:
+    """Move the average a step towards the network; batch statistics are averaged like weights."""
+    pairs = [
+        (slow, fast)
+        for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
+        if slow.is_floating_point()
+    ]
+    torch._foreach_lerp_([slow for slow, _ in pairs], [fast for _, fast in pairs], weight)
+
+
+@torch.inference_mode()
+def _probabilities(network: SmallConvNet, images: Tensor, chunk: int = 256) -> npt.NDArray[np.float32]:
+    network.eval()
+    rows = [
+        torch.softmax(network(to_float(part).contiguous(memory_format=torch.channels_last)), dim=1)
+        for part in images.split(chunk)
+    ]
+    return torch.cat(rows).numpy() if rows else np.zeros((0, network.head.out_features), np.float32)
+
+
+def _errors(network: SmallConvNet, validation: ImageDataset) -> float:
+    """Mean over classes of the share of wrong answers."""
+    wrong = _probabilities(network, torch.from_numpy(validation.images)).argmax(1) != validation.labels
+    present = np.unique(validation.labels)
+    return float(np.mean([wrong[validation.labels == label].mean() for label in present]))
+
+
+class _Clock:
+    """Seconds spent in each named phase of a training."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
