@@ -167,10 +167,12 @@ class ArmResult:
     """What one arm reached, and how that compares with the baseline. Accuracies are shares in 0..1."""
 
     name: str
-    balanced_accuracy: Interval
+    balanced_accuracy: Interval | None
+    """None for an arm that failed: nothing is said from the part that worked."""
     against_baseline: Interval | None
-    """Difference in balanced accuracy; None for the baseline itself."""
+    """Difference in balanced accuracy; None for the baseline itself and for an arm that failed."""
     outcome: Outcome | None
+    """Holm-corrected over all arms but the baseline; None where there is no difference to judge."""
     recall: tuple[Interval | None, ...]
     """One a class; None for a class that cannot be evaluated."""
     external_accuracy: float | None

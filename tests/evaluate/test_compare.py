@@ -1,0 +1,227 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_studies import noise_study, trials_of
+
+from tenfold.core.errors import TenfoldError
+from tenfold.core.keys import Key
+from tenfold.evaluate.compare import compare, sentence, verdict_json
+
+
+def judge(trials, labels, **changes):
+    options = {
+        "groups": np.arange(len(labels)),
+        "class_names": ["cat", "dog", "eel"][: labels.max() + 1],
+        "baseline": "classical",
+        "candidates": {trial.arm for trial in trials},
+        "evaluated": range(labels.max() + 1),
+        "folds": 1 + max(trial.fold for trial in trials),
+    } | changes
+    return compare(trials, labels, **options)
+
+
+def arm(verdict, name):
+    return next(result for result in verdict.arms if result.name == name)
+
+
+LABELS = np.arange(40) % 2
+
+
+def shares(right, n=40, repeats=4, offset=0):
+    """N x R correctness: `right` of the images are right in every repeat."""
+    return np.repeat(((np.arange(n) + offset) % n < right)[:, None], repeats, axis=1)
+
+
+def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline():
+    labels = np.arange(8) % 2
+    nothing, everything = np.zeros((8, 1)), np.ones((8, 1))
+    base = trials_of("classical", nothing, labels, folds=4, inner=[[0.5, 0.7, 0.7, 0.7]], loss=1.0)
+    grown = trials_of("gan", everything, labels, folds=4, inner=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
+    verdict = judge(base + grown, labels)
+    assert verdict.pick_counts == {"classical": 2, "gan": 2}
+    assert verdict.pick == "classical"
+    # gan is picked in folds 0 and 3: half of the images, each a difference of 1.
+    assert verdict.difference.estimate == pytest.approx(0.5)
+    assert arm(verdict, "gan").against_baseline.estimate == pytest.approx(1.0)
+
+
+def test_controls_are_compared_but_never_picked():
+    base = trials_of("classical", shares(30), LABELS, inner=0.5)
+    oracle = trials_of("oracle", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + oracle, LABELS, candidates=["classical"])
+    assert verdict.pick_counts == {"classical": 4 * 2}
+    assert verdict.outcome == "no_practical_difference"
+    assert (verdict.difference.low, verdict.difference.high, verdict.smallest_detectable) == (0, 0, 0)
+    assert arm(verdict, "oracle").outcome == "helped"
+    assert "in all 8 folds the inner images preferred classical alone" in sentence(verdict)
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"),
+    [(40, "helped"), (10, "hurt"), (31, "not_proven"), (30, "no_practical_difference")],
+)
+def test_the_four_outcomes(right, outcome):
+    base = trials_of("classical", shares(30), LABELS, inner=0.5)
+    grown = trials_of("gan", shares(right), LABELS, inner=0.9)
+    verdict = judge(base + grown, LABELS)
+    assert verdict.outcome == outcome
+    assert verdict.pick == "gan"
+    assert verdict.difference.estimate == pytest.approx((right - 30) / 40)
+    assert arm(verdict, "gan").outcome == outcome
+
+
+def test_below_the_margin_nothing_helped_however_sure():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + grown, LABELS, margin=0.3)
+    assert verdict.difference.low > 0
+    assert verdict.outcome == "not_proven"
+
+
+def test_difference_of_unequal_classes_groups_and_an_untested_class_against_loops():
+    draw = Key("loops").numpy_generator()
+    labels = np.array([0] * 20 + [1] * 6 + [2])
+    groups = np.array([*range(10), *range(10), 30, 30, 30, 31, 32, 33, 3])
+    before, after = draw.random((27, 3)) < 0.5, draw.random((27, 3)) < 0.8
+    tested = trials_of("classical", before, labels) + trials_of("gan", after, labels, inner=0.9)
+    trials = [  # image 26, the only one of its class, is always trained on
+        replace(t, test_indices=t.test_indices[:-1], test_probabilities=t.test_probabilities[:-1])
+        if 26 in t.test_indices
+        else t
+        for t in tested
+    ]
+    verdict = judge(trials, labels, groups=groups, evaluated=[0, 1])
+    change = after.astype(float) - before
+    expected = [np.mean([change[labels == k, r].mean() for k in (0, 1)]) for r in range(3)]
+    assert verdict.difference.estimate == pytest.approx(np.mean(expected))
+    assert (verdict.groups, verdict.images, verdict.repeats) == (14, 26, 3)
+    assert arm(verdict, "gan").recall[2] is None
+    assert arm(verdict, "gan").recall[1].estimate == pytest.approx(after[20:26].mean())
+    assert any("'eel' cannot be evaluated" in warning for warning in verdict.warnings)
+
+
+def test_only_repeats_that_every_arm_finished_count():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + grown[:-1], LABELS)
+    assert (verdict.repeats, verdict.provisional) == (3, True)
+    assert any("1 of 4 repeats" in warning for warning in verdict.warnings)
+    assert any(warning.startswith("Provisional: 3") for warning in verdict.warnings)
+    with pytest.raises(TenfoldError, match="no repeat has all 2 folds"):
+        judge(base + grown[:1], LABELS)
+
+
+def test_a_failed_arm_is_told_and_left_out():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    grown[3] = replace(grown[3], failed="the generator collapsed", test_indices=[], test_probabilities=[])
+    verdict = judge(base + grown, LABELS)
+    result = arm(verdict, "gan")
+    assert (result.failed_trials, result.failure) == (1, "the generator collapsed")
+    assert result.balanced_accuracy is result.against_baseline is result.outcome is None
+    assert verdict.pick_counts == {"classical": 8}
+    assert verdict_json(verdict)["arms"]["gan"]["verdict"] == "failed"
+    with pytest.raises(TenfoldError, match=r"baseline 'gan' failed.*collapsed"):
+        judge(base + grown, LABELS, baseline="gan")
+
+
+def test_what_cannot_be_judged_is_refused():
+    base = trials_of("classical", shares(30), LABELS)
+    with pytest.raises(TenfoldError, match="no trials"):
+        judge(base, LABELS, baseline="raw")
+    with pytest.raises(TenfoldError, match="two trials"):
+        judge(base + base, LABELS)
+    with pytest.raises(TenfoldError, match="1 independent group"):
+        judge(base, LABELS, groups=np.zeros(40, dtype=np.int64))
+    twice = replace(base[0], test_indices=base[1].test_indices)
+    with pytest.raises(TenfoldError, match="40 images are not tested exactly once"):
+        judge([twice, *base[1:]], LABELS)
+
+
+def test_external_accuracy_is_the_mean_over_trials():
+    base = trials_of("classical", shares(30), LABELS)
+    seen = [replace(t, external_predictions=[0, 0, 1, t.fold]) for t in base]
+    verdict = judge(seen, LABELS, external_labels=np.array([0, 0, 0, 1]))
+    assert arm(verdict, "classical").external_accuracy == pytest.approx((2 / 3 + 0 + 2 / 3 + 1) / 4)
+    assert arm(judge(base, LABELS), "classical").external_accuracy is None
+
+
+def test_more_images_not_more_runs():
+    base = trials_of("classical", shares(20), LABELS)
+    grown = trials_of("gan", shares(30, offset=5), LABELS, inner=0.9)
+    assert any("more images, not more runs" in warning for warning in judge(base + grown, LABELS).warnings)
+    draw = Key("noise").numpy_generator()
+    noise = [draw.random((40, 4)) < 0.5 for _ in range(2)]
+    trials = trials_of("classical", noise[0], LABELS) + trials_of("gan", noise[1], LABELS, inner=0.9)
+    assert not any("more images" in warning for warning in judge(trials, LABELS).warnings)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repeats):
+    draw = (Key("json") / seed).numpy_generator()
+    labels = np.arange(12) % 3
+    trials = [
+        trial
+        for name in ("classical", "gan", "mixup")
+        for trial in trials_of(
+            name, draw.random((12, repeats)) < 0.6, labels, inner=draw.random((repeats, 2))
+        )
+    ]
+    verdict = judge(trials, labels)
+    told = verdict_json(verdict)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["estimate_points"] == pytest.approx(100 * verdict.difference.estimate, abs=1e-4)
+    assert told["interval_points"][0] <= told["estimate_points"] <= told["interval_points"][1]
+    assert set(told["arms"]) == {"classical", "gan", "mixup"}
+    for result in told["arms"].values():
+        assert 0 <= result["interval"][0] <= result["balanced_accuracy"] <= result["interval"][1] <= 1
+        assert result["seconds"] == 1.5 * 2 * repeats
+    size = f"{100 * abs(verdict.difference.estimate):.1f} points"
+    assert any(words in sentence(verdict) for words in (size, "as good as", "in all"))
+
+
+def test_renaming_groups_and_swapping_arms_mirror_the_verdict():
+    trials, labels = noise_study(Key("mirror"), ["classical", "gan"], n=60, repeats=3)
+    trials = [replace(t, inner_score=0.9 if t.arm == "gan" else 0.5) for t in trials]
+    verdict = judge(trials, labels)
+    renamed = judge(trials, labels, groups=np.arange(60)[::-1] * 7)
+    assert renamed.difference.low == pytest.approx(verdict.difference.low)
+    swap = {"classical": "gan", "gan": "classical"}
+    swapped = judge([replace(t, arm=swap[t.arm], inner_score=1 - t.inner_score) for t in trials], labels)
+    assert swapped.difference.estimate == pytest.approx(-verdict.difference.estimate)
+    assert swapped.difference.low == pytest.approx(-verdict.difference.high)
+
+
+def test_noise_is_seldom_called_help():
+    """200 studies of four equal arms: 'helped' at most 5 %, give or take three Monte Carlo errors."""
+    arms, studies, helped = ["classical", "a", "b", "c"], 200, 0
+    for study in range(studies):
+        trials, labels = noise_study(Key("null") / study, arms, n=100)
+        helped += judge(trials, labels).outcome == "helped"
+    assert helped / studies <= 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_sentences():
+    base = trials_of("classical", shares(30), LABELS)
+
+    def told(right, inner=0.9):
+        return sentence(judge(base + trials_of("gan", shares(right), LABELS, inner=inner), LABELS))
+
+    assert told(40).startswith(
+        "Growing helped: gan is 25.0 points better than classical alone (95 % interval +11"
+    )
+    assert told(40).endswith("; 40 images, 4 repeats of 2 folds).")
+    assert told(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
+    assert told(30).startswith("No practical difference: gan is as good as classical alone, within 1 point (")
+    assert told(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
+    assert told(31).endswith("could only have shown an effect of 7.0 points or more.")
+    seldom = np.full((4, 2), 0.1)
+    seldom[0, 0] = 0.9
+    assert "(they preferred classical alone in 7 of 8 folds)" in told(40, inner=seldom)
+    often = 1 - seldom
+    assert "(most often gan, in 7 of 8 folds)" in told(40, inner=often)
