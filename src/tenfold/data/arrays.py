@@ -1,0 +1,97 @@
+"""A .npz of images and labels, or in the layout of MedMNIST (train_images, train_labels, val_..., test_...)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.errors import InputError
+from tenfold.data.archives import read_npz
+from tenfold.data.listing import Listing, index_labels, list_arrays
+from tenfold.data.roles import role_of
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+PREFIXES = ("train", "val", "valid", "test")
+
+
+def list_npz(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()) -> Listing:
+    """The images of an .npz; N x H x W, N x H x W x C or N x C x H x W, of any numeric type.
+
+    Raises:
+        InputError: arrays are missing, do not fit one another, or are pickled.
+    """
+    arrays = read_npz(path)
+    columns = _join_parts(arrays) if "train_images" in arrays or "test_images" in arrays else arrays
+    for wanted in ("images", "labels"):
+        if wanted not in columns:
+            raise InputError(f"{path} has no array {wanted!r} (it has {', '.join(arrays) or 'none'})")
+    images = _channels_last(path, columns["images"])
+    labels = _flat(path, columns, "labels", len(images))
+    known_names = [str(entry) for entry in columns.get("class_names", class_names)]
+    names, indices = _classes(path, labels, known_names)
+    groups = _flat(path, columns, "groups", len(images)) if "groups" in columns else None
+    split = _flat(path, columns, "split", len(images)) if "split" in columns else np.full(len(images), "train")
+    listing = list_arrays(
+        name or path.stem,
+        images,
+        indices,
+        names,
+        roles=np.array([role_of(str(entry), str(path)) for entry in split]),
+        groups=None if groups is None else index_labels([str(group) for group in groups])[1],
+    )
+    if not (listing.roles == "train").any():
+        raise InputError(f"{path} has test images only; name the images to study in split (train)")
+    return listing
+
+
+def _join_parts(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    present = [prefix for prefix in PREFIXES if f"{prefix}_images" in arrays and f"{prefix}_labels" in arrays]
+    joined = {
+        column: np.concatenate([arrays[f"{prefix}_{column}"] for prefix in present])
+        for column in ("images", "labels")
+        if present
+    }
+    lengths = [len(arrays[f"{prefix}_images"]) for prefix in present]
+    extra = {"class_names": arrays["class_names"]} if "class_names" in arrays else {}
+    return joined | {"split": np.repeat(present, lengths)} | extra
+
+
+def _channels_last(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    numeric = images.dtype == np.bool_ or np.issubdtype(images.dtype, np.number)
+    if not numeric or np.iscomplexobj(images):
+        raise InputError(f"{path}: images are {images.dtype}; save them as uint8 or another numeric type")
+    if images.ndim == 3:
+        return images
+    if images.ndim == 4 and images.shape[3] in (1, 3, 4):
+        return images
+    if images.ndim == 4 and images.shape[1] in (1, 3, 4):
+        return images.transpose(0, 2, 3, 1)
+    raise InputError(f"{path}: images have shape {images.shape}; wanted N,H,W or N,H,W,C or N,C,H,W with C = 1, 3 or 4")
+
+
+def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any]:
+    column = columns[name]
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.shape != (count,):
+        raise InputError(f"{path}: {name} has shape {column.shape} for {count} images; wanted one entry an image")
+    return column
+
+
+def _classes(
+    path: Path, labels: npt.NDArray[Any], names: Sequence[str]
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Class names and indices: text labels name themselves, whole numbers index `names` or stand for themselves."""
+    if np.issubdtype(labels.dtype, np.floating):
+        if not (labels == np.rint(labels)).all():
+            raise InputError(f"{path}: labels must be whole numbers or text, not {labels.dtype}")
+        labels = labels.astype(np.int64)
+    if np.issubdtype(labels.dtype, np.integer) and len(names):
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+            raise InputError(f"{path}: labels run to {labels.max()}, but class_names has {len(names)} entries")
+        return tuple(names), labels.astype(np.int64)
+    return index_labels([str(label) for label in labels])

@@ -1,0 +1,157 @@
+"""`load`: whatever the user points at becomes one ImageDataset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset, SetAside
+from tenfold.data.arrays import list_npz
+from tenfold.data.decode import Picture, Unreadable
+from tenfold.data.folders import list_class_folders
+from tenfold.data.known import KNOWN, list_known
+from tenfold.data.listing import Listing
+from tenfold.data.squares import LARGEST_DEFAULT_SIDE, choose_side, shrink, to_squares
+from tenfold.data.subset import choose
+from tenfold.data.tables import find_table, list_table
+
+DEFAULT_PER_CLASS = 20
+REFUSED_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".joblib")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+LARGEST_SIDE = 1024
+
+
+def load(
+    data: str | Path,
+    *,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+    seed: int = 0,
+    grown_ok: bool = False,
+) -> ImageDataset:
+    """Read a labelled image set: a folder of class folders, a folder with metadata, an .npz, or a known name.
+
+    Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
+    images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
+    A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
+    `grown_ok` admits a set that tenfold has grown, with generated images in the group of their parents.
+
+    Raises:
+        InputError: the data cannot be used; the message names what mends it.
+    """
+    if size is not None and not 4 <= size <= LARGEST_SIDE:
+        raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
+    listing = _list(data, grown_ok)
+    limited_by_default = per_class is None and images is None and str(data) in KNOWN and KNOWN[str(data)].large
+    indices, roles = choose(
+        listing.labels,
+        listing.roles,
+        listing.groups,
+        per_class=DEFAULT_PER_CLASS if limited_by_default else per_class,
+        images=images,
+        key=Key(f"seed-{seed}"),
+        half_of_rest_is_test=str(data) == "digits",
+    )
+    dataset = _decode(listing, indices, roles, size)
+    if limited_by_default:
+        note = f"studied: only {DEFAULT_PER_CLASS} images a class (--per-class)"
+        studied = int((dataset.roles == "train").sum())
+        dataset = replace(dataset, conversions={note: studied, **dataset.conversions})
+    if listing.roles_given_by_user:
+        _reject_leaks(dataset)
+    return dataset
+
+
+def require_classes(dataset: ImageDataset) -> None:
+    """Refuse what no classifier can be judged on; growing such a set stays allowed.
+
+    Raises:
+        InputError: fewer than two classes hold images to study.
+    """
+    studied = np.unique(dataset.labels[dataset.roles == "train"])
+    if len(studied) < 2:
+        only = dataset.class_names[studied[0]] if len(studied) else "none"
+        raise InputError(
+            f"{dataset.name} has a single class ({only}), so there is nothing to tell apart; "
+            "add a second class folder (`tenfold grow` works with one)"
+        )
+
+
+def _list(data: str | Path, grown_ok: bool) -> Listing:
+    if isinstance(data, str) and data in KNOWN:
+        return list_known(data)
+    path = Path(data)
+    if not path.exists():
+        hint = did_you_mean(str(data), KNOWN) if len(path.parts) == 1 else " Check the path."
+        raise InputError(f"{data}: no such file, folder or known set.{hint}")
+    if path.is_dir():
+        table = find_table(path)
+        return list_table(table, grown_ok=grown_ok) if table else list_class_folders(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return list_npz(path)
+    if suffix in REFUSED_SUFFIXES:
+        raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
+    if suffix in ARCHIVE_SUFFIXES:
+        raise InputError(f"{path} is an archive; unpack it and give the folder")
+    raise InputError(f"{path} is a file; give a folder of class folders, a folder with metadata.csv, or an .npz")
+
+
+def _decode(
+    listing: Listing, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_], size: int | None
+) -> ImageDataset:
+    pictures: list[Picture] = []
+    longer_sides: list[int] = []
+    kept: list[int] = []
+    broken: list[SetAside] = []
+    for position, index in enumerate(indices):
+        try:
+            picture = listing.read(int(index))
+        except Unreadable as error:
+            broken.append(SetAside(listing.sources[index], str(error)))
+            continue
+        longer_sides.append(picture.longer_side)
+        # Photographs are shrunk at once: thousands of them would not fit into the memory.
+        pictures.append(shrink(picture, size or LARGEST_DEFAULT_SIDE))
+        kept.append(position)
+    readable = indices[kept]
+    for label in np.setdiff1d(listing.labels[indices], listing.labels[readable]):
+        example = next(entry for entry in broken if entry.source in _sources_of(listing, int(label)))
+        raise InputError(
+            f"class {listing.class_names[label]!r} holds no readable image ({example.source}: {example.reason}); "
+            "replace its files or remove the class"
+        )
+    images, conversions = to_squares(pictures, longer_sides, choose_side(longer_sides, size))
+    return ImageDataset(
+        name=listing.name,
+        images=images,
+        labels=listing.labels[readable],
+        class_names=listing.class_names,
+        groups=listing.groups[readable],
+        sources=tuple(listing.sources[index] for index in readable),
+        roles=roles[kept],
+        set_aside=(*listing.set_aside, *broken),
+        conversions={**listing.conversions, **conversions},
+    )
+
+
+def _sources_of(listing: Listing, label: int) -> set[str]:
+    return {listing.sources[index] for index in np.flatnonzero(listing.labels == label)}
+
+
+def _reject_leaks(dataset: ImageDataset) -> None:
+    """Refuse an image that the data's own parts hold both for training and for testing."""
+    studied = {dataset.images[i].tobytes(): i for i in np.flatnonzero(dataset.roles == "train")}
+    for index in np.flatnonzero(dataset.roles == "test"):
+        twin = studied.get(dataset.images[index].tobytes())
+        if twin is not None:
+            raise InputError(
+                f"{dataset.sources[twin]} (train) and {dataset.sources[index]} (test) are the same image; "
+                "remove one of them"
+            )
