@@ -1,0 +1,275 @@
+"""A small conditional GAN for few images: one network learns all classes and draws new pictures of each.
+
+Residual generator and critic without normalisation, label embedding in the generator, projection in the critic
+(Miyato & Koyama 2018), relativistic pair loss with zero-centred gradient penalties on real and on generated
+pictures (Huang et al. 2024, R3GAN), differentiable augmentation of all that the critic sees (Zhao et al. 2020),
+and a moving average of the generator's weights. Deviations: the penalties are taken every few steps and scaled
+up; conditioning fades in, since conditioning itself makes small sets collapse (Shahbazi et al. 2022).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base
+from tenfold.nets.blocks import build, starts_at_zero, to_float, to_uint8
+from tenfold.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Config:
+    times: float = 2.0
+    """Generated images for each real one, when used as an arm."""
+    steps: int = 600
+    batch_size: int = 32
+    width: int = 16
+    """Channels at full resolution; doubled at each halving, up to four times."""
+    noise_size: int = 32
+    learning_rate: float = 1e-3
+    penalty: float = 0.5
+    """Gamma of the gradient penalties for a picture of 8 x 8 x 1; grows with the number of values."""
+    penalty_every: int = 4
+    fade_in_share: float = 0.3
+    """Conditioning on the class grows from 0 to 1 over this share of the steps."""
+    average_images: int = 4000
+    """Half-life of the generator's moving average, in images seen."""
+    least_diversity: float = 0.25
+    """Collapse alarm: spread over the noise within a class, relative to the real images' spread."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        grown = self.grow(train, self.config.times, key)
+        return Recipe(extra=grown.as_dataset(train), details=grown.details)
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+        generator, details = train_generator(train, self.config, key)
+        labels = np.repeat(train.labels, math.ceil(times))[: round(times * len(train))]
+        if times != int(times):
+            labels = np.resize(train.labels, round(times * len(train)))
+        labels = np.sort(labels)
+        seeds = [(key / "sample" / i).seed for i in range(len(labels))]
+        images = sample(generator, labels, seeds)
+        details = details | {"diversity": _check_diversity(images, labels, train, self.config)}
+        return base.Grown(
+            images=images,
+            labels=labels,
+            parents=((),) * len(labels),
+            seeds=tuple(seeds),
+            generator={name: value.numpy() for name, value in generator.state_dict().items()},
+            details=details,
+        )
+
+
+class Generator(nn.Module):
+    """(noise B x Z, labels B) -> pictures B x C x H x W in [-1, 1]."""
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        self.noise_size = config.noise_size
+        self.start, widths = _pyramid(shape, config.width)
+        self.embedding = nn.Embedding(class_count, config.noise_size)
+        self.first = nn.Linear(2 * config.noise_size, widths[0] * self.start**2)
+        self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.last = Residual(widths[-1], widths[-1])
+        self.to_picture = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.to_picture.gain = 0.1  # type: ignore[assignment]  # starts near grey
+
+    def forward(self, noise: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
+        code = torch.cat([noise, self.embedding(labels) * conditioning], dim=1)
+        hidden = self.first(code).unflatten(1, (-1, self.start, self.start))
+        for block in self.blocks:
+            hidden = F.interpolate(block(hidden), scale_factor=2.0, mode="bilinear", align_corners=False)
+        picture = torch.tanh(self.to_picture(F.leaky_relu(self.last(hidden), 0.2)))
+        return picture[:, :, : self.height, : self.width]
+
+
+class Critic(nn.Module):
+    """(pictures, labels) -> realness B; the projection reads the label."""
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
+        super().__init__()
+        self.start, widths = _pyramid(shape, config.width)
+        self.side = self.start * 2 ** (len(widths) - 1)
+        self.from_picture = nn.Conv2d(shape[0], widths[-1], 3, padding=1)
+        rising = widths[::-1]
+        self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(rising, rising[1:], strict=False))
+        self.last = Residual(rising[-1], rising[-1])
+        size = rising[-1] * self.start**2
+        self.features = nn.Linear(size, 128)
+        self.embedding = nn.Embedding(class_count, 128)
+        self.real = nn.Linear(128, 1)
+
+    def forward(self, pictures: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
+        missing = (self.side - pictures.shape[3], self.side - pictures.shape[2])
+        hidden = self.from_picture(F.pad(pictures, (0, missing[0], 0, missing[1]), mode="replicate"))
+        for block in self.blocks:
+            hidden = F.avg_pool2d(block(hidden), 2)
+        hidden = F.leaky_relu(self.features(F.leaky_relu(self.last(hidden), 0.2).flatten(1)), 0.2)
+        projection = (hidden * self.embedding(labels)).sum(1) / math.sqrt(hidden.shape[1])
+        score: Tensor = self.real(hidden).squeeze(1) + conditioning * projection
+        return score
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose sum with the input starts as the identity, which needs no normalisation."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        if inputs != outputs:
+            self.skip.gain = 1.0  # type: ignore[assignment]  # no rectifier follows the shortcut
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.second = starts_at_zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        changed = self.second(F.leaky_relu(self.first(F.leaky_relu(hidden, 0.2)), 0.2))
+        total: Tensor = self.skip(hidden) + changed
+        return total
+
+
+def _pyramid(shape: tuple[int, int, int], width: int) -> tuple[int, list[int]]:
+    """The smallest map's side (4..7) and the widths from there up to full resolution."""
+    halvings = max(0, math.ceil(math.log2(max(shape[1:]) / 7)))
+    start = math.ceil(max(shape[1:]) / 2**halvings)
+    return start, [width * min(4, 2**level) for level in range(halvings, -1, -1)]
+
+
+def train_generator(train: ImageDataset, config: Config, key: Key) -> tuple[Generator, dict[str, float]]:
+    """Train on these images alone and return the averaged generator.
+
+    Raises:
+        MethodFailed: the losses became NaN three times.
+    """
+    for attempt in range(3):
+        trained = _attempt(train, config, key / attempt, config.learning_rate / 3**attempt)
+        if trained is not None:
+            return trained
+    raise base.MethodFailed("cgan: the losses became NaN three times, each time with a smaller learning rate")
+
+
+def _attempt(
+    train: ImageDataset, config: Config, key: Key, learning_rate: float
+) -> tuple[Generator, dict[str, float]] | None:
+    random = (key / "draws").torch_generator()
+    shape, class_count = train.image_shape, train.class_count
+    generator = build(lambda: Generator(shape, class_count, config), (key / "generator").torch_generator())
+    critic = build(lambda: Critic(shape, class_count, config), (key / "critic").torch_generator())
+    averaged = copy.deepcopy(generator)
+    images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
+    weights = 1 / torch.bincount(labels, minlength=class_count).clamp(min=1)[labels]
+    gamma = config.penalty * images[0].numel() / 64
+    optimizers = [
+        torch.optim.Adam(network.parameters(), learning_rate, betas=(0.0, 0.9), fused=True)
+        for network in (generator, critic)
+    ]
+
+    def draw() -> tuple[Tensor, Tensor, Tensor]:
+        chosen = torch.multinomial(weights, config.batch_size, replacement=True, generator=random)
+        noise = torch.randn(config.batch_size, config.noise_size, generator=random)
+        return to_float(images[chosen]), labels[chosen], noise
+
+    critic_loss = torch.zeros(())
+    for step in range(config.steps):
+        progress = step / config.steps
+        conditioning = min(1.0, progress / config.fade_in_share)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = learning_rate * (1 - 0.75 * progress)
+        for optimizer, learner in zip(optimizers[::-1], (critic, generator), strict=True):
+            real, target, noise = draw()
+            with torch.set_grad_enabled(learner is generator):
+                fake = generator(noise, target, conditioning)
+            pictures = disturb(torch.cat([real, fake]), random)
+            penalised = learner is critic and step % config.penalty_every == 0
+            if penalised:
+                pictures = pictures.detach().requires_grad_()
+            score_real, score_fake = critic(pictures, target.repeat(2), conditioning).chunk(2)
+            sign = 1 if learner is critic else -1
+            loss = F.softplus(sign * (score_fake - score_real)).mean()
+            if learner is critic:
+                critic_loss = loss.detach()
+            if penalised:
+                total = score_real.sum() + score_fake.sum()
+                (slope,) = torch.autograd.grad(total, pictures, create_graph=True)
+                per_picture = slope.square().sum((1, 2, 3)).mean()
+                loss = loss + config.penalty_every * gamma * per_picture
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        span = min(config.average_images, 0.05 * (step + 1) * config.batch_size)
+        memory = 0.5 ** (config.batch_size / max(span, 1.0))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), 1 - memory)
+        if step % 50 == 49 and not math.isfinite(loss.item() + critic_loss.item()):
+            return None
+    return averaged, {"generator_steps": config.steps, "critic_loss": round(critic_loss.item(), 4)}
+
+
+def disturb(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """The same small random shift and change of light for the real and the generated half of the batch.
+
+    Differentiable: what the critic sees of a generated picture, the generator learns from.
+    """
+    half, _, height, width = len(pictures) // 2, *pictures.shape[1:]
+    reach = max(1, round(min(height, width) / 8))
+    padded = F.pad(pictures, (reach,) * 4, mode="replicate")
+    offset = torch.randint(2 * reach + 1, (2, half), generator=random).repeat(1, 2)
+    rows = offset[0][:, None] + torch.arange(height)
+    columns = offset[1][:, None] + torch.arange(width)
+    every = torch.arange(2 * half)[:, None, None]
+    moved = padded.permute(0, 2, 3, 1)[every, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    light = (torch.rand(2, half, 1, 1, 1, generator=random) - 0.5).repeat(1, 2, 1, 1, 1) * 0.4
+    return moved * (1 + light[0]) + light[1]
+
+
+@torch.inference_mode()
+def sample(generator: Generator, labels: npt.NDArray[np.int64], seeds: list[int]) -> npt.NDArray[np.uint8]:
+    """One picture a seed: what a seed gives does not depend on its neighbours in the batch.
+
+    Returns:
+        uint8 N x C x H x W.
+    """
+    rows = [
+        torch.randn(generator.noise_size, generator=torch.Generator().manual_seed(seed)) for seed in seeds
+    ]
+    noise, wanted = torch.stack(rows), torch.from_numpy(labels)
+    return np.concatenate(
+        [to_uint8(generator(*pair)) for pair in zip(noise.split(128), wanted.split(128), strict=True)]
+    )
+
+
+def _check_diversity(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], train: ImageDataset, config: Config
+) -> float:
+    """The median over classes of generated spread / real spread (standard deviation a pixel).
+
+    Raises:
+        MethodFailed: the generator draws the same picture whatever the noise.
+    """
+    ratios = []
+    for label in np.unique(labels):
+        real, made = train.images[train.labels == label], images[labels == label]
+        if len(real) > 1 and len(made) > 1 and (spread := real.std(0).mean()) > 0:
+            ratios.append(made.std(0).mean() / spread)
+    diversity = float(np.median(ratios)) if ratios else 1.0
+    if diversity < config.least_diversity:
+        raise base.MethodFailed(
+            f"cgan collapsed: its pictures of one class differ only {diversity:.0%} as much as real ones; "
+            "nothing is used from it"
+        )
+    return round(diversity, 4)

@@ -1,0 +1,29 @@
+"""Control: the real images copied until the set is as large as a grown one. It must never come out as a help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base
+from tenfold.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Config:
+    times: float = 2.0
+    """Copies of each real image, on average."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+    is_control = True
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        copies = np.resize(np.arange(len(train)), round(self.config.times * len(train)))
+        return Recipe(extra=train.take(copies))
