@@ -1,0 +1,100 @@
+"""The options that commands share, each said once: its values, its default and what it is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.core.errors import did_you_mean
+
+
+def _read_options(context: typer.Context, file: Path | None) -> Path | None:
+    """Make the options of an earlier run the defaults of this one; what is typed still wins."""
+    if file is None:
+        return None
+    try:
+        options = json.loads(file.read_text("utf-8"))["options"]
+        given = {name: value for name, value in options.items() if value is not None}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise typer.BadParameter(f"{file} is not the config.json of a run") from None
+    known = {str(parameter.name) for parameter in context.command.params} - {"config", "help"}
+    for name in given:
+        if name not in known:
+            raise typer.BadParameter(f"{file}: there is no option '{name}'.{did_you_mean(name, known)}")
+    if isinstance(given.get("arms"), list):
+        given["arms"] = ",".join(given["arms"])
+    context.default_map = {name: str(value) for name, value in given.items()}
+    return file
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, or the "
+        "name of a known set such as digits or mnist.",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        is_eager=True,
+        callback=_read_options,
+        help="Repeat an earlier run: take DATA and the options from its config.json, but for those typed here.",
+    ),
+]
+Arms = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="The ways of growing to compare, such as classical,mixup,cgan; '+' adds two up: classical+cgan. "
+        "Default: every method that suits the data.",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Stop starting new trials in time for this: 45s, 15m, 1h30m. Default: no limit."
+    ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(metavar="NUMBER", min=1, help="How often the folds are drawn anew; under 4 is provisional."),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="NUMBER", min=0, help="Names every random draw: the same seed gives the same result."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where everything is written. Default: runs/<data>-<time>.")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS", min=4, help="Side of the images in training. Default: chosen from the data."
+    ),
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", min=1, help="Use this many images of each class, the rest as reserve. Default: all."
+    ),
+]
+Images = Annotated[
+    int | None, typer.Option(metavar="NUMBER", min=1, help="Use this many images in all. Default: all.")
+]
+Times = Annotated[float, typer.Option(metavar="NUMBER", min=0.1, help="New images for each real one.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", min=1, help="Trials trained at the same time, a thread each. Default: one a core."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -1,0 +1,128 @@
+"""How far the work is and how long it still takes, on stderr, so that stdout stays for results.
+
+On a terminal a live bar; elsewhere (a log, a pipe) a plain line now and then. What users named is printed as
+it is: a file called `[red].png` colours nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tenfold.core.durations import about, duration
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def note(message: str) -> None:
+    """One line on stderr; a live bar makes room for it."""
+    sys.stderr.write(one_line(message) + "\n")
+    sys.stderr.flush()
+
+
+def warn(message: str) -> None:
+    """One line on stderr about something that the user may want to change."""
+    note(f"warning: {message}")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters, which a file's name may hold."""
+    return "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else " " for c in text).strip()
+
+
+@dataclass
+class Bar:
+    """A count of finished pieces of work, and from their pace the time that the rest takes."""
+
+    title: str
+    total: int
+    done: int = 0
+    note: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        # What an earlier run had finished says nothing about the pace of this one.
+        self._before, self._latest = self.done, self.started
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Say that `count` more pieces are finished; `note` tells what is going on."""
+        self.done += count
+        self.note = one_line(note)
+        self._latest = time.monotonic()
+
+    def seconds_left(self) -> float | None:
+        """From the mean pace so far; None before anything is finished."""
+        finished = self.done - self._before
+        if finished <= 0:
+            return None
+        pace = (self._latest - self.started) / finished
+        return max(0.0, pace * (self.total - self.done) - (time.monotonic() - self._latest))
+
+    def line(self) -> str:
+        """`trials 37/120, about 2 min left`."""
+        left = self.seconds_left()
+        if self.done >= self.total:
+            state = f"{duration(time.monotonic() - self.started)}"
+        else:
+            state = f"{about(left)} left" if left is not None else ""
+        return ", ".join(
+            part for part in (f"{self.title} {self.done}/{self.total}", state, self.note) if part
+        )
+
+
+class _PlainBar(Bar):
+    """Writes a line at the start, then at most one every ten seconds, then one at the end."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._written = self.started
+        note(self.line())
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        super().advance(count, note)
+        if self._latest - self._written >= SECONDS_BETWEEN_LINES and self.done < self.total:
+            self._say()
+
+    def _say(self) -> None:
+        self._written = self._latest
+        note(self.line())
+
+
+@contextmanager
+def progress(title: str, total: int, done: int = 0) -> Iterator[Bar]:
+    """Show progress on stderr while the block runs: `with progress("trials", 120) as bar: bar.advance(1)`.
+
+    `done` pieces were finished before, by a run that this one continues.
+    """
+    if sys.stderr.isatty():
+        with _live_bar(Bar(title, total, done)) as bar:
+            yield bar
+    else:
+        bar = _PlainBar(title, total, done)
+        yield bar
+        if total:
+            note(bar.line())
+
+
+@contextmanager
+def _live_bar(bar: Bar) -> Iterator[Bar]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    def picture() -> Table:
+        row = Table.grid(padding=(0, 1))
+        shown = ProgressBar(total=max(bar.total, 1), completed=bar.done, width=24)
+        row.add_row(
+            shown, duration(round(time.monotonic() - bar.started)), Text(bar.line(), overflow="ellipsis")
+        )
+        return row
+
+    # Live passes what others write to stderr above the bar, and redraws the bar four times a second.
+    with Live(console=Console(stderr=True), get_renderable=picture, refresh_per_second=4):
+        yield bar

@@ -1,0 +1,124 @@
+"""What a person reads on the terminal: plain text, no colour, the same in a log.
+
+All that is needed is plain JSON values, so that an earlier run's files print just as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tenfold.core.durations import duration
+from tenfold.core.progress import one_line
+
+OUTCOMES = {
+    "helped": "helped",
+    "hurt": "hurt",
+    "no_practical_difference": "no practical difference",
+    "not_proven": "not proven",
+    "failed": "FAILED",
+}
+STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+MOST_LISTED = 10
+
+
+class Predicted(Protocol):
+    """What `tenfold predict` found for one file."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def probabilities(self) -> Mapping[str, float]: ...
+
+
+def verdict_text(verdict: Mapping[str, Any]) -> str:
+    """The arms of a verdict.json as a table, best first, then its warnings."""
+    arms: Mapping[str, Mapping[str, Any]] = verdict["arms"]
+    order = sorted(arms, key=lambda name: -(arms[name]["balanced_accuracy"] or -1))
+    rows = [_arm_row(name, arms[name], is_baseline=name == verdict["baseline"]) for name in order]
+    table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
+    return "\n".join([table, *(f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ()))])
+
+
+def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[str, ...]:
+    accuracy, difference = arm["balanced_accuracy"], arm["against_baseline_points"]
+    against, outcome = "", OUTCOMES.get(arm["verdict"] or "", "")
+    if is_baseline:
+        outcome = "baseline"
+    if difference is not None:
+        against = f"{difference:+.1f} points ({_bounds(arm['interval_points'], '+.1f', 1)})"
+    measured = "" if accuracy is None else f"{100 * accuracy:.1f} % ({_bounds(arm['interval'], '.1f', 100)})"
+    return name, measured, against, outcome, duration(arm["seconds"] or 0)
+
+
+def _bounds(interval: Sequence[float | None] | None, form: str, scale: float) -> str:
+    low, high = ("?" if bound is None else format(scale * bound, form) for bound in interval or (None, None))
+    return f"{low} to {high}"
+
+
+def check_text(audit: Mapping[str, Any]) -> str:
+    """What `tenfold check` found: a row a class, then what is set aside, converted, done and worth a warning."""
+    counts: Mapping[str, int] = audit.get("counts", {})
+    shape = " x ".join(str(side) for side in audit.get("image_shape", ()))
+    summary = f"{audit.get('images', sum(counts.values())):,} images, {len(counts)} classes"
+    if shape:
+        summary += f", {shape} (channels x height x width)"
+    table = aligned(("class", "images"), [(name, f"{n:,}") for name, n in counts.items()], numbers=[1])
+    set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
+    lines = [summary, "", table, ""]
+    lines += _listed(f"set aside ({len(set_aside)} files, nothing is deleted)", set_aside)
+    lines += _listed("converted", [f"{n:,} {what}" for what, n in audit.get("conversions", {}).items()])
+    lines += _listed("what will be done", audit.get("actions", ()), most=None)
+    lines += [f"warning: {one_line(warning)}" for warning in audit.get("warnings", ())]
+    return "\n".join(lines).rstrip()
+
+
+def _listed(heading: str, items: Sequence[str], most: int | None = MOST_LISTED) -> list[str]:
+    """The items under a heading; of many the first ones and how many there are more. Nothing for no items."""
+    if not items:
+        return []
+    shown = [f"  {one_line(item)}" for item in items[:most]]
+    more = len(items) - len(shown)
+    return [f"{heading}:", *shown, *([f"  and {more:,} more (--json lists all)"] if more else []), ""]
+
+
+def predictions_csv(predictions: Sequence[Predicted]) -> str:
+    """CSV: file, class, confidence, then the probability of each class. No cell can act as a formula."""
+    names = list(predictions[0].probabilities) if predictions else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "class", "confidence", *(f"probability of {name}" for name in names)])
+    for found in predictions:
+        shares = [f"{found.probabilities[name]:.5f}" for name in names]
+        writer.writerow([_inert(found.file), _inert(found.label), f"{found.confidence:.5f}", *shares])
+    return text.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """A spreadsheet runs what starts like a formula; an apostrophe makes it text."""
+    return f"'{cell}" if cell.startswith(STARTS_A_FORMULA) else cell
+
+
+def aligned(heading: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
+    """Rows under a heading in columns wide enough for what is in them; those in `numbers` to the right."""
+    # rich knows how many places a letter takes: 花 takes two.
+    from rich.cells import cell_len
+
+    lines = [[one_line(cell) for cell in row] for row in (heading, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+
+    def padded(cell: str, column: int) -> str:
+        space = " " * (widths[column] - cell_len(cell))
+        return space + cell if column in numbers else cell + space
+
+    texts = ["  ".join(padded(cell, i) for i, cell in enumerate(line)).rstrip() for line in lines]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([texts[0], rule, *texts[1:]])
