@@ -171,7 +171,7 @@ def _attempt(
     generator = build(lambda: Generator(shape, class_count, config), (key / "generator").torch_generator())
     critic = build(lambda: Critic(shape, class_count, config), (key / "critic").torch_generator())
     averaged = copy.deepcopy(generator)
-    images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
+    images, labels = torch.tensor(train.images), torch.tensor(train.labels)
     weights = 1 / torch.bincount(labels, minlength=class_count).clamp(min=1)[labels]
     gamma = config.penalty * images[0].numel() / 64
     optimizers = [
@@ -191,6 +191,7 @@ def _attempt(
         for optimizer in optimizers:
             optimizer.param_groups[0]["lr"] = learning_rate * (1 - 0.75 * progress)
         for optimizer, learner in zip(optimizers[::-1], (critic, generator), strict=True):
+            critic.requires_grad_(learner is critic)  # the generator's step needs no slopes of the critic's weights
             real, target, noise = draw()
             with torch.set_grad_enabled(learner is generator):
                 fake = generator(noise, target, conditioning)
@@ -247,7 +248,7 @@ def sample(generator: Generator, labels: npt.NDArray[np.int64], seeds: list[int]
     rows = [
         torch.randn(generator.noise_size, generator=torch.Generator().manual_seed(seed)) for seed in seeds
     ]
-    noise, wanted = torch.stack(rows), torch.from_numpy(labels)
+    noise, wanted = torch.stack(rows), torch.tensor(labels)
     return np.concatenate(
         [to_uint8(generator(*pair)) for pair in zip(noise.split(128), wanted.split(128), strict=True)]
     )

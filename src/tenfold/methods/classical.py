@@ -74,7 +74,7 @@ class Method(base.Method):
         images = []
         for start in range(0, count, 256):
             chosen = parents[start : start + 256].numpy()
-            batch = to_float(torch.from_numpy(train.images[chosen]))
+            batch = to_float(torch.tensor(train.images[chosen]))
             images.append(augment(batch, self.config, (key / start).torch_generator()))
         return base.Grown(
             images=to_uint8(torch.cat(images)),

@@ -40,6 +40,7 @@ class ClassifierConfig:
     warmup_share: float = 0.1
     average_span: float = 0.05
     """Memory of the weights' moving average, as a share of all steps."""
+    average_every: int = 4
     looks: int = 10
     """How often the inner validation images are looked at to choose the weights that are kept."""
     most_repeats: float = 10.0
@@ -54,11 +55,15 @@ class TrainedClassifier:
     config: ClassifierConfig
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    inner_score: float = 0.0
+    """Balanced accuracy on the inner validation images; 0 where there were none."""
+    inner_loss: float = 0.0
+    """Cross entropy there."""
     details: dict[str, Any] = field(default_factory=dict)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 N x C x H x W -> N x K, rows summing to 1."""
-        return _probabilities(self.network, torch.from_numpy(images))
+        return _probabilities(self.network, images)
 
 
 def train_classifier(
@@ -97,7 +102,7 @@ def _attempt(
     clock = _Clock()
     with clock("setup"):
         pool = train if recipe.extra is None else train.joined(recipe.extra)
-        images, labels = torch.from_numpy(pool.images), torch.from_numpy(pool.labels)
+        images, labels = torch.tensor(pool.images), torch.tensor(pool.labels)
         targets = F.one_hot(labels, train.class_count).float()
         network = build(
             lambda: SmallConvNet(train.image_shape, train.class_count, config.width),
@@ -112,7 +117,7 @@ def _attempt(
             network.parameters(), learning_rate, weight_decay=config.weight_decay, fused=True
         )
         generator = (key / "transforms").torch_generator()
-        best_state, best_errors, best_step = None, math.inf, config.steps
+        best_state, best_score, best_step = None, 0.0, config.steps
         look_every = max(1, config.steps // config.looks)
 
     network.train()
@@ -132,23 +137,28 @@ def _attempt(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        with clock("average"):
-            _follow(averaged, network, 1 / min(step, max(1.0, config.average_span * config.steps)))
+        if step % config.average_every == 0 or step == config.steps:
+            with clock("average"):
+                memory = max(1.0, min(step, config.average_span * config.steps) / config.average_every)
+                _follow(averaged, network, 1 / memory)
         if step % look_every == 0 or step == config.steps:
             with clock("validation"):
                 if not math.isfinite(loss.item()):
                     raise _NotFinite
                 if validation is not None and step >= config.steps // 3:
-                    errors = _errors(averaged, validation)
-                    if errors <= best_errors:
-                        best_state, best_errors, best_step = copy.deepcopy(averaged.state_dict()), errors, step
+                    score, _ = _score(averaged, validation)
+                    if score >= best_score:
+                        best_state, best_score, best_step = copy.deepcopy(averaged.state_dict()), score, step
     if best_state is not None:
         averaged.load_state_dict(best_state)
+    score, inner_loss = (0.0, 0.0) if validation is None else _score(averaged, validation)
     return TrainedClassifier(
         averaged,
         config,
         train.class_names,
         train.image_shape,
+        score,
+        inner_loss,
         {
             "real_images": len(train),
             "extra_images": 0 if recipe.extra is None else len(recipe.extra),
@@ -204,20 +214,25 @@ def _follow(averaged: SmallConvNet, network: SmallConvNet, weight: float) -> Non
 
 
 @torch.inference_mode()
-def _probabilities(network: SmallConvNet, images: Tensor, chunk: int = 256) -> npt.NDArray[np.float32]:
+def _probabilities(network: SmallConvNet, images: npt.NDArray[np.uint8], chunk: int = 256) -> npt.NDArray[np.float32]:
     network.eval()
     rows = [
         torch.softmax(network(to_float(part).contiguous(memory_format=torch.channels_last)), dim=1)
-        for part in images.split(chunk)
+        for part in torch.tensor(images).split(chunk)
     ]
     return torch.cat(rows).numpy() if rows else np.zeros((0, network.head.out_features), np.float32)
 
 
-def _errors(network: SmallConvNet, validation: ImageDataset) -> float:
-    """Mean over classes of the share of wrong answers."""
-    wrong = _probabilities(network, torch.from_numpy(validation.images)).argmax(1) != validation.labels
-    present = np.unique(validation.labels)
-    return float(np.mean([wrong[validation.labels == label].mean() for label in present]))
+def _score(network: SmallConvNet, validation: ImageDataset) -> tuple[float, float]:
+    """Balanced accuracy and cross entropy, both as means over the classes that are present."""
+    rows = _probabilities(network, validation.images)
+    right = rows.argmax(1) == validation.labels
+    surprise = -np.log(rows[np.arange(len(rows)), validation.labels].clip(1e-7))
+    members = [validation.labels == label for label in np.unique(validation.labels)]
+    return (
+        float(np.mean([right[member].mean() for member in members])),
+        float(np.mean([surprise[member].mean() for member in members])),
+    )
 
 
 class _Clock:

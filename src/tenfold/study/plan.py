@@ -1,0 +1,116 @@
+"""What is going to be done, frozen and hashed before any training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tenfold
+from tenfold.core.types import ImageDataset
+from tenfold.data.splits import FoldPlan
+from tenfold.study.arms import BASELINE, Arm
+from tenfold.train.classifier import ClassifierConfig
+
+MARGIN = 0.01
+"""The smallest difference in balanced accuracy that counts in practice."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One trial to be done."""
+
+    arm: Arm
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the outcome, apart from the images themselves, of which it holds the hash."""
+
+    data: str
+    data_fingerprint: str
+    arms: tuple[Arm, ...]
+    fold_plan: FoldPlan
+    repeats: int
+    seed: int
+    times: float
+    classifier: ClassifierConfig
+    margin: float = MARGIN
+    baseline: str = BASELINE
+    metric: str = "balanced accuracy"
+    code: str = ""
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits over the whole plan."""
+        return _hash(asdict(self))
+
+    def tasks(self, repeat: int) -> Iterator[Task]:
+        """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end."""
+        for arm in sorted(self.arms, key=lambda arm: len(arm.components), reverse=True):
+            for fold in range(self.fold_plan.folds):
+                yield Task(arm, repeat, fold)
+
+    def trial_hash(self, task: Task) -> str:
+        """The name of the trial's directory: over all that decides its outcome, and nothing that does not.
+
+        The number of repeats and the other arms are left out, so that a longer study reuses a shorter one's trials.
+        """
+        outline = asdict(self) | {"arms": asdict(task.arm), "repeats": None, "data": None, "margin": None}
+        return _hash({**outline, "repeat": task.repeat, "fold": task.fold})
+
+
+def make_plan(
+    study: ImageDataset,
+    whole: ImageDataset,
+    arms: tuple[Arm, ...],
+    fold_plan: FoldPlan,
+    *,
+    repeats: int,
+    seed: int,
+    times: float,
+) -> Plan:
+    """Freeze the plan for these images.
+
+    Args:
+        study: the images that folds are drawn from.
+        whole: these and the reserve and the external test set.
+    """
+    return Plan(
+        data=whole.name,
+        data_fingerprint=whole.fingerprint(),
+        arms=arms,
+        fold_plan=fold_plan,
+        repeats=repeats,
+        seed=seed,
+        times=times,
+        classifier=classifier_for(study),
+        code=code_version(),
+    )
+
+
+def classifier_for(study: ImageDataset) -> ClassifierConfig:
+    """The classifier's size for these pictures: small ones need fewer steps to be learned as well."""
+    tiny = max(study.image_shape[1:]) <= 16
+    return ClassifierConfig(steps=300) if tiny else ClassifierConfig()
+
+
+@cache
+def code_version() -> str:
+    """A hash over the source that trains and judges: results made by other code are never reused."""
+    root = Path(tenfold.__file__).parent
+    digest = hashlib.sha256(tenfold.__version__.encode())
+    for layer in ("core", "data", "nets", "train", "methods", "study"):
+        for path in sorted((root / layer).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
