@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,35 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys, so that equal values give equal bytes."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_many(directory: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write (relative path, content) pairs as a new directory that appears whole or not at all.
+
+    The files go to a hidden neighbour that is renamed once: flushing each of thousands would take minutes.
+
+    Raises:
+        InputError: `directory` exists and is not empty.
+        SystemFault: the disk is full or the parent directory cannot be written.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name[:40]}."))
+        try:
+            for name, content in files:
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            os.sync()
+            os.chmod(temporary, 0o755)
+            os.replace(temporary, directory)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise SystemFault(f"cannot write {directory}: {error.strerror or error}") from error
 
 
 def read_json(path: Path) -> Any:

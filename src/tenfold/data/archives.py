@@ -57,9 +57,9 @@ def read_tar(path: Path, endings: str | tuple[str, ...]) -> dict[str, bytes]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                file = archive.extractfile(member) if member.isreg() and member.name.endswith(endings) else None
-                if file is not None:
-                    found[member.name] = file.read()
+                if member.isreg() and member.name.endswith(endings):
+                    file = archive.extractfile(member)
+                    found[member.name] = file.read() if file else b""
     except (tarfile.TarError, OSError, EOFError) as error:
         raise _damaged(path, error) from error
     return dict(sorted(found.items()))
@@ -82,7 +82,7 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an .npz, by name.
 
     Raises:
-        InputError: it is damaged, unpacks to more than 16 GB, or holds pickled objects, which are never loaded.
+        InputError: it is damaged, unpacks to more than 16 GB, or holds pickled objects.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""A .npz of images and labels, or in the layout of MedMNIST (train_images, train_labels, val_..., test_...)."""
+"""A .npz of images and labels, or in the layout of MedMNIST (train_images, train_labels, test_images ...)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def list_npz(path: Path, *, name: str | None = None, class_names: Sequence[str] 
     known_names = [str(entry) for entry in columns.get("class_names", class_names)]
     names, indices = _classes(path, labels, known_names)
     groups = _flat(path, columns, "groups", len(images)) if "groups" in columns else None
-    split = _flat(path, columns, "split", len(images)) if "split" in columns else np.full(len(images), "train")
+    split = _flat(path, columns, "split", len(images)) if "split" in columns else ["train"] * len(images)
     listing = list_arrays(
         name or path.stem,
         images,
@@ -70,7 +70,9 @@ def _channels_last(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return images
     if images.ndim == 4 and images.shape[1] in (1, 3, 4):
         return images.transpose(0, 2, 3, 1)
-    raise InputError(f"{path}: images have shape {images.shape}; wanted N,H,W or N,H,W,C or N,C,H,W with C = 1, 3 or 4")
+    raise InputError(
+        f"{path}: images have shape {images.shape}; wanted N,H,W or N,H,W,C or N,C,H,W with C = 1, 3 or 4"
+    )
 
 
 def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any]:
@@ -78,20 +80,22 @@ def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.shape != (count,):
-        raise InputError(f"{path}: {name} has shape {column.shape} for {count} images; wanted one entry an image")
+        raise InputError(f"{path}: {name} has shape {column.shape} for {count} images; wanted one an image")
+    if column.dtype.kind in "US" and any(not entry.strip() for entry in column):
+        raise InputError(f"{path}: an entry of {name} is blank; fill it in or leave the array out")
     return column
 
 
 def _classes(
     path: Path, labels: npt.NDArray[Any], names: Sequence[str]
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    """Class names and indices: text labels name themselves, whole numbers index `names` or stand for themselves."""
+    """Class names and indices: text names itself, whole numbers index `names` or stand for themselves."""
     if np.issubdtype(labels.dtype, np.floating):
         if not (labels == np.rint(labels)).all():
             raise InputError(f"{path}: labels must be whole numbers or text, not {labels.dtype}")
         labels = labels.astype(np.int64)
     if np.issubdtype(labels.dtype, np.integer) and len(names):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
-            raise InputError(f"{path}: labels run to {labels.max()}, but class_names has {len(names)} entries")
+            raise InputError(f"{path}: labels run to {labels.max()}, but there are {len(names)} class names")
         return tuple(names), labels.astype(np.int64)
     return index_labels([str(label) for label in labels])

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+Pixels = npt.NDArray[np.uint8 | np.int32 | np.float32]
+
 LARGEST_PIXELS = 80_000_000
 SMALLEST_SIDE = 3
 LONGEST_RATIO = 20
@@ -30,12 +32,12 @@ BROKEN_EXIF = "broken EXIF ignored"
 
 # What PIL's decoders are known to raise on files that are damaged rather than foreign.
 DECODER_FAULTS = (
-    OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, AttributeError,
-    struct.error, zlib.error, Image.DecompressionBombError,
+    OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError,
+    AttributeError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """This file is set aside; the message is the reason."""
 
 
@@ -43,32 +45,32 @@ class Unreadable(ValueError):
 class Picture:
     """One decoded image."""
 
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.int32] | npt.NDArray[np.float32]
+    pixels: Pixels
     """H x W (grey) or H x W x 3 (RGB); int32 or float32 where 8 bits do not hold the values."""
     notes: tuple[str, ...] = ()
     """What was done to it, each a key of `ImageDataset.conversions`."""
 
     @property
     def longer_side(self) -> int:
-        return max(self.pixels.shape[:2])
+        return max(int(length) for length in self.pixels.shape[:2])
 
 
 def decode(content: bytes, suffix: str = "") -> Picture:
     """Decode one image file; `suffix` (".png") is compared with what the bytes are.
 
     Raises:
-        Unreadable: nothing in it can be used, with the reason.
+        UnreadableError: nothing in it can be used, with the reason.
     """
     if not content:
-        raise Unreadable("empty file (0 bytes)")
+        raise UnreadableError("empty file (0 bytes)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of large and odd files; both are judged here
-            image = Image.open(io.BytesIO(content))
+            image: Image.Image = Image.open(io.BytesIO(content))
     except Image.DecompressionBombError as error:
-        raise Unreadable(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
+        raise UnreadableError(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
     except DECODER_FAULTS as error:
-        raise Unreadable(_what_else(content)) from error
+        raise UnreadableError(_what_else(content)) from error
     _check_size(*image.size)
     notes = []
     if _is_misnamed(image.format, suffix):
@@ -79,9 +81,9 @@ def decode(content: bytes, suffix: str = "") -> Picture:
             image.seek(0)
         image.load()
     except DECODER_FAULTS as error:
-        raise Unreadable(f"truncated or damaged: {error}") from error
+        raise UnreadableError(f"truncated or damaged: {error}") from error
     except MemoryError as error:
-        raise Unreadable("needs more memory than there is") from error
+        raise UnreadableError("needs more memory than there is") from error
     try:
         upright = ImageOps.exif_transpose(image)
         if image.getexif().get(0x0112, 1) in range(2, 9):
@@ -96,11 +98,11 @@ def from_array(values: npt.NDArray[np.generic], notes: tuple[str, ...] = ()) -> 
     """A picture of H x W, H x W x 1, H x W x 3 or H x W x 4 values of any numeric type.
 
     Raises:
-        Unreadable: too small, too elongated, or not finite.
+        UnreadableError: too small, too elongated, or not finite.
     """
     if values.ndim == 3 and values.shape[2] == 4:
         if values.dtype != np.uint8:
-            raise Unreadable("a transparent image of more than 8 bits")
+            raise UnreadableError("a transparent image of more than 8 bits")
         notes = (*notes, FLATTENED)
         values = np.asarray(_flattened(Image.fromarray(values)))
     _check_size(values.shape[1], values.shape[0])
@@ -109,10 +111,11 @@ def from_array(values: npt.NDArray[np.generic], notes: tuple[str, ...] = ()) -> 
     if values.dtype == np.bool_:
         return Picture(values.astype(np.uint8) * np.uint8(255), notes)
     if values.dtype == np.uint8:
-        return Picture(values.view(np.uint8), notes)
+        return Picture(values.astype(np.uint8, copy=False), notes)
     if not np.isfinite(values).all():
-        raise Unreadable("holds NaN or infinite values")
-    if np.issubdtype(values.dtype, np.integer) and np.iinfo(np.int32).max >= int(values.max()) >= int(values.min()) >= 0:
+        raise UnreadableError("holds NaN or infinite values")
+    depth_like = np.issubdtype(values.dtype, np.integer) and int(values.min()) >= 0
+    if depth_like and int(values.max()) <= np.iinfo(np.int32).max:
         return Picture(values.astype(np.int32), notes)
     return Picture(values.astype(np.float32), notes)
 
@@ -143,12 +146,12 @@ def _flattened(image: Image.Image) -> Image.Image:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > LARGEST_PIXELS:
-        raise Unreadable(f"{width} x {height} pixels, more than {LARGEST_PIXELS:,}: not decoded")
+        raise UnreadableError(f"{width} x {height} pixels, more than {LARGEST_PIXELS:,}: not decoded")
     shorter, longer = sorted((width, height))
     if shorter < SMALLEST_SIDE:
-        raise Unreadable(f"{width} x {height} pixels: too small")
+        raise UnreadableError(f"{width} x {height} pixels: too small")
     if longer > LONGEST_RATIO * shorter:
-        raise Unreadable(f"{width} x {height} pixels: too elongated")
+        raise UnreadableError(f"{width} x {height} pixels: too elongated")
 
 
 def _is_misnamed(found: str | None, suffix: str) -> bool:

@@ -80,7 +80,7 @@ def _list_roles(root: Path, top: _Contents) -> Listing:
     studied = {label for _, label, role in labelled if role == "train"}
     for path, label, _ in labelled:
         if label not in studied:
-            raise InputError(f"class {label!r} ({show(path, root)}) has no folder in train; add images to it there")
+            raise InputError(f"class {label!r} ({show(path, root)}) has no folder in train; add one")
     return _assemble(root, labelled, top.set_aside, roles_given=True)
 
 
@@ -94,8 +94,8 @@ def _list_classes(
         deeper = [inner for inner in inside.folders if _look_into(inner, root).files]
         if deeper:
             raise InputError(
-                f"{show(deeper[0], root)} is a folder inside the class folder {folder.name!r}: is it a class of its "
-                f"own? Give {folder} instead, or move its files one level up"
+                f"{show(deeper[0], root)} is a folder inside the class folder {folder.name!r}: is it a class "
+                f"of its own? Give {folder} instead, or move its files one level up"
             )
         if not inside.files:
             raise InputError(f"class folder {show(folder, root)!r} is empty; add images to it or remove it")
@@ -104,7 +104,11 @@ def _list_classes(
 
 
 def _assemble(
-    root: Path, labelled: Sequence[tuple[Path, str, Role]], set_aside: Sequence[SetAside], *, roles_given: bool
+    root: Path,
+    labelled: Sequence[tuple[Path, str, Role]],
+    set_aside: Sequence[SetAside],
+    *,
+    roles_given: bool,
 ) -> Listing:
     class_names, labels = index_labels([label for _, label, _ in labelled])
     paths = [path for path, _, _ in labelled]
@@ -128,7 +132,7 @@ def _look_into(folder: Path, root: Path) -> _Contents:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"cannot read the folder {folder}: {error.strerror}; give it read permission") from error
+        raise InputError(f"cannot read {folder}: {error.strerror}; give it read permission") from error
     for entry in entries:
         path = folder / entry.name
         if entry.name.startswith(".") or entry.name.lower() in CLUTTER:

@@ -1,4 +1,4 @@
-"""Known sets by name: `digits` ships with scikit-learn, the others are read from the directory in TENFOLD_DATA.
+"""Known sets by name: `digits` ships with scikit-learn, the others lie in the directory TENFOLD_DATA.
 
 Where a set has an official test part, that part is the sealed external test.
 """
@@ -32,6 +32,8 @@ class KnownSet:
     """Relative to TENFOLD_DATA; a trailing .gz may be missing there."""
     downloads: tuple[tuple[str, str], ...] = ()
     """For each file the address and md5 of its publisher; empty where there is none to rely on."""
+    without_test_part: bool = False
+    """Half of what is not studied becomes the sealed external test."""
     large: bool = False
     """Studied in part unless told otherwise: the question is what a *small* set gains."""
 
@@ -127,7 +129,8 @@ def _cells(number: int) -> Callable[[str, Sequence[Path]], Listing]:
         table = everything[f"wbc/Class Labels of Dataset {number}.csv"].decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(table)))[1:]
         paths = [f"wbc/Dataset {number}/{int(row[0]):03d}.bmp" for row in rows]
-        return list_contents(name, {path: everything[path] for path in paths}, [CELLS[row[1]] for row in rows])
+        contents = {path: everything[path] for path in paths}
+        return list_contents(name, contents, [CELLS[row[1]] for row in rows])
 
     return read
 
@@ -141,7 +144,7 @@ _USPS_HOST = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass
 _MEDMNIST_HOST = "https://zenodo.org/records/10519652/files"
 
 KNOWN: dict[str, KnownSet] = {
-    "digits": KnownSet(_digits, large=True),
+    "digits": KnownSet(_digits, without_test_part=True, large=True),
     "mnist": KnownSet(
         _mnist,
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError
 from tenfold.core.types import SetAside
-from tenfold.data.decode import Picture, Unreadable, decode, from_array
+from tenfold.data.decode import Picture, UnreadableError, decode, from_array
 
 LARGEST_FILE_BYTES = 1 << 29
 
@@ -28,9 +28,8 @@ class Listing:
     sources: tuple[str, ...]
     roles: npt.NDArray[np.str_]
     read: Callable[[int], Picture]
-    """Decodes image i, or raises Unreadable."""
+    """Decodes image i, or raises UnreadableError."""
     set_aside: tuple[SetAside, ...] = ()
-    conversions: Mapping[str, int] = field(default_factory=dict)
     roles_given_by_user: bool = False
     """True where the data's own folders or columns say what is train and what is test."""
 
@@ -39,7 +38,7 @@ class Listing:
 
 
 def index_labels(names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    """Distinct names in order, and each name's index. Whole numbers are ordered as numbers, the rest as text."""
+    """Distinct names in order, and each name's index; whole numbers are ordered as such, others as text."""
     distinct = set(names)
     numbers = all(name.isascii() and name.isdigit() for name in distinct)
     ordered = sorted(distinct, key=lambda name: (int(name) if numbers else 0, name))
@@ -56,14 +55,14 @@ def read_file(path: Path) -> Picture:
     """Decode one file.
 
     Raises:
-        Unreadable: the file cannot be opened, is too large, or holds no image.
+        UnreadableError: the file cannot be opened, is too large, or holds no image.
     """
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise Unreadable("larger than 512 MB")
+            raise UnreadableError("larger than 512 MB")
         content = path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"cannot be opened: {error.strerror}") from error
+        raise UnreadableError(f"cannot be opened: {error.strerror}") from error
     return decode(content, path.suffix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.arrays import list_npz
-from tenfold.data.decode import Picture, Unreadable
+from tenfold.data.decode import Picture, UnreadableError
 from tenfold.data.folders import list_class_folders
 from tenfold.data.known import KNOWN, list_known
 from tenfold.data.listing import Listing
@@ -48,7 +49,8 @@ def load(
     if size is not None and not 4 <= size <= LARGEST_SIDE:
         raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
     listing = _list(data, grown_ok)
-    limited_by_default = per_class is None and images is None and str(data) in KNOWN and KNOWN[str(data)].large
+    known = KNOWN.get(data) if isinstance(data, str) else None
+    limited_by_default = per_class is None and images is None and known is not None and known.large
     indices, roles = choose(
         listing.labels,
         listing.roles,
@@ -56,7 +58,7 @@ def load(
         per_class=DEFAULT_PER_CLASS if limited_by_default else per_class,
         images=images,
         key=Key(f"seed-{seed}"),
-        half_of_rest_is_test=str(data) == "digits",
+        half_of_rest_is_test=known is not None and known.without_test_part,
     )
     dataset = _decode(listing, indices, roles, size)
     if limited_by_default:
@@ -87,7 +89,7 @@ def _list(data: str | Path, grown_ok: bool) -> Listing:
     if isinstance(data, str) and data in KNOWN:
         return list_known(data)
     path = Path(data)
-    if not path.exists():
+    if not os.path.exists(path):
         hint = did_you_mean(str(data), KNOWN) if len(path.parts) == 1 else " Check the path."
         raise InputError(f"{data}: no such file, folder or known set.{hint}")
     if path.is_dir():
@@ -100,7 +102,7 @@ def _list(data: str | Path, grown_ok: bool) -> Listing:
         raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
     if suffix in ARCHIVE_SUFFIXES:
         raise InputError(f"{path} is an archive; unpack it and give the folder")
-    raise InputError(f"{path} is a file; give a folder of class folders, a folder with metadata.csv, or an .npz")
+    raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, or an .npz")
 
 
 def _decode(
@@ -113,7 +115,7 @@ def _decode(
     for position, index in enumerate(indices):
         try:
             picture = listing.read(int(index))
-        except Unreadable as error:
+        except UnreadableError as error:
             broken.append(SetAside(listing.sources[index], str(error)))
             continue
         longer_sides.append(picture.longer_side)
@@ -124,8 +126,8 @@ def _decode(
     for label in np.setdiff1d(listing.labels[indices], listing.labels[readable]):
         example = next(entry for entry in broken if entry.source in _sources_of(listing, int(label)))
         raise InputError(
-            f"class {listing.class_names[label]!r} holds no readable image ({example.source}: {example.reason}); "
-            "replace its files or remove the class"
+            f"class {listing.class_names[label]!r}: none of its images can be read "
+            f"({example.source}: {example.reason}); replace them or remove the class"
         )
     images, conversions = to_squares(pictures, longer_sides, choose_side(longer_sides, size))
     return ImageDataset(
@@ -137,7 +139,7 @@ def _decode(
         sources=tuple(listing.sources[index] for index in readable),
         roles=roles[kept],
         set_aside=(*listing.set_aside, *broken),
-        conversions={**listing.conversions, **conversions},
+        conversions=conversions,
     )
 
 

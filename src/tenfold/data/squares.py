@@ -1,4 +1,4 @@
-"""Pictures of any size and depth to one uint8 array: square, grey or RGB, nothing cropped and nothing clipped."""
+"""Pictures of any size and depth to one uint8 array: square, grey or RGB, nothing cropped or clipped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.data.decode import Picture
+from tenfold.data.decode import Picture, Pixels
 
 LARGEST_DEFAULT_SIDE = 64
 RESIZED = "resized"
@@ -17,8 +17,6 @@ PADDED = "padded to a square"
 GREY_AS_RGB = "grey image among colour ones, kept as RGB"
 SCALED_INTEGERS = "values of more than 8 bits scaled to 0..255"
 SCALED_FLOATS = "real values scaled to 0..255"
-
-FloatOrByte = npt.NDArray[np.uint8] | npt.NDArray[np.int32] | npt.NDArray[np.float32]
 
 
 def shrink(picture: Picture, side: int) -> Picture:
@@ -45,7 +43,8 @@ def to_squares(
     bytes_only = _as_bytes([picture.pixels for picture in pictures], done)
     channels = 3 if any(pixels.ndim == 3 for pixels in bytes_only) else 1
     images = np.empty((len(pictures), channels, side, side), np.uint8)
-    for index, pixels in enumerate(bytes_only):
+    for index, original in enumerate(bytes_only):
+        pixels: Pixels = original
         if longer_sides[index] != side:
             done[RESIZED] += 1
         if max(pixels.shape[:2]) != side:
@@ -61,7 +60,7 @@ def to_squares(
     return images, +done
 
 
-def _fit(pixels: FloatOrByte, side: int) -> FloatOrByte:
+def _fit(pixels: Pixels, side: int) -> Pixels:
     """Resize so that the longer side is `side`; the filter is widened when shrinking, against aliasing."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
@@ -78,7 +77,7 @@ def _fit(pixels: FloatOrByte, side: int) -> FloatOrByte:
     return np.rint(whole).astype(np.int32) if pixels.dtype == np.int32 else whole.astype(np.float32)
 
 
-def _pad(pixels: FloatOrByte, side: int) -> FloatOrByte:
+def _pad(pixels: Pixels, side: int) -> Pixels:
     height, width = pixels.shape[:2]
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     square = np.empty((side, side, *pixels.shape[2:]), np.uint8)
@@ -88,18 +87,16 @@ def _pad(pixels: FloatOrByte, side: int) -> FloatOrByte:
     return square
 
 
-def _as_bytes(arrays: Sequence[FloatOrByte], done: Counter[str]) -> list[npt.NDArray[np.uint8]]:
+def _as_bytes(arrays: Sequence[Pixels], done: Counter[str]) -> list[npt.NDArray[np.uint8]]:
     """One scale for all images of a kind, so that brightness stays comparable between them."""
-    scales = {
-        np.dtype(np.int32): _integer_range([a for a in arrays if a.dtype == np.int32]),
-        np.dtype(np.float32): _float_range([a for a in arrays if a.dtype == np.float32]),
-    }
+    integers = _integer_range([array for array in arrays if array.dtype == np.int32])
+    floats = _float_range([array for array in arrays if array.dtype == np.float32])
     result: list[npt.NDArray[np.uint8]] = []
     for array in arrays:
         if array.dtype == np.uint8:
-            result.append(array.view(np.uint8))
+            result.append(array.astype(np.uint8, copy=False))
             continue
-        low, high = scales[array.dtype]
+        low, high = integers if array.dtype == np.int32 else floats
         if (low, high) != (0.0, 255.0):
             done[SCALED_INTEGERS if array.dtype == np.int32 else SCALED_FLOATS] += 1
         unit = (array.astype(np.float64) - low) / ((high - low) or 1.0)
@@ -107,7 +104,7 @@ def _as_bytes(arrays: Sequence[FloatOrByte], done: Counter[str]) -> list[npt.NDA
     return result
 
 
-def _integer_range(arrays: Sequence[FloatOrByte]) -> tuple[float, float]:
+def _integer_range(arrays: Sequence[Pixels]) -> tuple[float, float]:
     """The narrowest of the depths that cameras and scanners have (8, 10, 12, 14, 16 bits) that holds all."""
     highest = max((int(array.max()) for array in arrays), default=0)
     for bits in (8, 10, 12, 14, 16):
@@ -116,7 +113,7 @@ def _integer_range(arrays: Sequence[FloatOrByte]) -> tuple[float, float]:
     return 0.0, float(highest)
 
 
-def _float_range(arrays: Sequence[FloatOrByte]) -> tuple[float, float]:
+def _float_range(arrays: Sequence[Pixels]) -> tuple[float, float]:
     """0..1, -1..1 or 0..255 where the values keep to one of them; their own minimum and maximum otherwise."""
     low = min((float(array.min()) for array in arrays), default=0.0)
     high = max((float(array.max()) for array in arrays), default=1.0)

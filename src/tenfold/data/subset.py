@@ -55,14 +55,14 @@ def choose(
 
 
 def shares(counts: Indices, total: int) -> Indices:
-    """`total` split in proportion to `counts` by largest remainders, at least one for each class that has one."""
+    """`total` split in proportion to `counts`; where there are enough, every class that has one gets one."""
     total = min(total, int(counts.sum()))
-    exact = counts * (total / counts.sum())
-    quota = np.maximum(np.floor(exact).astype(np.int64), (counts > 0).astype(np.int64))
+    exact = counts * (total / int(counts.sum()))
+    least = (counts > 0).astype(np.int64) if total >= (counts > 0).sum() else np.zeros_like(counts)
+    quota: Indices = np.maximum(np.floor(exact).astype(np.int64), least)
     while quota.sum() != total:
         step = 1 if quota.sum() < total else -1
-        # Never below one image of a class, never above what a class has.
-        possible = (quota < counts) if step > 0 else (quota > 1)
+        possible = (quota < counts) if step > 0 else (quota > least)
         lag = np.where(possible, step * (exact - quota), -np.inf)
         quota[int(np.argmax(lag))] += step
     return quota
@@ -74,7 +74,7 @@ def _quota(counts: Indices, per_class: int | None, images: int | None) -> Indice
     if per_class is not None:
         if per_class < 1:
             raise InputError(f"--per-class must be at least 1, not {per_class}")
-        return np.minimum(counts, per_class)
+        return np.minimum(counts, np.int64(per_class))
     classes = int((counts > 0).sum())
     if images is None or images < classes:
         raise InputError(f"--images must be at least {classes}, one for each class, not {images}")
@@ -82,7 +82,7 @@ def _quota(counts: Indices, per_class: int | None, images: int | None) -> Indice
 
 
 def _draw(pool: Indices, labels: Indices, quota: Indices, key: Key) -> Indices:
-    """`quota[k]` members of `pool` of each class k, drawn class by class so that classes do not disturb one another."""
+    """`quota[k]` members of `pool` of each class k; a class's draw does not depend on the other classes."""
     chosen = [
         (key / label).numpy_generator().permutation(pool[labels[pool] == label])[:number]
         for label, number in enumerate(quota)

@@ -64,20 +64,21 @@ def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
         _check_file(root, row.file_name, f"{table.name} line {line}")
         if row.file_name in line_of:
             raise InputError(
-                f"{table.name} line {line}: {row.file_name!r} stands in line {line_of[row.file_name]} already; "
-                "remove one of the lines"
+                f"{table.name} line {line}: {row.file_name!r} stands in line {line_of[row.file_name]} "
+                "already; remove one of the two"
             )
         line_of[row.file_name] = line
         rows.append(row)
-    if any(row.generated for row in rows) and not grown_ok:
+    generated = sum(row.generated for row in rows)
+    if generated and not grown_ok:
         raise InputError(
-            f"{root} is a grown set: {sum(row.generated for row in rows)} of its images are generated and would be "
-            "judged as if they were real; give the original data"
+            f"{root} is a grown set: {generated} of its images are generated and would be judged as if they "
+            "were real; give the original data"
         )
-    with_group = sum(row.group is not None for row in rows)
-    if 0 < with_group < len(rows):
-        blank = next(row.file_name for row in rows if row.group is None)
-        raise InputError(f"{table.name} line {line_of[blank]}: group is blank; fill it in or leave the column out")
+    without_group = [row.file_name for row in rows if row.group is None]
+    if 0 < len(without_group) < len(rows):
+        line = line_of[without_group[0]]
+        raise InputError(f"{table.name} line {line}: group is missing; fill it in or leave the column out")
     class_names, labels = index_labels([row.label for row in rows])
     return reject_empty(
         Listing(
@@ -113,12 +114,18 @@ def _records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return
     header = text.split("\n", 1)[0]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="," if "," in header else ";")
-    for record in reader:
-        yield reader.line_num, {key.strip(): value for key, value in record.items() if isinstance(key, str)}
+    try:
+        for record in reader:
+            cells = {key.strip(): value for key, value in record.items() if isinstance(key, str)}
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{table.name} line {reader.line_num}: not valid CSV ({error})") from error
 
 
 def _read_row(record: Mapping[str, Any], where: str) -> _Row:
-    record = {ALIASES.get(key, key) if ALIASES.get(key) not in record else key: value for key, value in record.items()}
+    for alias, column in ALIASES.items():
+        if alias in record and column not in record:
+            record = {**record, column: record[alias]}
     for column in ("file_name", "label"):
         if column not in record:
             raise InputError(f"{where}: there is no column {column!r} (columns: {', '.join(record)})")
@@ -148,7 +155,7 @@ def _check_file(root: Path, name: str, where: str) -> None:
     if ".." in parts or Path(name).is_absolute() or re.match(r"[A-Za-z]:[/\\]", name) or "\0" in name:
         raise InputError(f"{where}: {name!r} leaves the data's folder; name files inside {root}")
     path = root / name
-    if path.is_symlink() and not stays_inside(path, root):
+    if not stays_inside(path, root):
         raise InputError(f"{where}: {name!r} is a link that leaves the data's folder; copy the file into it")
     if not path.is_file():
         raise InputError(f"{where}: there is no file {name!r} in {root}; correct the name or remove the line")

@@ -1,0 +1,145 @@
+"""What is in a set, what is wrong with it, and what will be done about each fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tenfold.core.errors import InputError
+from tenfold.core.types import ImageDataset, SetAside
+from tenfold.data.advice import actions_for, warnings_for
+from tenfold.data.duplicates import Pairs, constant_images, exact_sets, near_pairs, turned_pairs
+from tenfold.data.unions import join
+
+MOST_COMPARISONS = 10_000 * 10_000
+ROLE_ORDER = ("train", "test", "reserve")
+"""Of two copies the one whose role stands first here stays."""
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The findings; images are named by their source."""
+
+    name: str
+    images: int
+    image_shape: tuple[int, int, int]
+    """C, H, W of every image after conversion."""
+    counts: Mapping[str, int]
+    """Images to study, for each class."""
+    roles: Mapping[str, int]
+    imbalance: float
+    """Images of the largest class per image of the smallest."""
+    set_aside: tuple[SetAside, ...]
+    conversions: Mapping[str, int]
+    exact_within: tuple[Names, ...]
+    """Sets of equal images of one class."""
+    exact_across: tuple[Names, ...]
+    """Sets of equal images in two or more classes."""
+    near_within: tuple[tuple[str, str], ...]
+    near_across: tuple[tuple[str, str], ...]
+    copies_between_roles: Names
+    """Images to test on or to hold in reserve that are (nearly) copies of ones studied."""
+    constant: Names
+    single_image_classes: Names
+    near_duplicates_searched: bool
+    warnings: Names = ()
+    actions: Names = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `write_json`."""
+        return asdict(self)
+
+
+def audit(dataset: ImageDataset) -> Audit:
+    """Look through a set; nothing is changed, see `cleaned`."""
+    studied = np.flatnonzero(dataset.roles == "train")
+    searched = len(studied) * len(dataset) <= MOST_COMPARISONS
+    same = exact_sets(dataset.images)
+    within = [part for members in same for part in _by_class(dataset, members) if len(part) > 1]
+    across = [members for members in same if len(set(dataset.labels[members])) > 1]
+    near = near_pairs(dataset.images, studied) if searched else np.empty((0, 2), np.int64)
+    near = np.unique(np.concatenate([near, turned_pairs(dataset.images)]), axis=0)
+    alike = dataset.labels[near[:, 0]] == dataset.labels[near[:, 1]]
+    pairs_alike = np.concatenate([near[alike], *(_chain(members) for members in within)])
+    counts = np.bincount(dataset.labels[studied], minlength=dataset.class_count)
+    findings = Audit(
+        name=dataset.name,
+        images=len(dataset),
+        image_shape=dataset.image_shape,
+        counts={name: int(count) for name, count in zip(dataset.class_names, counts, strict=True)},
+        roles=dict(Counter(dataset.roles.tolist())),
+        imbalance=round(float(counts.max() / max(1, counts.min())), 2),
+        set_aside=dataset.set_aside,
+        conversions=dict(dataset.conversions),
+        exact_within=tuple(_named(dataset, members) for members in within),
+        exact_across=tuple(_named(dataset, members) for members in across),
+        near_within=_named_pairs(dataset, near[alike]),
+        near_across=_named_pairs(dataset, near[~alike]),
+        copies_between_roles=_named(dataset, _copies_between_roles(dataset, pairs_alike)),
+        constant=_named(dataset, constant_images(dataset.images)),
+        single_image_classes=tuple(dataset.class_names[label] for label in np.flatnonzero(counts == 1)),
+        near_duplicates_searched=searched,
+    )
+    shared = np.intersect1d(dataset.groups[studied], dataset.groups[dataset.roles != "train"])
+    return replace(findings, actions=actions_for(findings), warnings=warnings_for(findings, len(shared)))
+
+
+def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
+    """The set as it is studied: duplicates share a group, and what would mislead the verdict is left out.
+
+    Left out are images that stand in two classes, and copies between roles; both are listed in `set_aside`.
+
+    Raises:
+        InputError: a class holds nothing but images of other classes.
+    """
+    position = {source: index for index, source in enumerate(dataset.sources)}
+    pairs = [(position[one], position[other]) for one, other in findings.near_within]
+    pairs += [(position[same[0]], position[other]) for same in findings.exact_within for other in same[1:]]
+    first_of_group: dict[int, int] = {}
+    pairs += [(first_of_group.setdefault(int(group), i), i) for i, group in enumerate(dataset.groups)]
+    reasons = dict.fromkeys(findings.copies_between_roles, "copy of an image that is studied or tested on")
+    for members in findings.exact_across:
+        reasons |= {source: f"stands in two classes ({' = '.join(members)})" for source in members}
+    left_out = np.array(sorted(position[source] for source in reasons), dtype=np.int64)
+    kept = np.setdiff1d(np.arange(len(dataset)), left_out)
+    for label in np.setdiff1d(dataset.labels[dataset.roles == "train"], dataset.labels[kept]):
+        raise InputError(
+            f"every image of class {dataset.class_names[label]!r} also stands in another class; "
+            "keep each image in one class"
+        )
+    listed = tuple(SetAside(dataset.sources[index], reasons[dataset.sources[index]]) for index in left_out)
+    grouped = replace(dataset, groups=join(len(dataset), pairs), set_aside=dataset.set_aside + listed)
+    return grouped.take(kept)
+
+
+def _by_class(dataset: ImageDataset, members: Pairs) -> list[Pairs]:
+    labels = dataset.labels[members]
+    return [members[labels == label] for label in np.unique(labels)]
+
+
+def _chain(members: Pairs) -> Pairs:
+    """Every pair of a small set: whichever member stays, the others are compared with it."""
+    one, other = np.triu_indices(len(members), k=1)
+    return np.stack([members[one], members[other]], axis=1)
+
+
+def _copies_between_roles(dataset: ImageDataset, pairs: Pairs) -> Pairs:
+    rank = np.array([ROLE_ORDER.index(role) for role in dataset.roles])
+    one, other = pairs.T
+    weaker = np.where(rank[one] > rank[other], one, other)
+    copies: Pairs = np.unique(weaker[rank[one] != rank[other]])
+    return copies
+
+
+def _named(dataset: ImageDataset, indices: Pairs) -> Names:
+    return tuple(dataset.sources[index] for index in indices)
+
+
+def _named_pairs(dataset: ImageDataset, pairs: Pairs) -> tuple[tuple[str, str], ...]:
+    return tuple((dataset.sources[one], dataset.sources[other]) for one, other in pairs)

@@ -1,0 +1,111 @@
+"""A set as a folder that any tool reads: one PNG an image, one folder a class, and metadata.jsonl."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tenfold.core.files import write_many
+from tenfold.core.types import ImageDataset
+
+LONGEST_SLUG_BYTES = 100
+FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+WINDOWS_DEVICES = frozenset({"con", "prn", "aux", "nul"}).union(
+    f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
+)
+FAST_COMPRESSION = 3
+
+
+def export(directory: Path, dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) -> None:
+    """Write every image to directory/<class>/<name>.png and one line about each to metadata.jsonl.
+
+    A line holds file_name, label, group, source, split where it is not train, and the fields of the image's
+    entry in `provenance` (origin real|generated, parents, seed, method, generator). Parents are named by
+    their `source`. `directory` must be empty or new; it appears whole or not at all.
+
+    Raises:
+        ValueError: `provenance` has not one entry an image.
+        InputError: `directory` is not empty.
+        SystemFault: the disk is full or the directory cannot be written.
+    """
+    if len(provenance) != len(dataset):
+        raise ValueError(f"{len(provenance)} provenance entries for {len(dataset)} images")
+    write_many(directory, _files(dataset, provenance))
+
+
+def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
+    """A folder name for each class: close to the class's name, valid on every system, and distinct on all.
+
+    Names that are equal but for case or Unicode form would be one folder on some systems; they get numbers.
+    """
+    taken: set[str] = set()
+    folders = []
+    for name in class_names:
+        slug = base = _slug(name)
+        number = 1
+        while _as_seen_by_careless_systems(slug) in taken:
+            number += 1
+            slug = f"{base}-{number}"
+        taken.add(_as_seen_by_careless_systems(slug))
+        folders.append(slug)
+    return tuple(folders)
+
+
+def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, bytes]]:
+    folders = class_folders(dataset.class_names)
+    numbers: Counter[str] = Counter()
+    lines = []
+    for index, entry in enumerate(provenance):
+        label = int(dataset.labels[index])
+        stem = f"{folders[label]}/{_slug(str(entry.get('origin', 'image')))}"
+        numbers[stem] += 1
+        file_name = f"{stem}-{numbers[stem]:05d}.png"
+        yield file_name, _png(dataset.images[index])
+        line: dict[str, object] = {
+            "file_name": file_name,
+            "label": dataset.class_names[label],
+            "group": int(dataset.groups[index]),
+            "source": dataset.sources[index],
+        }
+        if dataset.roles[index] != "train":
+            line["split"] = str(dataset.roles[index])
+        lines.append(json.dumps({**entry, **line}, ensure_ascii=False, default=_plain) + "\n")
+    # Names that are no valid UTF-8 go out as the bytes they came in as.
+    yield "metadata.jsonl", "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION)
+    return buffer.getvalue()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"provenance holds a {type(value).__name__}, which JSON cannot hold")
+
+
+def _slug(name: str) -> str:
+    text = unicodedata.normalize("NFC", name)
+    # Categories C are controls, direction marks, surrogates: invisible, or no valid name everywhere.
+    text = "".join("_" if unicodedata.category(letter).startswith("C") else letter for letter in text)
+    text = FORBIDDEN.sub("_", text).strip(" ").strip(".").strip(" ")
+    text = text.encode()[:LONGEST_SLUG_BYTES].decode(errors="ignore") or "_"
+    return f"{text}_" if text.split(".")[0].strip().lower() in WINDOWS_DEVICES else text
+
+
+def _as_seen_by_careless_systems(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
