@@ -19,8 +19,8 @@ def sentence(verdict: Verdict) -> str:
         study += ", provisional"
     if kept == trained:
         return (
-            f"No practical difference: in all {trained} folds the inner images preferred {verdict.baseline} "
-            f"alone to every way of growing ({study})."
+            f"No practical difference: in all {trained} folds {verdict.baseline} alone was chosen over every "
+            f"way of growing ({study})."
         )
     subject = _subject(verdict, kept, trained)
     alone = f"{verdict.baseline} alone"
@@ -45,17 +45,12 @@ def sentence(verdict: Verdict) -> str:
 
 
 def _subject(verdict: Verdict, kept: int, trained: int) -> str:
-    if verdict.pick_counts.get(verdict.pick) == trained:
+    often = verdict.pick_counts[verdict.pick]
+    if often == trained:
         return verdict.pick
     if kept > trained / 2:
-        return (
-            f"growing only where the inner images asked for it (they preferred {verdict.baseline} alone in "
-            f"{kept} of {trained} folds)"
-        )
-    often = verdict.pick_counts[verdict.pick]
-    return (
-        f"the arm that the inner images preferred (most often {verdict.pick}, in {often} of {trained} folds)"
-    )
+        return f"the method chosen in each fold (mostly {verdict.baseline} itself, in {kept} of {trained})"
+    return f"the method chosen in each fold (most often {verdict.pick}, in {often} of {trained})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,189 @@
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from made_up_content import arm, content, interval, sheet, verdict
+from PIL import Image
+
+from tenfold.evaluate.telling import sentence
+from tenfold.report.page import duration, plain, points, render
+
+VOID = {"meta", "img", "rect", "line", "path", "circle", "br"}
+
+
+class Page(HTMLParser):
+    """Words, tags and attributes of a page; fails where tags do not nest."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.words = [], [], ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words += data
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def test_page_tells_everything():
+    page = Page(render(content()))
+    text = " ".join(page.words.split())
+    for words in (
+        sentence(verdict()),
+        "+3.1 points",
+        "+1.2 to +5.0",
+        "1,234 images in 900 independent groups",
+        "each of 4 repeats",
+        "something to know",
+        "and something else",
+        "−5.0",
+        "it collapsed",
+        "a control",
+        "blast/9.png: truncated",
+        "3 files: turned upright by EXIF",
+        "duplicates stay in one fold",
+        "few blasts",
+        "in colour, 60 × 40 pixels",
+        "tenfold run cells --seed 7",
+        "seed 7",
+        "92314",
+        "2 min 14 s",
+        "too few images",
+    ):
+        assert words in text, words
+
+
+def test_page_needs_nothing_else():
+    page = Page(render(content()))
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("href", "src"):
+            assert attributes.get(name, "data:").startswith("data:")
+    assert "url(" not in render(content())
+
+
+def test_page_can_be_read_without_seeing_it():
+    page = Page(render(content()))
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all("top, bottom" in image["alt"] for image in page.of("img"))
+    assert "classical+cgan: +3.1, +2.1 to +4.1, helped." in page.words
+    assert page.of("html") == [{"lang": "en"}]
+
+
+def test_names_are_inert():
+    evil = "<script>alert(1)</script>"
+    quote = '"><img src=x onerror=alert(2)>'
+    html = render(
+        content(
+            data_name=evil,
+            class_names=[evil, quote],
+            audit={"counts": {evil: 3, quote: 4}, "set_aside": [{"source": quote, "reason": evil}]},
+            sheets=[sheet(row_labels=[evil, quote])],
+            command=evil,
+            config={quote: evil},
+            final_classifier={evil: quote},
+            warnings=[quote],
+            verdict=verdict(arms=(arm("classical", 0.8), arm(evil, 0.9, 0.1, "helped")), warnings=(evil,)),
+            arm_notes={evil: quote},
+        )
+    )
+    page = Page(html)
+    assert not page.of("script")
+    assert len(page.of("img")) == 1
+    assert evil in page.words
+
+
+@pytest.mark.parametrize(
+    "audit", [{}, {"images": 3, "counts": {}}, {"counts": {"lymphocyte": 0, "blast": 0}}]
+)
+def test_a_set_without_verdict_still_gets_a_page(audit):
+    bare = content(
+        verdict=None, audit=audit, sheets=[], config={}, final_classifier=None, duration_seconds=None
+    )
+    page = Page(render(replace(bare, warnings=["only one class"])))
+    assert "Not evaluated" in page.words
+    assert "only one class" in page.words
+    assert not page.of("svg")
+
+
+def test_degenerate_verdicts_can_be_drawn():
+    same = interval(0.0, 0.0)
+    nothing = verdict(
+        outcome="no_practical_difference",
+        pick="classical",
+        difference=same,
+        smallest_detectable=0.0,
+        margin=0.0005,
+        repeats=1,
+        arms=(arm("classical", 0.85),),
+        pick_counts={"classical": 5},
+        warnings=(),
+    )
+    page = Page(render(content(verdict=nothing, warnings=())))
+    assert "in the one repeat" in " ".join(page.words.split())
+    assert "(provisional)" in page.words
+    assert "Before you rely on it" not in page.words
+
+
+def test_pictures_are_those_of_the_sheet():
+    shown = sheet(rows=1, columns=2, channels=3, side=60)
+    html = render(content(sheets=[shown]))
+    (source,) = [image["src"] for image in Page(html).of("img")]
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+    np.testing.assert_array_equal(picture[:, :60, :3], shown.images[0, 0].transpose(1, 2, 0))
+    np.testing.assert_array_equal(picture[:, -60:, :3], shown.images[0, 1].transpose(1, 2, 0))
+
+
+def test_page_stays_under_ten_megabytes():
+    noise = sheet(rows=10, columns=10, channels=3, side=128)
+    listed = [{"source": f"{i}.png", "reason": "truncated"} for i in range(100_000)]
+    html = render(content(sheets=[noise, noise], audit={"set_aside": listed}))
+    assert len(html.encode()) < 10_000_000
+    assert len(Page(html).of("img")) == 2
+    assert "100,000 files not used" in html
+    assert "and 99,500 further files" in html
+
+
+def test_surrogates_of_broken_file_names_survive():
+    html = render(content(class_names=["bl\udcffast", "b"]))
+    assert b"bl\xffast" in html.encode("utf-8", "surrogateescape")
+
+
+def test_numbers_as_people_write_them():
+    assert [points(x) for x in (0.031, -0.0125, 0.0, -0.0001, 0.0001)] == [
+        "+3.1",
+        "−1.2",
+        "0.0",
+        "0.0",
+        "0.0",
+    ]
+    assert [duration(x) for x in (0.3, 45, 59.7, 134, 3900)] == [
+        "0.3 s",
+        "45 s",
+        "1 min 00 s",
+        "2 min 14 s",
+        "1 h 05 min",
+    ]
+    assert [plain(x) for x in ("a", 1, None, ["é"])] == ["a", "1", "null", '["é"]']
