@@ -31,7 +31,6 @@ from tenfold.cli.options import (
 from tenfold.cli.statuses import exit_statuses, say
 from tenfold.core.durations import parse_duration
 from tenfold.core.errors import InputError
-from tenfold.core.progress import one_line
 
 if TYPE_CHECKING:
     from tenfold.core.types import Verdict
@@ -84,7 +83,7 @@ def run(
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
-    times: Times = 4,
+    times: Times = 2,
     grow: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +107,7 @@ def run(
 
         result = verb(
             data,
-            arms=_names(arms),
+            arms=arms,
             budget=_seconds(budget),
             repeats=repeats,
             seed=seed,
@@ -159,7 +158,7 @@ def prove(
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
-    times: Times = 4,
+    times: Times = 2,
     workers: Workers = None,
     config: Config = None,
     as_json: Json = False,
@@ -177,7 +176,7 @@ def prove(
 
         study = verb(
             data,
-            arms=_names(arms),
+            arms=arms,
             budget=_seconds(budget),
             repeats=repeats,
             seed=seed,
@@ -293,10 +292,6 @@ def _tell(
 def _document(value: object) -> str:
     # Plain ASCII, so that a name in any encoding passes through any pipe; NaN would not be JSON.
     return json.dumps(value, indent=2, allow_nan=False)
-
-
-def _names(arms: str | None) -> list[str] | None:
-    return [one_line(name) for name in arms.split(",") if name.strip()] if arms is not None else None
 
 
 def _seconds(budget: str | None) -> float | None:

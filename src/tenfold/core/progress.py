@@ -6,6 +6,7 @@ it is: a file called `[red].png` colours nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -41,25 +42,33 @@ class Bar:
     total: int
     done: int = 0
     note: str = ""
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
+    estimate: float | None = None
+    """Seconds left as the caller last estimated them; where None, the mean pace so far decides."""
 
     def __post_init__(self) -> None:
         # What an earlier run had finished says nothing about the pace of this one.
         self._before, self._latest = self.done, self.started
 
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Say that `count` more pieces are finished; `note` tells what is going on."""
+    def advance(self, count: int = 1, note: str = "", seconds_left: float | None = None) -> None:
+        """Say that `count` more pieces are finished; `note` tells what is going on.
+
+        `seconds_left` is for pieces of unequal size, where the mean pace would mislead.
+        """
         self.done += count
+        self.estimate = seconds_left
         self.note = one_line(note)
         self._latest = time.monotonic()
 
     def seconds_left(self) -> float | None:
         """From the mean pace so far; None before anything is finished."""
-        finished = self.done - self._before
-        if finished <= 0:
-            return None
-        pace = (self._latest - self.started) / finished
-        return max(0.0, pace * (self.total - self.done) - (time.monotonic() - self._latest))
+        left = self.estimate
+        if left is None:
+            finished = self.done - self._before
+            if finished <= 0:
+                return None
+            left = (self._latest - self.started) / finished * (self.total - self.done)
+        return max(0.0, left - (time.monotonic() - self._latest))
 
     def line(self) -> str:
         """`trials 37/120, about 2 min left`."""
@@ -81,8 +90,8 @@ class _PlainBar(Bar):
         self._written = self.started
         note(self.line())
 
-    def advance(self, count: int = 1, note: str = "") -> None:
-        super().advance(count, note)
+    def advance(self, count: int = 1, note: str = "", seconds_left: float | None = None) -> None:
+        super().advance(count, note, seconds_left)
         if self._latest - self._written >= SECONDS_BETWEEN_LINES and self.done < self.total:
             self._say()
 
@@ -97,7 +106,7 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Bar]:
 
     `done` pieces were finished before, by a run that this one continues.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _live_bar(Bar(title, total, done)) as bar:
             yield bar
     else:
@@ -118,11 +127,11 @@ def _live_bar(bar: Bar) -> Iterator[Bar]:
     def picture() -> Table:
         row = Table.grid(padding=(0, 1))
         shown = ProgressBar(total=max(bar.total, 1), completed=bar.done, width=24)
-        row.add_row(
-            shown, duration(round(time.monotonic() - bar.started)), Text(bar.line(), overflow="ellipsis")
-        )
+        so_far = f"{duration(round(time.monotonic() - bar.started))} so far, " if bar.done < bar.total else ""
+        row.add_row(shown, Text(so_far + bar.line(), no_wrap=True, overflow="ellipsis"))
         return row
 
-    # Live passes what others write to stderr above the bar, and redraws the bar four times a second.
-    with Live(console=Console(stderr=True), get_renderable=picture, refresh_per_second=4):
+    # What others write to stderr meanwhile appears above the bar.
+    console = Console(stderr=True)
+    with Live(console=console, get_renderable=picture, refresh_per_second=4, redirect_stdout=False):
         yield bar

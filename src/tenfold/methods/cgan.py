@@ -33,11 +33,12 @@ class Config:
     """Generated images for each real one, when used as an arm."""
     steps: int = 600
     batch_size: int = 32
-    width: int = 16
-    """Channels at full resolution; doubled at each halving, up to four times."""
+    width: int = 8
+    """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
+    four times."""
     noise_size: int = 32
     learning_rate: float = 1e-3
-    penalty: float = 0.5
+    penalty: float = 0.3
     """Gamma of the gradient penalties for a picture of 8 x 8 x 1; grows with the number of values."""
     penalty_every: int = 4
     fade_in_share: float = 0.3
@@ -82,7 +83,8 @@ class Generator(nn.Module):
         super().__init__()
         channels, self.height, self.width = shape
         self.noise_size = config.noise_size
-        self.start, widths = _pyramid(shape, config.width)
+        self.start, widths = _pyramid(_drawn_side(shape), config.width)
+        self.enlarged = _drawn_side(shape) < max(self.height, self.width)
         self.embedding = nn.Embedding(class_count, config.noise_size)
         self.first = nn.Linear(2 * config.noise_size, widths[0] * self.start**2)
         self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(widths, widths[1:], strict=False))
@@ -96,6 +98,8 @@ class Generator(nn.Module):
         for block in self.blocks:
             hidden = F.interpolate(block(hidden), scale_factor=2.0, mode="bilinear", align_corners=False)
         picture = torch.tanh(self.to_picture(F.leaky_relu(self.last(hidden), 0.2)))
+        if self.enlarged:
+            picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
         return picture[:, :, : self.height, : self.width]
 
 
@@ -104,8 +108,9 @@ class Critic(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
         super().__init__()
-        self.start, widths = _pyramid(shape, config.width)
+        self.start, widths = _pyramid(_drawn_side(shape), config.width)
         self.side = self.start * 2 ** (len(widths) - 1)
+        self.shrunk = _drawn_side(shape) < max(shape[1:])
         self.from_picture = nn.Conv2d(shape[0], widths[-1], 3, padding=1)
         rising = widths[::-1]
         self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(rising, rising[1:], strict=False))
@@ -116,6 +121,8 @@ class Critic(nn.Module):
         self.real = nn.Linear(128, 1)
 
     def forward(self, pictures: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
+        if self.shrunk:
+            pictures = F.avg_pool2d(pictures, 2, ceil_mode=True)
         missing = (self.side - pictures.shape[3], self.side - pictures.shape[2])
         hidden = self.from_picture(F.pad(pictures, (0, missing[0], 0, missing[1]), mode="replicate"))
         for block in self.blocks:
@@ -143,11 +150,18 @@ class Residual(nn.Module):
         return total
 
 
-def _pyramid(shape: tuple[int, int, int], width: int) -> tuple[int, list[int]]:
-    """The smallest map's side (4..7) and the widths from there up to full resolution."""
-    halvings = max(0, math.ceil(math.log2(max(shape[1:]) / 7)))
-    start = math.ceil(max(shape[1:]) / 2**halvings)
-    return start, [width * min(4, 2**level) for level in range(halvings, -1, -1)]
+def _pyramid(side: int, width: int) -> tuple[int, list[int]]:
+    """The smallest map's side (4..7) and the widths from there up to the largest map."""
+    halvings = max(0, math.ceil(math.log2(side / 7)))
+    largest_map_width = width * 2 if halvings <= 1 else width
+    return math.ceil(side / 2**halvings), [largest_map_width * min(4, 2**k) for k in range(halvings, -1, -1)]
+
+
+def _drawn_side(shape: tuple[int, int, int]) -> int:
+    """Pictures over 40 pixels are drawn at half the side and enlarged, which keeps a step affordable; the
+    classifier's first layer halves such pictures too."""
+    side = max(shape[1:])
+    return side if side <= 40 else (side + 1) // 2
 
 
 def train_generator(train: ImageDataset, config: Config, key: Key) -> tuple[Generator, dict[str, float]]:

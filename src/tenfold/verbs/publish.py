@@ -1,0 +1,70 @@
+"""From a finished study to report.html: the sheets of pictures, the command that repeats it, the page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.core.files import write_text
+from tenfold.methods.base import Grown
+from tenfold.report.content import ReportContent, Sheet
+from tenfold.report.page import render
+from tenfold.report.samples import augmented_sheet, generated_sheet, real_sheet
+from tenfold.study.directory import LAST_FILE
+
+if TYPE_CHECKING:
+    from tenfold.verbs.prove import Study
+
+ARM_NOTES = {
+    "raw": "the real images, nothing else",
+    "classical": "the baseline: each image turned, moved and scaled a little, anew each time",
+    "placebo": "control: the baseline with the same images copied",
+    "oracle": "control: the baseline with more real images",
+}
+
+
+def publish(
+    study: Study,
+    command: str,
+    options: Mapping[str, Any],
+    *,
+    seconds: float,
+    generated: Grown | None = None,
+    classifier: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+) -> Path:
+    """Write the run's report.html and return its path."""
+    images = study.data.part("train")
+    sheets: list[Sheet] = [real_sheet(images), augmented_sheet(images)]
+    if generated is not None:
+        sheets.append(generated_sheet(images, generated))
+    content = ReportContent(
+        data_name=study.data.name,
+        verdict=study.verdict,
+        class_names=study.data.class_names,
+        # What is left out as the set is cleaned is listed beside the files that could not be read.
+        audit=study.audit.to_json()
+        | {"set_aside": [{"source": s.source, "reason": s.reason} for s in study.data.set_aside]},
+        sheets=sheets,
+        command=as_typed(command, options),
+        config=dict(options) | {"plan": study.plan.hash, "code": study.plan.code},
+        final_classifier=classifier,
+        duration_seconds=seconds,
+        warnings=[*study.plan.fold_plan.warnings, *warnings],
+        arm_notes={arm.name: ARM_NOTES[arm.name] for arm in study.plan.arms if arm.name in ARM_NOTES},
+    )
+    path = study.directory / LAST_FILE
+    write_text(path, render(content))
+    return path
+
+
+def as_typed(command: str, options: Mapping[str, Any]) -> str:
+    """The shell command that does the same again."""
+    words = ["tenfold", command, str(options["data"])]
+    for name, value in options.items():
+        if name != "data" and value is not None:
+            text = f"{value:g}s" if name == "budget" else f"{value:g}" if isinstance(value, float) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    return shlex.join(words)
