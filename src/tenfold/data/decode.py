@@ -63,10 +63,14 @@ def decode(content: bytes, suffix: str = "") -> Picture:
     """
     if not content:
         raise UnreadableError("empty file (0 bytes)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PIL warns of large and odd files; both are judged here
+        return _decode(content, suffix)
+
+
+def _decode(content: bytes, suffix: str) -> Picture:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PIL warns of large and odd files; both are judged here
-            image: Image.Image = Image.open(io.BytesIO(content))
+        image: Image.Image = Image.open(io.BytesIO(content))
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
     except DECODER_FAULTS as error:

@@ -1,0 +1,46 @@
+"""Small pictures and folders that many tests stand on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from tenfold.core.keys import Key
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def noise_picture(name: object, *shape: int) -> Pixels:
+    """Values of 8 bits that depend on the name alone, so that no two names give the same picture."""
+    return (Key("tests") / ascii(name)).numpy_generator().integers(0, 256, shape or (8, 8), dtype=np.uint8)
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder of class folders, each with as many 8 x 8 grey PNGs as asked."""
+
+    def write(counts: Mapping[str, int], root: Path | None = None) -> Path:
+        root = root or tmp_path / "set"
+        for name, count in counts.items():
+            folder = root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                Image.fromarray(noise_picture((str(folder), index))).save(folder / f"{index:03d}.png")
+        return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Path:
+    """The directory of real sets; tests that need it are skipped where there is none."""
+    named = os.environ.get("TENFOLD_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("TENFOLD_DATA names no directory of real sets")
+    return Path(named)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import noise_picture
+from tenfold.core.errors import InputError
+from tenfold.data.loading import load
+
+Folders = Callable[..., Path]
+
+
+def test_classes_labels_and_sources(class_folders: Folders) -> None:
+    dataset = load(class_folders({"cat": 3, "dog": 2}))
+    assert dataset.name == "set"
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.labels.tolist() == [0, 0, 0, 1, 1]
+    assert dataset.sources[3] == "dog/000.png"
+    assert set(dataset.roles) == {"train"}
+    assert len(set(dataset.groups)) == 5
+    assert dataset.image_shape == (1, 8, 8)
+
+
+def test_numbered_classes_are_ordered_as_numbers(class_folders: Folders) -> None:
+    assert load(class_folders({"10": 1, "9": 1})).class_names == ("9", "10")
+
+
+def test_train_val_and_test_folders_give_roles(class_folders: Folders) -> None:
+    root = class_folders({"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1, "test/a": 1, "test/b": 1})
+    dataset = load(root)
+    assert dataset.class_names == ("a", "b")
+    assert sorted(dataset.roles) == ["test"] * 2 + ["train"] * 6
+
+
+def test_the_same_image_in_train_and_test_is_refused(class_folders: Folders) -> None:
+    root = class_folders({"train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1})
+    shutil.copy(root / "train/a/000.png", root / "test/b/000.png")
+    with pytest.raises(InputError, match=r"train/a/000\.png .*test/b/000\.png"):
+        load(root)
+
+
+def test_a_test_class_that_is_never_trained_is_refused(class_folders: Folders) -> None:
+    with pytest.raises(InputError, match="'c'"):
+        load(class_folders({"train/a": 1, "train/b": 1, "test/c": 1}))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "no class folders"),
+        ({"a": 2, "b": 0}, "'b' is empty"),
+        ({"a": 2, ".": 2}, "without a label"),
+        ({".": 2}, "without a label"),
+        ({"outer/a": 2, "outer/b": 2}, "inside the class folder 'outer'"),
+        ({"a": 2, "a/deeper": 2, "b": 1}, "inside the class folder 'a'"),
+        ({"train": 2, "test": 2}, "must hold class folders"),
+    ],
+)
+def test_what_cannot_be_read_in_one_way_is_refused(
+    counts: dict[str, int], message: str, class_folders: Folders, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    with pytest.raises(InputError, match=message):
+        load(class_folders(counts))
+
+
+def test_clutter_is_passed_over(class_folders: Folders) -> None:
+    root = class_folders({"a": 1, "b": 1, ".hidden": 1, "__MACOSX": 1})
+    for name in ("README.md", "a/.DS_Store", "b/Thumbs.db"):
+        (root / name).write_text("x")
+    dataset = load(root)
+    assert len(dataset) == 2
+    assert dataset.set_aside == ()
+
+
+def test_broken_files_are_set_aside_and_the_rest_is_read(class_folders: Folders) -> None:
+    root = class_folders({"a": 2, "b": 2})
+    (root / "a/empty.png").write_bytes(b"")
+    (root / "a/page.jpg").write_text("<html>404</html>")
+    dataset = load(root)
+    assert len(dataset) == 4
+    assert {(entry.source, entry.reason) for entry in dataset.set_aside} == {
+        ("a/empty.png", "empty file (0 bytes)"),
+        ("a/page.jpg", "a web page, not an image"),
+    }
+
+
+def test_a_class_of_broken_files_only_is_refused(class_folders: Folders) -> None:
+    root = class_folders({"a": 2, "b": 0})
+    (root / "b/empty.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"'b'.*b/empty\.png: empty file"):
+        load(root)
+
+
+def test_links_out_of_the_data_and_pipes_are_not_followed(class_folders: Folders, tmp_path: Path) -> None:
+    root = class_folders({"a": 2, "b": 2})
+    outside = tmp_path / "outside.png"
+    Image.fromarray(noise_picture("outside")).save(outside)
+    (root / "a/link.png").symlink_to(outside)
+    (root / "a/inner.png").symlink_to(root / "b/000.png")
+    (root / "loop").symlink_to(tmp_path)
+    os.mkfifo(root / "b/pipe.png")
+    dataset = load(root)
+    assert "a/inner.png" in dataset.sources
+    assert {entry.source for entry in dataset.set_aside} == {"a/link.png", "loop", "b/pipe.png"}
+
+
+@pytest.mark.parametrize("name", ["größe", "日本", "كلب", "🐱", "a\nb", "=cmd", "<script>", "CON", "\udcff"])
+def test_any_name_survives(name: str, class_folders: Folders) -> None:
+    dataset = load(class_folders({name: 1, "other": 1}))
+    assert name in dataset.class_names
+    assert f"{name}/000.png" in dataset.sources
+
+
+def test_names_equal_but_for_case_or_form_are_two_classes(class_folders: Folders) -> None:
+    names = ("A", "a", "\u00e9", "e\u0301")
+    assert set(load(class_folders(dict.fromkeys(names, 1))).class_names) == set(names)

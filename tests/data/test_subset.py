@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.data import subset
+from tenfold.data.subset import choose, shares
+
+LABELS = np.repeat([0, 1, 2], [60, 30, 10])
+TRAIN = np.full(100, "train")
+ALONE = np.arange(100)
+KEY = Key("seed-0")
+
+
+def counts(indices: np.ndarray, roles: np.ndarray, role: str) -> list[int]:
+    return np.bincount(LABELS[indices[roles == role]], minlength=3).tolist()
+
+
+def test_all_are_studied_unless_limited() -> None:
+    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=None, images=None, key=KEY)
+    assert indices.tolist() == list(range(100))
+    assert set(roles) == {"train"}
+
+
+def test_per_class_takes_what_there_is() -> None:
+    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=20, images=None, key=KEY)
+    assert counts(indices, roles, "train") == [20, 20, 10]
+    assert counts(indices, roles, "reserve") == [40, 10, 0]
+
+
+def test_images_keep_the_shares() -> None:
+    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=None, images=20, key=KEY)
+    assert counts(indices, roles, "train") == [12, 6, 2]
+
+
+def test_half_of_the_rest_can_become_the_test() -> None:
+    indices, roles = choose(
+        LABELS, TRAIN, ALONE, per_class=10, images=None, key=KEY, half_of_rest_is_test=True
+    )
+    assert counts(indices, roles, "test") == [25, 10, 0]
+    assert counts(indices, roles, "reserve") == [25, 10, 0]
+
+
+def test_the_seed_decides_and_the_test_stays() -> None:
+    roles = np.where(ALONE % 5 == 0, "test", "train")
+    draws = [choose(LABELS, roles, ALONE, per_class=5, images=None, key=Key(f"seed-{s}")) for s in (0, 0, 1)]
+    studied = [indices[given_roles == "train"].tolist() for indices, given_roles in draws]
+    assert studied[0] == studied[1] != studied[2]
+    assert all((indices[given_roles == "test"] == ALONE[::5]).all() for indices, given_roles in draws)
+
+
+def test_relatives_of_studied_images_are_no_reserve() -> None:
+    patients = ALONE // 2
+    indices, roles = choose(LABELS, TRAIN, patients, per_class=5, images=None, key=KEY)
+    studied, reserve = indices[roles == "train"], indices[roles == "reserve"]
+    assert len(studied) == 15
+    assert not set(patients[studied]) & set(patients[reserve])
+
+
+def test_reserve_and_test_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subset, "LARGEST_RESERVE", 20)
+    monkeypatch.setattr(subset, "LARGEST_TEST", 9)
+    roles = np.where(ALONE % 2 == 0, "test", "train")
+    indices, given_roles = choose(LABELS, roles, ALONE, per_class=5, images=None, key=KEY)
+    assert (given_roles == "reserve").sum() == 20
+    assert (given_roles == "test").sum() == 9
+    assert set(LABELS[indices[given_roles == "test"]]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("per_class", "images", "message"),
+    [(0, None, "at least 1"), (None, 2, "at least 3"), (5, 50, "not both")],
+)
+def test_impossible_numbers_are_refused(per_class: int | None, images: int | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        choose(LABELS, TRAIN, ALONE, per_class=per_class, images=images, key=KEY)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any), st.integers(1, 700))
+def test_shares_add_up(sizes: list[int], total: int) -> None:
+    available = np.array(sizes)
+    quota = shares(available, total)
+    assert quota.sum() == min(total, available.sum())
+    assert (quota >= 0).all()
+    assert (quota <= available).all()
+    if total >= (available > 0).sum():
+        assert (quota[available > 0] > 0).all()

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tenfold.core.errors import InputError
+from tenfold.data.loading import load
+
+Folders = Callable[..., Path]
+
+
+@pytest.fixture
+def root(class_folders: Folders) -> Path:
+    """Four pictures in one folder, so that the labels come from the table alone."""
+    return class_folders({"pictures": 4})
+
+
+def csv_rows(*rows: str) -> str:
+    return "\n".join(rows) + "\n"
+
+
+def test_csv_with_groups_and_splits(root: Path) -> None:
+    table = csv_rows(
+        "file_name,label,group,split",
+        "pictures/000.png,b,ann,train",
+        "pictures/001.png,a,bob,validation",
+        "pictures/002.png,b,ann,reserve",
+        "pictures/003.png,a,eve,test",
+    )
+    (root / "metadata.csv").write_text("\ufeff" + table, "utf-8")
+    dataset = load(root)
+    assert dataset.class_names == ("a", "b")
+    assert dataset.labels.tolist() == [1, 0, 1, 0]
+    assert dataset.groups[0] == dataset.groups[2]
+    assert len(set(dataset.groups)) == 3
+    assert dataset.roles.tolist() == ["train", "train", "reserve", "test"]
+
+
+def test_aliases_and_semicolons(root: Path) -> None:
+    (root / "metadata.csv").write_text(
+        csv_rows("file_name;class;patient", "pictures/000.png;a;7", "pictures/001.png;b;7")
+    )
+    dataset = load(root)
+    assert dataset.class_names == ("a", "b")
+    assert len(set(dataset.groups)) == 1
+
+
+def test_jsonl(root: Path) -> None:
+    rows = [{"file_name": f"pictures/00{i}.png", "label": i % 2, "group": i // 2} for i in range(4)]
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = load(root)
+    assert dataset.class_names == ("0", "1")
+    assert dataset.groups.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["name,label", "pictures/000.png,a"], "line 2: there is no column 'file_name'"),
+        (["file_name,label", "pictures/000.png,"], "line 2: label is blank"),
+        (["file_name,label", "pictures/000.png,a", "pictures/009.png,a"], "line 3: there is no file"),
+        (["file_name,label", "pictures/000.png,a", "pictures/000.png,b"], "line 3: .* in line 2"),
+        (
+            ["file_name,label,patient", "pictures/000.png,a,7", "pictures/001.png,b, "],
+            "line 3: group is blank",
+        ),
+        (["file_name,label", "../secret.png,a"], "line 2: .* leaves the data's folder"),
+        (["file_name,label", "/etc/hostname,a"], "line 2: .* leaves the data's folder"),
+        (["file_name,label", r"C:\x.png,a"], "line 2: .* leaves the data's folder"),
+        (["file_name,label,split", "pictures/000.png,a,later"], "line 2: split 'later'"),
+        (["file_name,label"], "holds no images"),
+    ],
+)
+def test_a_faulty_line_is_named(root: Path, rows: list[str], message: str) -> None:
+    (root / "metadata.csv").write_text(csv_rows(*rows))
+    with pytest.raises(InputError, match=message):
+        load(root)
+
+
+def test_invalid_json_names_its_line(root: Path) -> None:
+    (root / "metadata.jsonl").write_text('{"file_name": "pictures/000.png", "label": "a"}\n{oops}\n')
+    with pytest.raises(InputError, match="line 2: not valid JSON"):
+        load(root)
+
+
+def test_a_link_out_of_the_folder_is_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes((root / "pictures/000.png").read_bytes())
+    (root / "pictures/link.png").symlink_to(tmp_path / "secret.png")
+    (root / "metadata.csv").write_text(csv_rows("file_name,label", "pictures/link.png,a"))
+    with pytest.raises(InputError, match="leaves the data's folder"):
+        load(root)
+
+
+def test_two_tables_are_refused(root: Path) -> None:
+    for name in ("metadata.csv", "metadata.jsonl"):
+        (root / name).write_text("")
+    with pytest.raises(InputError, match="remove one of them"):
+        load(root)
+
+
+def test_a_grown_set_is_refused_unless_asked_for(root: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"file_name": "pictures/000.png", "label": "a", "origin": "real", "source": "scan-1"},
+        {"file_name": "pictures/001.png", "label": "a", "origin": "real", "source": "scan-2"},
+        {"file_name": "pictures/002.png", "label": "a", "origin": "generated", "parents": ["scan-1"]},
+        {
+            "file_name": "pictures/003.png",
+            "label": "a",
+            "origin": "generated",
+            "parents": ["pictures/001.png"],
+        },
+    ]
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(InputError, match="2 of its images are generated"):
+        load(root)
+    assert load(root, grown_ok=True).groups.tolist() == [0, 1, 0, 1]
+
+
+def test_siblings_without_their_parents_still_meet(root: Path) -> None:
+    rows = [
+        {
+            "file_name": f"pictures/00{i}.png",
+            "label": "a",
+            "origin": "generated",
+            "parents": [f"scan-{i % 2}"],
+        }
+        for i in range(4)
+    ]
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert load(root, grown_ok=True).groups.tolist() == [0, 1, 0, 1]
