@@ -129,7 +129,9 @@ def check(
     per_class: PerClass = None,
     images: Images = None,
     seed: Seed = 0,
-    out: Out = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write DIR/check.json. Default: nothing is written.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is in the data and what is wrong with it.
@@ -169,7 +171,7 @@ def prove(
     and says whether the best one helped, with a 95 % interval. A run that was stopped or killed goes on
     where it was when the same command is given again.
 
-    Example: tenfold prove cells/ --arms classical,mixup,cgan --budget 30m
+    Example: tenfold prove cells/ --arms classical,classical+cgan --budget 30m
     """
     with exit_statuses():
         from tenfold.verbs.prove import prove as verb

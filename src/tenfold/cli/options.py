@@ -24,8 +24,6 @@ def _read_options(context: typer.Context, file: Path | None) -> Path | None:
     for name in given:
         if name not in known:
             raise typer.BadParameter(f"{file}: there is no option '{name}'.{did_you_mean(name, known)}")
-    if isinstance(given.get("arms"), list):
-        given["arms"] = ",".join(given["arms"])
     context.default_map = {name: str(value) for name, value in given.items()}
     return file
 
@@ -45,21 +43,23 @@ Config = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=_read_options,
-        help="Repeat an earlier run: take DATA and the options from its config.json, but for those typed here.",
+        help="Repeat an earlier run: take DATA and options from its config.json, but for those typed here.",
     ),
 ]
 Arms = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME,NAME,...",
-        help="The ways of growing to compare, such as classical,mixup,cgan; '+' adds two up: classical+cgan. "
-        "Default: every method that suits the data.",
+        metavar="ARM,ARM,...",
+        help="The ways of growing to compare; '+' adds methods up, (...) sets options: "
+        "'classical,classical+cgan(steps=500)'. Default: raw, classical, placebo, classical+mixup, "
+        "classical+cgan, and oracle where images are held in reserve.",
     ),
 ]
 Budget = Annotated[
     str | None,
     typer.Option(
-        metavar="TIME", help="Stop starting new trials in time for this: 45s, 15m, 1h30m. Default: no limit."
+        metavar="TIME",
+        help="Begin no further repeat that would not end in this time: 45s, 15m, 1h30m. Default: no limit.",
     ),
 ]
 Repeats = Annotated[

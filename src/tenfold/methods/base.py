@@ -64,6 +64,9 @@ class Method(ABC):
     is_control: ClassVar[bool] = False
     """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
 
+    trains_generator: ClassVar[bool] = False
+    """Its new images come from a network that learned from all of them, and `grow` keeps that network."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
 

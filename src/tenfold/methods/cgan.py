@@ -52,6 +52,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    trains_generator = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         grown = self.grow(train, self.config.times, key)
@@ -59,10 +60,7 @@ class Method(base.Method):
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
         generator, details = train_generator(train, self.config, key)
-        labels = np.repeat(train.labels, math.ceil(times))[: round(times * len(train))]
-        if times != int(times):
-            labels = np.resize(train.labels, round(times * len(train)))
-        labels = np.sort(labels)
+        labels = np.sort(np.resize(train.labels, round(times * len(train))))
         seeds = [(key / "sample" / i).seed for i in range(len(labels))]
         images = sample(generator, labels, seeds)
         details = details | {"diversity": _check_diversity(images, labels, train, self.config)}

@@ -65,16 +65,19 @@ def _bounds(interval: Sequence[float | None] | None, form: str, scale: float) ->
 
 
 def check_text(audit: Mapping[str, Any]) -> str:
-    """What `tenfold check` found: a row a class, then what is set aside, converted, done and worth a warning."""
+    """What `tenfold check` found: a row a class, then what is set aside, converted and done."""
     counts: Mapping[str, int] = audit.get("counts", {})
     shape = " x ".join(str(side) for side in audit.get("image_shape", ()))
     summary = f"{audit.get('images', sum(counts.values())):,} images, {len(counts)} classes"
+    roles: Mapping[str, int] = audit.get("roles", {})
+    if len(roles) > 1:
+        summary += f" ({', '.join(f'{n:,} {role}' for role, n in roles.items())})"
     if shape:
-        summary += f", {shape} (channels x height x width)"
+        summary += f", each {shape} (channels x height x width)"
     table = aligned(("class", "images"), [(name, f"{n:,}") for name, n in counts.items()], numbers=[1])
     set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
     lines = [summary, "", table, ""]
-    lines += _listed(f"set aside ({len(set_aside)} files, nothing is deleted)", set_aside)
+    lines += _listed(f"set aside ({len(set_aside):,})", set_aside)
     lines += _listed("converted", [f"{n:,} {what}" for what, n in audit.get("conversions", {}).items()])
     lines += _listed("what will be done", audit.get("actions", ()), most=None)
     lines += [f"warning: {one_line(warning)}" for warning in audit.get("warnings", ())]

@@ -68,7 +68,7 @@ def parse_arms(wanted: str | Sequence[str]) -> tuple[Arm, ...]:
 
 
 def _parse_arm(text: str) -> Arm:
-    components = tuple(_parse_component(part.strip()) for part in _split(text, "+"))
+    components = tuple(parse_component(part.strip()) for part in _split(text, "+"))
     is_control = any(method_class(component.method).is_control for component in components)
     name = "+".join(_written(component) for component in components)
     if is_control and len(components) == 1:
@@ -81,7 +81,12 @@ def _parse_arm(text: str) -> Arm:
     return Arm(name, components, is_control)
 
 
-def _parse_component(text: str) -> Component:
+def parse_component(text: str) -> Component:
+    """One method from `name` or `name(option=value,...)`.
+
+    Raises:
+        InputError: the text does not read as that.
+    """
     match = re.fullmatch(r"([a-z][a-z0-9_]*)(?:\((.*)\))?", text)
     if not match:
         raise InputError(f"cannot read '{text}' as a method; write e.g. classical+mixup or classical(policy=light)")

@@ -15,6 +15,7 @@ from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import make_splits
+from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.methods.base import MethodFailed
 from tenfold.study.arms import Arm
 from tenfold.study.plan import Plan, Task
@@ -82,6 +83,21 @@ def train_arm(
     classifier = train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
     classifier.details["seconds"]["methods"] = fitted
     return recipe, classifier
+
+
+def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str, Any] | None:
+    """Accuracy on the sealed external test images, as shares with a 95 % interval; None where there are none."""
+    external = data.part("test")
+    if not len(external):
+        return None
+    predicted = classifier.probabilities(external.images).argmax(1)
+    share = float((predicted == external.labels).mean())
+    return {
+        "images": len(external),
+        "accuracy": round(share, 4),
+        "interval": [round(bound, 4) for bound in wilson_interval(share, len(external))],
+        "balanced_accuracy": round(balanced_accuracy(external.labels, predicted), 4),
+    }
 
 
 def load_trial(directory: Path) -> Trial | None:

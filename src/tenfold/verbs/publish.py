@@ -11,7 +11,7 @@ from tenfold.core.files import write_text
 from tenfold.methods.base import Grown
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
-from tenfold.report.samples import augmented_sheet, generated_sheet, real_sheet
+from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 from tenfold.study.directory import LAST_FILE
 
 if TYPE_CHECKING:

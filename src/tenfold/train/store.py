@@ -1,0 +1,58 @@
+"""A trained classifier as two files: the weights as safetensors, all the rest as JSON. Nothing is pickled."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.train.classifier import ClassifierConfig, TrainedClassifier
+
+
+def save_classifier(path: Path, classifier: TrainedClassifier, told: dict[str, Any]) -> None:
+    """Write `path` (.safetensors) and the JSON beside it, which says how to use it and what it reached (`told`)."""
+    weights = {name: value.contiguous() for name, value in classifier.network.state_dict().items()}
+    write_bytes(path, safetensors.torch.save(weights))
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "network": "SmallConvNet",
+            "class_names": list(classifier.class_names),
+            "image_shape": list(classifier.image_shape),
+            "config": asdict(classifier.config),
+            **told,
+        },
+    )
+
+
+def load_classifier(path: Path) -> TrainedClassifier:
+    """Read what `save_classifier` wrote; `path` may also be the run's directory.
+
+    Raises:
+        InputError: there is no classifier, it is no safetensors file, or its JSON is missing or does not fit.
+    """
+    if path.is_dir():
+        path = path / "classifier.safetensors"
+    if not path.exists():
+        raise InputError(f"{path}: no such classifier; `tenfold run DATA` makes one")
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path} is not a .safetensors file; other weights may run code when read and are refused")
+    description = path.with_suffix(".json")
+    try:
+        told = read_json(description)
+        shape = told["image_shape"]
+        config = ClassifierConfig(**told["config"])
+        network = SmallConvNet((shape[0], shape[1], shape[2]), len(told["class_names"]), config.width)
+        network.load_state_dict(safetensors.torch.load(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
+    network.eval()
+    return TrainedClassifier(network, config, tuple(told["class_names"]), (shape[0], shape[1], shape[2]))

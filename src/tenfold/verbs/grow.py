@@ -1,0 +1,135 @@
+"""`grow`: write a grown set as a folder of pictures with a record of where each came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from tenfold.core.files import prepare_output, write_bytes, write_json
+from tenfold.core.keys import Key
+from tenfold.core.progress import note, warn
+from tenfold.core.types import ImageDataset
+from tenfold.data.audit import audit, cleaned
+from tenfold.data.export import export
+from tenfold.data.loading import load
+from tenfold.methods.base import Grown
+from tenfold.study.arms import Component, parse_component
+
+
+@dataclass(frozen=True)
+class GrowResult:
+    """What was written and where."""
+
+    directory: Path
+    method: str
+    real_images: int
+    new_images: int
+    generator_hash: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        beside = f" beside {self.real_images} real ones" if self.real_images else ""
+        return f"{self.new_images} new images made by {self.method}{beside} in {self.directory}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "directory": str(self.directory),
+            "method": self.method,
+            "real_images": self.real_images,
+            "new_images": self.new_images,
+            "generator_hash": self.generator_hash,
+            "details": dict(self.details),
+        }
+
+
+def grow(
+    data: str | Path | ImageDataset,
+    out: str | Path,
+    *,
+    method: str,
+    times: float = 10.0,
+    only_new: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> GrowResult:
+    """Make about `times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
+
+    A single class, or one with a single image, can be grown; whether growing helps is another question, which
+    `prove` answers. A trained generator is kept beside the pictures as generator.safetensors.
+
+    Raises:
+        InputError: the data, the method or OUT cannot be used.
+        MethodFailed: the method gave nothing usable; nothing is written.
+    """
+    directory = Path(out)
+    component = parse_component(method)
+    component.make({})
+    prepare_output(directory)
+    if not isinstance(data, ImageDataset):
+        data = load(data, size=size, per_class=per_class, images=images, seed=seed)
+    findings = audit(data)
+    for warning in findings.warnings:
+        warn(warning)
+    real = cleaned(data, findings).part("train")
+    note(f"growing {len(real)} images {times:g} times with {method}")
+    grown = grow_images(real, component, times, seed)
+    result = write_grown(directory, real, grown, component.method, seed, only_new=only_new)
+    if grown.generator:
+        save_generator(directory / "generator.safetensors", real, grown, component.method)
+    return result
+
+
+def grow_images(real: ImageDataset, component: Component, times: float, seed: int) -> Grown:
+    """The new images of one method, fitted on these."""
+    return component.make({}).grow(real, times, Key(f"seed-{seed}") / "grow" / component.method)
+
+
+def write_grown(
+    directory: Path, real: ImageDataset, grown: Grown, method: str, seed: int, *, only_new: bool
+) -> GrowResult:
+    """Write the pictures and metadata.jsonl; a directory that has them already is left as it is."""
+    weights = safetensors.numpy.save(grown.generator) if grown.generator else b""
+    generator_hash = hashlib.sha256(weights).hexdigest()[:16] if weights else None
+    made = grown.as_dataset(real)
+    new_records: list[Mapping[str, object]] = [
+        {
+            "origin": "generated",
+            "method": method,
+            "parents": [real.sources[parent] for parent in parents],
+            "seed": image_seed,
+            "run_seed": seed,
+            "generator": generator_hash,
+        }
+        for parents, image_seed in zip(grown.parents, grown.seeds, strict=True)
+    ]
+    real_records: list[Mapping[str, object]] = [{"origin": "real"}] * len(real)
+    whole, records = (made, new_records) if only_new else (real.joined(made), real_records + new_records)
+    if not (directory / "metadata.jsonl").exists():
+        export(directory, whole, records)
+    return GrowResult(
+        directory, method, 0 if only_new else len(real), len(made), generator_hash, grown.details
+    )
+
+
+def save_generator(path: Path, real: ImageDataset, grown: Grown, method: str) -> None:
+    """The generator's weights, and beside them as JSON what it takes to use them."""
+    write_bytes(path, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in grown.generator.items()}))
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "method": method,
+            "class_names": list(real.class_names),
+            "image_shape": list(real.image_shape),
+            "real_images": len(real),
+            "details": dict(grown.details),
+        },
+    )

@@ -1,0 +1,99 @@
+"""`predict`: name the class of new images with a trained classifier."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tenfold.core.errors import InputError
+from tenfold.core.files import write_text
+from tenfold.core.progress import warn
+from tenfold.data.decode import UnreadableError, decode
+from tenfold.data.squares import shrink, to_squares
+from tenfold.report.text import predictions_csv
+from tenfold.train.store import load_classifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the classifier says of one file."""
+
+    file: str
+    label: str
+    confidence: float
+    """The probability of `label`, 0..1."""
+    probabilities: dict[str, float]
+
+
+def predict(
+    classifier: str | Path, images: str | Path | Sequence[str | Path], *, out: str | Path | None = None
+) -> list[Prediction]:
+    """Read image files (folders are searched) and name the class of each, in the order given.
+
+    Files that cannot be read are left out with a warning. `out` also writes out/predictions.csv.
+
+    Raises:
+        InputError: no classifier there, a path that does not exist, or not one readable image.
+    """
+    trained = load_classifier(Path(classifier))
+    wanted = [images] if isinstance(images, str | Path) else images
+    files, pixels = [], []
+    for path in _files(Path(path) for path in wanted):
+        try:
+            pixels.append(_as_trained(path, trained.image_shape))
+            files.append(path)
+        except UnreadableError as error:
+            warn(f"{path} is left out: {error}")
+    if not files:
+        raise InputError("none of these could be read as an image; give image files or folders of them")
+    rows = trained.probabilities(np.stack(pixels))
+    found = [
+        Prediction(
+            file=str(path),
+            label=trained.class_names[int(row.argmax())],
+            confidence=round(float(row.max()), 5),
+            probabilities={n: round(float(p), 5) for n, p in zip(trained.class_names, row, strict=True)},
+        )
+        for path, row in zip(files, rows, strict=True)
+    ]
+    if out is not None:
+        write_text(Path(out) / "predictions.csv", predictions_csv(found))
+    return found
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    known = Image.registered_extensions()
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+            files += sorted(file for file in inside if file.suffix.lower() in known)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    return files
+
+
+def _as_trained(path: Path, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """The picture as the training set's were: the same side, the same number of channels."""
+    channels, side, _ = shape
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    picture = decode(content, path.suffix)
+    longer_side = picture.longer_side
+    squares, _ = to_squares([shrink(picture, side)], [longer_side], side)
+    image: npt.NDArray[np.uint8] = squares[0]
+    if len(image) == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=0)
+    return np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))[np.newaxis]

@@ -1,0 +1,183 @@
+"""`run`: check, prove, grow with the winner, train the final classifier, write the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tenfold.core.keys import Key
+from tenfold.core.progress import note, warn
+from tenfold.core.types import ImageDataset, Verdict
+from tenfold.evaluate.telling import verdict_json
+from tenfold.methods.base import Grown, MethodFailed, method_class
+from tenfold.study.arms import Arm, Component, parse_component
+from tenfold.study.directory import opened
+from tenfold.study.trial import external_test, train_arm
+from tenfold.train.store import save_classifier
+from tenfold.verbs.grow import GrowResult, grow_images, save_generator, write_grown
+from tenfold.verbs.prove import Study, conduct, prepare
+from tenfold.verbs.publish import publish
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A finished run: the study, the classifier, and the grown set if there is one."""
+
+    study: Study
+    classifier: dict[str, Any]
+    grown: GrowResult | None
+    growth: str
+    """One sentence on what was grown, or why nothing was."""
+
+    @property
+    def directory(self) -> Path:
+        return self.study.directory
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.study.verdict
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.study.sentence}\n{self.growth}"
+
+    def to_json(self) -> dict[str, Any]:
+        return verdict_json(self.verdict) | {
+            "directory": str(self.directory),
+            "classifier": self.classifier,
+            "grown": self.grown.to_json() if self.grown else None,
+            "growth": self.growth,
+        }
+
+
+def run(
+    data: str | Path | ImageDataset,
+    *,
+    arms: str | Sequence[str] | None = None,
+    budget: float | None = None,
+    repeats: int = 4,
+    seed: int = 0,
+    out: str | Path | None = None,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+    times: float = 2.0,
+    grow: str | None = None,
+    workers: int | None = None,
+) -> RunResult:
+    """Answer the whole question: what is in the set, does growing it help, and if so, the grown set.
+
+    The final classifier is trained on all images with the winning arm, or with the baseline where nothing
+    helped. Options are those of `prove`.
+
+    Args:
+        grow: a method to grow the set with even if nothing helped.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+        Interrupted: Ctrl-C; what was finished is kept.
+    """
+    started = time.monotonic()
+    forced = parse_component(grow) if grow is not None else None
+    if forced is not None:
+        forced.make({})
+    dataset, findings, plan = prepare(
+        data, arms=arms, repeats=repeats, seed=seed, size=size, per_class=per_class, images=images, times=times
+    )
+    options = {
+        "data": str(data) if isinstance(data, str | Path) else data.name,
+        "arms": ",".join(arm.name for arm in plan.arms),
+        "budget": budget,
+        "repeats": repeats,
+        "seed": seed,
+        "size": size,
+        "per_class": per_class,
+        "images": images,
+        "times": times,
+        "grow": grow,
+    }
+    with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
+        study = conduct(dataset, findings, plan, directory, budget=budget, workers=workers)
+        helped = study.verdict.outcome == "helped"
+        winner = next(
+            arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline)
+        )
+        component = forced or _generating(winner) or _any_generating(plan.arms)
+        sample, failure = _grown(study, component)
+        wanted = forced is not None or (helped and component in winner.components)
+        grown_set = _write(study, component, sample) if wanted and component and sample else None
+        growth = failure or _growth(study, winner, helped, grown_set)
+        note(growth)
+        note(f"training the final classifier: {winner.name} on all {len(dataset.part('train'))} images")
+        classifier = _final_classifier(study, winner)
+        publish(
+            study,
+            "run",
+            options,
+            seconds=time.monotonic() - started,
+            generated=sample,
+            classifier=classifier,
+            warnings=[growth],
+        )
+    return RunResult(study, classifier, grown_set, growth)
+
+
+def _generating(arm: Arm) -> Component | None:
+    """The method of an arm that trains a generator, if one does."""
+    return next((part for part in arm.components if method_class(part.method).trains_generator), None)
+
+
+def _any_generating(arms: Sequence[Arm]) -> Component | None:
+    return next(filter(None, map(_generating, arms)), None)
+
+
+def _grown(study: Study, component: Component | None) -> tuple[Grown | None, str | None]:
+    """New images made from all studied images, for the report and, if wanted, the grown set; or what failed."""
+    if component is None:
+        return None, None
+    real = study.data.part("train")
+    note(f"growing all {len(real)} images with {component.method}, to show what it makes of them")
+    try:
+        grown = grow_images(real, component, study.plan.times, study.plan.seed)
+    except MethodFailed as error:
+        warn(str(error))
+        return None, f"Nothing was grown: {error}."
+    if grown.generator:
+        save_generator(study.directory / "generator.safetensors", real, grown, component.method)
+    return grown, None
+
+
+def _write(study: Study, component: Component, grown: Grown) -> GrowResult:
+    real, seed = study.data.part("train"), study.plan.seed
+    return write_grown(study.directory / "grown", real, grown, component.method, seed, only_new=False)
+
+
+def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | None) -> str:
+    if grown_set is not None:
+        return f"Grown: {grown_set.sentence}."
+    if not helped:
+        return (
+            "Nothing was grown, because no way of growing was shown to help; "
+            "--grow METHOD (such as --grow cgan) grows the set all the same."
+        )
+    return f"No files were grown: {winner.name} works on the images while training, as the final classifier was."
+
+
+def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
+    """Train on every studied image, keep the weights, and say what to expect of them."""
+    images = study.data.part("train")
+    key = Key(f"seed-{study.plan.seed}") / "final"
+    _, classifier = train_arm(winner, images, None, study.data.part("reserve"), key, study.plan)
+    reached = next(arm.balanced_accuracy for arm in study.verdict.arms if arm.name == winner.name)
+    told: dict[str, Any] = {
+        "arm": winner.name,
+        "trained_on_images": len(images),
+        "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
+        "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
+        "external_test": external_test(classifier, study.data),
+    }
+    save_classifier(study.directory / "classifier.safetensors", classifier, told)
+    return told
