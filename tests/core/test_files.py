@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.core import files
+from tenfold.core.errors import InputError, SystemFault
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_json_comes_back_as_it_went(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
+    path = tmp_path_factory.mktemp("json") / "value.json"
+    files.write_json(path, value)
+    assert files.read_json(path) == value
+
+
+def test_a_name_that_is_not_valid_text_comes_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    files.write_json(tmp_path / "names.json", [name])
+    assert files.read_json(tmp_path / "names.json") == [name]
+    assert b"caf\xe9.png" in (tmp_path / "names.json").read_bytes()
+
+
+def test_equal_values_give_equal_bytes(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"x": 1, "y": 2})
+    files.write_json(tmp_path / "b.json", {"y": 2, "x": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "trial.json"
+    files.write_text(path, "old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(SystemFault, match="No space left on device"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "trial.json"
+    files.write_text(path, "old")
+    replace, seen = os.replace, []
+
+    def look_first(source: str, target: Path) -> None:
+        seen.append((path.read_text(), Path(source).read_text()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look_first)
+    files.write_text(path, "new")
+    assert seen == [("old", "new")]
+    assert path.read_text() == "new"
+
+
+def test_an_output_directory_is_made_or_found_empty(tmp_path: Path) -> None:
+    files.prepare_output(tmp_path / "a" / "b")
+    files.prepare_output(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_nothing_is_written_into_a_directory_that_holds_something(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").touch()
+    with pytest.raises(InputError, match="not empty"):
+        files.prepare_output(tmp_path)
+    with pytest.raises(InputError, match="is a file"):
+        files.prepare_output(tmp_path / "thesis.docx")
+
+
+def test_a_directory_cannot_be_made_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another directory"):
+        files.prepare_output(tmp_path / "file" / "out")
+
+
+def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
+    with (
+        files.locked(tmp_path),
+        pytest.raises(InputError, match=f"process {os.getpid()};"),
+        files.locked(tmp_path),
+    ):
+        pytest.fail("both hold the lock")
+    with files.locked(tmp_path):
+        pass
+
+
+def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from tenfold.core.files import locked\n"
+        f"with locked(Path({str(tmp_path)!r})): print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "locked\n"
+        with pytest.raises(InputError, match=f"process {owner.pid};"), files.locked(tmp_path):
+            pytest.fail("both hold the lock")
+        owner.kill()
+        owner.wait()
+        with files.locked(tmp_path):
+            pass

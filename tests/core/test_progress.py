@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import pytest
+
+from tenfold.core import progress as module
+from tenfold.core.progress import Bar, note, one_line, progress, warn
+
+COLOUR = re.compile(r"\x1b\[[1-9][0-9;]*m")
+
+
+class Clock:
+    """Time that passes only when told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    fake = Clock()
+    monkeypatch.setattr(module.time, "monotonic", fake)
+    return fake
+
+
+def test_the_time_left_follows_the_pace(clock: Clock) -> None:
+    bar = Bar("trials", 120, started=clock())
+    assert bar.seconds_left() is None
+    assert bar.line() == "trials 0/120"
+    clock.now += 60
+    bar.advance(40, note="classical, fold 3")
+    assert bar.seconds_left() == pytest.approx(120)
+    assert bar.line() == "trials 40/120, about 2 min left, classical, fold 3"
+    clock.now += 30
+    assert bar.seconds_left() == pytest.approx(90), "it counts down while a piece is at work"
+    clock.now += 1000
+    assert bar.seconds_left() == 0
+
+
+def test_what_an_earlier_run_finished_does_not_flatter_the_pace(clock: Clock) -> None:
+    bar = Bar("trials", 120, done=100, started=clock())
+    assert bar.seconds_left() is None
+    clock.now += 10
+    bar.advance()
+    assert bar.seconds_left() == pytest.approx(190)
+
+
+def test_a_log_gets_a_line_at_the_start_now_and_then_and_at_the_end(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress("trials", 30) as bar:
+        for _ in range(30):
+            clock.now += 1
+            bar.advance()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "trials 0/30",
+        "trials 10/30, about 20 s left",
+        "trials 20/30, about 10 s left",
+        "trials 30/30, 30 s",
+    ]
+
+
+def test_progress_that_ends_early_says_nothing_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), progress("trials", 3):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "trials 0/3\n"
+
+
+def test_what_the_user_named_is_neither_markup_nor_a_second_line(capsys: pytest.CaptureFixture[str]) -> None:
+    note("[red]a.png[/red]: unreadable")
+    warn("two\nlines\r\x1b[31m")
+    assert capsys.readouterr().err == "[red]a.png[/red]: unreadable\nwarning: two lines  [31m\n"
+    assert one_line("ümläut 花 🙂 caf\udce9") == "ümläut 花 🙂 caf\udce9"
+
+
+def test_a_terminal_gets_a_live_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    screen = _on_a_terminal(monkeypatch)
+    assert "trials" in screen
+    assert "3/3" in screen
+    assert "[bold]a.png[/bold]: unreadable" in screen
+    assert COLOUR.search(screen)
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = _on_a_terminal(monkeypatch)
+    assert "3/3" in screen
+    assert not COLOUR.search(screen)
+
+
+def _on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress("trials [dim]", 3) as bar:
+        note("[bold]a.png[/bold]: unreadable")
+        bar.advance(3)
+    return terminal.getvalue()

@@ -1,0 +1,402 @@
+"""The command line with its verbs replaced: what reaches them, what is printed, and how each ending ends."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.cli import main
+from tenfold.core import crash
+from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
+from tenfold.core.types import ArmResult, Interval, Verdict
+
+Recorder = Callable[..., Any]
+
+
+@dataclass
+class Result:
+    """What every verb returns something like."""
+
+    directory: Path = Path("runs/cells")
+    sentence: str = "Growing helped: mixup is 3.0 points better than classical alone."
+    verdict: Verdict | None = None
+    document: dict[str, Any] = field(default_factory=lambda: {"verdict": "helped"})
+
+    def to_json(self) -> dict[str, Any]:
+        return self.document
+
+
+@dataclass
+class Prediction:
+    file: str
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+def a_verdict() -> Verdict:
+    gain = Interval(0.03, 0.01, 0.05, 0.01)
+    none = (None, None)
+    arms = (
+        ArmResult("classical", Interval(0.9, 0.88, 0.92, 0.01), None, None, none, None, 12.0),
+        ArmResult("mixup", Interval(0.93, 0.91, 0.95, 0.01), gain, "helped", none, None, 100.0),
+        ArmResult("cgan", None, None, None, none, None, 60.0, 1, "collapsed"),
+    )
+    counts = {"mixup": 20}
+    return Verdict(
+        "helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, counts, ("few images",)
+    )
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Recorder], None]:
+    def replace(name: str, function: Recorder) -> None:
+        module = types.ModuleType(f"tenfold.verbs.{name}")
+        setattr(module, name, function)
+        monkeypatch.setitem(sys.modules, f"tenfold.verbs.{name}", module)
+
+    return replace
+
+
+@pytest.fixture
+def tenfold(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> Any:
+    """Call the program in an empty directory: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(crash, "_run_directory", None)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tenfold", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        status = end.value.code or 0
+        assert isinstance(status, int)
+        out, err = (os.fsdecode(text) for text in capsysbinary.readouterr())
+        return status, out, err
+
+    return call
+
+
+def recording(answer: Any) -> tuple[dict[str, Any], Recorder]:
+    seen: dict[str, Any] = {}
+
+    def function(*arguments: object, **options: object) -> Any:
+        seen.update(arguments=arguments, **options)
+        return answer
+
+    return seen, function
+
+
+STUDY_DEFAULTS = {
+    "arms": None, "budget": None, "repeats": 4, "seed": 0, "out": None, "size": None, "per_class": None,
+    "images": None, "times": 2, "workers": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["run", "prove"])
+def test_a_study_gets_its_options_and_documented_defaults(name: str, verb: Any, tenfold: Any) -> None:
+    extra = {"grow": None} if name == "run" else {}
+    seen, function = recording(Result())
+    verb(name, function)
+    assert tenfold(name, "digits")[0] == 0
+    assert seen == {"arguments": ("digits",), **STUDY_DEFAULTS, **extra}
+    some = "--arms classical,classical+cgan --budget 1h30m --repeats 2 --seed 7 --out there --size 32"
+    more = "--per-class 20 --images 300 --times 2.5 --workers 3"
+    assert tenfold(name, "my cells", *some.split(), *more.split())[0] == 0
+    assert seen == {
+        "arguments": ("my cells",), "arms": "classical,classical+cgan", "budget": 5400.0, "repeats": 2,
+        "seed": 7, "out": Path("there"), "size": 32, "per_class": 20, "images": 300, "times": 2.5,
+        "workers": 3, **extra,
+    }  # fmt: skip
+
+
+def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(
+    verb: Any, tenfold: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").touch()
+    verb("run", lambda *_, **__: Result(directory=tmp_path, verdict=a_verdict()))
+    status, out, err = tenfold("run", "digits")
+    lines = out.splitlines()
+    assert (status, err) == (0, "")
+    assert lines[0] == "Growing helped: mixup is 3.0 points better than classical alone."
+    cells = [cell for cell in lines[3].split("  ") if cell]
+    assert [cell.strip() for cell in cells] == [
+        "mixup", "93.0 % (91.0 to 95.0)", "+3.0 points (+1.0 to +5.0)", "helped", "1 min 40 s",
+    ]  # fmt: skip
+    assert "baseline" in lines[4]
+    assert "FAILED" in lines[5]
+    assert lines[6:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
+
+
+def test_a_study_without_a_verdict_prints_what_it_can(verb: Any, tenfold: Any) -> None:
+    verb("run", lambda *_, **__: Result(sentence="A single class: grown without a verdict."))
+    assert tenfold("run", "x")[1] == "A single class: grown without a verdict.\nresults: runs/cells\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("run", ()), ("prove", ()), ("check", ()), ("grow", ("out", "--with", "cgan"))]
+)
+def test_json_is_exactly_one_document(name: str, words: tuple[str, ...], verb: Any, tenfold: Any) -> None:
+    document = {"verdict": "helped", "class": "ümläut \udce9", "left": None}
+    verb(name, lambda *_, **__: Result(document=document, verdict=a_verdict()))
+    status, out, err = tenfold(name, "digits", *words, "--json")
+    assert (status, json.loads(out), err) == (0, document, "")
+
+
+def test_check_prints_counts_and_what_will_be_done(verb: Any, tenfold: Any) -> None:
+    audit = {
+        "images": 1203,
+        "image_shape": [3, 32, 32],
+        "counts": {"cat": 1200, "dog": 3},
+        "roles": {"train": 1203},
+        "set_aside": [{"source": f"{i}.jpg", "reason": "zero bytes"} for i in range(14)],
+        "conversions": {"turned upright by EXIF": 2},
+        "actions": ["dog is not evaluated"],
+        "warnings": ["400 : 1"],
+    }
+    seen, function = recording(Result(document=audit))
+    verb("check", function)
+    status, out, _ = tenfold("check", "pets", "--size", "32")
+    assert status == 0
+    assert seen == {
+        "arguments": ("pets",), "size": 32, "per_class": None, "images": None, "out": None, "seed": 0
+    }  # fmt: skip
+    assert "1,203 images, 2 classes, each 3 x 32 x 32" in out
+    assert "cat     1,200\ndog         3\n" in out
+    assert "0.jpg: zero bytes" in out
+    assert "and 4 more (--json lists all)" in out
+    for part in ("2 turned upright by EXIF", "dog is not evaluated", "warning: 400 : 1"):
+        assert part in out
+
+
+@pytest.mark.parametrize("words", [("grown",), ("--out", "grown"), ("grown", "--out", "grown")])
+def test_grow_takes_its_directory_either_way(words: tuple[str, ...], verb: Any, tenfold: Any) -> None:
+    seen, function = recording(Result(sentence="640 images in grown"))
+    verb("grow", function)
+    assert tenfold("grow", "cells", *words, "--with", "cgan", "--only-new")[:2] == (
+        0,
+        "640 images in grown\n",
+    )
+    assert seen == {
+        "arguments": ("cells", Path("grown")), "method": "cgan", "times": 10, "only_new": True, "seed": 0,
+        "size": None, "per_class": None, "images": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [(), ("here", "--out", "there")])
+def test_grow_needs_one_directory(words: tuple[str, ...], verb: Any, tenfold: Any) -> None:
+    verb("grow", lambda *_, **__: pytest.fail("called"))
+    status, out, err = tenfold("grow", "cells", *words, "--with", "cgan")
+    assert (status, out) == (2, "")
+    assert err == "error: name one directory to write to: tenfold grow DATA OUT --with METHOD\n"
+
+
+AWKWARD_NAMES = [
+    "=cmd|' /C calc'!A0.png",
+    "+1.png",
+    "-1.png",
+    "@x.png",
+    'a,b"c\nd.png',
+    "花.png",
+    os.fsdecode(b"\xe9"),
+]
+
+
+def test_predictions_are_csv_that_no_spreadsheet_runs(verb: Any, tenfold: Any) -> None:
+    found = [Prediction(name, "=1+1", 0.75, {"=1+1": 0.75, "b": 0.25}) for name in AWKWARD_NAMES]
+    seen, function = recording(found)
+    verb("predict", function)
+    status, out, _ = tenfold("predict", "model", "a.png", "b", "--out", "there", "--seed", "1")
+    assert status == 0
+    assert seen == {"arguments": (Path("model"), [Path("a.png"), Path("b")]), "out": Path("there")}
+    heading, *rows = csv.reader(out.splitlines(keepends=True))
+    assert heading == ["file", "class", "confidence", "probability of =1+1", "probability of b"]
+    assert [row[0].removeprefix("'") for row in rows] == AWKWARD_NAMES, "every name comes back"
+    assert all(cell[0] not in "=+-@" for row in rows for cell in row)
+    assert rows[0][1:] == ["'=1+1", "0.75000", "0.75000", "0.25000"]
+
+
+def test_predictions_are_json_too_and_may_be_none(verb: Any, tenfold: Any) -> None:
+    verb("predict", lambda *_, **__: [Prediction("a.png", "b", 1.0, {"b": 1.0})])
+    document = [{"file": "a.png", "label": "b", "confidence": 1.0, "probabilities": {"b": 1.0}}]
+    assert json.loads(tenfold("predict", "m", "a.png", "--json")[1]) == document
+    verb("predict", lambda *_, **__: [])
+    assert tenfold("predict", "m", "empty")[1] == "file,class,confidence\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "line"),
+    [
+        (InputError("no such\nfolder"), 2, "error: no such folder"),
+        (SystemFault("disk full"), 3, "error: disk full"),
+        (TenfoldError("every arm failed"), 1, "error: every arm failed"),
+        (Interrupted("stopped; `tenfold run x` goes on"), 130, "stopped; `tenfold run x` goes on"),
+        (KeyboardInterrupt(), 130, "stopped; the same command continues where it was"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), 3, "error: a/b: No space left on device"),
+        (OSError(errno.EROFS, "Read-only file system"), 3, "error: Read-only file system"),
+        (MemoryError(), 3, "error: out of memory; try a smaller --size or fewer --workers"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_each_ending_has_its_status_and_one_line(
+    raised: BaseException, status: int, line: str, verb: Any, tenfold: Any, tmp_path: Path
+) -> None:
+    verb("run", raising(raised))
+    assert tenfold("run", "x", "--json") == (status, "", line + "\n")
+    assert not list(tmp_path.iterdir()), "no crash file: none of these is a bug"
+
+
+def raising(error: BaseException) -> Recorder:
+    def function(*_: object, **__: object) -> Any:
+        raise error
+
+    return function
+
+
+def test_a_bug_keeps_its_traceback(verb: Any, tenfold: Any, tmp_path: Path) -> None:
+    verb("run", raising(ZeroDivisionError("by zero")))
+    status, out, err = tenfold("run", "x")
+    kept = tmp_path / "tenfold-crash.txt"
+    assert (status, out) == (1, "")
+    assert err == f"error: a bug in tenfold (ZeroDivisionError: by zero); please report it with {kept}\n"
+    assert "in raising" not in kept.read_text()
+    assert kept.read_text().endswith("ZeroDivisionError: by zero\n")
+    assert "test_cli.py" in kept.read_text()
+    assert "tenfold-crash-2.txt" in tenfold("run", "x")[2], "the first one is not overwritten"
+
+
+def test_a_bug_in_a_run_keeps_its_traceback_there(verb: Any, tenfold: Any, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "cells"
+    run.mkdir(parents=True)
+    crash.keep_in(run)
+    verb("prove", raising(BrokenPipeError(errno.EPIPE, "a worker died")))
+    assert tenfold("prove", "x")[0] == 1, "only a reader of stdout may leave unnoticed"
+    assert (run / "tenfold-crash.txt").exists()
+
+
+def test_a_bug_where_nothing_can_be_written_is_still_reported(
+    verb: Any, tenfold: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr(crash.tempfile, "gettempdir", lambda: str(elsewhere))
+    write = crash.files.write_text
+
+    def refuse(path: Path, content: str) -> None:
+        if path.parent != elsewhere:
+            raise SystemFault("read-only")
+        write(path, content)
+
+    monkeypatch.setattr(crash.files, "write_text", refuse)
+    verb("run", raising(ValueError("x")))
+    assert str(elsewhere / "tenfold-crash.txt") in tenfold("run", "x")[2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fly", "run", "run x --wings", "run x --repeats 0", "run x --seed -1", "run x --times many",
+        "run x --budget soon", "prove x --grow cgan", "grow x y", "predict m",
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_status_2_before_anything_runs(line: str, verb: Any, tenfold: Any) -> None:
+    for name in ("run", "prove", "grow", "predict"):
+        verb(name, lambda *_, **__: pytest.fail("called"))
+    status, out, err = tenfold(*line.split())
+    assert (status, out) == (2, "")
+    assert "rror: " in err
+
+
+def test_an_earlier_run_is_repeated_from_its_configuration(verb: Any, tenfold: Any, tmp_path: Path) -> None:
+    options = {"data": "my cells", "arms": "raw,mixup", "budget": 90.0, "seed": 5, "size": None, "times": 2.5}
+    (tmp_path / "config.json").write_text(json.dumps({"options": options, "version": "0.1.0"}))
+    seen, function = recording(Result())
+    verb("run", function)
+    assert tenfold("run", "--config", "config.json")[0] == 0
+    repeated = {"arms": "raw,mixup", "budget": 90.0, "seed": 5, "times": 2.5}
+    assert seen == {"arguments": ("my cells",), **STUDY_DEFAULTS, "grow": None, **repeated}
+    assert tenfold("run", "other", "--seed", "6", "--config", "config.json")[0] == 0
+    assert seen["arguments"] == ("other",)
+    assert (seen["seed"], seen["arms"]) == (6, "raw,mixup")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"options": {"sede": 1}}', "there is no option 'sede'. Did you mean 'seed'?"),
+        ('{"options": {"seed": "x"}}', "Invalid value for '--seed'"),
+        ('{"seed": 1}', "is not the config.json of a run"),
+        ("[]", "is not the config.json of a run"),
+        ("", "is not the config.json of a run"),
+        (None, "is not the config.json of a run"),
+    ],
+)
+def test_a_configuration_is_read_strictly(
+    content: str | None, complaint: str, verb: Any, tenfold: Any, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    verb("run", lambda *_, **__: pytest.fail("called"))
+    status, _, err = tenfold("run", "digits", "--config", "config.json")
+    assert status == 2
+    assert complaint in err
+
+
+def _program(verb_body: str) -> list[str]:
+    """The program in a process of its own, with a `check` that does as told."""
+    lines = (
+        "import sys, types",
+        "module = types.ModuleType('tenfold.verbs.check')",
+        f"def check(*_, **__):\n    {verb_body}",
+        "module.check = check",
+        "sys.modules['tenfold.verbs.check'] = module",
+        "from tenfold.cli import main",
+        "sys.argv = ['tenfold', 'check', 'x', '--json']",
+        "main()",
+    )
+    return [sys.executable, "-c", "\n".join(lines)]
+
+
+def test_control_c_in_a_real_process_is_status_130() -> None:
+    program = _program("import time; print('up', file=sys.stderr, flush=True); time.sleep(30)")
+    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "stopped; the same command continues where it was\n"
+        assert process.wait(10) == 130
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    body = "return types.SimpleNamespace(to_json=lambda: ['x' * 99] * 20_000)"
+    ran = subprocess.run(
+        ["bash", "-c", '"$@" | head -n 1; echo "${PIPESTATUS[0]}"', "bash", *_program(body)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ran.stdout, ran.stderr) == ("[\n0\n", "")
+
+
+@pytest.mark.parametrize("name", ["run", "check", "prove", "grow", "predict"])
+def test_help_says_what_a_command_does_and_gives_an_example(name: str, tenfold: Any) -> None:
+    status, out, _ = tenfold(name, "--help")
+    assert status == 0
+    assert f"Example: tenfold {name} " in out
+    for option in ("--out", "--seed", "--json"):
+        assert option in out
