@@ -30,7 +30,7 @@ Report = Callable[[Trial, bool], None]
 def run_trials(
     plan: Plan, data: ImageDataset, directory: Path, *, workers: int, budget_seconds: float | None, report: Report
 ) -> list[Trial]:
-    """Do what the plan asks for, repeat by repeat, and return all trials in the plan's order.
+    """Do what the plan asks for, repeat by repeat, and return all trials in the order of the plan's arms.
 
     A repeat is begun only if the budget lets it end, judged by the time that the trials so far have taken; the
     first is always done. Trial times come from the trials' own records, so that a study which is killed and
@@ -46,7 +46,8 @@ def run_trials(
             if budget_seconds is not None and repeat and spent * (repeat + 1) / repeat > budget_seconds:
                 break
             trials += _run_repeat(plan, repeat, directory / "trials", run, report)
-    return trials
+    order = [arm.name for arm in plan.arms]
+    return sorted(trials, key=lambda trial: (order.index(trial.arm), trial.repeat, trial.fold))
 
 
 Run = Callable[[list[Task]], Iterator[tuple[Task, Trial]]]

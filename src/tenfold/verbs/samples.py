@@ -23,8 +23,7 @@ def real_sheet(images: ImageDataset) -> Sheet:
     rows = [_first(images.labels == label, COLUMNS) for label in _shown(images)]
     return Sheet(
         "Real images",
-        f"As the classifier gets them: {' x '.join(map(str, images.image_shape))} (channels x height x width)."
-        + _left_out(images),
+        f"As the classifier gets them, {_size(images)}.{_left_out(images)}",
         _with_blanks([images.images[row] for row in rows], COLUMNS),
         [images.class_names[label] for label in _shown(images)],
     )
@@ -59,8 +58,13 @@ def generated_sheet(images: ImageDataset, grown: Grown) -> Sheet:
         "Pairs that look the same are copies, not new images.",
         _with_blanks(rows, COLUMNS),
         [images.class_names[label] for label in _shown(images)],
-        ["generated", "nearest real"] * (COLUMNS // 2),
+        ["new", "real"] * (COLUMNS // 2),
     )
+
+
+def _size(images: ImageDataset) -> str:
+    channels, height, width = images.image_shape
+    return f"{'grey' if channels == 1 else 'colour'}, {height} x {width} pixels"
 
 
 def _shown(images: ImageDataset) -> list[int]:
