@@ -56,9 +56,7 @@ def a_verdict() -> Verdict:
         ArmResult("cgan", None, None, None, none, None, 60.0, 1, "collapsed"),
     )
     counts = {"mixup": 20}
-    return Verdict(
-        "helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, counts, ("few images",)
-    )
+    return Verdict("helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, counts, ("few images",))
 
 
 @pytest.fixture
@@ -72,9 +70,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Recorder], None]:
 
 
 @pytest.fixture
-def tenfold(
-    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
-) -> Any:
+def tenfold(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Any:
     """Call the program in an empty directory: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(crash, "_run_directory", None)

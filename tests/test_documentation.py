@@ -21,9 +21,7 @@ NAMES: dict[str, typer.core.TyperCommand] = COMMANDS.commands  # type: ignore[at
 
 
 def _script() -> ModuleType:
-    specification = importlib.util.spec_from_file_location(
-        "readme_commands", ROOT / ".ci" / "readme_commands.py"
-    )
+    specification = importlib.util.spec_from_file_location("readme_commands", ROOT / ".ci" / "readme_commands.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -66,9 +64,7 @@ def test_every_command_line_shown_is_one_that_is_understood(line: str) -> None:
 
 
 def test_every_option_mentioned_exists() -> None:
-    known = {
-        option for command in NAMES.values() for parameter in command.params for option in parameter.opts
-    }
+    known = {option for command in NAMES.values() for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= known | {"--help"}
 
 

@@ -19,9 +19,7 @@ HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL")
 
 def _loaded_by(program: str) -> list[str]:
     ending = f"import sys; print([name for name in {HEAVY!r} if name in sys.modules])"
-    ran = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{ending}"], check=True, capture_output=True, text=True
-    )
+    ran = subprocess.run([sys.executable, "-c", f"{program}\n{ending}"], check=True, capture_output=True, text=True)
     return ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", ")
 
 
@@ -48,6 +46,6 @@ def test_torch_is_not_loaded_by(package: object) -> None:
 
 
 def test_the_public_api_is_there_without_loading_it() -> None:
-    assert _loaded_by(
-        "import tenfold; assert {'load', 'check', 'prove', 'grow', 'run'} <= set(tenfold.__all__)"
-    ) == [""]
+    assert _loaded_by("import tenfold; assert {'load', 'check', 'prove', 'grow', 'run'} <= set(tenfold.__all__)") == [
+        ""
+    ]

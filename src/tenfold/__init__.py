@@ -1,9 +1,9 @@
 """tenfold grows a small labelled image set and proves whether growing it helped.
 
-    import tenfold
-    data = tenfold.load("digits")
-    study = tenfold.prove(data)
-    print(study.sentence)
+import tenfold
+data = tenfold.load("digits")
+study = tenfold.prove(data)
+print(study.sentence)
 """
 
 from __future__ import annotations

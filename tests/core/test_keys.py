@@ -26,9 +26,7 @@ def test_siblings_and_parents_differ() -> None:
     family = [key, key / 1, key / 2, key / "cgan", key / "cgan" / 1, key / "cgan" / 2]
     draws = [float(member.numpy_generator().random()) for member in family]
     assert len(set(draws)) == len(family)
-    assert len({torch.rand((), generator=member.torch_generator()).item() for member in family}) == len(
-        family
-    )
+    assert len({torch.rand((), generator=member.torch_generator()).item() for member in family}) == len(family)
 
 
 def test_a_generator_starts_afresh_each_time() -> None:

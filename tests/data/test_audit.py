@@ -47,19 +47,13 @@ ONE, TWO, THREE, FOUR = (picture(name) for name in ("one", "two", "three", "four
 
 
 def test_a_clean_set_has_no_findings() -> None:
-    findings = audit(
-        dataset_of((ONE, 0, "train"), (TWO, 0, "train"), (THREE, 1, "train"), (FOUR, 1, "train"))
-    )
+    findings = audit(dataset_of((ONE, 0, "train"), (TWO, 0, "train"), (THREE, 1, "train"), (FOUR, 1, "train")))
     assert findings.counts == {"a": 2, "b": 2}
     assert findings.actions == ()
-    assert (
-        findings.exact_within == findings.exact_across == findings.near_within == findings.near_across == ()
-    )
+    assert findings.exact_within == findings.exact_across == findings.near_within == findings.near_across == ()
 
 
-@pytest.mark.parametrize(
-    "copy", [ONE.copy(), recompressed(ONE), ONE[::-1], np.rot90(ONE), ONE.T, ONE // 2 * 2]
-)
+@pytest.mark.parametrize("copy", [ONE.copy(), recompressed(ONE), ONE[::-1], np.rot90(ONE), ONE.T, ONE // 2 * 2])
 def test_copies_within_a_class_share_a_group(copy: np.ndarray) -> None:
     dataset = dataset_of((ONE, 0, "train"), (TWO, 0, "train"), (copy, 0, "train"), (THREE, 1, "train"))
     findings = audit(dataset)
@@ -106,9 +100,7 @@ def test_near_copies_across_classes_are_only_reported() -> None:
     ],
 )
 def test_of_copies_between_roles_one_stays(copy: np.ndarray, role: str, other: str, left: int) -> None:
-    dataset = dataset_of(
-        (ONE, 0, role), (TWO, 0, "train"), (copy, 0, other), (THREE, 1, "train"), (FOUR, 1, "train")
-    )
+    dataset = dataset_of((ONE, 0, role), (TWO, 0, "train"), (copy, 0, other), (THREE, 1, "train"), (FOUR, 1, "train"))
     result = cleaned(dataset, audit(dataset))
     assert set(dataset.sources) - set(result.sources) == {f"{left}.png"}
     assert [entry.source for entry in result.set_aside] == [f"{left}.png"]

@@ -74,9 +74,7 @@ def test_real_values_span_the_whole_range(low: float, high: float) -> None:
     assert done == {SCALED_FLOATS: 1}
 
 
-@given(
-    st.integers(3, 60), st.integers(3, 60), st.integers(4, 32), st.sampled_from(["uint8", "int32", "float32"])
-)
+@given(st.integers(3, 60), st.integers(3, 60), st.integers(4, 32), st.sampled_from(["uint8", "int32", "float32"]))
 def test_any_picture_fits_and_none_overshoots(height: int, width: int, side: int, kind: str) -> None:
     """A resampling filter with negative lobes would leave the range of real values and wrap around."""
     checks = (np.indices((height, width)).sum(axis=0) // 3 % 2).astype(kind) * np.array(200, kind)

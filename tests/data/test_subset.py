@@ -38,9 +38,7 @@ def test_images_keep_the_shares() -> None:
 
 
 def test_half_of_the_rest_can_become_the_test() -> None:
-    indices, roles = choose(
-        LABELS, TRAIN, ALONE, per_class=10, images=None, key=KEY, half_of_rest_is_test=True
-    )
+    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=10, images=None, key=KEY, half_of_rest_is_test=True)
     assert counts(indices, roles, "test") == [25, 10, 0]
     assert counts(indices, roles, "reserve") == [25, 10, 0]
 

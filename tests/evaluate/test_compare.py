@@ -168,9 +168,7 @@ def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repe
     trials = [
         trial
         for name in ("classical", "gan", "mixup")
-        for trial in trials_of(
-            name, draw.random((12, repeats)) < 0.6, labels, inner=draw.random((repeats, 2))
-        )
+        for trial in trials_of(name, draw.random((12, repeats)) < 0.6, labels, inner=draw.random((repeats, 2)))
     ]
     verdict = judge(trials, labels)
     told = verdict_json(verdict)
@@ -212,9 +210,7 @@ def test_sentences():
     def told(right, inner=0.9):
         return sentence(judge(base + trials_of("gan", shares(right), LABELS, inner=inner), LABELS))
 
-    assert told(40).startswith(
-        "Growing helped: gan is 25.0 points better than classical alone (95 % interval +11"
-    )
+    assert told(40).startswith("Growing helped: gan is 25.0 points better than classical alone (95 % interval +11")
     assert told(40).endswith("; 40 images, 4 repeats of 2 folds).")
     assert told(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
     assert told(30).startswith("No practical difference: gan is as good as classical alone, within 1 point (")

@@ -50,9 +50,7 @@ def test_interval_is_that_of_the_slow_reference(table):
     interval = crossed_interval(table)
     assert interval.standard_error == pytest.approx(error, abs=1e-7)
     half = student.ppf(0.975, len(table) - 1) * error
-    assert (interval.low, interval.high) == pytest.approx(
-        (table.mean() - half, table.mean() + half), abs=1e-4
-    )
+    assert (interval.low, interval.high) == pytest.approx((table.mean() - half, table.mean() + half), abs=1e-4)
 
 
 def test_stored_example_computed_by_hand():

@@ -14,9 +14,7 @@ labelled = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1,
 @pytest.mark.filterwarnings("ignore:y_pred contains classes", "ignore:A single label")
 def test_balanced_accuracy_is_that_of_scikit_learn(pairs):
     labels, predictions = np.array(pairs).T
-    assert balanced_accuracy(labels, predictions) == pytest.approx(
-        balanced_accuracy_score(labels, predictions)
-    )
+    assert balanced_accuracy(labels, predictions) == pytest.approx(balanced_accuracy_score(labels, predictions))
 
 
 @given(labelled)

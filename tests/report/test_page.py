@@ -115,13 +115,9 @@ def test_names_are_inert():
     assert evil in page.words
 
 
-@pytest.mark.parametrize(
-    "audit", [{}, {"images": 3, "counts": {}}, {"counts": {"lymphocyte": 0, "blast": 0}}]
-)
+@pytest.mark.parametrize("audit", [{}, {"images": 3, "counts": {}}, {"counts": {"lymphocyte": 0, "blast": 0}}])
 def test_a_set_without_verdict_still_gets_a_page(audit):
-    bare = content(
-        verdict=None, audit=audit, sheets=[], config={}, final_classifier=None, duration_seconds=None
-    )
+    bare = content(verdict=None, audit=audit, sheets=[], config={}, final_classifier=None, duration_seconds=None)
     page = Page(render(replace(bare, warnings=["only one class"])))
     assert "Not evaluated" in page.words
     assert "only one class" in page.words

@@ -33,9 +33,7 @@ def test_pictures_come_in_readable_sizes_and_keep_their_shape(height, width, cha
     assert (shown[..., :channels] == 200).all()
     assert longer <= max(largest, 2 * SMALLEST_SIDE)
     assert longer >= min(largest, SMALLEST_SIDE)
-    assert (
-        shown.shape[0] / shown.shape[1] == pytest.approx(height / width, rel=0.2) or min(shown.shape[:2]) <= 4
-    )
+    assert shown.shape[0] / shown.shape[1] == pytest.approx(height / width, rel=0.2) or min(shown.shape[:2]) <= 4
 
 
 def test_a_sheet_without_pictures_is_still_a_png():

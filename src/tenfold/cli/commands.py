@@ -64,9 +64,7 @@ def _print_version(wanted: bool) -> None:
 def _program(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
-        ),
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and leave."),
     ] = False,
 ) -> None:
     pass
@@ -243,12 +241,8 @@ def predict(
     classifier: Annotated[
         Path, typer.Argument(metavar="CLASSIFIER", help="A run's directory or classifier.safetensors.")
     ],
-    pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write DIR/predictions.csv as well.")
-    ] = None,
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write DIR/predictions.csv as well.")] = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Accepted as everywhere; predicting draws nothing.")
     ] = 0,
@@ -274,9 +268,7 @@ def predict(
             say(predictions_csv(found))
 
 
-def _tell(
-    document: dict[str, Any], as_json: bool, sentence: str, verdict: Verdict | None, directory: Path
-) -> None:
+def _tell(document: dict[str, Any], as_json: bool, sentence: str, verdict: Verdict | None, directory: Path) -> None:
     """What a study found, as JSON or as text, and where its report is."""
     if as_json:
         say(_document(document))

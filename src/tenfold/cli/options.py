@@ -68,18 +68,14 @@ Repeats = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(
-        metavar="NUMBER", min=0, help="Names every random draw: the same seed gives the same result."
-    ),
+    typer.Option(metavar="NUMBER", min=0, help="Names every random draw: the same seed gives the same result."),
 ]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where everything is written. Default: runs/<data>-<time>.")
 ]
 Size = Annotated[
     int | None,
-    typer.Option(
-        metavar="PIXELS", min=4, help="Side of the images in training. Default: chosen from the data."
-    ),
+    typer.Option(metavar="PIXELS", min=4, help="Side of the images in training. Default: chosen from the data."),
 ]
 PerClass = Annotated[
     int | None,

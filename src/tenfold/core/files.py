@@ -118,7 +118,7 @@ def locked(directory: Path) -> Iterator[None]:
     """
     path = directory / ".lock"
     try:
-        file = open(path, "a+")
+        file = open(path, "a+")  # noqa: SIM115  # closed below, where the lock ends
     except OSError as error:
         raise InputError(f"cannot write to {directory}: {error.strerror}; choose another --out") from error
     with file:
@@ -127,7 +127,9 @@ def locked(directory: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
-            raise InputError(f"{directory} is in use by process {owner}; wait for it or choose another --out") from error
+            raise InputError(
+                f"{directory} is in use by process {owner}; wait for it or choose another --out"
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -77,9 +77,7 @@ class Bar:
             state = f"{duration(time.monotonic() - self.started)}"
         else:
             state = f"{about(left)} left" if left is not None else ""
-        return ", ".join(
-            part for part in (f"{self.title} {self.done}/{self.total}", state, self.note) if part
-        )
+        return ", ".join(part for part in (f"{self.title} {self.done}/{self.total}", state, self.note) if part)
 
 
 class _PlainBar(Bar):

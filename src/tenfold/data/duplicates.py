@@ -44,9 +44,7 @@ def turned_pairs(images: Images) -> Pairs:
     """
     if images.shape[2] != images.shape[3]:
         return np.empty((0, 2), np.int64)
-    turns = [
-        np.rot90(view, quarter, axes=(2, 3)) for view in (images, images[..., ::-1]) for quarter in range(4)
-    ]
+    turns = [np.rot90(view, quarter, axes=(2, 3)) for view in (images, images[..., ::-1]) for quarter in range(4)]
     forms = [[_digest(turn[index]) for turn in turns] for index in range(len(images))]
     pairs = [
         (members[0], other)
@@ -75,9 +73,7 @@ def near_pairs(images: Images, rows: Indices) -> Pairs:
 
 def _truly_near(images: Images, candidates: Pairs) -> Pairs:
     # In a loop: candidates are few, but whole images are large.
-    kept = [
-        pair for pair in candidates if 0 < _difference(images[pair[0]], images[pair[1]]) <= MOST_DIFFERENCE
-    ]
+    kept = [pair for pair in candidates if 0 < _difference(images[pair[0]], images[pair[1]]) <= MOST_DIFFERENCE]
     return np.array(kept, dtype=np.int64).reshape(-1, 2)
 
 

@@ -69,24 +69,18 @@ def compare(
     if baseline not in arms:
         raise TenfoldError(f"the baseline '{baseline}' has no trials: nothing can be compared with it")
     if baseline in failed:
-        raise TenfoldError(
-            f"the baseline '{baseline}' failed, so nothing can be compared: {failed[baseline][0]}"
-        )
+        raise TenfoldError(f"the baseline '{baseline}' failed, so nothing can be compared: {failed[baseline][0]}")
     sound = {name: arm for name, arm in arms.items() if name not in failed}
     repeats = _complete_repeats(sound.values(), folds)
     weights = class_weights(labels, evaluated)
     tested_groups = len(np.unique(groups[weights > 0]))
     if tested_groups < 2:
-        raise TenfoldError(
-            f"{tested_groups} independent group(s) of test images: an interval takes two or more"
-        )
+        raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
 
     places = [(repeat, fold) for repeat in repeats for fold in range(folds)]
     picks = {place: _pick(sound, place, baseline, candidates) for place in places}
     correct = {name: _correctness(arm, places, labels, weights) for name, arm in sound.items()}
-    picked = _correctness(
-        {place: sound[name][place] for place, name in picks.items()}, places, labels, weights
-    )
+    picked = _correctness({place: sound[name][place] for place, name in picks.items()}, places, labels, weights)
 
     table = group_table(picked - correct[baseline], weights, groups)
     difference = crossed_interval(table)
@@ -158,9 +152,7 @@ def _failures(arm: Arm) -> list[str]:
 
 def _complete_repeats(arms: Collection[Arm], folds: int) -> list[int]:
     seen = sorted({repeat for arm in arms for repeat, _ in arm})
-    complete = [
-        repeat for repeat in seen if all((repeat, fold) in arm for arm in arms for fold in range(folds))
-    ]
+    complete = [repeat for repeat in seen if all((repeat, fold) in arm for arm in arms for fold in range(folds))]
     if not complete:
         raise TenfoldError(f"no repeat has all {folds} folds of all arms yet: let the study go on first")
     return complete
@@ -178,9 +170,7 @@ def _pick(arms: Mapping[str, Arm], place: Place, baseline: str, candidates: Coll
     return max(sorted({baseline, *candidates} & arms.keys()), key=preference)
 
 
-def _correctness(
-    arm: Arm, places: Sequence[Place], labels: Indices, weights: npt.NDArray[np.float64]
-) -> Table:
+def _correctness(arm: Arm, places: Sequence[Place], labels: Indices, weights: npt.NDArray[np.float64]) -> Table:
     """N x R: 1 where the image was recognised; 0 also where it is of a class that is never tested."""
     columns = {repeat: column for column, repeat in enumerate(dict.fromkeys(repeat for repeat, _ in places))}
     correct = np.zeros((len(labels), len(columns)))
@@ -209,9 +199,7 @@ def _external_accuracy(trials: Iterable[Trial], labels: npt.NDArray[np.int64] | 
     """The mean over trials of the balanced accuracy on the sealed test images."""
     if labels is None or len(labels) == 0:
         return None
-    scores = [
-        balanced_accuracy(labels, np.array(t.external_predictions)) for t in trials if t.external_predictions
-    ]
+    scores = [balanced_accuracy(labels, np.array(t.external_predictions)) for t in trials if t.external_predictions]
     return float(np.mean(scores)) if scores else None
 
 
@@ -225,9 +213,7 @@ def _warnings_of_arms(
     warnings = [f"{name} failed and is left out: {reasons[0]}" for name, reasons in failed.items()]
     begun = {repeat for arm in arms.values() for repeat, _ in arm}
     if len(repeats) < len(begun):
-        warnings.append(
-            f"{len(begun) - len(repeats)} of {len(begun)} repeats are not complete and do not count."
-        )
+        warnings.append(f"{len(begun) - len(repeats)} of {len(begun)} repeats are not complete and do not count.")
     if len(repeats) < 4:
         warnings.append(f"Provisional: {len(repeats)} repeat(s) of the folds; the default is 4.")
     kept = sum(name == baseline for name in picks.values())

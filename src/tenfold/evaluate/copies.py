@@ -57,9 +57,7 @@ def near_copies(generated: Images, train: Images, heldout: Images, quantile: flo
         ValueError: one of the three is empty, or their images differ in shape.
     """
     if len(generated) == 0 or len(heldout) == 0:
-        raise ValueError(
-            f"near copies take generated ({len(generated)}) and held-out ({len(heldout)}) images"
-        )
+        raise ValueError(f"near copies take generated ({len(generated)}) and held-out ({len(heldout)}) images")
     indices, distances = nearest(generated, train)
     threshold = float(np.quantile(nearest(heldout, train)[1], quantile))
     return NearCopies(float(np.mean(distances <= threshold)), threshold, indices, distances)

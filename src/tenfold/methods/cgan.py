@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
-from tenfold.nets.blocks import build, starts_at_zero, to_float, to_uint8
+from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
 from tenfold.train.recipe import Recipe
 
 
@@ -85,10 +86,9 @@ class Generator(nn.Module):
         self.enlarged = _drawn_side(shape) < max(self.height, self.width)
         self.embedding = nn.Embedding(class_count, config.noise_size)
         self.first = nn.Linear(2 * config.noise_size, widths[0] * self.start**2)
-        self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(widths))
         self.last = Residual(widths[-1], widths[-1])
-        self.to_picture = nn.Conv2d(widths[-1], channels, 3, padding=1)
-        self.to_picture.gain = 0.1  # type: ignore[assignment]  # starts near grey
+        self.to_picture = with_gain(nn.Conv2d(widths[-1], channels, 3, padding=1), 0.1)  # starts near grey
 
     def forward(self, noise: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
         code = torch.cat([noise, self.embedding(labels) * conditioning], dim=1)
@@ -111,7 +111,7 @@ class Critic(nn.Module):
         self.shrunk = _drawn_side(shape) < max(shape[1:])
         self.from_picture = nn.Conv2d(shape[0], widths[-1], 3, padding=1)
         rising = widths[::-1]
-        self.blocks = nn.ModuleList(Residual(a, b) for a, b in zip(rising, rising[1:], strict=False))
+        self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(rising))
         self.last = Residual(rising[-1], rising[-1])
         size = rising[-1] * self.start**2
         self.features = nn.Linear(size, 128)
@@ -136,11 +136,11 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
-        if inputs != outputs:
-            self.skip.gain = 1.0  # type: ignore[assignment]  # no rectifier follows the shortcut
+        same = inputs == outputs
+        # No rectifier follows the shortcut, so its gain is 1.
+        self.skip = nn.Identity() if same else with_gain(nn.Conv2d(inputs, outputs, 1, bias=False), 1.0)
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.second = starts_at_zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.second = with_gain(nn.Conv2d(outputs, outputs, 3, padding=1), 0.0)
 
     def forward(self, hidden: Tensor) -> Tensor:
         changed = self.second(F.leaky_relu(self.first(F.leaky_relu(hidden, 0.2)), 0.2))
@@ -203,7 +203,7 @@ def _attempt(
         for optimizer in optimizers:
             optimizer.param_groups[0]["lr"] = learning_rate * (1 - 0.75 * progress)
         for optimizer, learner in zip(optimizers[::-1], (critic, generator), strict=True):
-            critic.requires_grad_(learner is critic)  # the generator's step needs no slopes of the critic's weights
+            critic.requires_grad_(learner is critic)  # its weights' slopes are not needed in the generator's step
             real, target, noise = draw()
             with torch.set_grad_enabled(learner is generator):
                 fake = generator(noise, target, conditioning)
@@ -257,9 +257,7 @@ def sample(generator: Generator, labels: npt.NDArray[np.int64], seeds: list[int]
     Returns:
         uint8 N x C x H x W.
     """
-    rows = [
-        torch.randn(generator.noise_size, generator=torch.Generator().manual_seed(seed)) for seed in seeds
-    ]
+    rows = [torch.randn(generator.noise_size, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     noise, wanted = torch.stack(rows), torch.tensor(labels)
     return np.concatenate(
         [to_uint8(generator(*pair)) for pair in zip(noise.split(128), wanted.split(128), strict=True)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
-
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset

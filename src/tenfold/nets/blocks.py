@@ -17,8 +17,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
     """A network whose every weight comes from `generator`: torch's own layers would draw from the global one.
 
-    Convolutions and linear layers get He-normal weights (He et al. 2015, for rectifiers) and zero biases;
-    a layer marked by `starts_at_zero` gets zeros.
+    Convolutions and linear layers get normal weights of variance gain / inputs and zero biases. The gain is 2
+    (He et al. 2015, for rectifiers) unless the layer was given another by `with_gain`.
     """
     with torch.device("meta"):
         network = make()
@@ -26,9 +26,9 @@ def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             fan_in = 1 if isinstance(layer, nn.Embedding) else layer.weight[0].numel()
-            gain = 0.0 if getattr(layer, "starts_at_zero", False) else math.sqrt(getattr(layer, "gain", 2.0) / fan_in)
+            gain = getattr(layer, "gain", 2.0)
             with torch.no_grad():
-                layer.weight.normal_(0.0, 1.0, generator=generator).mul_(gain)
+                layer.weight.normal_(0.0, 1.0, generator=generator).mul_(math.sqrt(gain / fan_in))
             if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # an Embedding never gets here
         elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
@@ -38,9 +38,9 @@ def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
     return network
 
 
-def starts_at_zero(layer: Network) -> Network:
-    """Mark a layer so that `build` gives it zero weights: its block starts as the identity."""
-    layer.starts_at_zero = True  # type: ignore[assignment]
+def with_gain(layer: Network, gain: float) -> Network:
+    """Tell `build` how large the layer's first weights are; 0 makes a residual block start as the identity."""
+    layer.gain = gain  # type: ignore[assignment]  # torch takes plain attributes, its types do not say so
     return layer
 
 

@@ -76,9 +76,7 @@ def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
 
 
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "points": points,
         "percent": percent,

@@ -23,9 +23,7 @@ def sheet_png(sheet: Sheet, largest_side: int = 160) -> bytes:
         return _encode(np.zeros((1, 1, 2), dtype=np.uint8), "LA")
     tiles = [[_tile(image, largest_side) for image in row] for row in sheet.images]
     height, width, channels = tiles[0][0].shape
-    canvas = np.zeros(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels + 1), dtype=np.uint8
-    )
+    canvas = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels + 1), dtype=np.uint8)
     for row, pictures in enumerate(tiles):
         for column, picture in enumerate(pictures):
             top, left = row * (height + GAP), column * (width + GAP)

@@ -48,9 +48,7 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task) -> Trial:
         inner_score=classifier.inner_score,
         inner_loss=classifier.inner_loss,
         test_indices=split.test.tolist(),
-        test_probabilities=[
-            [round(float(p), 5) for p in row] for row in classifier.probabilities(test_images)
-        ],
+        test_probabilities=[[round(float(p), 5) for p in row] for row in classifier.probabilities(test_images)],
         external_predictions=classifier.probabilities(external.images).argmax(1).tolist(),
         wall_seconds=_since(start),
         details=dict(recipe.details) | classifier.details,

@@ -115,9 +115,7 @@ def write_grown(
     whole, records = (made, new_records) if only_new else (real.joined(made), real_records + new_records)
     if not (directory / "metadata.jsonl").exists():
         export(directory, whole, records)
-    return GrowResult(
-        directory, method, 0 if only_new else len(real), len(made), generator_hash, grown.details
-    )
+    return GrowResult(directory, method, 0 if only_new else len(real), len(made), generator_hash, grown.details)
 
 
 def save_generator(path: Path, real: ImageDataset, grown: Grown, method: str) -> None:

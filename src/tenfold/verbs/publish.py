@@ -11,8 +11,8 @@ from tenfold.core.files import write_text
 from tenfold.methods.base import Grown
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
-from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 from tenfold.study.directory import LAST_FILE
+from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 if TYPE_CHECKING:
     from tenfold.verbs.prove import Study
@@ -65,6 +65,6 @@ def as_typed(command: str, options: Mapping[str, Any]) -> str:
     words = ["tenfold", command, str(options["data"])]
     for name, value in options.items():
         if name != "data" and value is not None:
-            text = f"{value:g}s" if name == "budget" else f"{value:g}" if isinstance(value, float) else str(value)
+            text = f"{value:g}" if isinstance(value, float) else str(value)
             words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

@@ -102,9 +102,7 @@ def run(
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
         study = conduct(dataset, findings, plan, directory, budget=budget, workers=workers)
         helped = study.verdict.outcome == "helped"
-        winner = next(
-            arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline)
-        )
+        winner = next(arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline))
         component = forced or _generating(winner) or _any_generating(plan.arms)
         sample, failure = _grown(study, component)
         wanted = forced is not None or (helped and component in winner.components)
