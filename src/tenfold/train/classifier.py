@@ -32,7 +32,7 @@ class Diverged(TenfoldError):
 class ClassifierConfig:
     """How every classifier is trained; part of the frozen plan."""
 
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 64
     width: int = 32
     learning_rate: float = 4e-3

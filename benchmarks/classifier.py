@@ -1,0 +1,128 @@
+"""Is the classifier a straw man, and how fast is its loop?
+
+Trains it on subsets of mnist with classical augmentation and tests on the 10,000 test images; then counts the
+training images a second and the share of a trial that is not forward, backward or step, beside a plain PyTorch
+loop over the same network without augmentation.
+
+    TENFOLD_DATA=... python benchmarks/classifier.py [--per-class 10,20,50,100] [--subsets 5] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.loading import load
+from tenfold.methods.base import make_method
+from tenfold.nets.blocks import build, to_float
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.study.plan import classifier_for
+from tenfold.train.classifier import train_classifier
+
+GOALS = {10: 0.92, 20: 0.94, 50: 0.96, 100: 0.965}
+
+
+def accuracy(per_class: int, seed: int, arm: str) -> tuple[float, dict[str, Any], float]:
+    """Accuracy on the test images of one subset, the training's details, and its seconds."""
+    torch.set_num_threads(1)
+    data = load("mnist", per_class=per_class, seed=seed)
+    train, test, key = data.part("train"), data.part("test"), Key(f"seed-{seed}")
+    start = time.perf_counter()
+    recipe = make_method(arm).fit(train, None, key / arm)
+    classifier = train_classifier(train, None, recipe, key / "classifier", classifier_for(train))
+    seconds = time.perf_counter() - start
+    predicted = classifier.probabilities(test.images).argmax(1)
+    return float((predicted == test.labels).mean()), classifier.details, seconds
+
+
+def plain_loop_images_per_second(train: ImageDataset, steps: int) -> float:
+    """The same network, optimizer and batch size in the plainest loop there is: the limit for ours."""
+    config = classifier_for(train)
+    generator = Key("plain").torch_generator()
+    network = build(lambda: SmallConvNet(train.image_shape, train.class_count, config.width), generator)
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+    images = to_float(torch.tensor(train.images[: config.batch_size]))
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.tensor(train.labels[: config.batch_size])
+    start = time.perf_counter()
+    for _ in range(steps):
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+    return steps * config.batch_size / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--per-class", default="10,20,50,100")
+    parser.add_argument("--subsets", type=int, default=5)
+    parser.add_argument("--arms", default="raw,classical")
+    parser.add_argument("--out", type=Path)
+    wanted = parser.parse_args()
+    sizes = [int(size) for size in wanted.per_class.split(",")]
+    table: list[dict[str, Any]] = []
+    details: dict[str, Any] = {}
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        for size in sizes:
+            for arm in wanted.arms.split(","):
+                jobs = [pool.submit(accuracy, size, seed, arm) for seed in range(wanted.subsets)]
+                values = [job.result() for job in jobs]
+                shares = [100 * value[0] for value in values]
+                details = values[-1][1]
+                row = {
+                    "per_class": size,
+                    "arm": arm,
+                    "mean": round(float(np.mean(shares)), 2),
+                    "each": [round(share, 2) for share in shares],
+                    "goal": 100 * GOALS[size] if arm == "classical" and size in GOALS else None,
+                    "seconds": round(float(np.mean([value[2] for value in values])), 1),
+                }
+                table.append(row)
+                print(row, flush=True)
+
+    torch.set_num_threads(1)
+    speeds: list[dict[str, Any]] = []
+    for name in ("digits", "mnist"):
+        train = load(name, per_class=20).part("train")
+        config = classifier_for(train)
+        key = Key("speed") / name
+        recipe = make_method("classical").fit(train, None, key)
+        held_out = train.take(np.arange(0, len(train), 5))
+        start = time.perf_counter()
+        details = train_classifier(train, held_out, recipe, key, config).details
+        seconds = time.perf_counter() - start
+        ours = config.steps * config.batch_size / seconds
+        plain = plain_loop_images_per_second(train, config.steps)
+        core = details["seconds"]["forward/backward/step"]
+        speeds.append(
+            {
+                "data": name,
+                "images_per_second": round(ours),
+                "plain_loop_images_per_second": round(plain),
+                "ratio": round(ours / plain, 3),
+                "share_outside_forward_backward_step": round(1 - core / seconds, 3),
+                "seconds": details["seconds"],
+            }
+        )
+        print(speeds[-1], flush=True)
+    if wanted.out:
+        hardware = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, 1 thread a trial"
+        wanted.out.write_text(json.dumps({"hardware": hardware, "accuracy": table, "speed": speeds}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
