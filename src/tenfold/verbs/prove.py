@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.core.durations import duration
 from tenfold.core.errors import Interrupted
 from tenfold.core.files import write_json
 from tenfold.core.progress import note, progress, warn
@@ -178,7 +179,7 @@ def _run_with_progress(
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
                 bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, workers))
 
-            return run_trials(
+            trials = run_trials(
                 plan,
                 dataset,
                 directory,
@@ -190,6 +191,10 @@ def _run_with_progress(
         raise Interrupted(
             f"stopped; the finished trials are kept. Go on with the same command and --out {directory}"
         ) from None
+    repeats = max(trial.repeat for trial in trials) + 1
+    if budget is not None and repeats < plan.repeats:
+        warn(f"the budget of {duration(budget)} allowed {repeats} of {plan.repeats} repeats")
+    return trials
 
 
 def _seconds_left(plan: Plan, seconds_of: Mapping[str, Sequence[float]], workers: int | None) -> float:
