@@ -28,7 +28,7 @@ class Key:
     @property
     def seed(self) -> int:
         """63 bits of the path's hash: what both torch and numpy accept as a seed."""
-        return int.from_bytes(hashlib.sha256(self.path.encode()).digest()[:8], "big") >> 1
+        return int.from_bytes(hashlib.sha256(self.path.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1
 
     def torch_generator(self, device: str | torch.device = "cpu") -> torch.Generator:
         """A fresh generator on `device`, always starting at the same state."""

@@ -96,6 +96,14 @@ class Method(ABC):
         return cls.__module__.rpartition(".")[2]
 
 
+def evenly(count: int, images: int) -> npt.NDArray[np.int64]:
+    """`count` indices in rising order spread over all of `images`: every image as often as any other, but for one.
+
+    Images stand in the order of their classes, so taking them from the front would leave the last classes short.
+    """
+    return np.arange(count, dtype=np.int64) * images // max(count, 1)
+
+
 def method_names() -> list[str]:
     """Every method there is: the files of this folder."""
     return sorted(m.name for m in pkgutil.iter_modules(tenfold.methods.__path__) if m.name != "base")

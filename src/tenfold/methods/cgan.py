@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
@@ -30,23 +31,23 @@ from tenfold.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Config:
-    times: float = 2.0
+    times: PositiveFloat = 2.0
     """Generated images for each real one, when used as an arm."""
-    steps: int = 600
-    batch_size: int = 32
-    width: int = 8
+    steps: PositiveInt = 600
+    batch_size: PositiveInt = 32
+    width: PositiveInt = 8
     """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
     four times."""
-    noise_size: int = 32
-    learning_rate: float = 1e-3
-    penalty: float = 0.3
+    noise_size: PositiveInt = 32
+    learning_rate: PositiveFloat = 1e-3
+    penalty: NonNegativeFloat = 0.3
     """Gamma of the gradient penalties for a picture of 8 x 8 x 1; grows with the number of values."""
-    penalty_every: int = 4
-    fade_in_share: float = 0.3
+    penalty_every: PositiveInt = 4
+    fade_in_share: NonNegativeFloat = 0.3
     """Conditioning on the class grows from 0 to 1 over this share of the steps."""
-    average_images: int = 4000
+    average_images: PositiveInt = 4000
     """Half-life of the generator's moving average, in images seen."""
-    least_diversity: float = 0.25
+    least_diversity: NonNegativeFloat = 0.25
     """Collapse alarm: spread over the noise within a class, relative to the real images' spread."""
 
 
@@ -61,7 +62,7 @@ class Method(base.Method):
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
         generator, details = train_generator(train, self.config, key)
-        labels = np.sort(np.resize(train.labels, round(times * len(train))))
+        labels = np.sort(train.labels[base.evenly(round(times * len(train)), len(train))])
         seeds = [(key / "sample" / i).seed for i in range(len(labels))]
         images = sample(generator, labels, seeds)
         details = details | {"diversity": _check_diversity(images, labels, train, self.config)}
@@ -199,7 +200,7 @@ def _attempt(
     critic_loss = torch.zeros(())
     for step in range(config.steps):
         progress = step / config.steps
-        conditioning = min(1.0, progress / config.fade_in_share)
+        conditioning = progress / config.fade_in_share if progress < config.fade_in_share else 1.0
         for optimizer in optimizers:
             optimizer.param_groups[0]["lr"] = learning_rate * (1 - 0.75 * progress)
         for optimizer, learner in zip(optimizers[::-1], (critic, generator), strict=True):
@@ -230,6 +231,8 @@ def _attempt(
             torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), 1 - memory)
         if step % 50 == 49 and not math.isfinite(loss.item() + critic_loss.item()):
             return None
+    if not all(weights.isfinite().all() for weights in averaged.parameters()):
+        return None  # the last steps, or a training too short to be looked at above
     return averaged, {"generator_steps": config.steps, "critic_loss": round(critic_loss.item(), 4)}
 
 

@@ -70,15 +70,14 @@ class Method(base.Method):
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
         count = round(times * len(train))
-        parents = torch.arange(count) % len(train)
+        parents = base.evenly(count, len(train))
         images = []
         for start in range(0, count, 256):
-            chosen = parents[start : start + 256].numpy()
-            batch = to_float(torch.tensor(train.images[chosen]))
+            batch = to_float(torch.tensor(train.images[parents[start : start + 256]]))
             images.append(augment(batch, self.config, (key / start).torch_generator()))
         return base.Grown(
             images=to_uint8(torch.cat(images)),
-            labels=train.labels[parents.numpy()],
+            labels=train.labels[parents],
             parents=tuple((int(parent),) for parent in parents),
             seeds=tuple((key / (i // 256 * 256)).seed for i in range(count)),
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from tenfold.core.keys import Key
@@ -19,7 +20,7 @@ from tenfold.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Config:
-    alpha: float = 0.2
+    alpha: PositiveFloat = 0.2
     """0.2 to 0.4 are usual; towards 0 it is ordinary training, large values underfit."""
 
 
@@ -51,8 +52,11 @@ def mix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generator
 def beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """`count` draws from Beta(alpha, alpha) as a share of two Gamma draws.
 
-    torch's own Beta distribution takes no generator; its Gamma kernel does.
+    torch's own Beta distribution takes no generator; its Gamma kernel does. In logarithms, and by
+    Gamma(alpha) = Gamma(alpha + 1) * uniform ** (1 / alpha): draws for a small alpha are too small for a float.
     """
-    rate = torch.full((2, count), alpha, device=generator.device, dtype=torch.float64)
-    gamma = torch._standard_gamma(rate, generator=generator).clamp_min_(torch.finfo(torch.float64).tiny)
-    return (gamma[0] / gamma.sum(0)).float()
+    rate = torch.full((2, count), alpha + 1, device=generator.device, dtype=torch.float64)
+    uniform = torch.rand(rate.shape, generator=generator, device=generator.device, dtype=torch.float64)
+    smallest = torch.finfo(torch.float64).tiny
+    gamma = torch._standard_gamma(rate, generator=generator).log() + uniform.clamp_min_(smallest).log() / alpha
+    return torch.sigmoid(gamma[0] - gamma[1]).float()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from pydantic import PositiveFloat
+
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -14,7 +16,7 @@ from tenfold.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Config:
-    times: float = 2.0
+    times: PositiveFloat = 2.0
     """Further real images for each one at hand, as far as the reserve goes."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
+from pydantic import PositiveFloat
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -15,7 +15,7 @@ from tenfold.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Config:
-    times: float = 2.0
+    times: PositiveFloat = 2.0
     """Copies of each real image, on average."""
 
 
@@ -25,5 +25,5 @@ class Method(base.Method):
     is_control = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        copies = np.resize(np.arange(len(train)), round(self.config.times * len(train)))
-        return Recipe(extra=train.take(copies))
+        copies = round(self.config.times * len(train))
+        return Recipe(extra=train.take(base.evenly(copies, len(train))))
