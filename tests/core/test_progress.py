@@ -85,6 +85,27 @@ def test_what_the_user_named_is_neither_markup_nor_a_second_line(capsys: pytest.
     assert one_line("ümläut 花 🙂 caf\udce9") == "ümläut 花 🙂 caf\udce9"
 
 
+def test_an_estimate_of_the_caller_goes_before_the_mean_pace(clock: Clock) -> None:
+    bar = Bar("trials", 4, started=clock())
+    clock.now += 10
+    bar.advance(seconds_left=300)
+    clock.now += 60
+    assert bar.seconds_left() == 240
+    bar.advance()
+    assert bar.seconds_left() == pytest.approx(70), "no estimate given: the mean pace again"
+
+
+def test_a_reader_of_stderr_that_is_gone_ends_no_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with progress("trials", 2) as bar:
+        bar.advance(2)
+    assert bar.done == 2
+
+
 def test_a_terminal_gets_a_live_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)

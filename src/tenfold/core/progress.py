@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tenfold.core.durations import about, duration
@@ -20,8 +20,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def note(message: str) -> None:
     """One line on stderr; a live bar makes room for it."""
-    sys.stderr.write(one_line(message) + "\n")
-    sys.stderr.flush()
+    # A closed terminal or pipe loses the line: that must not end a study that runs on.
+    with suppress(OSError):
+        sys.stderr.write(one_line(message) + "\n")
+        sys.stderr.flush()
 
 
 def warn(message: str) -> None:
