@@ -5,17 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.core.files import write_text
 from tenfold.methods.base import Grown
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
+from tenfold.study.conduct import Study
 from tenfold.study.directory import LAST_FILE
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
-
-if TYPE_CHECKING:
-    from tenfold.verbs.prove import Study
 
 ARM_NOTES = {
     "raw": "the real images, nothing else",

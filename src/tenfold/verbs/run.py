@@ -14,11 +14,11 @@ from tenfold.core.types import ImageDataset, Verdict
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component, parse_component
+from tenfold.study.conduct import Options, Study, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.store import save_classifier
 from tenfold.verbs.grow import GrowResult, grow_images, save_generator, write_grown
-from tenfold.verbs.prove import Study, conduct, prepare
 from tenfold.verbs.publish import publish
 
 
@@ -84,23 +84,10 @@ def run(
     forced = parse_component(grow) if grow is not None else None
     if forced is not None:
         forced.make({})
-    dataset, findings, plan = prepare(
-        data, arms=arms, repeats=repeats, seed=seed, size=size, per_class=per_class, images=images, times=times
-    )
-    options = {
-        "data": str(data) if isinstance(data, str | Path) else data.name,
-        "arms": ",".join(arm.name for arm in plan.arms),
-        "budget": budget,
-        "repeats": repeats,
-        "seed": seed,
-        "size": size,
-        "per_class": per_class,
-        "images": images,
-        "times": times,
-        "grow": grow,
-    }
+    prepared = prepare(data, Options(arms, budget, repeats, seed, size, per_class, images, times))
+    plan, options = prepared.plan, {**prepared.options, "grow": grow}
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
-        study = conduct(dataset, findings, plan, directory, budget=budget, workers=workers)
+        study = conduct(prepared, directory, workers)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline))
         component = forced or _generating(winner) or _any_generating(plan.arms)
@@ -109,7 +96,7 @@ def run(
         grown_set = _write(study, component, sample) if wanted and component and sample else None
         growth = failure or _growth(study, winner, helped, grown_set)
         note(growth)
-        note(f"training the final classifier: {winner.name} on all {len(dataset.part('train'))} images")
+        note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} images")
         classifier = _final_classifier(study, winner)
         publish(
             study,
