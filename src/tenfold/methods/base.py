@@ -96,12 +96,13 @@ class Method(ABC):
         return cls.__module__.rpartition(".")[2]
 
 
-def evenly(count: int, images: int) -> npt.NDArray[np.int64]:
-    """`count` indices in rising order spread over all of `images`: every image as often as any other, but for one.
+def spread(times: float, images: int) -> npt.NDArray[np.int64]:
+    """About `times` x `images` indices, at least one, in rising order and spread evenly over all images.
 
-    Images stand in the order of their classes, so taking them from the front would leave the last classes short.
+    Images often stand in the order of their classes: taking them from the front would leave the last ones short.
     """
-    return np.arange(count, dtype=np.int64) * images // max(count, 1)
+    count = max(1, round(times * images))
+    return np.arange(count, dtype=np.int64) * images // count
 
 
 def method_names() -> list[str]:

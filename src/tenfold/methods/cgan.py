@@ -62,7 +62,7 @@ class Method(base.Method):
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
         generator, details = train_generator(train, self.config, key)
-        labels = np.sort(train.labels[base.evenly(round(times * len(train)), len(train))])
+        labels = np.sort(train.labels[base.spread(times, len(train))])
         seeds = [(key / "sample" / i).seed for i in range(len(labels))]
         images = sample(generator, labels, seeds)
         details = details | {"diversity": _check_diversity(images, labels, train, self.config)}

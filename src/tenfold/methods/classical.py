@@ -69,17 +69,16 @@ class Method(base.Method):
         return Recipe(transforms=(transform,))
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
-        count = round(times * len(train))
-        parents = base.evenly(count, len(train))
+        parents = base.spread(times, len(train))
         images = []
-        for start in range(0, count, 256):
+        for start in range(0, len(parents), 256):
             batch = to_float(torch.tensor(train.images[parents[start : start + 256]]))
             images.append(augment(batch, self.config, (key / start).torch_generator()))
         return base.Grown(
             images=to_uint8(torch.cat(images)),
             labels=train.labels[parents],
             parents=tuple((int(parent),) for parent in parents),
-            seeds=tuple((key / (i // 256 * 256)).seed for i in range(count)),
+            seeds=tuple((key / (i // 256 * 256)).seed for i in range(len(parents))),
         )
 
 

@@ -25,5 +25,4 @@ class Method(base.Method):
     is_control = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        copies = round(self.config.times * len(train))
-        return Recipe(extra=train.take(base.evenly(copies, len(train))))
+        return Recipe(extra=train.take(base.spread(self.config.times, len(train))))
