@@ -1,0 +1,298 @@
+"""What every method must keep, whichever it is: the test runs over all files found in methods/."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tenfold.methods
+from made_up_sets import SHORT, easy_set
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods.base import Grown, Method, MethodFailed, make_method, method_class, method_names
+from tenfold.nets.blocks import to_float
+from tenfold.train.classifier import train_classifier
+from tenfold.train.recipe import Recipe
+
+SHORTENED: dict[str, Any] = {"steps": 4, "batch_size": 8, "width": 4, "least_diversity": 0.0}
+"""Given to every method that has such an option, so that none takes long here."""
+
+SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 45, 45)]
+
+every_method = pytest.mark.parametrize("name", method_names())
+
+
+def short(name: str, **options: Any) -> Method:
+    known = method_class(name).Config.__dataclass_fields__
+    return make_method(name, {k: v for k, v in {**SHORTENED, **options}.items() if k in known})
+
+
+def fitted(name: str, train: ImageDataset, key: str = "one", **options: Any) -> Recipe:
+    reserve = easy_set([4] * train.class_count, train.image_shape, key="reserve")
+    return short(name, **options).fit(train, reserve, Key(key))
+
+
+def batch_of(data: ImageDataset) -> tuple[torch.Tensor, torch.Tensor]:
+    return to_float(torch.tensor(data.images)), torch.eye(data.class_count)[torch.tensor(data.labels)]
+
+
+def transformed(recipe: Recipe, data: ImageDataset, key: str = "draws") -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = batch_of(data)
+    generator = Key(key).torch_generator()
+    for transform in recipe.transforms:
+        images, labels = transform(images, labels, generator)
+    return images, labels
+
+
+def can_grow(name: str) -> bool:
+    return method_class(name).grow is not Method.grow
+
+
+@every_method
+def test_the_configuration_is_frozen_and_has_a_default_for_everything(name: str) -> None:
+    config = method_class(name).Config()
+    assert config.__dataclass_params__.frozen
+    assert make_method(name).config == config
+    for field in dataclasses.fields(config):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(config, field.name, None)
+
+
+@every_method
+def test_an_option_that_is_not_known_names_the_nearest(name: str) -> None:
+    for option in method_class(name).Config.__dataclass_fields__:
+        with pytest.raises(InputError, match=f"{name} has no option '{option}x'. Did you mean '{option}'"):
+            make_method(name, {f"{option}x": 1})
+    with pytest.raises(InputError, match=f"{name} has no option 'qqq'"):
+        make_method(name, {"qqq": 1})
+
+
+@every_method
+def test_a_value_of_the_wrong_kind_is_refused(name: str) -> None:
+    for option in method_class(name).Config.__dataclass_fields__:
+        with pytest.raises(InputError, match=rf"{name}\({option}=\[\]\)"):
+            make_method(name, {option: []})
+
+
+@every_method
+def test_a_number_below_zero_is_refused(name: str) -> None:
+    for option in dataclasses.fields(method_class(name).Config):
+        if type(option.default) in (int, float):
+            with pytest.raises(InputError, match=rf"{name}\({option.name}=-1\)"):
+                make_method(name, {option.name: "-1"})
+
+
+@every_method
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_recipe_fits_the_images(name: str, shape: tuple[int, int, int]) -> None:
+    train = easy_set([5, 3, 1], shape)  # a class with one image must be grown like any other
+    before = train.fingerprint()
+    recipe = fitted(name, train)
+    assert train.fingerprint() == before
+    if recipe.extra is not None:
+        assert recipe.extra.class_names == train.class_names
+        assert recipe.extra.image_shape == shape
+        assert recipe.extra.images.dtype == np.uint8
+        assert set(recipe.extra.labels) <= {0, 1, 2}
+        assert len(train.joined(recipe.extra)) == len(train) + len(recipe.extra)
+    given, targets = batch_of(train)
+    untouched = given.clone(), targets.clone()
+    for transform in recipe.transforms:
+        images, labels = transform(given, targets, Key("draws").torch_generator())
+        assert torch.equal(given, untouched[0]), "the batch was changed in place"
+        assert torch.equal(targets, untouched[1]), "the labels were changed in place"
+        assert images.shape == given.shape
+        assert images.dtype == torch.float32
+        assert images.isfinite().all()
+        assert images.abs().max() <= 1 + 1e-6
+        assert labels.shape == targets.shape
+        assert labels.min() >= 0
+        assert torch.allclose(labels.sum(1), torch.ones(len(labels)))
+
+
+@every_method
+def test_the_same_key_gives_the_same_and_another_key_something_else(name: str) -> None:
+    train = easy_set([6, 6])
+    first, again, other = (fitted(name, train, key) for key in ("one", "one", "two"))
+    if first.extra is not None:
+        assert again.extra is not None
+        assert other.extra is not None
+        assert first.extra.fingerprint() == again.extra.fingerprint()
+        draws = method_class(name).trains_generator or name == "oracle"
+        assert (first.extra.fingerprint() != other.extra.fingerprint()) == draws
+    if first.transforms:
+        one, same = transformed(first, train), transformed(again, train)
+        assert torch.equal(one[0], same[0])
+        assert torch.equal(one[1], same[1])
+        assert not torch.equal(one[0], transformed(first, train, "other draws")[0])
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+def test_growing_is_repeatable_and_says_where_each_image_came_from(name: str) -> None:
+    train = easy_set([6, 4, 1])
+    first, again, other = (short(name).grow(train, 2.5, Key(key)) for key in ("one", "one", "two"))
+    assert np.array_equal(first.images, again.images)
+    assert (first.parents, first.seeds) == (again.parents, again.seeds)
+    assert not np.array_equal(first.images, other.images)
+    assert len(first.images) == round(2.5 * len(train))
+    as_set = first.as_dataset(train)
+    assert set(as_set.labels) == {0, 1, 2}
+    for label, parents in zip(first.labels, first.parents, strict=True):
+        assert all(train.labels[parent] == label for parent in parents)
+    assert bool(first.generator) == method_class(name).trains_generator
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+@pytest.mark.parametrize("times", [0.5, 1.5])
+def test_a_broken_number_of_times_reaches_every_class(name: str, times: float) -> None:
+    grown = short(name).grow(easy_set([6, 6, 6, 6]), times, Key("one"))
+    assert np.array_equal(np.bincount(grown.labels), [6 * times] * 4)
+
+
+@pytest.mark.parametrize("times", [0.5, 1.5])
+def test_the_placebo_copies_every_class_alike(times: float) -> None:
+    copies = fitted("placebo", easy_set([6, 6, 6, 6]), times=times).extra
+    assert copies is not None
+    assert np.array_equal(copies.counts(), [6 * times] * 4)
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+def test_growing_makes_at_least_one_image(name: str) -> None:
+    assert len(short(name).grow(easy_set([2, 1]), 0.1, Key("one")).images) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if not can_grow(name)])
+def test_a_method_without_files_says_so(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} makes no new image files"):
+        short(name).grow(easy_set([2, 2]), 1, Key("one"))
+
+
+@every_method
+def test_the_global_generators_are_left_alone(name: str) -> None:
+    train = easy_set([4, 4])
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    recipe = fitted(name, train)
+    transformed(recipe, train)
+    if can_grow(name):
+        short(name).grow(train, 1, Key("one"))
+    train_classifier(train, train, recipe, Key("one"), SHORT)
+    after = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    assert torch.equal(before[0], after[0])
+    assert before[1][0] == after[1][0]
+    assert np.array_equal(before[1][1], after[1][1])
+    assert before[2] == after[2]
+
+
+@every_method
+def test_a_classifier_reads_the_recipe(name: str) -> None:
+    train = easy_set([4, 4, 1])
+    recipe = fitted(name, train)
+    classifier = train_classifier(train, None, recipe, Key("one"), SHORT)
+    assert np.isfinite(classifier.probabilities(train.images)).all()
+    assert classifier.details["extra_images"] == (len(recipe.extra) if recipe.extra else 0)
+
+
+GENERATING = [name for name in method_names() if method_class(name).trains_generator]
+
+
+@pytest.mark.parametrize("name", GENERATING)
+@pytest.mark.parametrize("steps", [3, 60])
+def test_a_training_that_explodes_is_told_and_never_used(name: str, steps: int) -> None:
+    with pytest.raises(MethodFailed, match=name):
+        # One image a class leaves nothing for a look at diversity to compare with.
+        short(name, learning_rate=1e30, steps=steps).grow(easy_set([1, 1]), 4, Key("one"))
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_the_generator_kept_is_finite(name: str) -> None:
+    grown = short(name).grow(easy_set([3, 3]), 1, Key("one"))
+    assert all(np.isfinite(weights).all() for weights in grown.generator.values())
+
+
+def test_a_file_dropped_into_the_folder_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brighter.py").write_text(
+        textwrap.dedent(
+            """
+            from dataclasses import dataclass
+            from tenfold.methods import base
+            from tenfold.train.recipe import Recipe
+
+            @dataclass(frozen=True)
+            class Config:
+                by: float = 0.5
+
+            class Method(base.Method):
+                Config = Config
+
+                def fit(self, train, reserve, key):
+                    by = self.config.by
+                    return Recipe(transforms=(lambda x, y, g: ((x + by).clamp(-1, 1), y),))
+            """
+        )
+    )
+    monkeypatch.setattr(tenfold.methods, "__path__", [*tenfold.methods.__path__, str(tmp_path)])
+    try:
+        assert "brighter" in method_names()
+        method = make_method("brighter", {"by": "0.25"})
+        assert (method.name(), method.config.by) == ("brighter", 0.25)
+        recipe = method.fit(easy_set([2]), None, Key("one"))
+        assert transformed(recipe, easy_set([2]))[0].mean() > batch_of(easy_set([2]))[0].mean() + 0.2
+        with pytest.raises(InputError, match="Did you mean 'brighter'"):
+            make_method("brigther")
+    finally:
+        sys.modules.pop("tenfold.methods.brighter", None)
+        vars(tenfold.methods).pop("brighter", None)
+
+
+def test_an_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"there is no method 'mixpu'\. Did you mean 'mixup'"):
+        make_method("mixpu")
+    with pytest.raises(InputError, match="there is no method 'base'"):
+        make_method("base")
+
+
+def test_children_share_the_group_of_their_first_parent() -> None:
+    train = easy_set([2, 2], groups=[3, 3, 7, 8])
+    grown = Grown(train.images[:3], train.labels[:3], parents=((2, 0), (), ()), seeds=(0, 1, 2))
+    groups = grown.as_dataset(train).groups
+    assert groups[0] == 7
+    assert len({*groups[1:], *train.groups}) == 5, "images of no parent are strangers to all"
+
+
+def test_recipes_add_up_in_order_and_refuse_two_of_what_can_be_only_one() -> None:
+    def one(images: Any, labels: Any, generator: Any) -> Any:
+        return images, labels
+
+    def two(images: Any, labels: Any, generator: Any) -> Any:
+        return images, labels
+
+    first, second = easy_set([1, 1], key="first"), easy_set([2, 1], key="second")
+    both = Recipe(first, (one,), details={"a": 1}) + Recipe(second, (two,), details={"b": 2})
+    assert both.transforms == (one, two)
+    assert both.extra is not None
+    assert len(both.extra) == 5
+    assert both.details == {"a": 1, "b": 2}
+    assert (Recipe() + Recipe(first)).extra is first
+    assert (Recipe(first) + Recipe()).extra is first
+    with pytest.raises(ValueError, match="starting weights"):
+        Recipe(init={}) + Recipe(init={})
+    with pytest.raises(ValueError, match="auxiliary loss"):
+        Recipe(auxiliary=lambda f, g: f.sum()) + Recipe(auxiliary=lambda f, g: f.sum())
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
