@@ -180,11 +180,10 @@ def draw_plan(
     """
     total = config.steps * config.batch_size
     counts = np.bincount(labels, minlength=class_count)
-    present = counts > 0
-    share = np.where(present, np.minimum(1 / present.sum(), config.most_repeats * counts / counts.sum()), 0.0)
+    share = _class_shares(counts, config.most_repeats)
     quota = np.ceil(total * share / share.sum()).astype(int)
     streams = []
-    for label in np.flatnonzero(present):
+    for label in np.flatnonzero(counts):
         members = torch.from_numpy(np.flatnonzero(labels == label))
         rounds = -(-quota[label] // len(members))
         orders = torch.rand(rounds, len(members), generator=generator).argsort(1).flatten()[: quota[label]]
@@ -194,6 +193,16 @@ def draw_plan(
     position = torch.cat([stream[0] for stream in streams])
     order = torch.cat([stream[1] for stream in streams])[position.argsort()]
     return order[:total].view(config.steps, config.batch_size)
+
+
+def _class_shares(counts: npt.NDArray[np.int64], most_repeats: float) -> npt.NDArray[np.float64]:
+    """Equal shares where a class's limit allows them; what rare classes may not take, the others share."""
+    limit = most_repeats * counts / counts.sum()
+    share = np.zeros(len(counts))
+    rarest_first = [label for label in np.argsort(counts) if counts[label]]
+    for place, label in enumerate(rarest_first):
+        share[label] = min(limit[label], (1 - share.sum()) / (len(rarest_first) - place))
+    return share
 
 
 def _cosine(progress: float, warmup_share: float) -> float:

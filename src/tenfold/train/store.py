@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
@@ -52,7 +53,8 @@ def load_classifier(path: Path) -> TrainedClassifier:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()))
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
-    network.eval()
+    # In the memory format of training, so that every bit of a prediction is as it was there.
+    network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return TrainedClassifier(network, config, tuple(told["class_names"]), (shape[0], shape[1], shape[2]))

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from made_up_sets import SHORT, easy_set
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.nets.blocks import build
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.train import classifier as module
+from tenfold.train.classifier import ClassifierConfig, Diverged, TrainedClassifier, draw_plan, train_classifier
+from tenfold.train.recipe import Recipe
+
+KEY = Key("train")
+LONGER = replace(SHORT, steps=80)
+
+
+def accuracy(trained: TrainedClassifier, data: ImageDataset) -> float:
+    return float((trained.probabilities(data.images).argmax(1) == data.labels).mean())
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 12)], ids=str)
+def test_what_is_easy_is_learned(shape: tuple[int, int, int]) -> None:
+    train, fresh = easy_set([10, 10, 10], shape), easy_set([50, 50, 50], shape, key="fresh")
+    trained = train_classifier(train, None, Recipe(), KEY, LONGER)
+    assert accuracy(trained, fresh) > 0.95
+    assert np.allclose(trained.probabilities(fresh.images).sum(1), 1, atol=1e-5)
+
+
+def test_a_rare_class_is_learned_too() -> None:
+    trained = train_classifier(easy_set([60, 3]), None, Recipe(), KEY, LONGER)
+    fresh = easy_set([0, 100], key="fresh")
+    assert accuracy(trained, fresh) > 0.9
+
+
+def test_the_same_key_gives_the_same_weights_and_another_others() -> None:
+    train = easy_set([6, 6])
+    first, again, other = (train_classifier(train, train, Recipe(), Key(k), SHORT) for k in "aab")
+    assert np.array_equal(first.probabilities(train.images), again.probabilities(train.images))
+    assert not np.array_equal(first.probabilities(train.images), other.probabilities(train.images))
+
+
+def test_soft_labels_are_what_is_learned() -> None:
+    def swap(images: torch.Tensor, labels: torch.Tensor, _: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return images, 0.25 * labels + 0.75 * labels.flip(1)
+
+    trained = train_classifier(easy_set([10, 10]), None, Recipe(transforms=(swap,)), KEY, LONGER)
+    fresh = easy_set([40, 40], key="fresh")
+    rows = trained.probabilities(fresh.images)
+    assert accuracy(trained, fresh) < 0.05
+    assert rows.max(1).mean() == pytest.approx(0.75, abs=0.1), "not surer than the labels were"
+
+
+def test_extra_images_are_learned_from() -> None:
+    train, extra = easy_set([8, 8, 1]), easy_set([0, 0, 20], key="extra")
+    train = train.take(np.flatnonzero(train.labels < 2))  # the third class comes from the extra images alone
+    fresh = easy_set([0, 0, 50], key="fresh")
+    without = train_classifier(train, None, Recipe(), KEY, LONGER)
+    trained = train_classifier(train, None, Recipe(extra=extra), KEY, LONGER)
+    assert accuracy(without, fresh) < 0.2
+    assert accuracy(trained, fresh) > 0.9
+    assert trained.details["real_images"] == 16
+    assert trained.details["extra_images"] == 20
+
+
+def test_transforms_are_applied_in_order_to_every_batch() -> None:
+    seen: list[tuple[str, int]] = []
+
+    def named(name: str):
+        def transform(images, labels, generator):
+            seen.append((name, len(images)))
+            return images, labels
+
+        return transform
+
+    train_classifier(easy_set([4, 4]), None, Recipe(transforms=(named("a"), named("b"))), KEY, SHORT)
+    assert seen == [("a", 16), ("b", 16)] * SHORT.steps
+
+
+def test_starting_weights_are_obeyed() -> None:
+    train = easy_set([4, 4])
+    start = build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator())
+    config = replace(SHORT, steps=1, learning_rate=0.0)
+    kept = train_classifier(train, None, Recipe(init=start.state_dict()), KEY, config).network
+    for name, weights in start.named_parameters():
+        assert torch.equal(weights, kept.get_parameter(name)), name
+
+
+def test_the_auxiliary_loss_reaches_the_features() -> None:
+    def enlarge(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+        return -10 * features.mean()
+
+    def size(recipe: Recipe) -> float:
+        network = train_classifier(easy_set([6, 6]), None, recipe, KEY, LONGER).network
+        with torch.no_grad():
+            pictures = torch.tensor(easy_set([6, 6]).images).float() / 127.5 - 1
+            return float(network.features(pictures).mean())
+
+    assert size(Recipe(auxiliary=enlarge)) > 1.2 * size(Recipe())
+
+
+def test_nan_is_tried_again_with_a_third_of_the_rate_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    attempt = module._attempt
+
+    def recorded(*arguments):
+        rates.append(arguments[-1])
+        return attempt(*arguments)
+
+    monkeypatch.setattr(module, "_attempt", recorded)
+    recipe = Recipe(auxiliary=lambda features, _: features.sum() * float("nan"))
+    with pytest.raises(Diverged, match="NaN three times"):
+        train_classifier(easy_set([4, 4]), None, recipe, KEY, SHORT)
+    assert rates == pytest.approx([4e-3, 4e-3 / 3, 4e-3 / 9])
+
+
+def test_a_second_attempt_that_works_is_used() -> None:
+    calls: list[int] = []
+
+    def bad_at_first(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+        calls.append(1)
+        return features.sum() * (float("nan") if len(calls) <= SHORT.steps // 2 else 0.0)
+
+    train = easy_set([6, 6])
+    trained = train_classifier(train, None, Recipe(auxiliary=bad_at_first), KEY, SHORT)
+    assert np.isfinite(trained.probabilities(train.images)).all()
+    assert len(calls) > SHORT.steps
+
+
+def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.5, 0.9, 0.9, 0.6, 0.6])
+    states: list[dict[str, torch.Tensor]] = []
+
+    def scored(network: SmallConvNet, validation: ImageDataset) -> tuple[float, float]:
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
+        return next(scores, 0.0), 0.0
+
+    monkeypatch.setattr(module, "_score", scored)
+    config = replace(SHORT, steps=20, looks=5)
+    trained = train_classifier(easy_set([4, 4]), easy_set([2, 2], key="v"), Recipe(), KEY, config)
+    # Looks at steps 4, 8, ... 20; the first is too early to count; of equals the later one is kept.
+    assert trained.details["kept_step"] == 16
+    for name, value in trained.network.state_dict().items():
+        assert torch.equal(value, states[2][name])
+
+
+def test_scores_are_means_over_the_classes_that_are_present() -> None:
+    validation = easy_set([6, 2, 0])
+    trained = train_classifier(easy_set([8, 8, 8]), validation, Recipe(), KEY, SHORT)
+    rows = trained.probabilities(validation.images)
+    right = rows.argmax(1) == validation.labels
+    surprise = -np.log(rows[np.arange(8), validation.labels])
+    assert trained.inner_score == pytest.approx((right[:6].mean() + right[6:].mean()) / 2)
+    assert trained.inner_loss == pytest.approx((surprise[:6].mean() + surprise[6:].mean()) / 2, rel=1e-4)
+
+
+def test_what_is_predicted_does_not_depend_on_the_other_images() -> None:
+    train = easy_set([10, 10])
+    trained = train_classifier(train, None, Recipe(), KEY, SHORT)
+    many = easy_set([200, 200], key="fresh").images
+    assert np.allclose(trained.probabilities(many)[:3], trained.probabilities(many[:3]), atol=1e-5)
+    assert trained.probabilities(many[:0]).shape == (0, 2)
+
+
+def drawn(counts: list[int], **changes: object) -> tuple[torch.Tensor, np.ndarray]:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    config = replace(ClassifierConfig(steps=50, batch_size=20), **changes)
+    return draw_plan(labels, len(counts), config, Key("plan").torch_generator()), labels
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any), st.integers(1, 30), st.integers(1, 9))
+def test_a_plan_has_its_shape_and_uses_a_class_evenly(counts: list[int], steps: int, batch: int) -> None:
+    plan, labels = drawn(counts, steps=steps, batch_size=batch)
+    assert plan.shape == (steps, batch)
+    times = np.bincount(plan.flatten().numpy(), minlength=len(labels))
+    for label in np.unique(labels):
+        own = times[labels == label]
+        # The end is cut to length, which may cost any image one more.
+        assert own.max() - own.min() <= 2
+    assert torch.equal(plan, drawn(counts, steps=steps, batch_size=batch)[0])
+
+
+def test_every_image_comes_once_before_any_comes_twice() -> None:
+    plan, labels = drawn([30, 10])
+    flat = plan.flatten().numpy()
+    for label, size in ((0, 30), (1, 10)):
+        own = flat[labels[flat] == label]
+        for start in range(0, len(own) - size + 1, size):
+            assert len(set(own[start : start + size])) == size
+        assert not np.array_equal(own[:size], own[size : 2 * size]), "each round has an order of its own"
+
+
+def test_classes_have_equal_shares_in_every_batch() -> None:
+    plan, labels = drawn([50, 10])
+    rare = labels[plan.numpy()] == 1
+    assert rare.mean() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(rare.mean(1) - 0.5).max() <= 0.15
+
+
+@pytest.mark.parametrize("counts", [[100, 1], [200, 200, 1], [1000, 30, 1]])
+def test_no_image_is_drawn_much_more_often_than_plainly(counts: list[int]) -> None:
+    plan, labels = drawn(counts, steps=200, batch_size=50, most_repeats=10.0)
+    times = np.bincount(plan.flatten().numpy(), minlength=len(labels))
+    plainly = plan.numel() / len(labels)
+    assert times.max() <= 10 * plainly + 2
+    assert times[labels == len(counts) - 1].mean() >= 9 * plainly, "as often as is allowed"
