@@ -62,9 +62,9 @@ def test_controls_are_compared_but_never_picked():
 
 @pytest.mark.parametrize(
     ("right", "outcome"),
-    [(40, "helped"), (10, "hurt"), (31, "not_proven"), (30, "no_practical_difference")],
+    [(40, "helped"), (10, "hurt"), (31, "not_proven")],
 )
-def test_the_four_outcomes(right, outcome):
+def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
     base = trials_of("classical", shares(30), LABELS, inner=0.5)
     grown = trials_of("gan", shares(right), LABELS, inner=0.9)
     verdict = judge(base + grown, LABELS)
@@ -72,6 +72,15 @@ def test_the_four_outcomes(right, outcome):
     assert verdict.pick == "gan"
     assert verdict.difference.estimate == pytest.approx((right - 30) / 40)
     assert arm(verdict, "gan").outcome == outcome
+
+
+@pytest.mark.parametrize(("n", "outcome"), [(40, "not_proven"), (400, "no_practical_difference")])
+def test_two_that_never_differed_are_as_equal_as_there_are_images_to_say_so(n, outcome):
+    labels = np.arange(n) % 2
+    base = trials_of("classical", shares(30, n=n), labels, inner=0.5)
+    verdict = judge(base + trials_of("gan", shares(30, n=n), labels, inner=0.9), labels)
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx((-3 / n, 3 / n))
+    assert verdict.outcome == arm(verdict, "gan").outcome == outcome
 
 
 def test_below_the_margin_nothing_helped_however_sure():

@@ -102,8 +102,8 @@ def _slug(name: str) -> str:
     text = unicodedata.normalize("NFC", name)
     # Categories C are controls, direction marks, surrogates: invisible, or no valid name everywhere.
     text = "".join("_" if unicodedata.category(letter).startswith("C") else letter for letter in text)
-    text = FORBIDDEN.sub("_", text).strip(" ").strip(".").strip(" ")
-    text = text.encode()[:LONGEST_SLUG_BYTES].decode(errors="ignore") or "_"
+    text = FORBIDDEN.sub("_", text).lstrip(". ").encode()[:LONGEST_SLUG_BYTES].decode(errors="ignore")
+    text = text.rstrip(". ") or "_"  # after the cut, which may end the name at a space
     return f"{text}_" if text.split(".")[0].strip().lower() in WINDOWS_DEVICES else text
 
 

@@ -29,19 +29,19 @@ def plan_folds(data: ImageDataset, wanted: int = 5) -> FoldPlan:
     Raises:
         InputError: fewer than two classes could be judged.
     """
-    groups_of = [len(np.unique(data.groups[data.labels == label])) for label in range(data.class_count)]
-    evaluated = tuple(label for label, count in enumerate(groups_of) if count >= 2)
+    groups_of = _testable_groups(data)
+    evaluated = tuple(int(label) for label in np.flatnonzero(groups_of))
     if len(evaluated) < 2:
         raise InputError(
             f"{data.name}: fewer than two classes have two or more independent images, so no verdict is possible; "
             "add images (growing without a verdict works: tenfold grow)"
         )
-    warnings = [
-        f"class '{data.class_names[label]}' has a single image (or group): it is trained on, but cannot be evaluated"
-        for label, count in enumerate(groups_of)
-        if count == 1
-    ]
-    folds = min(wanted, *(groups_of[label] for label in evaluated))
+    warnings = []
+    for label in np.setdiff1d(data.labels, evaluated):
+        alone = len(np.unique(data.groups[data.labels == label])) == 1
+        reason = "a single image (or group)" if alone else "fewer than two groups without such a class"
+        warnings.append(f"class '{data.class_names[label]}' has {reason}: it is trained on, but cannot be evaluated")
+    folds = min(wanted, *(int(groups_of[label]) for label in evaluated))
     if folds < wanted:
         smallest = min(evaluated, key=lambda label: groups_of[label])
         warnings.append(
@@ -68,6 +68,20 @@ def make_splits(data: ImageDataset, plan: FoldPlan, repeat: int, key: Key) -> li
 Indices = npt.NDArray[np.int64]
 
 
+def _testable_groups(data: ImageDataset) -> Indices:
+    """How many groups of each class can be tested: K numbers, none of them 1.
+
+    A class with a single group has to train, always, and with it whatever other class that group holds images of,
+    which may leave that one with a single group to test.
+    """
+    names, position = np.unique(data.groups, return_inverse=True)
+    holds = np.zeros((data.class_count, len(names)), dtype=bool)
+    holds[data.labels, position] = True
+    while (single := holds.sum(axis=1) == 1).any():
+        holds[:, holds[single].any(axis=0)] = False
+    return holds.sum(axis=1)
+
+
 def _group_folds(data: ImageDataset, members: Indices, folds: int, key: Key) -> list[tuple[Indices, Indices]]:
     seed = key.seed % 2**32
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -78,16 +92,16 @@ def _group_folds(data: ImageDataset, members: Indices, folds: int, key: Key) -> 
 def _inner(data: ImageDataset, rest: Indices, plan: FoldPlan, key: Key) -> Indices:
     """About a fifth of the training fold by whole groups; every class keeps at least one group to train on."""
     random = key.numpy_generator()
-    chosen: list[int] = []
-    taken: set[int] = set()
-    kept: set[int] = set()
-    for label in range(data.class_count):
-        groups = random.permutation(np.unique(data.groups[rest[data.labels[rest] == label]]))
-        free = [int(group) for group in groups if group not in taken and group not in kept]
-        wanted = max(1, round(len(groups) / 5)) if len(groups) >= 2 and label in plan.evaluated else 0
-        wanted = min(wanted, len(groups) - 1)
-        picked = free[:wanted]
-        taken.update(picked)
-        kept.update(int(group) for group in groups if group not in taken)
-        chosen += picked
-    return rest[np.isin(data.groups[rest], chosen)]
+    labels, groups = data.labels[rest], data.groups[rest]
+    classes_of = {int(group): np.unique(labels[groups == group]) for group in np.unique(groups)}
+    left = np.bincount(np.concatenate(list(classes_of.values())), minlength=data.class_count)
+    chosen: set[int] = set()
+    for label in plan.evaluated:
+        members = random.permutation(np.unique(groups[labels == label])).tolist()
+        missing = max(1, round(len(members) / 5)) - len(chosen.intersection(members))
+        for group in members:
+            if missing > 0 and group not in chosen and (left[classes_of[group]] > 1).all():
+                chosen.add(group)
+                left[classes_of[group]] -= 1
+                missing -= 1
+    return rest[np.isin(groups, list(chosen))]

@@ -83,7 +83,9 @@ def compare(
     picked = _correctness({place: sound[name][place] for place, name in picks.items()}, places, labels, weights)
 
     table = group_table(picked - correct[baseline], weights, groups)
-    difference = crossed_interval(table)
+    # Where nothing but the baseline was ever picked, the two are one and there is nothing to estimate.
+    alone = set(picks.values()) == {baseline}
+    difference = Interval(0.0, 0.0, 0.0, 0.0) if alone else crossed_interval(table)
     against = {
         name: crossed_interval(group_table(values - correct[baseline], weights, groups))
         for name, values in correct.items()

@@ -77,10 +77,14 @@ def repeats_share(table: Table) -> float:
 
 
 def crossed_interval(table: Table) -> Interval:
-    """The mean of an n x R table with its 95 % interval: Student's t, n - 1 degrees of freedom, n >= 2."""
-    estimate, error = float(table.mean()), standard_error(table)
-    half = float(stdtrit(len(table) - 1, 0.5 + CONFIDENCE / 2)) * error
-    return Interval(estimate, estimate - half, estimate + half, error)
+    """The mean of an n x R table with its 95 % interval: Student's t, n - 1 degrees of freedom, n >= 2.
+
+    A table of zeros is two classifiers that never differed in n groups. That bounds the share of groups in
+    which they would differ by 3 / n and no lower (rule of three, Hanley and Lippman-Hand 1983).
+    """
+    estimate, student = float(table.mean()), float(stdtrit(len(table) - 1, 0.5 + CONFIDENCE / 2))
+    error = standard_error(table) if table.any() else 3 / len(table) / student
+    return Interval(estimate, estimate - student * error, estimate + student * error, error)
 
 
 def p_value(interval: Interval, groups: int) -> float:

@@ -78,7 +78,6 @@ def check_text(audit: Mapping[str, Any]) -> str:
     set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
     lines = [summary, "", table, ""]
     lines += _listed(f"set aside ({len(set_aside):,})", set_aside)
-    lines += _listed("converted", [f"{n:,} {what}" for what, n in audit.get("conversions", {}).items()])
     lines += _listed("what will be done", audit.get("actions", ()), most=None)
     lines += [f"warning: {one_line(warning)}" for warning in audit.get("warnings", ())]
     return "\n".join(lines).rstrip()

@@ -127,8 +127,8 @@ def _run_with_progress(
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
     study = dataset.part("train")
     note(
-        f"{plan.data}: {len(study)} images, {study.class_count} classes; {len(plan.arms)} arms x {plan.repeats} "
-        f"repeats x {plan.fold_plan.folds} folds = {total} trials"
+        f"{plan.data}: {len(study)} images, {study.class_count} classes; {total} trials "
+        f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
     )
     seconds_of: dict[str, list[float]] = {}
     try:

@@ -92,10 +92,25 @@ def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[Run]:
 
 
 def _as_completed(executor: ProcessPoolExecutor, tasks: list[Task]) -> Iterator[tuple[Task, Trial]]:
-    waiting: dict[Future[Trial], Task] = {executor.submit(_run_in_worker, task): task for task in tasks}
+    waiting: dict[Future[Trial], Task]
+    with _deaf_to_interrupts():  # workers start as tasks are submitted, and inherit it
+        waiting = {executor.submit(_run_in_worker, task): task for task in tasks}
     while waiting:
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(future), future.result()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal; only the parent is to decide what follows from it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers, and only it is interrupted
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _worker: tuple[ImageDataset, Plan]
@@ -105,7 +120,6 @@ def _start_worker(data: ImageDataset, plan: Plan, stop: Event, parent: int) -> N
     global _worker
     _worker = (data, plan)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
 
     def leave_with_parent() -> None:
         while not stop.wait(0.5) and os.getppid() == parent:

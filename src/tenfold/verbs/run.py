@@ -95,7 +95,6 @@ def run(
         wanted = forced is not None or (helped and component in winner.components)
         grown_set = _write(study, component, sample) if wanted and component and sample else None
         growth = failure or _growth(study, winner, helped, grown_set)
-        note(growth)
         note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} images")
         classifier = _final_classifier(study, winner)
         publish(
