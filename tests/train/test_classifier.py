@@ -160,6 +160,13 @@ def test_scores_are_means_over_the_classes_that_are_present() -> None:
     assert trained.inner_loss == pytest.approx((surprise[:6].mean() + surprise[6:].mean()) / 2, rel=1e-4)
 
 
+def test_an_empty_inner_split_is_none() -> None:
+    train = easy_set([4, 4])
+    trained = train_classifier(train, train.take([]), Recipe(), KEY, SHORT)
+    assert (trained.inner_score, trained.inner_loss) == (0, 0)
+    assert trained.details["kept_step"] == SHORT.steps
+
+
 def test_what_is_predicted_does_not_depend_on_the_other_images() -> None:
     train = easy_set([10, 10])
     trained = train_classifier(train, None, Recipe(), KEY, SHORT)

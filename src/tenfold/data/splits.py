@@ -77,9 +77,10 @@ def _testable_groups(data: ImageDataset) -> Indices:
     names, position = np.unique(data.groups, return_inverse=True)
     holds = np.zeros((data.class_count, len(names)), dtype=bool)
     holds[data.labels, position] = True
-    while (single := holds.sum(axis=1) == 1).any():
+    while (single := np.count_nonzero(holds, axis=1) == 1).any():
         holds[:, holds[single].any(axis=0)] = False
-    return holds.sum(axis=1)
+    counts: Indices = np.count_nonzero(holds, axis=1)
+    return counts
 
 
 def _group_folds(data: ImageDataset, members: Indices, folds: int, key: Key) -> list[tuple[Indices, Indices]]:

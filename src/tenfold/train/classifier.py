@@ -78,6 +78,8 @@ def train_classifier(
     Raises:
         Diverged: three attempts ended in NaN.
     """
+    if validation is not None and not len(validation):
+        validation = None  # so few groups that the inner split got none
     for attempt in range(3):
         rate = config.learning_rate / 3**attempt
         try:
