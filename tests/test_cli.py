@@ -161,7 +161,7 @@ def test_check_prints_counts_and_what_will_be_done(verb: Any, tenfold: Any) -> N
         "roles": {"train": 1203},
         "set_aside": [{"source": f"{i}.jpg", "reason": "zero bytes"} for i in range(14)],
         "conversions": {"turned upright by EXIF": 2},
-        "actions": ["dog is not evaluated"],
+        "actions": ["dog is not evaluated", "2 images: turned upright by EXIF"],
         "warnings": ["400 : 1"],
     }
     seen, function = recording(Result(document=audit))
@@ -175,7 +175,7 @@ def test_check_prints_counts_and_what_will_be_done(verb: Any, tenfold: Any) -> N
     assert "cat     1,200\ndog         3\n" in out
     assert "0.jpg: zero bytes" in out
     assert "and 4 more (--json lists all)" in out
-    for part in ("2 turned upright by EXIF", "dog is not evaluated", "warning: 400 : 1"):
+    for part in ("2 images: turned upright by EXIF", "dog is not evaluated", "warning: 400 : 1"):
         assert part in out
 
 
