@@ -96,6 +96,8 @@ def parse_component(text: str) -> Component:
         if not equals:
             raise InputError(f"cannot read '{item}' in '{text}'; write option=value")
         options.append((name.strip(), value.strip()))
+    if len(dict(options)) < len(options):
+        raise InputError(f"an option is given twice in '{text}'; give each once")
     return Component(match[1], tuple(sorted(options)))
 
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from tenfold.core.errors import InputError
+from tenfold.study.arms import Component, default_arms, parse_arms, parse_component
+
+
+def names(wanted: str | list[str]) -> list[str]:
+    return [arm.name for arm in parse_arms(wanted)]
+
+
+def test_arms_are_read_in_order() -> None:
+    assert names("raw,classical,mixup") == ["raw", "classical", "mixup"]
+    assert names(["raw", "classical"]) == ["raw", "classical"]
+    assert names(" raw , classical + mixup ,classical") == ["raw", "classical+mixup", "classical"]
+
+
+def test_the_baseline_joins_where_it_is_missing() -> None:
+    assert names("mixup") == ["classical", "mixup"]
+    assert names("classical(policy=light)") == ["classical", "classical(policy=light)"]
+
+
+def test_commas_and_signs_in_brackets_separate_options_not_arms() -> None:
+    light, both = parse_arms("classical(policy=light, flips=true)+mixup(alpha=0.1), classical+mixup")[1:]
+    assert light.name == "classical(flips=true,policy=light)+mixup(alpha=0.1)"
+    assert [part.method for part in light.components] == ["classical", "mixup"]
+    assert light.components[0].options == (("flips", "true"), ("policy", "light"))
+    config = light.components[0].make({}).config
+    assert (config.policy, config.flips) == ("light", True)
+    assert both.name == "classical+mixup"
+
+
+def test_the_order_of_options_makes_no_other_arm() -> None:
+    with pytest.raises(InputError, match="named twice"):
+        parse_arms("classical(policy=light,flips=1),classical(flips=1,policy=light)")
+
+
+def test_a_control_is_laid_on_the_baseline_and_never_picked() -> None:
+    placebo, with_mixup, raw, mixup = parse_arms("placebo,placebo+mixup,raw,mixup")[1:]
+    assert placebo.name == "placebo"
+    assert [part.method for part in placebo.components] == ["classical", "placebo"]
+    assert [part.method for part in with_mixup.components] == ["placebo", "mixup"]
+    assert [arm.may_be_picked for arm in (placebo, with_mixup, raw, mixup)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [
+        ("mixpu", "no method 'mixpu'.*Did you mean 'mixup'"),
+        ("classical+cgam", "no method 'cgam'.*Did you mean 'cgan'"),
+        ("mixup(alhpa=1)", "mixup has no option 'alhpa'.*Did you mean 'alpha'"),
+        ("mixup(alpha=x)", r"mixup\(alpha=x\)"),
+        ("mixup(alpha)", "write option=value"),
+        ("mixup(alpha=1,alpha=2)", "an option is given twice"),
+        ("classical(policy=loud)", r"classical\(policy=loud\)"),
+        ("raw,raw", "'raw' is named twice"),
+        ("mixup+mixup(alpha=1)", "names one method twice"),
+        ("", "cannot read ''"),
+        ("raw,,mixup", "cannot read ''"),
+        ("mixup(", "cannot read"),
+        ("mixup)", "cannot read"),
+        ("../mixup", "cannot read"),
+        ("base", "no method 'base'"),
+    ],
+)
+def test_what_does_not_read_as_arms_is_told(wanted: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        parse_arms(wanted)
+
+
+def test_defaults_count_where_there_is_such_an_option_and_it_is_not_given() -> None:
+    assert Component("placebo").make({"times": 3.0}).config.times == 3
+    assert parse_component("placebo(times=1)").make({"times": 3.0}).config.times == 1
+    assert parse_component("mixup").make({"times": 3.0}).config.alpha == 0.2
+
+
+def test_the_default_arms_have_an_oracle_where_there_is_a_reserve() -> None:
+    assert "oracle" not in default_arms(False)
+    assert parse_arms(default_arms(True))[-1].name == "oracle"

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_plans import plan_for, whole_set
+
+from made_up_sets import QUICK_CGAN
+from tenfold.core.files import write_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.splits import make_splits
+from tenfold.methods.base import MethodFailed, method_class, method_names
+from tenfold.study import trial as module
+from tenfold.study.arms import parse_arms
+from tenfold.study.plan import Plan, Task
+from tenfold.study.trial import external_test, load_trial, run_trial, save_trial
+from tenfold.train.classifier import Diverged
+from tenfold.train.recipe import Recipe
+
+DATA = whole_set()
+STUDY = DATA.part("train")
+EVERY_METHOD = f"raw,classical,mixup,placebo,oracle,classical+{QUICK_CGAN}"
+ARMS = [arm.name for arm in parse_arms(EVERY_METHOD)]
+
+
+def task_of(plan: Plan, name: str, fold: int = 0) -> Task:
+    return Task(next(arm for arm in plan.arms if arm.name.startswith(name)), 0, fold)
+
+
+def pictures(data: ImageDataset | None) -> set[bytes]:
+    return set() if data is None else {image.tobytes() for image in data.images}
+
+
+@dataclass
+class Spy:
+    """Every picture that a method or the classifier loop was handed."""
+
+    fitted: dict[str, set[bytes]] = field(default_factory=dict)
+    reserve: dict[str, set[bytes]] = field(default_factory=dict)
+    trained: set[bytes] = field(default_factory=set)
+    validated: set[bytes] = field(default_factory=set)
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    seen = Spy()
+
+    def watch(name: str) -> None:
+        found = method_class(name)
+        fit = found.fit
+
+        def fit_watched(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+            seen.fitted[name], seen.reserve[name] = pictures(train), pictures(reserve)
+            return fit(self, train, reserve, key)
+
+        monkeypatch.setattr(found, "fit", fit_watched)
+
+    for name in method_names():
+        watch(name)
+    train_classifier = module.train_classifier
+
+    def train_watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
+        seen.trained = pictures(train) | pictures(recipe.extra)
+        seen.validated = pictures(validation)
+        return train_classifier(train, validation, recipe, *rest)
+
+    monkeypatch.setattr(module, "train_classifier", train_watched)
+    return seen
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_no_method_and_no_training_ever_gets_a_test_image(spy: Spy, arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    task = task_of(plan, arm, fold=1)
+    result = run_trial(DATA, plan, task)
+    assert result.failed is None
+    split = make_splits(STUDY, plan.fold_plan, 0, Key("seed-0"))[1]
+    assert result.test_indices == split.test.tolist()
+    train, validation, test = (pictures(STUDY.take(part)) for part in (split.train, split.validation, split.test))
+    reserve, external = pictures(DATA.part("reserve")), pictures(DATA.part("test"))
+    assert set(spy.fitted) == {part.method for part in task.arm.components}
+    for name, given_to_method in spy.fitted.items():
+        assert given_to_method == train, f"{name} is to learn from the training images alone"
+        assert spy.reserve[name] == (reserve if method_class(name).is_control else set())
+    assert spy.validated == validation
+    for sealed in (test, validation, external):
+        assert not spy.trained & sealed
+    if arm != "oracle":
+        assert not spy.trained & reserve, "the reserve is for the oracle alone"
+
+
+def test_a_method_that_copies_all_it_gets_cannot_copy_a_test_image(spy: Spy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy_all(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        return Recipe(extra=train if reserve is None else train.joined(reserve))
+
+    monkeypatch.setattr(method_class("placebo"), "fit", copy_all)
+    plan = plan_for(DATA, "placebo")
+    for fold in range(3):
+        result = run_trial(DATA, plan, task_of(plan, "placebo", fold))
+        assert spy.trained >= pictures(DATA.part("reserve"))
+        assert not spy.trained & pictures(STUDY.take(result.test_indices))
+        assert not spy.trained & pictures(DATA.part("test"))
+
+
+def test_folds_are_tested_once_each_and_by_whole_groups() -> None:
+    plan = plan_for(DATA)
+    tested = [run_trial(DATA, plan, task).test_indices for task in plan.tasks(0) if task.arm.name == "raw"]
+    assert sorted(chain.from_iterable(tested)) == list(range(len(STUDY)))
+    groups = [set(STUDY.groups[fold]) for fold in tested]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+
+
+def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[Key] = []
+
+    def stop(train: Any, validation: Any, recipe: Any, key: Key, config: Any) -> Any:
+        keys.append(key)
+        raise Diverged("enough seen")
+
+    monkeypatch.setattr(module, "train_classifier", stop)
+    plan = plan_for(DATA, "raw,classical,mixup")
+    for arm in plan.arms:
+        run_trial(DATA, plan, Task(arm, 0, 0))
+    assert len(set(keys)) == 1
+    run_trial(DATA, plan, Task(plan.arms[0], 1, 0))
+    run_trial(DATA, plan, Task(plan.arms[0], 0, 1))
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize("error", [MethodFailed("the generator collapsed"), Diverged("NaN")])
+def test_a_method_that_fails_gives_a_failed_trial(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        raise error
+
+    monkeypatch.setattr(method_class("mixup"), "fit", fail)
+    plan = plan_for(DATA, "mixup")
+    result = run_trial(DATA, plan, task_of(plan, "mixup"))
+    assert result.failed == str(error)
+    assert (result.test_indices, result.test_probabilities) == ([], [])
+
+
+def test_a_bug_in_a_method_is_no_failed_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(method_class("mixup"), "fit", lambda *_: 1 / 0)
+    plan = plan_for(DATA, "mixup")
+    with pytest.raises(ZeroDivisionError):
+        run_trial(DATA, plan, task_of(plan, "mixup"))
+
+
+@pytest.mark.parametrize("arm", ["raw", "oracle", "classical+cgan"])
+def test_a_trial_comes_back_from_its_file_as_it_was(tmp_path: Path, arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    result = run_trial(DATA, plan, task_of(plan, arm))
+    save_trial(tmp_path / "trial", result)
+    assert load_trial(tmp_path / "trial") == result
+    assert np.allclose(np.sum(result.test_probabilities, axis=1), 1, atol=1e-4)
+    assert len(result.external_predictions) == 4
+    assert result.details["seconds"]["methods"] >= 0
+
+
+def test_a_trial_without_its_file_is_not_there(tmp_path: Path) -> None:
+    assert load_trial(tmp_path) is None
+    (tmp_path / ".trial.json.k3x_").write_text('{"arm": "ra')  # what a kill before the rename leaves
+    assert load_trial(tmp_path) is None
+    assert load_trial(tmp_path / "nowhere") is None
+
+
+def test_a_kill_between_writing_and_renaming_leaves_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    plan = plan_for(DATA)
+    result = run_trial(DATA, plan, task_of(plan, "raw"))
+    with monkeypatch.context() as patch:
+        patch.setattr("tenfold.core.files.os.replace", killed)
+        with pytest.raises(Killed):
+            save_trial(tmp_path, result)
+    assert load_trial(tmp_path) is None
+    save_trial(tmp_path, result)
+    assert load_trial(tmp_path) == result
+
+
+def test_a_trial_of_an_unknown_shape_is_not_taken(tmp_path: Path) -> None:
+    write_json(tmp_path / "trial.json", {"arm": "raw"})
+    with pytest.raises(TypeError):
+        load_trial(tmp_path)
+
+
+def test_the_external_test_is_told_as_shares() -> None:
+    class Oracle:
+        def probabilities(self, images: Any) -> Any:
+            return np.eye(2)[[0, 1, 1, 1]]
+
+    told = external_test(Oracle(), DATA)
+    assert told is not None
+    assert (told["images"], told["accuracy"], told["balanced_accuracy"]) == (4, 0.75, 0.75)
+    assert told["interval"][0] < 0.75 < told["interval"][1]
+    assert external_test(Oracle(), STUDY) is None
