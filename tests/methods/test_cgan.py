@@ -34,18 +34,18 @@ def test_what_a_seed_gives_does_not_depend_on_its_neighbours() -> None:
     generator = a_generator()
     labels = np.arange(200) % 3
     seeds = list(range(1000, 1200))
-    together = cgan.sample(generator, labels, seeds)
-    backwards = cgan.sample(generator, labels[::-1].copy(), seeds[::-1])[::-1]
+    together = cgan.sample(generator, labels, seeds, 8)
+    backwards = cgan.sample(generator, labels[::-1].copy(), seeds[::-1], 8)[::-1]
     assert np.abs(together.astype(int) - backwards).max() <= 1
     for index in (0, 127, 128, 199):
-        alone = cgan.sample(generator, labels[index : index + 1], [seeds[index]])
+        alone = cgan.sample(generator, labels[index : index + 1], [seeds[index]], 8)
         # A batch of another size may be summed in another order: one grey level at most.
         assert np.abs(alone[0].astype(int) - together[index]).max() <= 1
 
 
 def test_other_seeds_and_other_classes_give_other_pictures() -> None:
     generator = a_generator()
-    one, other_seed, other_class = (cgan.sample(generator, np.array([k]), [s]) for k, s in ((0, 1), (0, 2), (1, 1)))
+    one, other_seed, other_class = (cgan.sample(generator, np.array([k]), [s], 8) for k, s in ((0, 1), (0, 2), (1, 1)))
     assert not np.array_equal(one, other_seed)
     assert not np.array_equal(one, other_class)
 

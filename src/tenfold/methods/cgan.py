@@ -29,6 +29,10 @@ from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
 from tenfold.train.recipe import Recipe
 
 
+LARGEST_SIDE = 40
+"""Larger pictures are drawn at half the side and enlarged."""
+
+
 @dataclass(frozen=True)
 class Config:
     times: PositiveFloat = 2.0
@@ -64,7 +68,7 @@ class Method(base.Method):
         generator, details = train_generator(train, self.config, key)
         labels = np.sort(train.labels[base.spread(times, len(train))])
         seeds = [(key / "sample" / i).seed for i in range(len(labels))]
-        images = sample(generator, labels, seeds)
+        images = sample(generator, labels, seeds, train.image_shape[1])
         details = details | {"diversity": _check_diversity(images, labels, train, self.config)}
         return base.Grown(
             images=images,
@@ -83,8 +87,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, self.height, self.width = shape
         self.noise_size = config.noise_size
-        self.start, widths = _pyramid(_drawn_side(shape), config.width)
-        self.enlarged = _drawn_side(shape) < max(self.height, self.width)
+        self.start, widths = _pyramid(max(shape[1:]), config.width)
         self.embedding = nn.Embedding(class_count, config.noise_size)
         self.first = nn.Linear(2 * config.noise_size, widths[0] * self.start**2)
         self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(widths))
@@ -94,11 +97,10 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
         code = torch.cat([noise, self.embedding(labels) * conditioning], dim=1)
         hidden = self.first(code).unflatten(1, (-1, self.start, self.start))
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             hidden = F.interpolate(block(hidden), scale_factor=2.0, mode="bilinear", align_corners=False)
         picture = torch.tanh(self.to_picture(F.leaky_relu(self.last(hidden), 0.2)))
-        if self.enlarged:
-            picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
         return picture[:, :, : self.height, : self.width]
 
 
@@ -107,26 +109,22 @@ class Critic(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
         super().__init__()
-        self.start, widths = _pyramid(_drawn_side(shape), config.width)
+        self.start, widths = _pyramid(max(shape[1:]), config.width)
         self.side = self.start * 2 ** (len(widths) - 1)
-        self.shrunk = _drawn_side(shape) < max(shape[1:])
         self.from_picture = nn.Conv2d(shape[0], widths[-1], 3, padding=1)
-        rising = widths[::-1]
-        self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(rising))
-        self.last = Residual(rising[-1], rising[-1])
-        size = rising[-1] * self.start**2
-        self.features = nn.Linear(size, 128)
+        self.first = Residual(widths[-1], widths[-1])
+        self.blocks = nn.ModuleList(Residual(a, b) for a, b in pairwise(widths[::-1]))
+        self.features = nn.Linear(widths[0] * self.start**2, 128)
         self.embedding = nn.Embedding(class_count, 128)
         self.real = nn.Linear(128, 1)
 
     def forward(self, pictures: Tensor, labels: Tensor, conditioning: float = 1.0) -> Tensor:
-        if self.shrunk:
-            pictures = F.avg_pool2d(pictures, 2, ceil_mode=True)
-        missing = (self.side - pictures.shape[3], self.side - pictures.shape[2])
-        hidden = self.from_picture(F.pad(pictures, (0, missing[0], 0, missing[1]), mode="replicate"))
+        missing = (0, self.side - pictures.shape[3], 0, self.side - pictures.shape[2])
+        padded = F.pad(pictures, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+        hidden = self.first(self.from_picture(padded))
         for block in self.blocks:
-            hidden = F.avg_pool2d(block(hidden), 2)
-        hidden = F.leaky_relu(self.features(F.leaky_relu(self.last(hidden), 0.2).flatten(1)), 0.2)
+            hidden = block(F.avg_pool2d(hidden, 2))
+        hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)
         projection = (hidden * self.embedding(labels)).sum(1) / math.sqrt(hidden.shape[1])
         score: Tensor = self.real(hidden).squeeze(1) + conditioning * projection
         return score
@@ -156,11 +154,12 @@ def _pyramid(side: int, width: int) -> tuple[int, list[int]]:
     return math.ceil(side / 2**halvings), [largest_map_width * min(4, 2**k) for k in range(halvings, -1, -1)]
 
 
-def _drawn_side(shape: tuple[int, int, int]) -> int:
-    """Pictures over 40 pixels are drawn at half the side and enlarged, which keeps a step affordable; the
-    classifier's first layer halves such pictures too."""
-    side = max(shape[1:])
-    return side if side <= 40 else (side + 1) // 2
+def shrunk(images: Tensor) -> Tensor:
+    """Float pictures as the networks see them: over 40 pixels at half the side, which keeps a step affordable.
+
+    The classifier's first layer halves such pictures too.
+    """
+    return images if max(images.shape[2:]) <= LARGEST_SIDE else F.avg_pool2d(images, 2, ceil_mode=True)
 
 
 def train_generator(train: ImageDataset, config: Config, key: Key) -> tuple[Generator, dict[str, float]]:
@@ -180,11 +179,13 @@ def _attempt(
     train: ImageDataset, config: Config, key: Key, learning_rate: float
 ) -> tuple[Generator, dict[str, float]] | None:
     random = (key / "draws").torch_generator()
-    shape, class_count = train.image_shape, train.class_count
+    images, labels = shrunk(to_float(torch.tensor(train.images))), torch.tensor(train.labels)
+    shape, class_count = (images.shape[1], images.shape[2], images.shape[3]), train.class_count
     generator = build(lambda: Generator(shape, class_count, config), (key / "generator").torch_generator())
     critic = build(lambda: Critic(shape, class_count, config), (key / "critic").torch_generator())
+    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator)
-    images, labels = torch.tensor(train.images), torch.tensor(train.labels)
     weights = 1 / torch.bincount(labels, minlength=class_count).clamp(min=1)[labels]
     gamma = config.penalty * images[0].numel() / 64
     optimizers = [
@@ -195,7 +196,7 @@ def _attempt(
     def draw() -> tuple[Tensor, Tensor, Tensor]:
         chosen = torch.multinomial(weights, config.batch_size, replacement=True, generator=random)
         noise = torch.randn(config.batch_size, config.noise_size, generator=random)
-        return to_float(images[chosen]), labels[chosen], noise
+        return images[chosen], labels[chosen], noise
 
     critic_loss = torch.zeros(())
     for step in range(config.steps):
@@ -254,17 +255,20 @@ def disturb(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def sample(generator: Generator, labels: npt.NDArray[np.int64], seeds: list[int]) -> npt.NDArray[np.uint8]:
+def sample(generator: Generator, labels: npt.NDArray[np.int64], seeds: list[int], side: int) -> npt.NDArray[np.uint8]:
     """One picture a seed: what a seed gives does not depend on its neighbours in the batch.
 
     Returns:
-        uint8 N x C x H x W.
+        uint8 N x C x side x side, enlarged where the generator draws smaller ones.
     """
     rows = [torch.randn(generator.noise_size, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    noise, wanted = torch.stack(rows), torch.tensor(labels)
-    return np.concatenate(
-        [to_uint8(generator(*pair)) for pair in zip(noise.split(128), wanted.split(128), strict=True)]
-    )
+    pictures = []
+    for noise, wanted in zip(torch.stack(rows).split(128), torch.tensor(labels).split(128), strict=True):
+        drawn = generator(noise, wanted)
+        if drawn.shape[2] < side:
+            drawn = F.interpolate(drawn, size=(side, side), mode="bilinear", align_corners=False)
+        pictures.append(to_uint8(drawn))
+    return np.concatenate(pictures)
 
 
 def _check_diversity(

@@ -19,7 +19,7 @@ class SmallConvNet(nn.Module):
         width: channels of the first layer; the rest have twice as many.
     """
 
-    def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 32) -> None:
+    def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
         super().__init__()
         channels, height, _ = shape
         large = height > 40

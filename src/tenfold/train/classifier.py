@@ -34,7 +34,7 @@ class ClassifierConfig:
 
     steps: int = 400
     batch_size: int = 64
-    width: int = 32
+    width: int = 24
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.1
