@@ -36,16 +36,13 @@ def opened(out: Path | None, command: str, options: Mapping[str, Any], plan: Pla
         InputError: the directory holds something else, a run of another plan, or another process's run.
     """
     directory = out if out is not None else _unfinished(command, plan) or _fresh(plan.data)
-    if (directory / "config.json").exists():
-        _require_same_plan(directory, plan)
-        with locked(directory):
-            crash.keep_in(directory)
-            note(f"continuing in {directory}")
-            yield directory
-        return
-    prepare_output(directory)
+    if not _config(directory) and not _killed_at_the_start(directory):
+        prepare_output(directory)
     with locked(directory):
         crash.keep_in(directory)
+        if config := _config(directory):
+            _require_same(directory, config, options, plan)
+            note(f"continuing in {directory}")
         write_json(
             directory / "config.json",
             {
@@ -65,19 +62,36 @@ def opened(out: Path | None, command: str, options: Mapping[str, Any], plan: Pla
         yield directory
 
 
-def _require_same_plan(directory: Path, plan: Plan) -> None:
-    config = read_json(directory / "config.json")
-    if config.get("plan_hash") == plan.hash:
+def _config(directory: Path) -> dict[str, Any]:
+    """What a run's config.json holds; empty where there is none, or another program's."""
+    try:
+        found = read_json(directory / "config.json")
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "plan_hash" in found else {}
+
+
+def _killed_at_the_start(directory: Path) -> bool:
+    """Whether nothing is there but what a run leaves that was killed before its config.json."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
+
+
+def _require_same(directory: Path, config: Mapping[str, Any], options: Mapping[str, Any], plan: Plan) -> None:
+    before = config.get("options", {})
+    changed = [name for name, value in options.items() if name in before and before[name] != value]
+    if config["plan_hash"] == plan.hash:
+        if "grow" in changed and (directory / "grown").exists():
+            raise InputError(f"{directory} holds a set that was grown otherwise (--grow); choose another --out")
         return
-    before = config.get("plan", {})
-    if before.get("data") == plan.data and before.get("data_fingerprint") != plan.data_fingerprint:
-        raise InputError(
-            f"the images of {plan.data} are not those that the run in {directory} began with; "
-            "put them back or choose another --out"
-        )
-    if before.get("code") != plan.code:
+    if decisive := [name for name in changed if name not in ("budget", "grow")]:
+        raise InputError(f"{directory} holds a run with other options ({', '.join(decisive)}); choose another --out")
+    if config.get("plan", {}).get("code") != plan.code:
         raise InputError(f"{directory} was made by another version of tenfold; choose another --out")
-    raise InputError(f"{directory} holds a run with other options; choose another --out")
+    raise InputError(
+        f"the images of {plan.data} are not those that the run in {directory} began with; "
+        "put them back or choose another --out"
+    )
 
 
 def _runs_of(data: str) -> Path:
@@ -97,8 +111,8 @@ def _unfinished(command: str, plan: Plan) -> Path | None:
         directory = path.parent
         if not directory.name.startswith(f"{base.name}-") or (directory / LAST_FILE).exists():
             continue
-        config = read_json(path)
-        if config.get("plan_hash") == plan.hash and config.get("command") == command and not _busy(directory):
+        config = _config(directory)
+        if config.get("plan_hash") == plan.hash and config["command"] == command and not _busy(directory):
             return directory
     return None
 
