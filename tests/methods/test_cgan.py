@@ -45,7 +45,9 @@ def test_what_a_seed_gives_does_not_depend_on_its_neighbours() -> None:
 
 def test_other_seeds_and_other_classes_give_other_pictures() -> None:
     generator = a_generator()
-    one, other_seed, other_class = (cgan.sample(generator, np.array([k]), [s], 8) for k, s in ((0, 1), (0, 2), (1, 1)))
+    one, other_seed, other_class = (
+        cgan.sample(generator, np.array([k]), [s], 8) for k, s in ((0, 1), (0, 2), (1, 1))
+    )
     assert not np.array_equal(one, other_seed)
     assert not np.array_equal(one, other_class)
 

@@ -28,7 +28,6 @@ from tenfold.methods import base
 from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
 from tenfold.train.recipe import Recipe
 
-
 LARGEST_SIDE = 40
 """Larger pictures are drawn at half the side and enlarged."""
 
