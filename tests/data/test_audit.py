@@ -49,7 +49,7 @@ ONE, TWO, THREE, FOUR = (picture(name) for name in ("one", "two", "three", "four
 def test_a_clean_set_has_no_findings() -> None:
     findings = audit(dataset_of((ONE, 0, "train"), (TWO, 0, "train"), (THREE, 1, "train"), (FOUR, 1, "train")))
     assert findings.counts == {"a": 2, "b": 2}
-    assert findings.actions == ()
+    assert findings.actions == ("fewer than 5 images in 'a', 'b': fewer folds",)
     assert findings.exact_within == findings.exact_across == findings.near_within == findings.near_across == ()
 
 
@@ -124,7 +124,7 @@ def test_odd_classes_and_images_are_warned_of() -> None:
     assert findings.constant == ("25.png",)
     assert findings.single_image_classes == ("b",)
     assert findings.imbalance == 25
-    text = " ".join(findings.warnings)
+    text = " ".join(findings.warnings + findings.actions)
     for part in ("cannot be evaluated", "constant colour", "25 times"):
         assert part in text
 

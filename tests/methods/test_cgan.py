@@ -70,8 +70,8 @@ def test_one_collapsed_class_among_sound_ones_is_no_alarm_and_one_image_a_class_
 
 
 def test_a_collapsed_generator_is_never_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_picture(generator: cgan.Generator, labels: np.ndarray, seeds: list[int]) -> np.ndarray:
-        return np.full((len(seeds), 1, 8, 8), 90, np.uint8)
+    def one_picture(generator: cgan.Generator, labels: np.ndarray, seeds: list[int], side: int) -> np.ndarray:
+        return np.full((len(seeds), 1, side, side), 90, np.uint8)
 
     monkeypatch.setattr(cgan, "sample", one_picture)
     with pytest.raises(MethodFailed, match="nothing is used from it"):

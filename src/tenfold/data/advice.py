@@ -27,18 +27,18 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
     )
     done = [_counted(sentence, count) for count, sentence in sentences if count]
     done += [f"{_counted('{}', count)}: {what}" for what, count in findings.conversions.items()]
+    done += [
+        f"class {name!r} has a single image: it is trained on and grown, but cannot be evaluated"
+        for name in findings.single_image_classes
+    ]
+    if small := [name for name, count in findings.counts.items() if 1 < count < FOLDS]:
+        done.append(f"fewer than {FOLDS} images in {', '.join(map(repr, small))}: fewer folds")
     return tuple(done)
 
 
 def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
     """What deserves the user's eye, one sentence each."""
-    small = [name for name, count in findings.counts.items() if 1 < count < FOLDS]
-    warnings = [
-        f"class {name!r} has a single image: it is grown, but cannot be evaluated"
-        for name in findings.single_image_classes
-    ]
-    if small:
-        warnings.append(f"fewer than {FOLDS} images in {', '.join(map(repr, small))}: fewer folds")
+    warnings = []
     if len(findings.counts) < 2:
         warnings.append("a single class: it can be grown, but there is nothing to tell apart")
     if findings.imbalance >= STRONG_IMBALANCE:
