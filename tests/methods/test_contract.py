@@ -54,10 +54,6 @@ def transformed(recipe: Recipe, data: ImageDataset, key: str = "draws") -> tuple
     return images, labels
 
 
-def can_grow(name: str) -> bool:
-    return method_class(name).grow is not Method.grow
-
-
 @every_method
 def test_the_configuration_is_frozen_and_has_a_default_for_everything(name: str) -> None:
     config = method_class(name).Config()
@@ -137,7 +133,7 @@ def test_the_same_key_gives_the_same_and_another_key_something_else(name: str) -
         assert not torch.equal(one[0], transformed(first, train, "other draws")[0])
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+@pytest.mark.parametrize("name", [name for name in method_names() if method_class(name).makes_files()])
 def test_growing_is_repeatable_and_says_where_each_image_came_from(name: str) -> None:
     train = easy_set([6, 4, 1])
     first, again, other = (short(name).grow(train, 2.5, Key(key)) for key in ("one", "one", "two"))
@@ -152,7 +148,7 @@ def test_growing_is_repeatable_and_says_where_each_image_came_from(name: str) ->
     assert bool(first.generator) == method_class(name).trains_generator
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+@pytest.mark.parametrize("name", [name for name in method_names() if method_class(name).makes_files()])
 @pytest.mark.parametrize("times", [0.5, 1.5])
 def test_a_broken_number_of_times_reaches_every_class(name: str, times: float) -> None:
     grown = short(name).grow(easy_set([6, 6, 6, 6]), times, Key("one"))
@@ -166,15 +162,19 @@ def test_the_placebo_copies_every_class_alike(times: float) -> None:
     assert np.array_equal(copies.counts(), [6 * times] * 4)
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if can_grow(name)])
+@pytest.mark.parametrize("name", [name for name in method_names() if method_class(name).makes_files()])
 def test_growing_makes_at_least_one_image(name: str) -> None:
     assert len(short(name).grow(easy_set([2, 1]), 0.1, Key("one")).images) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if not can_grow(name)])
-def test_a_method_without_files_says_so(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} makes no new image files"):
-        short(name).grow(easy_set([2, 2]), 1, Key("one"))
+def test_only_what_has_a_grow_of_its_own_makes_files() -> None:
+    makes_files = {name: method_class(name).makes_files() for name in method_names()}
+    assert makes_files["classical"]
+    assert not makes_files["mixup"]
+    for name, makes in makes_files.items():
+        if not makes:
+            with pytest.raises(NotImplementedError, match=f"{name} makes no image files"):
+                short(name).grow(easy_set([2, 2]), 1, Key("one"))
 
 
 @every_method
@@ -183,7 +183,7 @@ def test_the_global_generators_are_left_alone(name: str) -> None:
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     recipe = fitted(name, train)
     transformed(recipe, train)
-    if can_grow(name):
+    if method_class(name).makes_files():
         short(name).grow(train, 1, Key("one"))
     train_classifier(train, train, recipe, Key("one"), SHORT)
     after = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002

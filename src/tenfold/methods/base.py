@@ -84,12 +84,17 @@ class Method(ABC):
         """
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> Grown:
-        """About `times` new images for each real one.
+        """About `times` new images for each real one; only of methods that make files (`makes_files`).
 
         Raises:
-            InputError: the method makes no images that could be written to files.
+            MethodFailed: nothing usable came out.
         """
-        raise InputError(f"{self.name()} makes no new image files; it works on batches while training")
+        raise NotImplementedError(f"{self.name()} makes no image files")
+
+    @classmethod
+    def makes_files(cls) -> bool:
+        """Whether its new images can be written down; some methods only work on batches while training."""
+        return cls.grow is not Method.grow
 
     @classmethod
     def name(cls) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from tenfold.core.errors import InputError
 from tenfold.core.files import prepare_output, write_bytes, write_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
@@ -71,8 +72,7 @@ def grow(
         MethodFailed: the method gave nothing usable; nothing is written.
     """
     directory = Path(out)
-    component = parse_component(method)
-    component.make({})
+    component = parse_growing(method)
     prepare_output(directory)
     if not isinstance(data, ImageDataset):
         data = load(data, size=size, per_class=per_class, images=images, seed=seed)
@@ -88,6 +88,18 @@ def grow(
     return result
 
 
+def parse_growing(text: str) -> Component:
+    """A method that makes new image files, read from `name` or `name(option=value,...)`.
+
+    Raises:
+        InputError: the text does not read as that, or the method makes none.
+    """
+    component = parse_component(text)
+    if not component.make({}).makes_files():
+        raise InputError(f"{component.method} makes no new image files; it works on batches while training")
+    return component
+
+
 def grow_images(real: ImageDataset, component: Component, times: float, seed: int) -> Grown:
     """The new images of one method, fitted on these."""
     return component.make({}).grow(real, times, Key(f"seed-{seed}") / "grow" / component.method)
@@ -97,8 +109,7 @@ def write_grown(
     directory: Path, real: ImageDataset, grown: Grown, method: str, seed: int, *, only_new: bool
 ) -> GrowResult:
     """Write the pictures and metadata.jsonl; a directory that has them already is left as it is."""
-    weights = safetensors.numpy.save(grown.generator) if grown.generator else b""
-    generator_hash = hashlib.sha256(weights).hexdigest()[:16] if weights else None
+    generator_hash = hashlib.sha256(_weights(grown)).hexdigest()[:16] if grown.generator else None
     made = grown.as_dataset(real)
     new_records: list[Mapping[str, object]] = [
         {
@@ -120,7 +131,7 @@ def write_grown(
 
 def save_generator(path: Path, real: ImageDataset, grown: Grown, method: str) -> None:
     """The generator's weights, and beside them as JSON what it takes to use them."""
-    write_bytes(path, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in grown.generator.items()}))
+    write_bytes(path, _weights(grown))
     write_json(
         path.with_suffix(".json"),
         {
@@ -131,3 +142,8 @@ def save_generator(path: Path, real: ImageDataset, grown: Grown, method: str) ->
             "details": dict(grown.details),
         },
     )
+
+
+def _weights(grown: Grown) -> bytes:
+    """The generator as a safetensors file, which wants each array to lie in the memory in the order of its axes."""
+    return safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in grown.generator.items()})

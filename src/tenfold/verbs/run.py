@@ -13,12 +13,12 @@ from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset, Verdict
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
-from tenfold.study.arms import Arm, Component, parse_component
+from tenfold.study.arms import Arm, Component
 from tenfold.study.conduct import Options, Study, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.store import save_classifier
-from tenfold.verbs.grow import GrowResult, grow_images, save_generator, write_grown
+from tenfold.verbs.grow import GrowResult, grow_images, parse_growing, save_generator, write_grown
 from tenfold.verbs.publish import publish
 
 
@@ -81,9 +81,7 @@ def run(
         Interrupted: Ctrl-C; what was finished is kept.
     """
     started = time.monotonic()
-    forced = parse_component(grow) if grow is not None else None
-    if forced is not None:
-        forced.make({})
+    forced = parse_growing(grow) if grow is not None else None
     prepared = prepare(data, Options(arms, budget, repeats, seed, size, per_class, images, times))
     plan, options = prepared.plan, {**prepared.options, "grow": grow}
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_folders import write_folders
+from PIL import Image
+
+from made_up_sets import QUICK_CGAN
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json
+from tenfold.data.loading import load
+from tenfold.methods.base import MethodFailed
+from tenfold.verbs.grow import grow
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "set", [6, 4, 1])
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+
+
+def test_classical_pictures_name_their_parents(folder: Path, tmp_path: Path) -> None:
+    result = grow(folder, tmp_path / "out", method="classical(policy=light)", times=3)
+    assert (result.real_images, result.new_images, result.generator_hash) == (11, 33, None)
+    lines = records(tmp_path / "out")
+    real = {line["source"]: line for line in lines if line["origin"] == "real"}
+    new = [line for line in lines if line["origin"] == "generated"]
+    assert len(real) == 11
+    assert len(new) == 33
+    assert not list((tmp_path / "out").glob("generator*"))
+    for line in new:
+        (parent,) = line["parents"]
+        assert line["label"] == real[parent]["label"]
+        assert line["group"] == real[parent]["group"]
+        assert line["method"] == "classical"
+        assert isinstance(line["seed"], int)
+        assert line["run_seed"] == 0
+    for line in lines:
+        assert Image.open(tmp_path / "out" / line["file_name"]).size == (8, 8)
+    for source, line in real.items():
+        kept, given = (
+            np.asarray(Image.open(path)) for path in (tmp_path / "out" / line["file_name"], folder / source)
+        )
+        assert np.array_equal(kept, given), "real images are kept as they were"
+
+
+def test_a_generators_pictures_name_it_and_it_lies_beside_them(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = grow(folder, out, method=QUICK_CGAN, times=2, only_new=True, seed=3)
+    assert (result.real_images, result.new_images) == (0, 22)
+    lines = records(out)
+    assert {line["origin"] for line in lines} == {"generated"}
+    assert {line["label"] for line in lines} == {"a", "b", "c"}
+    assert [line["label"] for line in lines].count("c") == 2, "a class with one image is grown like any other"
+    weights = (out / "generator.safetensors").read_bytes()
+    assert {line["generator"] for line in lines} == {hashlib.sha256(weights).hexdigest()[:16]}
+    assert {line["generator"] for line in lines} == {result.generator_hash}
+    assert len({line["seed"] for line in lines}) == 22
+    assert all(line["parents"] == [] for line in lines)
+    told = read_json(out / "generator.json")
+    assert (told["method"], told["class_names"], told["image_shape"]) == ("cgan", ["a", "b", "c"], [1, 8, 8])
+    assert len(list(out.glob("*/*.png"))) == 22
+
+
+def test_the_same_seed_gives_the_same_files_and_another_others(folder: Path, tmp_path: Path) -> None:
+    def written(name: str, seed: int) -> dict[str, bytes]:
+        grow(folder, tmp_path / name, method=QUICK_CGAN, times=1, seed=seed)
+        files = (tmp_path / name).rglob("*.*")
+        return {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in files}
+
+    first = written("one", 0)
+    assert written("two", 0) == first
+    assert written("three", 1) != first
+
+
+def test_a_grown_set_is_not_taken_for_a_real_one(folder: Path, tmp_path: Path) -> None:
+    grow(folder, tmp_path / "out", method="classical", times=1)
+    with pytest.raises(InputError, match="grown set"):
+        grow(tmp_path / "out", tmp_path / "more", method="classical")
+    assert len(load(tmp_path / "out", grown_ok=True)) == 22
+
+
+def test_one_class_can_be_grown(tmp_path: Path) -> None:
+    result = grow(write_folders(tmp_path / "set", [5]), tmp_path / "out", method="classical", times=2)
+    assert result.new_images == 10
+
+
+def test_colour_and_odd_class_names(tmp_path: Path) -> None:
+    data = write_folders(tmp_path / "set", [3, 3], (3, 12, 12), a="<script>", b="日本 CON")
+    grow(data, tmp_path / "out", method="classical", times=1)
+    lines = records(tmp_path / "out")
+    assert {line["label"] for line in lines} == {"<script>", "日本 CON"}
+    assert Image.open(tmp_path / "out" / lines[0]["file_name"]).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("method", "complaint"),
+    [
+        ("mixup", "mixup makes no new image files"),
+        ("raw", "raw makes no new image files"),
+        ("cgam", "Did you mean 'cgan'"),
+        ("cgan(stesp=3)", "Did you mean 'steps'"),
+        ("classical+cgan", "cannot read"),
+    ],
+)
+def test_a_method_that_cannot_grow_is_told_before_anything_is_read_or_made(
+    tmp_path: Path, method: str, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        grow(tmp_path / "not looked at", tmp_path / "out", method=method)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_holds_something_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("keep")
+    with pytest.raises(InputError, match="not empty"):
+        grow(folder, tmp_path / "out", method="classical")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_collapsed_generator_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(MethodFailed, match="collapsed"):
+        grow(folder, tmp_path / "out", method="cgan(steps=2,width=4,least_diversity=50)", times=2)
+    assert not any((tmp_path / "out").iterdir())
