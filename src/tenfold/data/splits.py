@@ -36,19 +36,12 @@ def plan_folds(data: ImageDataset, wanted: int = 5) -> FoldPlan:
             f"{data.name}: fewer than two classes have two or more independent images, so no verdict is possible; "
             "add images (growing without a verdict works: tenfold grow)"
         )
-    warnings = []
-    for label in np.setdiff1d(data.labels, evaluated):
-        alone = len(np.unique(data.groups[data.labels == label])) == 1
-        reason = "a single image (or group)" if alone else "fewer than two groups without such a class"
-        warnings.append(f"class '{data.class_names[label]}' has {reason}: it is trained on, but cannot be evaluated")
     folds = min(wanted, *(int(groups_of[label]) for label in evaluated))
-    if folds < wanted:
-        smallest = min(evaluated, key=lambda label: groups_of[label])
-        warnings.append(
-            f"class '{data.class_names[smallest]}' has only {folds} images (or groups): "
-            f"{folds} folds instead of {wanted}"
-        )
-    return FoldPlan(folds, evaluated, tuple(warnings))
+    if folds == wanted:
+        return FoldPlan(folds, evaluated)
+    smallest = data.class_names[min(evaluated, key=lambda label: groups_of[label])]
+    few = f"class '{smallest}' has only {folds} images (or groups): {folds} folds instead of {wanted}"
+    return FoldPlan(folds, evaluated, (few,))
 
 
 def make_splits(data: ImageDataset, plan: FoldPlan, repeat: int, key: Key) -> list[Split]:

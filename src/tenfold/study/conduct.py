@@ -88,6 +88,8 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     fold_plan = plan_folds(study)
     for warning in (*findings.warnings, *fold_plan.warnings):
         warn(warning)
+    for label in np.setdiff1d(study.labels, fold_plan.evaluated):
+        warn(f"class '{study.class_names[label]}' has too few independent images to be evaluated; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
     arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve))
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)

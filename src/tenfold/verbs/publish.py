@@ -48,7 +48,7 @@ def publish(
         sheets=sheets,
         command=as_typed(command, options),
         config=dict(options) | {"plan": study.plan.hash, "code": study.plan.code},
-        final_classifier=classifier,
+        final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*study.plan.fold_plan.warnings, *warnings],
         arm_notes={arm.name: ARM_NOTES[arm.name] for arm in study.plan.arms if arm.name in ARM_NOTES},
@@ -56,6 +56,25 @@ def publish(
     path = study.directory / LAST_FILE
     write_text(path, render(content))
     return path
+
+
+def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
+    """What classifier.json tells, for people."""
+    words = {
+        "Files": "classifier.safetensors and classifier.json, for `tenfold predict`",
+        "Trained with": f"{classifier['arm']}, on all {classifier['trained_on_images']:,} images",
+    }
+    if classifier["interval"]:
+        accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])
+        words["Balanced accuracy to expect"] = f"{accuracy}, from cross-validation"
+    if external := classifier["external_test"]:
+        accuracy = _percent(external["accuracy"], external["interval"])
+        words["On the sealed external test"] = f"{accuracy} of {external['images']:,} images recognised"
+    return words
+
+
+def _percent(share: float, bounds: Sequence[float]) -> str:
+    return f"{100 * share:.1f} % ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"
 
 
 def as_typed(command: str, options: Mapping[str, Any]) -> str:
