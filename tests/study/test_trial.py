@@ -86,7 +86,7 @@ def test_no_method_and_no_training_ever_gets_a_test_image(spy: Spy, arm: str) ->
     assert set(spy.fitted) == {part.method for part in task.arm.components}
     for name, given_to_method in spy.fitted.items():
         assert given_to_method == train, f"{name} is to learn from the training images alone"
-        assert spy.reserve[name] == (reserve if method_class(name).is_control else set())
+        assert spy.reserve[name] == (reserve if method_class(name).needs_reserve else set())
     assert spy.validated == validation
     for sealed in (test, validation, external):
         assert not spy.trained & sealed
@@ -99,6 +99,7 @@ def test_a_method_that_copies_all_it_gets_cannot_copy_a_test_image(spy: Spy, mon
         return Recipe(extra=train if reserve is None else train.joined(reserve))
 
     monkeypatch.setattr(method_class("placebo"), "fit", copy_all)
+    monkeypatch.setattr(method_class("placebo"), "needs_reserve", True)
     plan = plan_for(DATA, "placebo")
     for fold in range(3):
         result = run_trial(DATA, plan, task_of(plan, "placebo", fold))

@@ -64,6 +64,9 @@ class Method(ABC):
     is_control: ClassVar[bool] = False
     """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
 
+    needs_reserve: ClassVar[bool] = False
+    """It is handed the real images that no fold holds; every other method has the training fold alone."""
+
     trains_generator: ClassVar[bool] = False
     """Its new images come from a network that learned from all of them, and `grow` keeps that network."""
 
@@ -76,7 +79,7 @@ class Method(ABC):
 
         Args:
             train: the training fold without its inner validation images.
-            reserve: more real images, never in any fold; only the control `oracle` may use them.
+            reserve: more real images, never in any fold; None unless the method `needs_reserve`.
             key: names every draw.
 
         Raises:

@@ -24,6 +24,7 @@ class Config:
 class Method(base.Method):
     Config = Config
     is_control = True
+    needs_reserve = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         if reserve is None or not len(reserve):

@@ -37,6 +37,11 @@ class Arm:
     is_control: bool
 
     @property
+    def needs_reserve(self) -> bool:
+        """Whether it asks for real images beside those that are studied."""
+        return any(method_class(component.method).needs_reserve for component in self.components)
+
+    @property
     def may_be_picked(self) -> bool:
         """Controls and the bare images are there to be read, not to be chosen."""
         return not self.is_control and self.name != "raw"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.core.durations import duration
-from tenfold.core.errors import Interrupted
+from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.files import write_json
 from tenfold.core.progress import note, progress, warn
 from tenfold.core.types import ImageDataset, Trial, Verdict
@@ -78,6 +78,9 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     Raises:
         InputError: the data or an option cannot be used.
     """
+    for option in ("repeats", "times", "budget"):
+        if (value := getattr(options, option)) is not None and not value > 0:
+            raise InputError(f"{option} must be above 0, not {value}")
     name = data.name if isinstance(data, ImageDataset) else str(data)
     if not isinstance(data, ImageDataset):
         data = load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
@@ -92,6 +95,9 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
         warn(f"class '{study.class_names[label]}' has too few independent images to be evaluated; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
     arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve))
+    needy = next((arm.name for arm in arms if arm.needs_reserve), None)
+    if needy and not has_reserve:
+        raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
     kept = {"data": name, **asdict(options), "arms": ",".join(arm.name for arm in arms)}
     return Prepared(dataset, findings, plan, kept)

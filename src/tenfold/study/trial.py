@@ -76,8 +76,7 @@ def train_arm(
     recipe = Recipe()
     for component in arm.components:
         method = component.make({"times": plan.times})
-        # Growing has the training fold alone to go by; more real images are for the control that stands for them.
-        recipe = recipe + method.fit(train, reserve if method.is_control else None, key / component.method)
+        recipe = recipe + method.fit(train, reserve if method.needs_reserve else None, key / component.method)
     fitted = _since(start)
     classifier = train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
     classifier.details["seconds"]["methods"] = fitted

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up_folders import write_folders
+
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
+from tenfold.core import crash
+from tenfold.core.errors import InputError, Interrupted, TenfoldError
+from tenfold.core.files import read_json
+from tenfold.evaluate.telling import verdict_json
+from tenfold.methods.base import MethodFailed, method_class
+from tenfold.study import executors
+from tenfold.verbs.prove import prove
+
+VERDICT_KEYS = {
+    "verdict", "pick", "baseline", "estimate_points", "interval_points", "smallest_detectable_points", "arms"
+}  # fmt: skip
+ARM_KEYS = {
+    "balanced_accuracy", "interval", "against_baseline_points", "interval_points", "verdict", "seconds"
+}  # fmt: skip
+OUTCOMES = {"helped", "hurt", "no_practical_difference", "not_proven"}
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "cells", [5, 4, 1], b="<script>alert(1)</script>".replace("/", "∕"))
+
+
+def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (folder / "a" / "empty.png").write_bytes(b"")
+    study = prove(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, out=out, workers=1)
+
+    verdict = read_json(out / "verdict.json")
+    assert set(verdict) >= VERDICT_KEYS
+    assert verdict["verdict"] in OUTCOMES
+    assert (verdict["baseline"], verdict["repeats"], verdict["folds"], verdict["images"]) == ("classical", 2, 4, 9)
+    assert list(verdict["arms"]) == sorted(["classical", "raw", "placebo", f"classical+{QUICK_CGAN}"])
+    for name, arm in verdict["arms"].items():
+        assert set(arm) >= ARM_KEYS
+        assert (arm["against_baseline_points"] is None) == (name == "classical")
+        assert arm["recall"][2] is None, "a class with one image cannot be evaluated"
+    assert verdict == json.loads(json.dumps(verdict_json(study.verdict)))
+    assert study.to_json() == verdict_json(study.verdict) | {"directory": str(out)}
+
+    assert len(list(out.glob("trials/*/trial.json"))) == 4 * 2 * 4
+    check = read_json(out / "check.json")
+    assert check["set_aside"] == [{"source": "a/empty.png", "reason": "empty file (0 bytes)"}]
+    config = read_json(out / "config.json")
+    assert config["command"] == "prove"
+    assert config["options"] == {
+        "data": str(folder), "arms": f"classical,raw,placebo,classical+{QUICK_CGAN}", "budget": None, "repeats": 2,
+        "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0,
+    }  # fmt: skip
+
+    page = (out / "report.html").read_text("utf-8")
+    assert len(page) < 10_000_000
+    assert "<script" not in page.lower()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "a/empty.png" in page
+    command = re.search(r"tenfold prove [^<]*", page)
+    assert command is not None
+    assert "--repeats 2 --seed 0" in command[0]
+    assert not list(out.rglob(".*.json*")), "no temporary file is left"
+
+
+def test_a_finished_study_is_not_done_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    before = (tmp_path / "out/verdict.json").read_bytes()
+    monkeypatch.setattr(executors, "run_trial", lambda *_: pytest.fail("trained again"))
+    again = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    assert again.trials == first.trials
+    assert (tmp_path / "out/verdict.json").read_bytes() == before
+
+
+def test_the_same_question_gets_the_same_answer_from_another_place(folder: Path, tmp_path: Path) -> None:
+    answers = []
+    for name in ("one", "two"):
+        study = prove(folder, arms="mixup", repeats=1, out=tmp_path / name, workers=1)
+        answers.append([replace(trial, wall_seconds=0, details={}) for trial in study.trials])
+    assert answers[0] == answers[1]
+
+
+def test_other_images_or_options_in_the_same_directory_are_refused(folder: Path, tmp_path: Path) -> None:
+    prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")}
+    with pytest.raises(InputError, match=r"other options \(arms\)"):
+        prove(folder, arms="mixup", repeats=1, out=tmp_path / "out", workers=1)
+    (folder / "a" / "000.png").unlink()
+    with pytest.raises(InputError, match=r"the images of .* are not those"):
+        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")} == before
+
+
+def test_without_out_a_run_gets_a_directory_with_the_name_of_the_data(folder: Path) -> None:
+    study = prove(folder, arms="raw", repeats=1, workers=1)
+    assert study.directory.parent == Path("runs")
+    assert study.directory.name.startswith("cells-")
+
+
+def test_the_smallest_budget_gives_one_repeat_and_says_so(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = prove(folder, arms="raw", repeats=4, budget=0.001, out=tmp_path / "out", workers=1)
+    assert study.verdict.repeats == 1
+    assert study.verdict.provisional
+    assert "1 of 4 repeats" in capsys.readouterr().err
+
+
+def test_a_loaded_set_will_do_and_its_sealed_images_are_told(tmp_path: Path) -> None:
+    data = easy_set([8, 8], noise=50, roles=(["train"] * 5 + ["reserve"] * 2 + ["test"]) * 2)
+    study = prove(data, repeats=1, arms="oracle", out=tmp_path / "out", workers=1)
+    assert study.verdict.images == 10
+    assert all(arm.external_accuracy is not None for arm in study.verdict.arms)
+
+
+def test_an_arm_that_fails_is_told_and_the_others_are_judged(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise MethodFailed("it collapsed")
+
+    monkeypatch.setattr(method_class("mixup"), "fit", fail)
+    prove(folder, arms="raw,mixup", repeats=1, out=tmp_path / "out", workers=1)
+    arms = read_json(tmp_path / "out/verdict.json")["arms"]
+    assert (arms["mixup"]["verdict"], arms["mixup"]["failed_trials"]) == ("failed", 4)
+    assert arms["mixup"]["failure"] == "it collapsed"
+    assert arms["raw"]["verdict"] in OUTCOMES
+    assert "mixup, repeat 1, fold 1: it collapsed" in capsys.readouterr().err
+    assert "it collapsed" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+def test_a_baseline_that_fails_is_an_end_that_is_understood(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MethodFailed("it collapsed")
+
+    monkeypatch.setattr(method_class("classical"), "fit", fail)
+    with pytest.raises(TenfoldError, match="baseline 'classical' failed"):
+        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+
+
+def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_trial, calls = executors.run_trial, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run_trial(*arguments)
+
+    monkeypatch.setattr(executors, "run_trial", interrupted)
+    with pytest.raises(Interrupted, match=re.escape(f"--out {tmp_path / 'out'}")):
+        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    assert len(list((tmp_path / "out").glob("trials/*/trial.json"))) == 2
+    prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    assert len(calls) == 3 + 8 - 2
+
+
+@pytest.mark.parametrize("counts", [[6], [6, 1], [1, 1, 1]])
+def test_what_cannot_be_judged_is_refused_before_anything_is_written(tmp_path: Path, counts: list[int]) -> None:
+    with pytest.raises(InputError, match=r"single class|no verdict is possible"):
+        prove(write_folders(tmp_path / "few", counts), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"arms": "mixpu"}, "Did you mean 'mixup'"),
+        ({"arms": "oracle"}, "needs more real images"),
+        ({"repeats": 0}, "repeats"),
+        ({"times": 0.0}, "times"),
+        ({"budget": -1.0}, "budget"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told_before_anything_is_written(
+    folder: Path, tmp_path: Path, options: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        prove(folder, **{"arms": "raw", "out": tmp_path / "out", **options})
+    assert not (tmp_path / "out").exists()
