@@ -26,6 +26,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
 from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
+from tenfold.nets.threads import one_thread
 from tenfold.train.recipe import Recipe
 
 LARGEST_SIDE = 40
@@ -161,6 +162,7 @@ def shrunk(images: Tensor) -> Tensor:
     return images if max(images.shape[2:]) <= LARGEST_SIDE else F.avg_pool2d(images, 2, ceil_mode=True)
 
 
+@one_thread()
 def train_generator(train: ImageDataset, config: Config, key: Key) -> tuple[Generator, dict[str, float]]:
     """Train on these images alone and return the averaged generator.
 

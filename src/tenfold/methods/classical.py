@@ -118,10 +118,10 @@ def augment(images: Tensor, config: Config, generator: torch.Generator) -> Tenso
     warped = warp(images, matrix)
     if ranges.light:
         contrast, brightness = torch.exp(symmetric(ranges.light)), symmetric(ranges.light)
-        warped = warped * contrast.view(-1, 1, 1, 1) + brightness.view(-1, 1, 1, 1)
+        warped = warped.mul_(contrast.view(-1, 1, 1, 1)).add_(brightness.view(-1, 1, 1, 1))
     if ranges.noise:
         noise = torch.randn(images.shape, generator=generator, device=device)
-        warped = warped + noise * symmetric(ranges.noise).view(-1, 1, 1, 1)
+        warped = warped.add_(noise.mul_(symmetric(ranges.noise).view(-1, 1, 1, 1)))
     if ranges.erase:
         warped = _erase(warped, ranges.erase, generator)
     return warped.clamp_(-1, 1)
@@ -135,7 +135,7 @@ def warp(images: Tensor, matrix: Tensor) -> Tensor:
         matrix: B x 2 x 3.
     """
     fill = border_colour(images)
-    return F.grid_sample(images - fill, affine_grid(matrix, *images.shape[2:]), align_corners=False) + fill
+    return F.grid_sample(images - fill, affine_grid(matrix, *images.shape[2:]), align_corners=False).add_(fill)
 
 
 def affine_grid(matrix: Tensor, height: int, width: int) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 
 from tenfold.core.errors import SystemFault
 from tenfold.core.types import ImageDataset, Trial
+from tenfold.nets.threads import one_thread
 from tenfold.study.plan import Plan, Task
 from tenfold.study.trial import load_trial, run_trial, save_trial
 
@@ -69,12 +70,8 @@ def _run_repeat(plan: Plan, repeat: int, directory: Path, run: Run, report: Repo
 @contextmanager
 def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[Run]:
     if workers == 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_thread():
             yield lambda tasks: ((task, run_trial(data, plan, task)) for task in tasks)
-        finally:
-            torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     stop = context.Event()

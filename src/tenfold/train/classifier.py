@@ -21,6 +21,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build, to_float
 from tenfold.nets.classifiers import SmallConvNet
+from tenfold.nets.threads import one_thread
 from tenfold.train.recipe import Recipe
 
 
@@ -66,6 +67,7 @@ class TrainedClassifier:
         return _probabilities(self.network, images)
 
 
+@one_thread()
 def train_classifier(
     train: ImageDataset, validation: ImageDataset | None, recipe: Recipe, key: Key, config: ClassifierConfig
 ) -> TrainedClassifier:

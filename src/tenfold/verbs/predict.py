@@ -39,8 +39,12 @@ def predict(
     Files that cannot be read are left out with a warning. `out` also writes out/predictions.csv.
 
     Raises:
-        InputError: no classifier there, a path that does not exist, or not one readable image.
+        InputError: no classifier there, a path that does not exist, not one readable image, or predictions.csv
+            is there already.
     """
+    table = None if out is None else Path(out) / "predictions.csv"
+    if table is not None and table.exists():
+        raise InputError(f"{table} is there already and nothing is overwritten; choose another --out")
     trained = load_classifier(Path(classifier))
     wanted = [images] if isinstance(images, str | Path) else images
     files, pixels = [], []
@@ -62,8 +66,8 @@ def predict(
         )
         for path, row in zip(files, rows, strict=True)
     ]
-    if out is not None:
-        write_text(Path(out) / "predictions.csv", predictions_csv(found))
+    if table is not None:
+        write_text(table, predictions_csv(found))
     return found
 
 

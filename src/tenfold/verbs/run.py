@@ -17,6 +17,7 @@ from tenfold.study.arms import Arm, Component
 from tenfold.study.conduct import Options, Study, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.study.trial import external_test, train_arm
+from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
 from tenfold.verbs.grow import GrowResult, grow_images, parse_growing, save_generator, write_grown
 from tenfold.verbs.publish import publish
@@ -94,7 +95,13 @@ def run(
         grown_set = _write(study, component, sample) if wanted and component and sample else None
         growth = failure or _growth(study, winner, helped, grown_set)
         note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} images")
-        classifier = _final_classifier(study, winner)
+        warnings = [growth]
+        try:
+            classifier = _final_classifier(study, winner)
+        except (MethodFailed, Diverged) as error:
+            warnings.append(f"On all images {winner.name} failed ({error}); the classifier is {plan.baseline}'s.")
+            warn(warnings[-1])
+            classifier = _final_classifier(study, next(arm for arm in plan.arms if arm.name == plan.baseline))
         publish(
             study,
             "run",
@@ -102,7 +109,7 @@ def run(
             seconds=time.monotonic() - started,
             generated=sample,
             classifier=classifier,
-            warnings=[growth],
+            warnings=warnings,
         )
     return RunResult(study, classifier, grown_set, growth)
 
