@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_folders import write_folders
+from PIL import Image
+
+from made_up_sets import SHORT, easy_set
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.data.loading import load
+from tenfold.train.classifier import TrainedClassifier, train_classifier
+from tenfold.train.recipe import Recipe
+from tenfold.train.store import save_classifier
+from tenfold.verbs.predict import predict
+
+
+def kept(directory: Path, shape: tuple[int, int, int] = (1, 8, 8)) -> TrainedClassifier:
+    classifier = train_classifier(easy_set([8, 8, 8], shape), None, Recipe(), Key("predict"), SHORT)
+    save_classifier(directory / "classifier.safetensors", classifier, {})
+    return classifier
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 12)], ids=str)
+def test_predictions_are_the_classifiers_own(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    classifier = kept(tmp_path / "run", shape)
+    folder = write_folders(tmp_path / "new", [3, 3, 3], shape)
+    found = predict(tmp_path / "run", folder, out=tmp_path / "out")
+    data = load(folder)
+    assert [one.file for one in found] == [str(folder / source) for source in data.sources]
+    rows = classifier.probabilities(data.images)
+    for one, row in zip(found, rows, strict=True):
+        assert list(one.probabilities.values()) == [round(float(share), 5) for share in row]
+        assert one.label == classifier.class_names[row.argmax()]
+        assert one.confidence == round(float(row.max()), 5)
+    table = list(csv.reader(io.StringIO((tmp_path / "out/predictions.csv").read_text())))
+    assert table[0] == ["file", "class", "confidence", *(f"probability of class {k}" for k in range(3))]
+    assert [row[0] for row in table[1:]] == [one.file for one in found]
+    for line, row in zip(table[1:], rows, strict=True):
+        assert np.allclose([float(cell) for cell in line[3:]], row, atol=1e-5)
+
+
+def test_files_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
+    kept(tmp_path / "run")
+    folder = write_folders(tmp_path / "new", [2, 1])
+    files = [folder / "b/002.png", folder / "a/001.png"]
+    found = predict(tmp_path / "run/classifier.safetensors", files)
+    assert [one.file for one in found] == [str(file) for file in files]
+    assert len(predict(tmp_path / "run", [files[0], folder])) == 4
+    assert not list(tmp_path.rglob("predictions.csv"))
+
+
+def test_colour_is_turned_to_grey_and_grey_to_colour_and_every_size_fits(tmp_path: Path) -> None:
+    colour = np.full((24, 24, 3), 60, np.uint8)
+    colour[:8] = 200
+    Image.fromarray(colour).save(tmp_path / "colour.png")
+    Image.fromarray(colour[..., 0]).save(tmp_path / "grey.png")
+    Image.fromarray(colour[:, :12]).save(tmp_path / "narrow.png")
+    images = [tmp_path / name for name in ("colour.png", "grey.png", "narrow.png")]
+    for shape in ((1, 8, 8), (3, 12, 12)):
+        kept(tmp_path / str(shape), shape)
+        first, second, third = predict(tmp_path / str(shape), images)
+        assert first.label == second.label == third.label == "class 0", "the band at the top"
+        assert first.probabilities == second.probabilities
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept(tmp_path / "run")
+    folder = write_folders(tmp_path / "new", [2])
+    (folder / "a/empty.png").write_bytes(b"")
+    (folder / "a/page.jpg").write_text("<html>")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    found = predict(tmp_path / "run", folder)
+    assert [Path(one.file).name for one in found] == ["000.png", "001.png"]
+    warnings = capsys.readouterr().err
+    assert "empty.png is left out: empty file" in warnings
+    assert "page.jpg is left out: a web page" in warnings
+    assert "gone.png is left out" in warnings
+    assert "notes.txt" not in warnings
+
+
+def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
+    kept(tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    for images in (tmp_path / "empty", [tmp_path / "bad.png"], []):
+        with pytest.raises(InputError, match="none of these could be read"):
+            predict(tmp_path / "run", images)
+    with pytest.raises(InputError, match="no such file or folder"):
+        predict(tmp_path / "run", [tmp_path / "nowhere"])
+
+
+def test_without_a_classifier_it_says_what_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`tenfold run DATA` makes one"):
+        predict(tmp_path / "run", tmp_path)
+
+
+def test_predictions_that_are_there_are_not_overwritten(tmp_path: Path) -> None:
+    kept(tmp_path / "run")
+    folder = write_folders(tmp_path / "new", [1])
+    predict(tmp_path / "run", folder, out=tmp_path / "out")
+    before = (tmp_path / "out/predictions.csv").read_bytes()
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        predict(tmp_path / "run", write_folders(tmp_path / "other", [2]), out=tmp_path / "out")
+    assert (tmp_path / "out/predictions.csv").read_bytes() == before

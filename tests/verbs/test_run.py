@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_folders import write_folders
+
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
+from tenfold.core import crash
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json
+from tenfold.core.types import Verdict
+from tenfold.data.loading import load
+from tenfold.methods.base import MethodFailed, method_class
+from tenfold.study import conduct
+from tenfold.train.store import load_classifier
+from tenfold.verbs.run import run
+
+GENERATING = f"classical+{QUICK_CGAN}"
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "cells", [5, 4, 1])
+
+
+@pytest.fixture
+def verdict_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make the study come out as the test wants it; what follows from it is looked at here."""
+
+    def make_it(**changes: Any) -> None:
+        compare = conduct.compare
+
+        def changed(*arguments: Any, **named: Any) -> Verdict:
+            return replace(compare(*arguments, **named), **changes)
+
+        monkeypatch.setattr(conduct, "compare", changed)
+
+    return make_it
+
+
+def records(grown: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (grown / "metadata.jsonl").read_text().splitlines()]
+
+
+def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
+    verdict_is(outcome="not_proven")
+    out = tmp_path / "out"
+    result = run(folder, arms=f"raw,{GENERATING}", repeats=1, out=out, workers=1)
+    written = {path.name for path in out.iterdir()} - {".lock"}
+    assert written == {
+        "config.json", "check.json", "trials", "verdict.json", "report.html", "classifier.safetensors",
+        "classifier.json", "generator.safetensors", "generator.json",
+    }  # fmt: skip
+    assert result.grown is None
+    assert result.growth.startswith("Nothing was grown, because no way of growing was shown to help")
+    assert result.sentence == f"{result.study.sentence}\n{result.growth}"
+    told = read_json(out / "classifier.json")
+    assert (told["arm"], told["trained_on_images"], told["external_test"]) == ("classical", 10, None)
+    assert result.to_json()["classifier"]["arm"] == "classical"
+    page = (out / "report.html").read_text("utf-8")
+    assert "Nothing was grown" in page
+    assert "Generated images" in page, "what the generator makes is shown all the same"
+    assert read_json(out / "config.json")["options"]["grow"] is None
+
+
+def test_the_classifier_that_is_kept_knows_the_classes(folder: Path, tmp_path: Path) -> None:
+    run(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    classifier = load_classifier(tmp_path / "out")
+    assert classifier.class_names == ("a", "b", "c")
+    data = load(folder)
+    assert (classifier.probabilities(data.images).argmax(1) == data.labels).mean() > 0.6
+    assert not list((tmp_path / "out").glob("generator*"))
+
+
+def test_what_helped_grows_the_set(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
+    verdict_is(outcome="helped", pick=GENERATING)
+    out = tmp_path / "out"
+    result = run(folder, arms=GENERATING, repeats=1, out=out, times=1.0, workers=1)
+    assert result.grown is not None
+    assert (result.grown.real_images, result.grown.new_images) == (10, 10)
+    assert result.growth.startswith("Grown: 10 new images made by cgan beside 10 real ones")
+    weights = (out / "generator.safetensors").read_bytes()
+    new = [line for line in records(out / "grown") if line["origin"] == "generated"]
+    assert {line["generator"] for line in new} == {hashlib.sha256(weights).hexdigest()[:16]}
+    assert all(set(line) >= {"origin", "parents", "label", "seed", "method", "generator"} for line in new)
+    assert read_json(out / "classifier.json")["arm"] == GENERATING
+
+
+def test_what_helped_without_files_says_so(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
+    verdict_is(outcome="helped", pick="classical+mixup")
+    result = run(folder, arms=f"classical+mixup,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
+    assert result.grown is None
+    assert result.growth.startswith("No files were grown: classical+mixup works on the images while training")
+    assert read_json(tmp_path / "out/classifier.json")["arm"] == "classical+mixup"
+
+
+@pytest.mark.parametrize("method", [QUICK_CGAN, "classical"])
+def test_growing_that_is_asked_for_is_done(
+    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], method: str
+) -> None:
+    verdict_is(outcome="hurt")
+    out = tmp_path / "out"
+    result = run(folder, arms="raw", repeats=1, out=out, times=2.0, grow=method, workers=1)
+    assert result.grown is not None
+    lines = records(out / "grown")
+    assert [line["origin"] for line in lines] == ["real"] * 10 + ["generated"] * 20
+    assert {line["method"] for line in lines[10:]} == {method.partition("(")[0]}
+    assert (out / "generator.safetensors").exists() == (method == QUICK_CGAN)
+    sources = {line["source"] for line in lines[:10]}
+    assert all(set(line["parents"]) <= sources for line in lines[10:])
+
+
+def test_a_finished_run_repeated_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
+    def files() -> dict[str, bytes]:
+        again = run(folder, arms=GENERATING, repeats=1, out=tmp_path / "out", grow=QUICK_CGAN, workers=1)
+        kept = [path for path in again.directory.rglob("*") if path.is_file() and path.name != "report.html"]
+        return {str(path): path.read_bytes() for path in kept}
+
+    assert files() == files()
+    with pytest.raises(InputError, match="grown otherwise"):
+        run(folder, arms=GENERATING, repeats=1, out=tmp_path / "out", grow="classical", workers=1)
+
+
+def test_the_sealed_images_judge_the_final_classifier(tmp_path: Path) -> None:
+    data = easy_set([8, 8], noise=20, roles=(["train"] * 5 + ["test"] * 3) * 2)
+    result = run(data, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+    told = result.classifier["external_test"]
+    images = data.part("test")
+    right = load_classifier(tmp_path / "out").probabilities(images.images).argmax(1) == images.labels
+    assert (told["images"], told["accuracy"]) == (6, round(float(np.mean(right)), 4))
+    assert result.classifier["trained_on_images"] == 10
+
+
+def test_a_generator_that_collapses_in_the_end_spoils_nothing_else(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapse(*_: object) -> None:
+        raise MethodFailed("cgan collapsed")
+
+    monkeypatch.setattr(method_class("cgan"), "grow", collapse)
+    result = run(folder, arms="raw", repeats=1, out=tmp_path / "out", grow="cgan", workers=1)
+    assert result.growth == "Nothing was grown: cgan collapsed."
+    assert (tmp_path / "out/classifier.safetensors").exists()
+    assert not list((tmp_path / "out").glob("gr*n*"))
+
+
+def test_a_winner_that_fails_on_all_images_gives_way_to_the_baseline(
+    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict_is(outcome="helped", pick="classical+mixup")
+    found = method_class("mixup")
+    fit = found.fit
+
+    def fail_at_last(self: Any, train: Any, reserve: Any, key: Any) -> Any:
+        if "final" in key.path:
+            raise MethodFailed("not this time")
+        return fit(self, train, reserve, key)
+
+    monkeypatch.setattr(found, "fit", fail_at_last)
+    result = run(folder, arms="classical+mixup", repeats=1, out=tmp_path / "out", workers=1)
+    assert result.classifier["arm"] == "classical"
+    assert "not this time" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("grow", ["mixup", "cgam", "cgan(stesp=1)", "classical+cgan"])
+def test_growing_that_cannot_be_done_is_told_before_anything_is_trained(tmp_path: Path, grow: str) -> None:
+    with pytest.raises(InputError):
+        run(tmp_path / "not looked at", out=tmp_path / "out", grow=grow)
+    assert not (tmp_path / "out").exists()
