@@ -14,7 +14,14 @@ from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.train import classifier as module
-from tenfold.train.classifier import ClassifierConfig, Diverged, TrainedClassifier, draw_plan, train_classifier
+from tenfold.train.classifier import (
+    VALUES_IN_ONE_GO,
+    ClassifierConfig,
+    Diverged,
+    TrainedClassifier,
+    draw_plan,
+    train_classifier,
+)
 from tenfold.train.recipe import Recipe
 
 KEY = Key("train")
@@ -69,7 +76,8 @@ def test_extra_images_are_learned_from() -> None:
     assert trained.details["extra_images"] == 20
 
 
-def test_transforms_are_applied_in_order_to_every_batch() -> None:
+@pytest.mark.parametrize("side", [8, 48])
+def test_transforms_are_applied_in_order_to_every_image_once(side: int) -> None:
     seen: list[tuple[str, int]] = []
 
     def named(name: str):
@@ -79,8 +87,12 @@ def test_transforms_are_applied_in_order_to_every_batch() -> None:
 
         return transform
 
-    train_classifier(easy_set([4, 4]), None, Recipe(transforms=(named("a"), named("b"))), KEY, SHORT)
-    assert seen == [("a", 16), ("b", 16)] * SHORT.steps
+    train = easy_set([4, 4], (1, side, side))
+    train_classifier(train, None, Recipe(transforms=(named("a"), named("b"))), KEY, SHORT)
+    assert [name for name, _ in seen] == ["a", "b"] * (len(seen) // 2)
+    assert sum(count for name, count in seen if name == "a") == 16 * SHORT.steps
+    # Several batches of small pictures are made in one go, large pictures batch by batch.
+    assert seen[0][1] == 16 * min(SHORT.steps, max(1, VALUES_IN_ONE_GO // (16 * side**2)))
 
 
 def test_starting_weights_are_obeyed() -> None:

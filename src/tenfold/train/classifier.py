@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,10 @@ from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build, to_float
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.nets.threads import one_thread
-from tenfold.train.recipe import Recipe
+from tenfold.train.recipe import Recipe, Transform
+
+VALUES_IN_ONE_GO = 2**15
+"""Pixel values that are drawn and transformed together; a batch of 28 x 28 pictures is above it."""
 
 
 class Diverged(TenfoldError):
@@ -125,12 +128,10 @@ def _attempt(
         look_every = max(1, config.steps // config.looks)
 
     network.train()
-    for step, chosen in enumerate(schedule, start=1):
+    batches = _batches(images, targets, schedule, recipe.transforms, generator)
+    for step in range(1, config.steps + 1):
         with clock("batches"):
-            batch = to_float(images.index_select(0, chosen))
-            soft = targets.index_select(0, chosen)
-            for transform in recipe.transforms:
-                batch, soft = transform(batch, soft, generator)
+            batch, soft = next(batches)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _cosine(step / config.steps, config.warmup_share)
         with clock("forward/backward/step"):
@@ -171,6 +172,21 @@ def _attempt(
             "seconds": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         },
     )
+
+
+def _batches(
+    images: Tensor, targets: Tensor, schedule: Tensor, transforms: Sequence[Transform], generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The scheduled batches as floats in [-1, 1] with soft labels, transformed.
+
+    Of tiny pictures several batches are made in one go, because calling an operation outweighs its arithmetic.
+    """
+    batch_size = schedule.shape[1]
+    for chosen in schedule.split(max(1, VALUES_IN_ONE_GO // (batch_size * images[0].numel()))):
+        batch, soft = to_float(images.index_select(0, chosen.flatten())), targets.index_select(0, chosen.flatten())
+        for transform in transforms:
+            batch, soft = transform(batch, soft, generator)
+        yield from zip(batch.split(batch_size), soft.split(batch_size), strict=True)
 
 
 def draw_plan(
