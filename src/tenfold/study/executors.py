@@ -80,8 +80,9 @@ def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[Run]:
             yield lambda tasks: _as_completed(executor, tasks)
         except BrokenProcessPool as error:
             raise SystemFault(
-                "a worker process was killed, probably for want of memory; the finished trials are kept: "
-                "start the same command again with --workers 1"
+                "a worker process ended before its time. Either the memory was short: start the same command again "
+                "with --workers 1, the finished trials are kept. Or tenfold was called from a script without "
+                "`if __name__ == '__main__':`, which worker processes need"
             ) from error
         except BaseException:
             stop.set()  # workers leave at once; otherwise the pool would wait for trials nobody wants

@@ -37,7 +37,7 @@ def augmented_sheet(images: ImageDataset) -> Sheet:
     changed = changed.reshape(len(originals), COLUMNS - 1, *images.image_shape)
     return Sheet(
         "Classical augmentation",
-        "Left a real image; the others are what `classical` shows the classifier in its place.",
+        "Left a real image; the others are what the arm classical shows the classifier in its place.",
         np.concatenate([images.images[originals][:, None], changed], axis=1),
         [images.class_names[label] for label in _shown(images)],
         ["real", *[""] * (COLUMNS - 1)],
