@@ -62,7 +62,7 @@ def load(
     )
     dataset = _decode(listing, indices, roles, size)
     if limited_by_default:
-        note = f"studied: only {DEFAULT_PER_CLASS} images a class (--per-class)"
+        note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
         studied = int((dataset.roles == "train").sum())
         dataset = replace(dataset, conversions={note: studied, **dataset.conversions})
     if listing.roles_given_by_user:
