@@ -37,13 +37,13 @@ LARGEST_SIDE = 40
 class Config:
     times: PositiveFloat = 2.0
     """Generated images for each real one, when used as an arm."""
-    steps: PositiveInt = 600
+    steps: PositiveInt = 400
     batch_size: PositiveInt = 32
     width: PositiveInt = 8
     """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
     four times."""
     noise_size: PositiveInt = 32
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 1.5e-3
     penalty: NonNegativeFloat = 0.3
     """Gamma of the gradient penalties for a picture of 8 x 8 x 1; grows with the number of values."""
     penalty_every: PositiveInt = 4
