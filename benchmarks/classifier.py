@@ -54,7 +54,6 @@ def plain_loop_images_per_second(train: ImageDataset, steps: int) -> float:
     config = classifier_for(train)
     generator = Key("plain").torch_generator()
     network = build(lambda: SmallConvNet(train.image_shape, train.class_count, config.width), generator)
-    network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
     images = to_float(torch.tensor(train.images[: config.batch_size]))
     images = images.contiguous(memory_format=torch.channels_last)

@@ -184,8 +184,6 @@ def _attempt(
     shape, class_count = (images.shape[1], images.shape[2], images.shape[3]), train.class_count
     generator = build(lambda: Generator(shape, class_count, config), (key / "generator").torch_generator())
     critic = build(lambda: Critic(shape, class_count, config), (key / "critic").torch_generator())
-    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator)
     weights = 1 / torch.bincount(labels, minlength=class_count).clamp(min=1)[labels]
     gamma = config.penalty * images[0].numel() / 64

@@ -117,7 +117,6 @@ def _attempt(
         )
         if recipe.init is not None:
             network.load_state_dict(dict(recipe.init))
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         averaged = copy.deepcopy(network).eval()
         schedule = draw_plan(pool.labels, train.class_count, config, (key / "batches").torch_generator())
         optimizer = torch.optim.AdamW(

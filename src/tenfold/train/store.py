@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.nets.blocks import channels_last
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier
 
@@ -56,5 +56,5 @@ def load_classifier(path: Path) -> TrainedClassifier:
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
     # In the memory format of training, so that every bit of a prediction is as it was there.
-    network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    channels_last(network).eval()
     return TrainedClassifier(network, config, tuple(told["class_names"]), (shape[0], shape[1], shape[2]))
