@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from conftest import noise_picture
+from made_up_sets import easy_set
+from tenfold.core.errors import InputError
+from tenfold.data.audit import audit, cleaned
+from tenfold.data.export import export
+from tenfold.data.external import (
+    COLOUR_AS_GREY,
+    GROUPS_UNKNOWN,
+    OWN_RANGE,
+    _in_colours_of,
+    group_names,
+    with_external_test,
+)
+from tenfold.data.loading import load
+from tenfold.data.squares import GREY_AS_RGB, RESIZED, SCALED_INTEGERS
+
+Folders = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(class_folders: Folders, tmp_path: Path) -> Path:
+    return class_folders({"cat": 4, "dog": 3, "owl": 2}, tmp_path / "study")
+
+
+def write(path: Path, name: object, *shape: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise_picture(name, *shape)).save(path)
+
+
+def with_table(root: Path, rows: Sequence[tuple[str, str, str]], column: str = "patient") -> Path:
+    """root/metadata.csv and a picture of its own for each (file name, label, group)."""
+    for file_name, _, _ in rows:
+        write(root / file_name, (str(root), file_name))
+    lines = [f"file_name,label,{column}", *(",".join(row) for row in rows)]
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_all_of_the_second_set_is_sealed_under_names_of_its_own(
+    folder: Path, class_folders: Folders, tmp_path: Path
+) -> None:
+    study = load(folder)
+    # The same file names as in the study, and parts that are named otherwise.
+    class_folders({"cat": 2, "dog": 1, "owl": 1}, tmp_path / "second/train")
+    class_folders({"cat": 1, "owl": 2}, tmp_path / "second/test")
+    whole = with_external_test(study, tmp_path / "second")
+    assert whole.roles.tolist() == ["train"] * 9 + ["test"] * 7
+    assert whole.sources[:9] == study.sources
+    assert len(set(whole.sources)) == 16
+    assert whole.sources[9] == "test/test/cat/000.png"
+    sealed = whole.part("test")
+    assert [whole.class_names[label] for label in sealed.labels] == [
+        source.split("/")[2] for source in sealed.sources
+    ]
+    assert len(set(whole.groups)) == 16
+    assert whole.conversions == {"of second, sealed as the external test": 7}
+    assert whole.part("train").fingerprint() == study.fingerprint()
+    assert whole.name == study.name
+
+
+def test_the_second_set_takes_the_studys_size(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path / "second/dog/1.png", "small", 5, 5)
+    write(tmp_path / "second/dog/2.png", "large", 90, 70)
+    write(tmp_path / "second/cat/3.png", "as studied", 16, 16)
+    whole = with_external_test(load(folder, size=16), tmp_path / "second")
+    assert whole.image_shape == (1, 16, 16)
+    assert whole.conversions[RESIZED] == 9 + 2, "the pictures of both sets are counted"
+    assert np.array_equal(whole.part("test").images[0, 0], noise_picture("as studied", 16, 16))
+
+
+def test_colour_becomes_grey_where_grey_is_studied(folder: Path, tmp_path: Path) -> None:
+    colour, grey = noise_picture("colour", 8, 8, 3), noise_picture("grey", 8, 8)
+    write(tmp_path / "second/cat/1.png", "colour", 8, 8, 3)
+    write(tmp_path / "second/cat/2.png", "grey", 8, 8)
+    whole = with_external_test(load(folder), tmp_path / "second")
+    luminance = colour.astype(np.float64) @ [0.299, 0.587, 0.114]
+    assert np.abs(whole.part("test").images[0, 0] - luminance).max() <= 1
+    assert np.array_equal(whole.part("test").images[1, 0], grey)
+    assert whole.conversions[COLOUR_AS_GREY] == 1
+    assert GREY_AS_RGB not in whole.conversions
+
+
+def test_grey_becomes_colour_where_colour_is_studied(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        write(tmp_path / "study" / label / "1.png", label, 8, 8, 3)
+    write(tmp_path / "second/dog/1.png", "grey", 8, 8)
+    whole = with_external_test(load(tmp_path / "study"), tmp_path / "second")
+    assert np.array_equal(whole.part("test").images[0], np.stack([noise_picture("grey", 8, 8)] * 3))
+    assert whole.conversions[GREY_AS_RGB] == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_grey_there_and_back_is_the_same(number: int) -> None:
+    grey, colour = easy_set([1]), easy_set([1], (3, 8, 8))
+    images = noise_picture(number, 3, 1, 8, 8)
+    assert np.array_equal(_in_colours_of(grey, _in_colours_of(colour, images)), images)
+
+
+def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path, tmp_path: Path) -> None:
+    deep = noise_picture("deep", 8, 8).astype(np.uint16) * 256
+    (tmp_path / "second/cat").mkdir(parents=True)
+    Image.fromarray(deep).save(tmp_path / "second/cat/1.png")
+    whole = with_external_test(load(folder), tmp_path / "second")
+    assert (whole.conversions[SCALED_INTEGERS], whole.conversions[OWN_RANGE]) == (1, 1)
+
+
+def test_classes_are_matched_by_name_and_one_may_be_missing(folder: Path, tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "second.npz",
+        images=np.stack([noise_picture(name, 8, 8) for name in "xyz"]),
+        labels=np.array([1, 0, 1]),
+        class_names=np.array(["owl", "cat"]),
+    )
+    whole = with_external_test(load(folder), tmp_path / "second.npz")
+    assert whole.class_names == ("cat", "dog", "owl")
+    assert whole.part("test").labels.tolist() == [0, 2, 0]
+    assert whole.sources[-1] == "test/second[2]"
+    missing = "of class 'dog' in the external test, which says nothing about it"
+    assert whole.conversions[missing] == 0
+    assert f"0 images: {missing}" in audit(whole).actions
+
+
+@pytest.mark.parametrize(("name", "hint"), [("dgo", "Did you mean 'dog'?"), ("zebra", "Rename or remove it")])
+def test_a_class_that_is_not_studied_is_refused_with_both_lists(
+    folder: Path, class_folders: Folders, tmp_path: Path, name: str, hint: str
+) -> None:
+    second = class_folders({"cat": 1, name: 1}, tmp_path / "second")
+    with pytest.raises(InputError) as refusal:
+        with_external_test(load(folder), second)
+    message = str(refusal.value)
+    assert f"second has a class '{name}' that study does not have" in message
+    assert hint in message
+    assert "Classes studied: 'cat', 'dog', 'owl'; in the external test set: 'cat', '" in message
+    assert "Known:" not in message
+
+
+def test_long_lists_of_classes_are_cut(folder: Path, class_folders: Folders, tmp_path: Path) -> None:
+    second = class_folders({f"kind {number:02d}": 1 for number in range(25)}, tmp_path / "second")
+    with pytest.raises(InputError, match=r"'kind 19' and 5 more$"):
+        with_external_test(load(folder), second)
+
+
+def test_an_image_of_both_sets_is_refused_by_both_names(folder: Path, class_folders: Folders, tmp_path: Path) -> None:
+    second = class_folders({"cat": 2, "owl": 1}, tmp_path / "second")
+    (second / "owl/copy.png").write_bytes((folder / "dog/001.png").read_bytes())
+    expected = "dog/001.png of study and owl/copy.png of the external test set second are the same image; remove one"
+    with pytest.raises(InputError, match=expected):
+        with_external_test(load(folder), second)
+    with pytest.raises(InputError, match=r"cat/000.png of the external test set study .* \(and 8 more like these\)"):
+        with_external_test(load(folder), folder)
+
+
+def test_an_image_held_in_reserve_is_refused_too(folder: Path, tmp_path: Path) -> None:
+    study = load(folder, per_class=1)
+    reserve = study.part("reserve").sources[0]
+    second = tmp_path / "second" / reserve
+    second.parent.mkdir(parents=True)
+    second.write_bytes((folder / reserve).read_bytes())
+    with pytest.raises(InputError, match="the same image"):
+        with_external_test(study, tmp_path / "second")
+
+
+def test_near_copies_leave_the_external_test_and_not_the_study(tmp_path: Path) -> None:
+    study = easy_set([3, 3], noise=60)
+    brighter = replace(study, images=study.images.clip(0, 254) + np.uint8(1))
+    second = brighter.take([0, 4]).joined(easy_set([1, 1], key="others"))
+    export(tmp_path / "second", second, [{}] * 4)
+    whole = with_external_test(study, tmp_path / "second")
+    assert len(whole.part("test")) == 4
+    left = cleaned(whole, audit(whole))
+    assert (len(left.part("train")), len(left.part("test"))) == (6, 2)
+
+
+def test_the_external_set_takes_the_place_of_the_studys_own_test_part(class_folders: Folders, tmp_path: Path) -> None:
+    class_folders({"cat": 2, "dog": 2}, tmp_path / "study/train")
+    class_folders({"cat": 3, "dog": 3}, tmp_path / "study/test")
+    second = class_folders({"cat": 1, "dog": 1}, tmp_path / "second")
+    # An image of the part that gives way may be in the external set.
+    (second / "cat/again.png").write_bytes((tmp_path / "study/test/cat/000.png").read_bytes())
+    whole = with_external_test(load(tmp_path / "study"), second)
+    assert [source for source in whole.sources if "again" in source] == ["external-test/cat/again.png"]
+    assert (len(whole.part("train")), len(whole.part("test"))) == (4, 3)
+    assert whole.conversions["of study's own test part, which second takes the place of"] == 6
+
+
+def test_sources_stay_unique_where_the_study_has_a_folder_test(tmp_path: Path) -> None:
+    study = with_table(tmp_path / "study", [("test/a.png", "a", "1"), ("test/b.png", "b", "2")])
+    second = with_table(tmp_path / "second", [("a.png", "a", "3"), ("b.png", "b", "4")])
+    whole = with_external_test(load(study), second)
+    assert whole.sources == ("test/a.png", "test/b.png", "external-test/a.png", "external-test/b.png")
+
+
+def test_a_patient_of_both_sets_is_one_group_and_is_reported(tmp_path: Path) -> None:
+    ann, bob, eve = ("1.png", "a", "ann"), ("3.png", "b", "bob"), ("4.png", "b", "eve")
+    study = with_table(tmp_path / "study", [ann, ("2.png", "a", "ann"), bob, eve])
+    new, bob = ("1.png", "a", "new"), ("2.png", "b", "bob")
+    second = with_table(tmp_path / "second", [new, bob, ("3.png", "a", " bob"), ("4.png", "a", "new")])
+    loaded = load(study)
+    whole = with_external_test(loaded, second, study)
+    assert whole.groups[:4].tolist() == loaded.groups.tolist()
+    assert whole.groups[5] == whole.groups[6] == whole.groups[2]
+    assert whole.groups[4] == whole.groups[7]
+    assert whole.groups[4] not in whole.groups[:4]
+    assert "1 groups have images both in the study and outside it" in audit(whole).warnings
+
+
+def test_groups_that_cannot_be_looked_up_are_told(tmp_path: Path) -> None:
+    study = with_table(tmp_path / "study", [("1.png", "a", "ann"), ("2.png", "a", "ann"), ("3.png", "b", "bob")])
+    second = with_table(tmp_path / "second", [("1.png", "a", "ann"), ("2.png", "b", "eve")])
+    whole = with_external_test(load(study), second)
+    assert whole.conversions[GROUPS_UNKNOWN] == 2
+    assert len(set(whole.groups)) == 4
+    assert GROUPS_UNKNOWN not in with_external_test(load(study), second, study).conversions
+
+
+def test_group_names_come_from_wherever_they_are_written(tmp_path: Path, folder: Path) -> None:
+    rows = [{"file_name": "1.png", "label": "a", "group": 7}, {"file_name": "2.png", "label": "b", "group": "x"}]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert group_names(tmp_path) == {"1.png": "7", "2.png": "x"}
+    np.savez(tmp_path / "set.npz", images=np.zeros((2, 8, 8)), labels=np.arange(2), groups=np.array([[7], [8]]))
+    assert group_names(tmp_path / "set.npz") == {"set[0]": "7", "set[1]": "8"}
+    assert group_names(folder) == group_names("digits") == group_names(load(folder)) == group_names(None) == {}
+
+
+def test_what_cannot_be_read_is_listed_or_refused_as_the_external_set(
+    folder: Path, class_folders: Folders, tmp_path: Path
+) -> None:
+    second = class_folders({"cat": 2}, tmp_path / "second")
+    (second / "cat/broken.png").write_bytes(b"")
+    whole = with_external_test(load(folder), second)
+    assert [(entry.source, entry.reason) for entry in whole.set_aside] == [
+        ("test/cat/broken.png", "empty file (0 bytes)")
+    ]
+    with pytest.raises(InputError, match=r"external test set: .*nowhere: no such file"):
+        with_external_test(load(folder), tmp_path / "nowhere")
+    with pytest.raises(InputError, match="need"):
+        with_external_test(easy_set([2, 2], (1, 8, 12)), second)
+
+
+def test_a_known_set_is_sealed_whole_and_nothing_is_said_of_studying_it(tmp_path: Path) -> None:
+    study = replace(easy_set([2] * 10), class_names=tuple("0123456789"))
+    whole = with_external_test(study, "digits")
+    assert len(whole.part("test")) == 1797
+    assert whole.conversions == {"of digits, sealed as the external test": 1797}
+
+
+def test_no_file_is_touched(folder: Path, class_folders: Folders, tmp_path: Path) -> None:
+    second = class_folders({"cat": 2, "dog": 1}, tmp_path / "second")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    study = load(folder)
+    kept = study.images.copy()
+    with_external_test(study, second)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert np.array_equal(study.images, kept)
