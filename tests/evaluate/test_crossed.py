@@ -1,6 +1,8 @@
+from collections import defaultdict
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import t as student
@@ -10,11 +12,15 @@ from tenfold.core.keys import Key
 from tenfold.core.types import class_weights
 from tenfold.evaluate.crossed import (
     accuracy_interval,
+    choice_variance,
     crossed_interval,
+    crossed_test,
+    crossed_variance,
+    group_folds,
     group_table,
     holm,
     mean_squares,
-    p_value,
+    p_value_of,
     repeats_share,
     standard_error,
 )
@@ -41,18 +47,66 @@ def slow_mean_squares(table):
     return groups, between, rest / ((n - 1) * (repeats - 1))
 
 
-@given(tables)
-def test_interval_is_that_of_the_slow_reference(table):
-    groups, repeats, rest = slow_mean_squares(table.tolist())
+def slow_variance_and_degrees(table, folds):
+    """The formula of `crossed_variance`, one training and one group at a time."""
+    n, repeats = len(table), len(table[0])
+    grand = sum(map(sum, table)) / (n * repeats)
+    of_groups, _, rest = slow_mean_squares(table)
+    images = of_groups / (n * repeats)
+    squares = [(sum(row) / repeats - grand) ** 2 for row in table]
+    second, fourth = sum(squares) / n, sum(square**2 for square in squares) / n
+    degrees = n - 1 if fourth - second**2 < 1e-30 else min(n - 1, 2 * n * second**2 / (fourth - second**2))
+
+    trainings = defaultdict(list)
+    for g in range(n):
+        for r in range(repeats):
+            trainings[r, folds[g][r]].append(table[g][r])
+    count = len(trainings)
+    if count == 1 or count == n * repeats:
+        return images, degrees
+    between = sum(len(cells) * (sum(cells) / len(cells) - grand) ** 2 for cells in trainings.values()) / (count - 1)
+    within = sum((cell - sum(cells) / len(cells)) ** 2 for cells in trainings.values() for cell in cells)
+    within /= n * repeats - count
+    luck = (between - ((repeats - 1) * rest + (count - repeats) * within) / (count - 1)) / (n * repeats)
+    if luck < 1e-20:
+        return images, degrees
+    scaled = between / (n * repeats)
+    satterthwaite = (images + luck) ** 2 / (images**2 / degrees + scaled**2 / (count - 1))
+    return images + luck, max(satterthwaite, min(degrees, count - 1))
+
+
+@st.composite
+def tables_with_folds(draw):
+    table = draw(tables)
+    folds = draw(arrays(np.int64, table.shape, elements=st.integers(0, draw(st.integers(0, 2)))))
+    return table, folds
+
+
+@given(tables_with_folds())
+def test_interval_is_that_of_the_slow_reference(given):
+    table, folds = given
     squares = mean_squares(table)
-    assert (squares.groups, squares.repeats, squares.rest) == pytest.approx((groups, repeats, rest), abs=1e-9)
-    error = (max(groups + repeats - rest, groups) / table.size) ** 0.5
-    if not table.any():
-        error = 3 / len(table) / student.ppf(0.975, len(table) - 1)
-    interval = crossed_interval(table)
+    assert (squares.groups, squares.repeats, squares.rest) == pytest.approx(
+        slow_mean_squares(table.tolist()), abs=1e-9
+    )
+    assume(len(set(zip(folds.ravel(), np.indices(table.shape)[1].ravel(), strict=True))) < table.size)
+    variance, degrees = slow_variance_and_degrees(table.tolist(), folds.tolist())
+    error = variance**0.5 if table.any() else 3 / len(table) / student.ppf(0.975, len(table) - 1)
+    interval, p = crossed_test(table, folds)
     assert interval.standard_error == pytest.approx(error, abs=1e-7)
-    half = student.ppf(0.975, len(table) - 1) * error
+    half = student.ppf(0.975, degrees) * error
     assert (interval.low, interval.high) == pytest.approx((table.mean() - half, table.mean() + half), abs=1e-4)
+    if error > 1e-6:
+        assert p == pytest.approx(2 * student.sf(abs(table.mean()) / error, degrees), abs=1e-5)
+    assert crossed_interval(table, folds) == interval
+    assert p_value_of(table, folds) == p
+
+
+@given(tables_with_folds(), st.sampled_from([0.0, 0.5]))
+def test_p_is_below_5_percent_exactly_where_the_interval_leaves_out_0(given, choice):
+    interval, p = crossed_test(*given, choice)
+    assume(abs(p - 0.05) > 1e-9)
+    assert (p < 0.05) == (interval.low > 0 or interval.high < 0)
 
 
 def test_stored_example_computed_by_hand():
@@ -65,8 +119,51 @@ def test_stored_example_computed_by_hand():
     interval = crossed_interval(table)
     assert interval.estimate == 0.5
     assert interval.standard_error == pytest.approx(((10 / 3 + 2 - 2 / 3) / 8) ** 0.5)  # sqrt(14/24)
-    assert interval.high == pytest.approx(0.5 + 3.182446 * 0.7637626, abs=1e-6)
+    # Images 5/12 with 3 degrees of freedom, luck 1/6 from a mean square of 1/4 with 1: 2.827 altogether.
+    degrees = (7 / 12) ** 2 / ((5 / 12) ** 2 / 3 + (1 / 4) ** 2)
+    assert crossed_variance(table).degrees == pytest.approx(degrees)
+    assert interval.high == pytest.approx(0.5 + student.ppf(0.975, degrees) * 0.7637626, abs=1e-6)
     assert repeats_share(table) == pytest.approx(2 / (14 / 3))
+
+
+def test_stored_example_with_folds_computed_by_hand():
+    table = np.array([[1.0, 3.0], [1.0, 1.0], [0.0, 0.0], [-2.0, 0.0]])
+    folds = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    # Means of the four trainings 1, -1, 1.5, 0.5: 7 between them with 3 degrees of freedom, 7 within with 4.
+    without_luck = (1 * 2 / 3 + 2 * 7 / 4) / 3
+    variance = crossed_variance(table, folds)
+    assert variance.luck == pytest.approx((7 / 3 - without_luck) / 8)
+    assert variance.images == pytest.approx(5 / 12)
+    assert variance.rest == pytest.approx(2 / 3 / 8)
+    assert variance.degrees == pytest.approx(variance.total**2 / ((5 / 12) ** 2 / 3 + (7 / 24) ** 2 / 3))
+    assert standard_error(table, folds) == pytest.approx(variance.total**0.5)
+    assert repeats_share(table, folds) == pytest.approx((variance.luck + 1 / 12) / variance.total)
+    with_choice = crossed_variance(table, folds, choice=0.25)
+    assert with_choice.total == pytest.approx(variance.total + 0.25)
+
+
+def test_few_groups_that_differ_are_few_degrees_of_freedom():
+    table = np.zeros((150, 2))
+    table[:4] = 1
+    interval, p = crossed_test(table)
+    # Of 4 and 0, McNemar's exact test makes .125, and t with 149 degrees of freedom .044.
+    assert crossed_variance(table).degrees == pytest.approx(2 * 4 * 150 * (146 / 150) / (142**2 / 150), rel=1e-3)
+    assert 0.05 < p < 0.125
+    assert interval.low < 0
+
+
+def test_the_variance_of_a_choice_counts_folds_once():
+    gains = np.array([[0.0, 0.02, 0.02], [0.02, 0.0, 0.02]])
+    assert choice_variance(gains) == pytest.approx(np.var(gains, ddof=1) * (1 / 3 - 1 / 6))
+    assert choice_variance(np.full((4, 5), 0.01)) == pytest.approx(0)
+    assert choice_variance(gains[:1]) == pytest.approx(0)
+    assert choice_variance(gains[:1, :1]) == 0
+
+
+def test_group_folds_are_in_the_order_of_group_table():
+    folds = np.array([[0, 1], [2, 0], [0, 1], [1, 2], [4, 4]])
+    weights, groups = np.array([0.5, 0.25, 0.25, 0.25, 0]), np.array([7, 3, 7, 5, 1])
+    assert group_folds(folds, weights, groups).tolist() == [[2, 0], [1, 2], [0, 1]]
 
 
 @given(tables, st.randoms(use_true_random=False))
@@ -85,15 +182,16 @@ def test_equal_cells_have_no_variance(value, n, repeats):
     table = np.full((n, repeats), value)
     assert standard_error(table) == 0.0
     assert repeats_share(table) == 0.0
+    assert p_value_of(table) == (0.0 if value else 1.0)
 
 
 def test_one_repeat_is_the_one_sample_t_test():
-    values = Key("crossed").numpy_generator().normal(0.3, 1, size=(30, 1))
-    interval = crossed_interval(values)
+    values = Key("crossed").numpy_generator().uniform(-0.7, 1.3, size=(30, 1))
+    interval, p = crossed_test(values)
     expected = ttest_1samp(values[:, 0], 0)
     bounds = expected.confidence_interval()
     assert (interval.low, interval.high) == pytest.approx((bounds.low, bounds.high))
-    assert p_value(interval, 30) == pytest.approx(expected.pvalue)
+    assert p == pytest.approx(expected.pvalue)
 
 
 def test_holm_stored_example():
@@ -135,19 +233,21 @@ def test_accuracy_interval_is_honest_at_the_edges():
     assert single.low < everything.low
 
 
-def simulated_coverage(key, studies, n=200, repeats=4):
-    """Share of studies whose interval holds the true mean of paired 0/1 differences."""
+def simulated_coverage(key, repeats, luck, studies=400, n=120, folds=5):
+    """Share of studies whose interval holds the true mean of differences of -1, 0 and 1."""
     draw, truth, held = key.numpy_generator(), 0.02, 0
     for _ in range(studies):
-        image = draw.normal(0, 0.15, (n, 1))
-        repeat = draw.normal(0, 0.01, (1, repeats))
-        chance = np.clip(0.15 + truth / 2 + (image + repeat) / 2, 0, 0.5)
-        other = np.clip(0.15 - truth / 2 - (image + repeat) / 2, 0, 0.5)
+        training = np.stack([draw.permutation(n) % folds for _ in range(repeats)], axis=1)
+        image = draw.normal(0, 0.1, (n, 1))
+        shift = (truth + image + draw.normal(0, luck, (folds, repeats))[training, np.arange(repeats)]) / 2
         uniform = draw.random((n, repeats))
-        interval = crossed_interval((uniform < chance).astype(float) - (uniform > 1 - other))
+        differences = (uniform < 0.3 + shift).astype(float) - (uniform > 0.7 + shift)
+        interval = crossed_interval(differences, training)
         held += interval.low <= truth <= interval.high
     return held / studies
 
 
-def test_coverage_of_the_interval():
-    assert 0.90 <= simulated_coverage(Key("coverage"), 1000) <= 0.98
+@pytest.mark.parametrize("repeats", [2, 4])
+@pytest.mark.parametrize("luck", [0.0, 0.15])
+def test_coverage_of_the_interval(repeats, luck):
+    assert 0.92 <= simulated_coverage(Key("coverage") / repeats / luck, repeats, luck) <= 0.985

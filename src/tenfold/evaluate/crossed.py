@@ -1,7 +1,7 @@
 """Intervals when every group of images is judged once in every repeat.
 
-Two things vary: which images happen to be in the set, and how each repeat's training happens to end. A table
-of n groups x R repeats separates the two, and its standard error counts both (crossed variance, as in
+Two things vary: which images happen to be in the set, and how each training happens to end. A table of
+n groups x R repeats separates the two, and its standard error counts both (crossed variance, as in
 multi-reader multi-case studies). Treating the n x R cells, or the folds, as independent would give intervals
 that are too narrow.
 """
@@ -33,6 +33,24 @@ class MeanSquares:
     rest: float
 
 
+@dataclass(frozen=True)
+class CrossedVariance:
+    """The parts of the variance of a table's mean, and the degrees of freedom of their sum."""
+
+    images: float
+    """Between groups; holds the trainings' noise on single groups too."""
+    luck: float
+    """Of the trainings, each with its own seed and its own share of the images."""
+    choice: float
+    rest: float
+    """The noise on single groups: part of `images`, and what more repeats shrink beside `luck`."""
+    degrees: float
+
+    @property
+    def total(self) -> float:
+        return self.images + self.luck + self.choice
+
+
 def group_table(values: Table, weights: npt.NDArray[np.float64], groups: Indices) -> Table:
     """Sum N x R values of images into n x R values of groups, whose mean is the weighted sum of the images.
 
@@ -43,6 +61,12 @@ def group_table(values: Table, weights: npt.NDArray[np.float64], groups: Indices
     table = np.zeros((len(names), values.shape[1]))
     np.add.at(table, rows, weights[counted, None] * values[counted])
     return table * len(names)
+
+
+def group_folds(folds: Indices, weights: npt.NDArray[np.float64], groups: Indices) -> Indices:
+    """The folds of the rows of `group_table`, n x R, from those of the images, N x R."""
+    _, first = np.unique(groups[weights > 0], return_index=True)
+    return folds[weights > 0][first]
 
 
 def mean_squares(table: Table) -> MeanSquares:
@@ -62,33 +86,112 @@ def mean_squares(table: Table) -> MeanSquares:
     )
 
 
-def standard_error(table: Table) -> float:
-    """The standard error of the table's mean, as an estimate for other images and other repeats."""
+def crossed_variance(table: Table, folds: Indices | None = None, choice: float = 0.0) -> CrossedVariance:
+    """The variance of the mean of an n x R table, n >= 2, as an estimate for other images and other trainings.
+
+    `folds`, n x R, tells which of a repeat's classifiers judged the group; without it, a repeat counts as one
+    training. `choice` is what `choice_variance` gives where the arm differs from training to training.
+
+    Sum of the variance between groups, MS_g / (nR), and of that of the trainings' luck, (MS_t - MS_0) / (nR)
+    where that is positive: MS_t is the mean square of trainings, MS_0 what it would be without luck. Trainings
+    rather than repeats, since two repeats are one degree of freedom, with which t covers 75 to 90 % or is six
+    times as wide, while two repeats of five folds are nine. Each training has a seed of its own, so their luck is
+    independent. Degrees of freedom are Satterthwaite's, those of MS_g from the spread of the groups' squares:
+    with four groups that differ among hundreds of zeros, or with one rare class that weighs most, n - 1 would
+    promise too much.
+    Sources: Hillis 2007 (crossed variance with Satterthwaite's degrees of freedom); Henderson 1953, method 1;
+    Pan and Wall 2002 (degrees of freedom of a sandwich variance). Coverage: benchmarks/results/simulated-gates.md.
+    """
+    n = len(table)
     squares = mean_squares(table)
-    variance = max(squares.groups + squares.repeats - squares.rest, squares.groups) / table.size
+    deviations = (table.mean(axis=1) - table.mean()) ** 2
     # A table of equal numbers can miss its own mean by a rounding error: that is no variance.
-    return float(np.sqrt(variance)) if variance > 1e-24 else 0.0
+    images = squares.groups / table.size if squares.groups / table.size > 1e-24 else 0.0
+    unevenness = float(np.mean(deviations**2) - np.mean(deviations) ** 2)
+    degrees = float(n - 1)
+    if images > 0 and unevenness > 0:
+        degrees = min(degrees, 2 * n * float(np.mean(deviations)) ** 2 / unevenness)
+
+    of_trainings, without_luck, trainings = _trainings(table, folds, squares.rest)
+    luck = max(of_trainings - without_luck, 0.0) / table.size
+    luck = luck if luck > 1e-24 else 0.0
+    if luck > 0:
+        of_all = (images + choice) ** 2 / degrees + (of_trainings / table.size) ** 2 / (trainings - 1)
+        degrees = max((images + luck + choice) ** 2 / of_all, min(degrees, trainings - 1))
+    return CrossedVariance(images, luck, choice, squares.rest / table.size, degrees)
 
 
-def repeats_share(table: Table) -> float:
+def _trainings(table: Table, folds: Indices | None, rest: float) -> tuple[float, float, int]:
+    """The mean square of trainings, what it would be without luck, and the number of trainings."""
+    repeats = table.shape[1]
+    inside = np.zeros(table.shape, dtype=np.int64) if folds is None else folds
+    training = (inside * repeats + np.arange(repeats)).ravel()
+    sizes = np.bincount(training)
+    sums = np.bincount(training, weights=table.ravel())[sizes > 0]
+    sizes = sizes[sizes > 0]
+    if len(sizes) == table.size and folds is not None:  # one group a fold: its luck and its training's are one
+        return _trainings(table, None, rest)
+    if len(sizes) == 1:
+        return 0.0, 0.0, 1
+    between = float(np.sum(sizes * (sums / sizes - table.mean()) ** 2))
+    within = (float(np.sum((table - table.mean()) ** 2)) - between) / (table.size - len(sizes))
+    # Repeats judge the same images, so that between them there is the rest alone; folds judge different ones.
+    without_luck = ((repeats - 1) * rest + (len(sizes) - repeats) * within) / (len(sizes) - 1)
+    return between / (len(sizes) - 1), without_luck, len(sizes)
+
+
+def choice_variance(gains: Table) -> float:
+    """The variance that the choice between arms adds to PICK, at most, and that PICK's own table does not show.
+
+    `gains` is R repeats x K folds: how much the arm chosen there gains over all images and repeats. The inner
+    images of a repeat's folds are together the study's images, and those are the same in all repeats: so far as
+    they decide the choice, K choices are independent, and not the R x K that the mean squares count.
+    """
+    repeats, folds = gains.shape
+    if gains.size < 2:
+        return 0.0
+    return float(np.var(gains, ddof=1)) * float(1 / folds - 1 / (repeats * folds))
+
+
+def standard_error(table: Table, folds: Indices | None = None) -> float:
+    """The standard error of the table's mean, as an estimate for other images and other trainings."""
+    return float(np.sqrt(crossed_variance(table, folds).total))
+
+
+def repeats_share(table: Table, folds: Indices | None = None) -> float:
     """The share of the variance that more repeats would shrink; the rest takes more images."""
-    variance = standard_error(table) ** 2
-    return min(1.0, mean_squares(table).repeats / table.size / variance) if variance > 0 else 0.0
+    variance = crossed_variance(table, folds)
+    return min(1.0, (variance.luck + variance.rest) / variance.total) if variance.total > 0 else 0.0
 
 
-def crossed_interval(table: Table) -> Interval:
-    """The mean of an n x R table with its 95 % interval: Student's t, n - 1 degrees of freedom, n >= 2.
+def crossed_test(table: Table, folds: Indices | None = None, choice: float = 0.0) -> tuple[Interval, float]:
+    """The mean of an n x R table with its 95 % interval, and the two-sided p-value of no effect; n >= 2.
 
+    Arguments are those of `crossed_variance`. p is below .05 exactly where the interval leaves out 0.
     A table of zeros is two classifiers that never differed in n groups. That bounds the share of groups in
     which they would differ by 3 / n and no lower (rule of three, Hanley and Lippman-Hand 1983).
     """
-    estimate, student = float(table.mean()), float(stdtrit(len(table) - 1, 0.5 + CONFIDENCE / 2))
-    error = standard_error(table) if table.any() else 3 / len(table) / student
-    return Interval(estimate, estimate - student * error, estimate + student * error, error)
+    estimate, variance = float(table.mean()), crossed_variance(table, folds, choice)
+    student = float(stdtrit(variance.degrees, 0.5 + CONFIDENCE / 2))
+    error = float(np.sqrt(variance.total)) if table.any() else 3 / len(table) / student
+    interval = Interval(estimate, estimate - student * error, estimate + student * error, error)
+    if error == 0:
+        return interval, 0.0
+    return interval, float(2 * stdtr(variance.degrees, -abs(estimate) / error))
+
+
+def crossed_interval(table: Table, folds: Indices | None = None, choice: float = 0.0) -> Interval:
+    """The interval of `crossed_test`."""
+    return crossed_test(table, folds, choice)[0]
+
+
+def p_value_of(table: Table, folds: Indices | None = None, choice: float = 0.0) -> float:
+    """The p-value of `crossed_test`."""
+    return crossed_test(table, folds, choice)[1]
 
 
 def p_value(interval: Interval, groups: int) -> float:
-    """Two-sided probability of an estimate this far from 0 if there were no effect."""
+    """Deprecated, since it knows not the degrees of freedom: use `crossed_test`."""
     if interval.standard_error == 0:
         return 1.0 if abs(interval.estimate) < 1e-12 else 0.0
     return float(2 * stdtr(groups - 1, -abs(interval.estimate) / interval.standard_error))
