@@ -70,9 +70,10 @@ def test_by_chance_of_one_confidence_is_the_mean_deviation_of_a_binomial():
     # Every confidence 0.75 and n = 4: E|hits / 4 - 0.75| = sum over hits of Binomial(4, 0.75) = 0.158203125
     # in one draw; twenty repeats in each of 200 draws leave a Monte Carlo error of 0.002.
     rows = np.tile([0.75, 0.25], (4, 1))
-    told = calibration([rows] * 20, [np.zeros(4, dtype=np.int64)] * 20, Key("binomial"))
-    assert told.error == pytest.approx(0.25)
-    assert told.by_chance == pytest.approx(0.158203125, abs=0.008)
+    for name in range(5):
+        told = calibration([rows] * 20, [np.zeros(4, dtype=np.int64)] * 20, Key("binomial") / name)
+        assert told.error == pytest.approx(0.25)
+        assert told.by_chance == pytest.approx(0.158203125, abs=0.008)
 
 
 def test_a_calibrated_classifier_is_told_from_an_overconfident_one():
