@@ -108,6 +108,14 @@ def test_groups_of_equal_size_are_the_t_test_of_their_means():
     assert (told.images, told.groups) == (60, 20)
 
 
+@given(st.integers(0, 2**32))
+def test_with_groups_the_p_value_and_the_interval_agree(seed):
+    draw = (Key("agree") / seed).numpy_generator()
+    picked, base, groups = draw.random(24) < 0.9, draw.random(24) < 0.6, draw.integers(0, 8, 24)
+    told = judge(picked, base, groups)
+    assert (told.p_value < 0.05) == (told.difference.low > 0 or told.difference.high < 0)
+
+
 def test_the_pictures_of_a_patient_are_not_so_many_patients():
     draw = Key("patients").numpy_generator()
     picked, base = (np.repeat(draw.random(25) < chance, 4) for chance in (0.9, 0.6))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.special import bdtr, ndtri
 
 from tenfold.core.types import ExternalComparison, Interval
-from tenfold.evaluate.crossed import CONFIDENCE, Indices, crossed_interval, group_table, p_value
+from tenfold.evaluate.crossed import CONFIDENCE, Indices, crossed_test, group_table
 from tenfold.evaluate.scores import wilson_interval
 from tenfold.evaluate.shares import share_interval
 
@@ -35,10 +35,9 @@ def compare_external(
     group_count = len(np.unique(groups))
     if group_count == len(labels):
         difference = paired_interval(only_pick, only_baseline, len(labels))
-        p = mcnemar(only_pick, only_baseline)
+        p_value = mcnemar(only_pick, only_baseline)
     else:
-        difference = _clustered_interval(picked, base, groups)
-        p = p_value(difference, group_count) if group_count > 1 else 1.0
+        difference, p_value = _clustered_test(picked, base, groups)
     return ExternalComparison(
         images=len(labels),
         groups=group_count,
@@ -47,7 +46,7 @@ def compare_external(
         difference=difference,
         only_pick=only_pick,
         only_baseline=only_baseline,
-        p_value=p,
+        p_value=p_value,
     )
 
 
@@ -82,17 +81,17 @@ def paired_interval(only_one: int, only_other: int, pairs: int) -> Interval:
     return Interval((only_one - only_other) / pairs, max(-1.0, low), min(1.0, high), error)
 
 
-def _clustered_interval(picked: Hits, base: Hits, groups: Indices) -> Interval:
+def _clustered_test(picked: Hits, base: Hits, groups: Indices) -> tuple[Interval, float]:
     change = picked.astype(np.float64) - base
-    table = group_table(change[:, None], np.full(len(change), 1 / len(change)), groups)
     estimate = float(change.mean())
+    table = group_table(change[:, None], np.full(len(change), 1 / len(change)), groups)
     if len(table) == 1:
         # One patient's pictures say nothing about other patients.
-        return Interval(estimate, -1.0, 1.0, np.inf)
-    interval = crossed_interval(table)
+        return Interval(estimate, -1.0, 1.0, np.inf), 1.0
+    interval, p_value = crossed_test(table)
     # The weighted table may miss the plain mean by a rounding error, and the interval must hold it.
     low, high = min(max(-1.0, interval.low), estimate), max(min(1.0, interval.high), estimate)
-    return Interval(estimate, low, high, interval.standard_error)
+    return Interval(estimate, low, high, interval.standard_error), p_value
 
 
 def _accuracy(hits: Hits, groups: Indices) -> Interval:
