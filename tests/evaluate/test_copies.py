@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
 
 from tenfold.core.keys import Key
-from tenfold.evaluate.copies import near_copies, nearest
+from tenfold.evaluate.copies import copies_among, near_copies, nearest
 
 
 def pictures(name, n, shape=(1, 5, 4)):
@@ -46,3 +47,69 @@ def test_what_has_no_neighbours_is_refused():
         nearest(some, pictures("other", 3, (3, 5, 4)))
     with pytest.raises(ValueError, match="held-out"):
         near_copies(some, some, none)
+
+
+def vectors(name, n, size=6):
+    return Key(f"copies/{name}").numpy_generator().normal(3, 1, (n, size)).astype(np.float32)
+
+
+@given(st.integers(1, 20), st.integers(1, 30), st.integers(1, 9))
+def test_the_nearest_vector_is_that_of_scikit_learn(m, n, chunk):
+    some, real = vectors(f"a{m}", m), vectors(f"b{n}", n)
+    indices, distances = nearest(some, real, chunk=chunk)
+    expected_distances, expected = NearestNeighbors(n_neighbors=1).fit(real).kneighbors(some)
+    np.testing.assert_array_equal(indices, expected[:, 0])
+    np.testing.assert_allclose(distances, expected_distances[:, 0] / np.sqrt(6), rtol=1e-4)
+
+
+def test_vectors_far_from_zero_lose_no_digits():
+    real = vectors("far", 50) / 1000 + np.float32(100)
+    indices, distances = nearest(real[::-1], real)
+    np.testing.assert_array_equal(indices, np.arange(50)[::-1])
+    assert not distances.any()
+
+
+def test_held_out_distances_are_those_to_the_training_images():
+    train, heldout = pictures("train", 20), pictures("heldout", 7)
+    found = near_copies(train[:2], train, heldout)
+    np.testing.assert_array_equal(found.heldout_distances, nearest(heldout, train)[1])
+
+
+@given(st.integers(2, 30), st.integers(2, 6), st.booleans())
+def test_without_held_out_images_other_groups_stand_in(n, group_count, as_vectors):
+    train = vectors(f"t{n}", n) if as_vectors else pictures(f"t{n}", n)
+    groups = np.arange(n) % group_count
+    flat = train.reshape(n, -1).astype(float)
+    apart = np.sqrt(np.mean((flat[:, None] - flat[None]) ** 2, axis=2))
+    alone = [apart[i][groups != groups[i]].min() for i in range(n)]
+    copies, threshold = copies_among(train, train, groups)
+    assert threshold == pytest.approx(np.quantile(alone, 0.01), rel=1e-4)
+    assert copies.all()
+
+
+def test_new_images_are_no_copies_and_copies_are_even_where_groups_hold_many():
+    originals = pictures("originals", 30)
+    train, groups = np.concatenate([originals, originals ^ 1]), np.tile(np.arange(30), 2)
+    generated = np.concatenate([pictures("new", 40), originals ^ 2])
+    copies, threshold = copies_among(generated, train, groups)
+    assert threshold > 10  # and not 1, the distance within a group
+    assert copies[:40].mean() <= 0.1
+    assert copies[40:].all()
+
+
+def test_a_single_group_leaves_only_equal_images_to_be_called_copies():
+    train = pictures("train", 5)
+    copies, threshold = copies_among(np.concatenate([train[:2], train ^ 1]), train, np.zeros(5, dtype=np.int64))
+    assert threshold == 0
+    np.testing.assert_array_equal(copies, [True] * 2 + [False] * 5)
+
+
+def test_groups_are_looked_at_chunk_by_chunk():
+    train, groups = pictures("many", 1200, (1, 3, 3)), np.arange(1200) // 40
+    flat = train.reshape(1200, -1).astype(float)
+    alone = [
+        np.min(np.mean((flat[groups != g][:, None] - flat[groups == g][None]) ** 2, axis=2), axis=0)
+        for g in range(30)
+    ]
+    _, threshold = copies_among(train[:1], train, groups)
+    assert threshold == pytest.approx(np.quantile(np.sqrt(np.concatenate(alone)), 0.01), rel=1e-4)
