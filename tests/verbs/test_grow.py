@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from PIL import Image
 from made_up_sets import QUICK_CGAN
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
 from tenfold.data.loading import load
-from tenfold.methods.base import MethodFailed
-from tenfold.verbs.grow import grow
+from tenfold.methods.base import Grown, MethodFailed, method_class
+from tenfold.verbs.grow import OnlyCopied, grow
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_classical_pictures_name_their_parents(folder: Path, tmp_path: Path) -> 
 
 def test_a_generators_pictures_name_it_and_it_lies_beside_them(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = grow(folder, out, method=QUICK_CGAN, times=2, only_new=True, seed=3)
+    result = grow(folder, out, method=QUICK_CGAN, times=2, only_new=True, keep_copies=True, seed=3)
     assert (result.real_images, result.new_images) == (0, 22)
     lines = records(out)
     assert {line["origin"] for line in lines} == {"generated"}
@@ -131,3 +134,75 @@ def test_a_collapsed_generator_writes_nothing(folder: Path, tmp_path: Path) -> N
     with pytest.raises(MethodFailed, match="collapsed"):
         grow(folder, tmp_path / "out", method="cgan(steps=2,width=4,least_diversity=50)", times=2)
     assert not any((tmp_path / "out").iterdir())
+
+
+@pytest.fixture
+def copying_generator(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int]], None]:
+    """Makes cgan give 6 images of noise, but at the positions named the first real image, every value up by one."""
+
+    def make_it(copies: Sequence[int]) -> None:
+        def remember(self: Any, train: ImageDataset, times: float, key: Key) -> Grown:
+            random = (key / "noise").numpy_generator()
+            images = random.integers(0, 256, (6, *train.image_shape), dtype=np.uint8)
+            images[list(copies)] = train.images[0].clip(0, 254) + np.uint8(1)
+            seeds = tuple(range(100, 106))
+            return Grown(images, np.arange(6) % 3, ((),) * 6, seeds, {"weight": np.zeros(1, np.float32)})
+
+        monkeypatch.setattr(method_class("cgan"), "grow", remember)
+
+    return make_it
+
+
+def test_near_copies_are_left_out_and_counted(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
+    copying_generator([1, 4])
+    out = tmp_path / "out"
+    result = grow(folder, out, method="cgan")
+    assert (result.real_images, result.new_images, result.near_copies, result.kept_copies) == (11, 4, 2, False)
+    assert result.sentence == (
+        f"4 new images made by cgan beside 11 real ones in {out} "
+        "(2 near copies of real images left out; tenfold grow --keep-copies keeps them)"
+    )
+    assert {name: result.to_json()[name] for name in ("new_images", "near_copies", "kept_copies")} == {
+        "new_images": 4, "near_copies": 2, "kept_copies": False,
+    }  # fmt: skip
+    new = [line for line in records(out) if line["origin"] == "generated"]
+    assert [(line["seed"], line["label"]) for line in new] == [(100, "a"), (102, "c"), (103, "a"), (105, "c")]
+    assert not any("near_copy" in line for line in new)
+    first = np.asarray(Image.open(folder / "a/000.png")).clip(0, 254) + 1
+    assert not any(np.array_equal(np.asarray(Image.open(path)), first) for path in out.glob("*/generated*.png"))
+    assert len(list(out.glob("*/generated*.png"))) == 4
+
+
+def test_near_copies_can_be_kept_and_are_marked(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
+    copying_generator([4])
+    out = tmp_path / "out"
+    result = grow(folder, out, method="cgan", only_new=True, keep_copies=True)
+    assert (result.new_images, result.near_copies, result.kept_copies) == (6, 1, True)
+    assert result.sentence.endswith("(with 1 near copy of a real image, marked in metadata.jsonl)")
+    assert [line.get("near_copy") for line in records(out)] == [None, None, None, None, True, None]
+
+
+def test_where_nothing_is_copied_nothing_is_said(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
+    copying_generator([])
+    result = grow(folder, tmp_path / "out", method="cgan")
+    assert (result.new_images, result.near_copies) == (6, 0)
+    assert "cop" not in result.sentence.replace(str(tmp_path), "")
+
+
+def test_a_generator_that_only_copies_writes_nothing(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
+    copying_generator(range(6))
+    with pytest.raises(OnlyCopied, match="all 6 images that cgan made are near copies of real ones") as refusal:
+        grow(folder, tmp_path / "out", method="cgan")
+    assert refusal.value.exit_status == 2
+    assert not any((tmp_path / "out").iterdir())
+    result = grow(folder, tmp_path / "out", method="cgan", keep_copies=True)
+    assert (result.new_images, result.near_copies) == (6, 6)
+
+
+def test_augmented_siblings_are_no_copies(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unchanged(self: Any, train: ImageDataset, times: float, key: Key) -> Grown:
+        return Grown(train.images, train.labels, tuple((i,) for i in range(len(train))), tuple(range(len(train))))
+
+    monkeypatch.setattr(method_class("classical"), "grow", unchanged)
+    result = grow(folder, tmp_path / "out", method="classical")
+    assert (result.new_images, result.near_copies) == (11, 0)

@@ -202,6 +202,13 @@ def grow(
     ] = None,
     times: Times = 10,
     only_new: Annotated[bool, typer.Option("--only-new", help="Leave the real images out.")] = False,
+    keep_copies: Annotated[
+        bool,
+        typer.Option(
+            "--keep-copies",
+            help="Write a generator's near copies of real images too, marked. Default: they are left out.",
+        ),
+    ] = False,
     seed: Seed = 0,
     size: Size = None,
     per_class: PerClass = None,
@@ -228,6 +235,7 @@ def grow(
             method=method,
             times=times,
             only_new=only_new,
+            keep_copies=keep_copies,
             seed=seed,
             size=size,
             per_class=per_class,

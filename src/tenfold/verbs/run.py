@@ -92,7 +92,9 @@ def run(
         component = forced or _generating(winner) or _any_generating(plan.arms)
         sample, failure = _grown(study, component)
         wanted = forced is not None or (helped and component in winner.components)
-        grown_set = _write(study, component, sample) if wanted and component and sample else None
+        grown_set = None
+        if wanted and component and sample:
+            grown_set, failure = _write(study, component, sample)
         growth = failure or _growth(study, winner, helped, grown_set)
         note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} images")
         warnings = [growth]
@@ -139,9 +141,14 @@ def _grown(study: Study, component: Component | None) -> tuple[Grown | None, str
     return grown, None
 
 
-def _write(study: Study, component: Component, grown: Grown) -> GrowResult:
+def _write(study: Study, component: Component, grown: Grown) -> tuple[GrowResult | None, str | None]:
+    """The grown set; or what failed, where the generator made nothing but near copies."""
     real, seed = study.data.part("train"), study.plan.seed
-    return write_grown(study.directory / "grown", real, grown, component.method, seed, only_new=False)
+    try:
+        return write_grown(study.directory / "grown", real, grown, component.method, seed, only_new=False), None
+    except MethodFailed as error:
+        warn(str(error))
+        return None, f"Nothing was grown: {error}."
 
 
 def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | None) -> str:
