@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tenfold.core.keys import Key
-from tenfold.core.types import ArmResult, Interval, Verdict
+from tenfold.core.types import (
+    ArmResult,
+    Calibration,
+    CurvePoint,
+    ExternalComparison,
+    Interval,
+    Look,
+    Verdict,
+    Wins,
+    Worth,
+)
 from tenfold.report.content import ReportContent, Sheet
 
 
@@ -51,9 +63,61 @@ def verdict(**changes):
             arm("dagan", 0, **failed),
         ),
         "pick_counts": {"classical+cgan": 20},
+        "p_value": 0.0042,
+        "wins": Wins(9, 5, 6),
         "warnings": ("something to know",),
     }
     return Verdict(**(values | changes))
+
+
+DIAGNOSTICS = {
+    "kid": 0.0123,
+    "kid_imagenet": 0.0456,
+    "precision": 0.712,
+    "recall": 0.405,
+    "density": 0.93,
+    "coverage": 0.613,
+    "diversity": 0.82,
+    "near_copies": 0.031,
+    "heldout_near_copies": 0.011,
+    "distance_ratio": 0.97,
+    "real_alone": 0.852,
+    "generated_alone": 0.744,
+}
+
+
+def told_in_full(**changes):
+    """A verdict with everything that only some studies have: two classes, 280 images added to 280 real ones."""
+    shares = {"specificity": (interval(0.913, 0.02), interval(0.807, 0.04)), "calibration": Calibration(0.034, 0.021)}
+    more = {"extra_images": 280.0} | shares
+    gan = {
+        "ratios": {"0": 12, "2": 8},
+        "worth": Worth(140.0, 93.0, 187.0),
+        "diagnostics": DIAGNOSTICS,
+        "recall": (interval(0.88, 0.02), interval(0.87, 0.04)),
+    }
+    values = {
+        "arms": (
+            arm("raw", 0.80, -0.05, "hurt", worth=Worth(-121.0, -140.0, -103.0), **shares),
+            arm("classical", 0.85, recall=(interval(0.85, 0.05), interval(0.84, 0.08)), **shares),
+            arm("classical+mixup", 0.86, 0.01, "not_proven", worth=Worth(47.3, -5.0, math.inf), **shares),
+            arm("classical+cgan", 0.88, 0.031, "helped", **more, **gan),
+            arm("placebo", 0.851, 0.001, "not_proven", **more),
+            arm("oracle", 0.91, 0.06, "helped", worth=Worth(280.0, 180.0, math.inf), **more),
+        ),
+        "curve": (
+            CurvePoint("classical@50%", 140.0, interval(0.79, 0.03)),
+            CurvePoint("classical@70%", 196.0, interval(0.82, 0.025)),
+            CurvePoint("classical", 280.0, interval(0.85, 0.02)),
+            CurvePoint("oracle", 560.0, interval(0.91, 0.02)),
+        ),
+        "worth": Worth(140.0, 93.0, 187.0),
+        "external": ExternalComparison(
+            796, 796, interval(726 / 796, 0.02), interval(717 / 796, 0.02), interval(9 / 796, 0.015), 31, 22, 0.27
+        ),
+        "looks": (Look(2, 0.04, False), Look(4, 0.0042, False)),
+    }
+    return verdict(**(values | changes))
 
 
 def sheet(rows=2, columns=3, channels=1, side=8, **changes):

@@ -1,5 +1,6 @@
 import base64
 import io
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_up_content import arm, content, interval, sheet, verdict
+from made_up_content import arm, content, interval, sheet, told_in_full, verdict
 from PIL import Image
 
+from tenfold.core.types import Look, Worth
 from tenfold.evaluate.telling import sentence
 from tenfold.report.page import duration, plain, points, render
 
@@ -72,18 +74,111 @@ def test_page_tells_everything():
         assert words in text, words
 
 
+def words_of(**changes):
+    """All words of a page, with a space between the cells of its tables."""
+    spaced = re.sub(r"(?=<(?:td|th|dd|span)\b)", " ", render(content(**changes)))
+    return " ".join(Page(spaced).words.split())
+
+
+FULL = {
+    "What it was worth in real images": (
+        "Its 280 added images (mean of the folds) were worth 140 real ones (93 to 187): about 70 more",
+        "classical on 140 real images: 79.0 %, 76.0 to 82.0.",
+        "−121 −140 to −103 −60",
+        "−5 or more",
+        "and on more",
+        "classical+cgan 280 +140 +93 to +187 +70",
+        "cannot be told",
+    ),
+    "Can its confidence be trusted?": ("classical+cgan 3.4 2.1",),
+    "On the sealed external test": (
+        "PICK recognised 91.2 % (89.2 to 93.2), classical 90.1 %",
+        "a difference of +1.1 points, 95 % interval −0.4 to +2.6, p = 0.27",
+        "PICK right 695 31 PICK wrong 22 48",
+        "McNemar’s exact test",
+    ),
+    "How many new images were used": ("no new images in 12 of 20 folds, 2 for each real one in 8",),
+    "What the new images are like": (
+        "no say in the verdict",
+        "74.4 % real alone 85.2 %",
+        "3.1 % unseen real 1.1 %",
+        "0.0123",
+        "ImageNet",
+        "0.97",
+    ),
+    "Looking on the way was planned too": ("after 2 repeats p = 0.040; after 4 repeats p = 0.004", "None did."),
+    "The other arms, class by class": (),
+}
+
+
+@pytest.mark.parametrize("heading", FULL)
+def test_sections_are_there_only_where_there_is_something_to_show(heading):
+    full, bare = words_of(verdict=told_in_full()), words_of(verdict=verdict(arms=(arm("classical", 0.85),)))
+    for words in (heading, *FULL[heading]):
+        assert words in full, words
+    assert heading not in bare
+
+
+def test_both_shares_of_each_class_are_shown_with_their_means():
+    text = words_of(verdict=told_in_full())
+    assert "classical classical+cgan Sensitivity Specificity Sensitivity Specificity" in text
+    assert "lymphocyte 1,230 images 85.0 80.0–90.0 91.3 89.3–93.3 88.0 86.0–90.0 91.3 89.3–93.3" in text
+    assert "Mean of the classes 85.0 83.0–87.0 86.0 88.0 86.0–90.0 86.0" in text
+
+
+def test_chance_and_p_value_are_told_unless_nothing_but_the_baseline_was_chosen():
+    text = words_of()
+    assert "chance to win on a fresh split 57 %" in text
+    assert "on 9 of the 20 test folds PICK did better than classical, on 5 as well, on 6 worse" in text
+    assert "p = 0.004 (two-sided)" in text
+    kept = words_of(verdict=verdict(pick="classical", pick_counts={"classical": 20}))
+    assert "fresh split" not in kept
+    assert "two-sided" not in kept
+
+
+def test_a_planned_end_is_said():
+    ended = words_of(verdict=verdict(repeats=2, looks=(Look(2, 0.0002, True),)), stop_below=0.002)
+    assert "5 × 2 (ended early as planned)" in ended
+    assert "p < 0.001" in ended
+    assert "only below p = 0.002" in ended
+    assert "The look after 2 repeats ended it." in ended
+
+
+def test_groups_of_the_external_test_are_not_called_mcnemar():
+    sealed = replace(told_in_full().external, groups=90)
+    text = words_of(verdict=told_in_full(external=sealed))
+    assert "796 images in 90 independent groups" in text
+    assert "McNemar" not in text
+
+
+def test_pick_has_its_own_worth_where_no_arm_was_chosen_throughout():
+    mixed = told_in_full(pick_counts={"classical+cgan": 15, "classical": 5}, worth=Worth(math.inf, 50, math.inf))
+    text = words_of(verdict=mixed)
+    assert "PICK 210 more than the curve tells +50 or more" in text
+    assert "What was chosen in each fold was worth at least 50 real images" in text
+
+
+@pytest.mark.parametrize("unknown", [math.nan, math.inf])
+def test_diagnostics_that_are_no_numbers_are_left_out(unknown):
+    odd = arm("classical+cgan", 0.88, 0.031, "helped", diagnostics={"kid": unknown, "precision": 0.5, "other": 1.0})
+    text = words_of(verdict=verdict(arms=(arm("classical", 0.85), odd)))
+    assert "KID" not in text
+    assert "precision" in text
+    assert "nan" not in text.replace("McNemar", "").split()
+
+
 def test_page_needs_nothing_else():
-    page = Page(render(content()))
+    page = Page(render(content(verdict=told_in_full())))
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("href", "src"):
             assert attributes.get(name, "data:").startswith("data:")
-    assert "url(" not in render(content())
+    assert "url(" not in render(content(verdict=told_in_full()))
 
 
 def test_page_can_be_read_without_seeing_it():
-    page = Page(render(content()))
+    page = Page(render(content(verdict=told_in_full())))
     assert [tag for tag, _ in page.tags].count("h1") == 1
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -105,7 +200,15 @@ def test_names_are_inert():
             config={quote: evil},
             final_classifier={evil: quote},
             warnings=[quote],
-            verdict=verdict(arms=(arm("classical", 0.8), arm(evil, 0.9, 0.1, "helped")), warnings=(evil,)),
+            verdict=told_in_full(
+                arms=tuple(
+                    replace(one, name={"classical+cgan": evil, "classical+mixup": quote}.get(one.name, one.name))
+                    for one in told_in_full().arms
+                ),
+                pick=evil,
+                pick_counts={evil: 15, "classical": 5},
+                warnings=(evil,),
+            ),
             arm_notes={evil: quote},
         )
     )

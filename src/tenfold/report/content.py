@@ -58,3 +58,5 @@ class ReportContent:
     warnings: Sequence[str] = ()
     arm_notes: Mapping[str, str] = field(default_factory=dict)
     """A few words under an arm's name: {"placebo": "control: the same images again"}."""
+    stop_below: float = 0.001
+    """The p-value at which a planned look ended the study."""

@@ -6,16 +6,26 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from tenfold.core.types import Outcome
-from tenfold.evaluate.telling import sentence
+from tenfold.core.types import ArmResult, Outcome, Verdict
+from tenfold.evaluate.sentences import (
+    always_kept_baseline,
+    ended_early,
+    p_words,
+    ratio_words,
+    sentence,
+    worth_sentence,
+)
+from tenfold.evaluate.telling import mean_estimate
 from tenfold.report.content import ReportContent, Sheet
+from tenfold.report.curve import curve_plot
+from tenfold.report.new_images import figures_of, inspected
 from tenfold.report.plot import interval_plot
 from tenfold.report.sheets import sheet_png
+from tenfold.report.worth import worth_rows
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels a picture, tried in turn until all sheets fit."""
@@ -45,13 +55,38 @@ def render(content: ReportContent) -> str:
     return _template().render(
         content=content,
         audit=content.audit,
-        verdict=content.verdict,
-        sentence=content.verdict and sentence(content.verdict),
-        plot=content.verdict and interval_plot(content.verdict),
         sheets=sheets,
         sheets_left_out=len(content.sheets) - len(sheets),
         longest_list=LONGEST_LIST,
+        **(_told(content.verdict) if content.verdict else {"verdict": None}),
     )
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    """The verdict and all that the page says of it."""
+    arms = inspected(verdict)
+    main, others = _by_class(verdict)
+    return {
+        "verdict": verdict,
+        "sentence": sentence(verdict),
+        "kept_baseline": always_kept_baseline(verdict),
+        "ended_early": ended_early(verdict),
+        "plot": interval_plot(verdict),
+        "worth_told": worth_sentence(verdict),
+        "worth_rows": worth_rows(verdict),
+        "curve": curve_plot(verdict),
+        "main_arms": main,
+        "other_arms": others,
+        "inspected": arms,
+        "figures": figures_of(arms),
+    }
+
+
+def _by_class(verdict: Verdict) -> tuple[list[ArmResult], list[ArmResult]]:
+    """The baseline and what was picked most often, then the others; none of them an arm that failed."""
+    sound = [arm for arm in verdict.arms if arm.balanced_accuracy is not None]
+    first = (verdict.baseline, verdict.pick)
+    return [arm for arm in sound if arm.name in first], [arm for arm in sound if arm.name not in first]
 
 
 def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
@@ -76,15 +111,25 @@ def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
 
 
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("tenfold", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "points": points,
         "percent": percent,
+        "whole_percent": whole_percent,
         "duration": duration,
         "plain": plain,
+        "p_words": p_words,
+        "ratio_words": ratio_words,
+        "mean_estimate": mean_estimate,
         "words": OUTCOME_WORDS.__getitem__,
     }
-    return environment.from_string((files("tenfold.report") / "page.html").read_text("utf-8"))
+    return environment.get_template("page.html")
 
 
 def points(share: float) -> str:
@@ -96,6 +141,11 @@ def points(share: float) -> str:
 def percent(share: float) -> str:
     """A share as a percentage without its sign: 0.912 -> `91.2`."""
     return f"{100 * share:.1f}"
+
+
+def whole_percent(share: float) -> str:
+    """A share that is known only roughly: 0.574 -> `57 %`."""
+    return f"{100 * share:.0f} %"
 
 
 def duration(seconds: float) -> str:

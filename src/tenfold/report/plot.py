@@ -90,7 +90,7 @@ def interval_plot(verdict: Verdict) -> IntervalPlot:
             )
             for i, (name, outcome, interval, is_pick) in enumerate(lines)
         ),
-        ticks=tuple(Tick(across(points / 100), points) for points in _round_numbers(100 * low, 100 * high)),
+        ticks=tuple(Tick(across(points / 100), points) for points in round_numbers(100 * low, 100 * high)),
         zero=across(0.0),
         margin_left=across(-verdict.margin),
         margin_right=across(verdict.margin),
@@ -98,9 +98,9 @@ def interval_plot(verdict: Verdict) -> IntervalPlot:
     )
 
 
-def _round_numbers(low: float, high: float) -> Iterator[float]:
-    """At most nine multiples of 1, 2 or 5 times a power of ten, 0 among them."""
-    rough = (high - low) / 8
+def round_numbers(low: float, high: float, most: int = 9) -> Iterator[float]:
+    """At most so many multiples of 1, 2 or 5 times a power of ten, from `low` to `high`, which must differ."""
+    rough = (high - low) / (most - 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     for i in range(math.ceil(low / step), math.floor(high / step) + 1):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tenfold.core.durations import duration
 from tenfold.core.progress import one_line
+from tenfold.evaluate.sentences import p_words, ratio_words
 
 OUTCOMES = {
     "helped": "helped",
@@ -21,9 +23,8 @@ OUTCOMES = {
     "failed": "FAILED",
 }
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
 MOST_LISTED = 10
+WIDTH = 118
 
 
 class Predicted(Protocol):
@@ -40,12 +41,57 @@ class Predicted(Protocol):
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:
-    """The arms of a verdict.json as a table, best first, then its warnings."""
+    """The arms of a verdict.json as a table, best first, then what the choice was worth, then its warnings."""
     arms: Mapping[str, Mapping[str, Any]] = verdict["arms"]
     order = sorted(arms, key=lambda name: -(arms[name]["balanced_accuracy"] or -1))
     rows = [_arm_row(name, arms[name], is_baseline=name == verdict["baseline"]) for name in order]
     table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
-    return "\n".join([table, *(f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ()))])
+    facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_ratio_lines(arms)]
+    warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
+    return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _worth_lines(verdict: Mapping[str, Any], order: Sequence[str]) -> list[str]:
+    """What the choice was worth in real images; where it was always the baseline, what the best other arm was."""
+    sentence = verdict.get("worth_sentence")
+    if sentence is None and set(verdict["pick_counts"]) == {verdict["baseline"]}:
+        arms = verdict["arms"]
+        sentence = next((told for name in order if (told := arms[name].get("worth_sentence"))), None)
+    return [f"In real images: {sentence}"] if sentence else []
+
+
+def _chance_lines(verdict: Mapping[str, Any]) -> list[str]:
+    wins, baseline = verdict.get("wins"), verdict["baseline"]
+    if not wins or wins["probability"] is None or set(verdict["pick_counts"]) == {baseline}:
+        return []
+    won, tied, lost = wins["won"], wins["tied"], wins["lost"]
+    return [
+        f"On a fresh split PICK would beat {baseline} in {100 * wins['probability']:.0f} % of cases "
+        f"(won {won}, tied {tied}, lost {lost} of {won + tied + lost} folds; ties count half)"
+    ]
+
+
+def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
+    external = verdict.get("external")
+    if not external:
+        return []
+    # Pictures of one patient are no independent pairs, and then the p-value is not McNemar's.
+    test = "McNemar " if external["groups"] == external["images"] else ""
+    return [
+        f"External test: PICK {_bound(external['pick_accuracy'], '.1f', 100)} %, "
+        f"{verdict['baseline']} {_bound(external['baseline_accuracy'], '.1f', 100)} %, "
+        f"difference {_bound(external['difference_points'], '+.1f', 1)} points "
+        f"({_bounds(external['interval_points'], '+.1f', 1)}), "
+        f"{test}{p_words(external['p_value'])}, {external['images']:,} images"
+    ]
+
+
+def _ratio_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
 
 
 def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[str, ...]:
@@ -60,8 +106,12 @@ def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[s
 
 
 def _bounds(interval: Sequence[float | None] | None, form: str, scale: float) -> str:
-    low, high = ("?" if bound is None else format(scale * bound, form) for bound in interval or (None, None))
-    return f"{low} to {high}"
+    low, high = interval or (None, None)
+    return f"{_bound(low, form, scale)} to {_bound(high, form, scale)}"
+
+
+def _bound(value: float | None, form: str, scale: float) -> str:
+    return "?" if value is None else format(scale * value, form)
 
 
 def check_text(audit: Mapping[str, Any]) -> str:

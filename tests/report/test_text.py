@@ -1,0 +1,57 @@
+import json
+from dataclasses import replace
+
+import pytest
+from made_up_content import told_in_full, verdict
+
+from tenfold.evaluate.telling import verdict_json
+from tenfold.report.text import WIDTH, verdict_text
+
+
+def told(one):
+    """As it is printed from a file, with the line breaks within a fact undone."""
+    return verdict_text(json.loads(json.dumps(verdict_json(one)))).replace("\n  ", " ").splitlines()
+
+
+def test_facts_stand_below_the_table_and_no_line_is_too_wide():
+    lines = verdict_text(verdict_json(told_in_full())).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert told(told_in_full())[-5:] == [
+        "In real images: Its 280 added images (mean of the folds) were worth 140 real ones (93 to 187): about 70 "
+        "more real images a class would give the same.",
+        "On a fresh split PICK would beat classical in 57 % of cases (won 9, tied 5, lost 6 of 20 folds; "
+        "ties count half)",
+        "External test: PICK 91.2 %, classical 90.1 %, difference +1.1 points (-0.4 to +2.6), "
+        "McNemar p = 0.27, 796 images",
+        "classical+cgan: no new images in 12 of 20 folds, 2 for each real one in 8",
+        "warning: something to know",
+    ]
+
+
+def test_what_there_is_not_is_not_told():
+    lines = told(verdict())
+    assert len(lines) == 2 + 5 + 1 + 1
+    assert lines[-2].startswith("On a fresh split")
+
+
+def test_where_the_baseline_was_always_kept_the_best_arm_tells_its_worth():
+    lines = told(told_in_full(pick="classical", pick_counts={"classical": 20}))
+    (worth,) = [line for line in lines if line.startswith("In real images: ")]
+    assert worth.startswith("In real images: oracle: its 280 added images were worth 280 real ones (at least 180")
+    assert not any("fresh split" in line for line in lines)
+
+
+def test_groups_of_the_external_test_are_not_called_mcnemar():
+    sealed = replace(told_in_full().external, groups=90)
+    (line,) = [line for line in told(told_in_full(external=sealed)) if line.startswith("External")]
+    assert line.endswith("(-0.4 to +2.6), p = 0.27, 796 images")
+
+
+@pytest.mark.parametrize("missing", ["wins", "worth", "worth_sentence", "external", "looks", "curve", "p_value"])
+def test_files_of_earlier_versions_print_too(missing):
+    document = verdict_json(told_in_full())
+    del document[missing]
+    for arm in document["arms"].values():
+        arm.pop(missing, None)
+        del arm["ratios"]
+    assert "classical+cgan" in verdict_text(document)
