@@ -188,7 +188,8 @@ def test_grow_takes_its_directory_either_way(words: tuple[str, ...], verb: Any, 
         "640 images in grown\n",
     )
     assert seen == {
-        "arguments": ("cells", Path("grown")), "method": "cgan", "times": 10, "only_new": True, "seed": 0,
+        "arguments": ("cells", Path("grown")), "method": "cgan", "times": 10, "only_new": True, "keep_copies": False,
+        "seed": 0,
         "size": None, "per_class": None, "images": None,
     }  # fmt: skip
 

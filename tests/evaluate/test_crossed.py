@@ -11,7 +11,6 @@ from scipy.stats import ttest_1samp
 from tenfold.core.keys import Key
 from tenfold.core.types import class_weights
 from tenfold.evaluate.crossed import (
-    accuracy_interval,
     choice_variance,
     crossed_interval,
     crossed_test,
@@ -22,6 +21,7 @@ from tenfold.evaluate.crossed import (
     mean_squares,
     p_value_of,
     repeats_share,
+    retrained_picks,
     standard_error,
 )
 
@@ -91,7 +91,7 @@ def test_interval_is_that_of_the_slow_reference(given):
     )
     assume(len(set(zip(folds.ravel(), np.indices(table.shape)[1].ravel(), strict=True))) < table.size)
     variance, degrees = slow_variance_and_degrees(table.tolist(), folds.tolist())
-    error = variance**0.5 if table.any() else 3 / len(table) / student.ppf(0.975, len(table) - 1)
+    error = variance**0.5 if variance > 1e-20 else 3 / len(table) / student.ppf(0.975, degrees)
     interval, p = crossed_test(table, folds)
     assert interval.standard_error == pytest.approx(error, abs=1e-7)
     half = student.ppf(0.975, degrees) * error
@@ -158,6 +158,30 @@ def test_the_variance_of_a_choice_counts_folds_once():
     assert choice_variance(np.full((4, 5), 0.01)) == pytest.approx(0)
     assert choice_variance(gains[:1]) == pytest.approx(0)
     assert choice_variance(gains[:1, :1]) == 0
+    assert choice_variance(gains, retrained=True) == pytest.approx(np.var(gains, ddof=1) / 3)
+
+
+def test_retrained_picks_against_a_loop():
+    draw = Key("retrained").numpy_generator()
+    choice = draw.integers(-1, 2, (6, 3))  # -1: the baseline
+    differences = draw.normal(size=(2, 6, 3))
+    table = retrained_picks(differences, choice == np.arange(2)[:, None, None])
+    for g in range(6):
+        for r in range(3):
+            others = [differences[choice[g, q], g, r] if choice[g, q] >= 0 else 0 for q in range(3) if q != r]
+            assert table[g, r] == pytest.approx(np.mean(others))
+
+
+def test_the_luckiest_of_equal_trainings_is_no_gain_when_trained_again():
+    draw, reused, again = Key("lucky").numpy_generator(), [], []
+    for _ in range(50):
+        luck = draw.normal(0, 0.1, (3, 1, 4))
+        chosen = luck == luck.max(axis=0)
+        differences = luck + draw.normal(0, 0.1, (3, 60, 4))
+        reused.append((differences * chosen).sum(0).mean())
+        again.append(retrained_picks(differences, np.broadcast_to(chosen, differences.shape)).mean())
+    assert np.mean(reused) > 0.06
+    assert abs(np.mean(again)) < 0.015
 
 
 def test_group_folds_are_in_the_order_of_group_table():
@@ -182,7 +206,8 @@ def test_equal_cells_have_no_variance(value, n, repeats):
     table = np.full((n, repeats), value)
     assert standard_error(table) == 0.0
     assert repeats_share(table) == 0.0
-    assert p_value_of(table) == (0.0 if value else 1.0)
+    interval = crossed_interval(table)
+    assert (interval.low, interval.high) == pytest.approx((value - 3 / n, value + 3 / n))
 
 
 def test_one_repeat_is_the_one_sample_t_test():
@@ -212,27 +237,6 @@ def test_group_table_keeps_the_weighted_sum(seed):
     assert len(table) == len(set(groups[labels != 1].tolist()))
 
 
-def test_class_sizes_alone_are_no_uncertainty():
-    """190 + 10 images recognised at 90 %: the interval is the stratified one, not 2.7 times as wide."""
-    labels = np.repeat([0, 1], [190, 10])
-    correct = np.ones((200, 1))
-    correct[:19] = 0
-    correct[-1:] = 0
-    interval = accuracy_interval(correct, labels, np.arange(200), [0, 1])
-    stratified = 0.5 * (0.09 / 190 + 0.09 / 10) ** 0.5
-    assert interval.estimate == pytest.approx(0.9)
-    assert interval.standard_error == pytest.approx(stratified, rel=0.01)
-
-
-def test_accuracy_interval_is_honest_at_the_edges():
-    labels, groups = np.zeros(3, dtype=np.int64), np.arange(3)
-    everything = accuracy_interval(np.ones((3, 4)), labels, groups, [0])
-    assert (everything.estimate, everything.high) == (1.0, 1.0)
-    assert everything.low == pytest.approx(0.4385, abs=1e-4)  # Wilson's for 3 of 3
-    single = accuracy_interval(np.ones((3, 4)), labels, np.zeros(3, dtype=np.int64), [0])
-    assert single.low < everything.low
-
-
 def simulated_coverage(key, repeats, luck, studies=400, n=120, folds=5):
     """Share of studies whose interval holds the true mean of differences of -1, 0 and 1."""
     draw, truth, held = key.numpy_generator(), 0.02, 0
@@ -251,3 +255,9 @@ def simulated_coverage(key, repeats, luck, studies=400, n=120, folds=5):
 @pytest.mark.parametrize("luck", [0.0, 0.15])
 def test_coverage_of_the_interval(repeats, luck):
     assert 0.92 <= simulated_coverage(Key("coverage") / repeats / luck, repeats, luck) <= 0.985
+
+
+def test_a_difference_without_any_spread_is_no_certainty():
+    interval, p = crossed_test(np.ones((2, 3)))
+    assert (interval.low, interval.high) == pytest.approx((-0.5, 2.5))
+    assert p > 0.05

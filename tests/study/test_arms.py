@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.study.arms import Component, default_arms, parse_arms, parse_component
+from tenfold.study.arms import Component, default_arms, learning_curve, parse_arms, parse_component
 
 
 def names(wanted: str | list[str]) -> list[str]:
@@ -62,6 +62,11 @@ def test_a_control_is_laid_on_the_baseline_and_never_picked() -> None:
         ("mixup)", "cannot read"),
         ("../mixup", "cannot read"),
         ("base", "no method 'base'"),
+        ("classical@0%", "write a share of 1 to 100"),
+        ("classical@150%", "write a share of 1 to 100"),
+        ("classical@half", "cannot read"),
+        ("classical#0", "write 'classical#2'"),
+        ("classical#", "cannot read"),
     ],
 )
 def test_what_does_not_read_as_arms_is_told(wanted: str, complaint: str) -> None:
@@ -78,3 +83,27 @@ def test_defaults_count_where_there_is_such_an_option_and_it_is_not_given() -> N
 def test_the_default_arms_have_an_oracle_where_there_is_a_reserve() -> None:
     assert "oracle" not in default_arms(False)
     assert parse_arms(default_arms(True))[-1].name == "oracle"
+
+
+def test_the_learning_curve_is_the_baseline_on_fewer_images_and_never_picked() -> None:
+    half, more = learning_curve()
+    assert (half.name, half.percent, more.name, more.percent) == ("classical@50%", 50, "classical@70%", 70)
+    assert half.is_curve_point
+    assert not half.may_be_picked
+    assert half.components == parse_arms("classical")[0].components
+    assert parse_arms("classical,classical@50%")[1] == half
+    assert parse_arms("classical@100%")[0] == parse_arms("classical")[0]
+
+
+def test_an_arm_can_run_again_under_seeds_of_its_own() -> None:
+    classical, again, mixed = parse_arms("classical,classical#2,classical+mixup@60%#3")
+    assert (again.name, again.rerun, again.may_be_picked) == ("classical#2", 2, True)
+    assert again.components == classical.components
+    assert (mixed.name, mixed.percent, mixed.rerun) == ("classical+mixup@60%#3", 60, 3)
+    assert not parse_arms("raw#2")[1].may_be_picked
+
+
+def test_only_a_given_number_of_new_images_is_not_chosen_by_the_inner_images() -> None:
+    chosen, given, control = parse_arms("classical+cgan,classical+cgan(times=1),placebo")[1:]
+    assert [arm.fixes_ratio for arm in (chosen, given, control)] == [False, True, True]
+    assert [arm.trains_generator for arm in (chosen, given, control)] == [True, True, False]

@@ -20,8 +20,8 @@ from tenfold.core.files import read_json
 from tenfold.core.types import Trial
 from tenfold.methods.base import MethodFailed, method_class
 from tenfold.study import executors
-from tenfold.study.executors import run_trials
-from tenfold.study.plan import Plan
+from tenfold.study.executors import Done, Limits, run_trials
+from tenfold.study.plan import Plan, Task
 
 DATA = whole_set()
 
@@ -29,9 +29,9 @@ DATA = whole_set()
 def done(plan: Plan, directory: Path, **changes: Any) -> tuple[list[Trial], list[bool]]:
     """The trials, and for each as it was reported whether it was found finished."""
     found: list[bool] = []
-    settings: dict[str, Any] = {"workers": 1, "budget_seconds": None, **changes}
-    trials = run_trials(plan, DATA, directory, report=lambda _, finished: found.append(finished), **settings)
-    return trials, found
+    settings: dict[str, Any] = {"workers": 1, "limits": Limits(), **changes}
+    finished = run_trials(plan, DATA, directory, report=lambda _, finished: found.append(finished), **settings)
+    return list(finished.trials), found
 
 
 def without_times(trials: list[Trial]) -> list[Trial]:
@@ -83,7 +83,7 @@ def test_a_worker_killed_from_outside_is_told_and_costs_only_its_trial(tmp_path:
         os.kill(worker.pid, signal.SIGKILL)
 
     with pytest.raises(SystemFault, match="a worker process ended before its time"):
-        run_trials(plan, DATA, tmp_path, workers=2, budget_seconds=None, report=kill_one)
+        run_trials(plan, DATA, tmp_path, workers=2, limits=Limits(), report=kill_one)
     kept = len(list((tmp_path / "trials").glob("*/trial.json")))
     assert kept >= 1
     _, found = done(plan, tmp_path)
@@ -108,11 +108,100 @@ def test_no_repeat_is_begun_that_would_outlast_the_budget(
 
     monkeypatch.setattr(executors, "run_trial", took)
     # Six trials a repeat: 60 s each where a trial takes 10 s.
-    trials, _ = done(plan_for(DATA, repeats=4), tmp_path, budget_seconds=130.0)
+    plan, limits = plan_for(DATA, repeats=4), Limits(budget_seconds=130.0)
+    trials, _ = done(plan, tmp_path, limits=limits)
     assert max(trial.repeat for trial in trials) + 1 == repeats
-    again, found = done(plan_for(DATA, repeats=4), tmp_path, budget_seconds=130.0)
+    again, found = done(plan, tmp_path, limits=limits)
     assert again == trials
     assert all(found)
+
+
+def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task, 10.0))
+    limits = Limits(130.0, tail_seconds=lambda trials: max(trial.wall_seconds for trial in trials) if trials else 0)
+    trials, _ = done(plan_for(DATA, repeats=4), tmp_path, limits=limits)
+    assert max(trial.repeat for trial in trials) == 1
+    slow = replace(limits, tail_seconds=lambda trials: 20.0)
+    trials, _ = done(plan_for(DATA, repeats=4), tmp_path / "slow", limits=slow)
+    assert max(trial.repeat for trial in trials) == 0
+
+
+def made_up(task: Task, seconds: float = 0.0) -> Trial:
+    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds)
+
+
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock that limits are told by; every trial moves it on by 10 s."""
+    now = [1000.0]
+    monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
+
+    def took(data: Any, plan: Plan, task: Task) -> Trial:
+        now[0] += 10
+        return made_up(task, 10.0)
+
+    monkeypatch.setattr(executors, "run_trial", took)
+    return now
+
+
+def run(plan: Plan, directory: Path, **limits: Any) -> Done:
+    return run_trials(plan, DATA, directory, workers=1, limits=Limits(**limits), report=lambda *_: None)
+
+
+def test_arms_for_which_the_first_repeat_has_no_time_are_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopwatch(monkeypatch)
+    plan = plan_for(DATA, "raw,classical,classical+mixup,classical+cgan", repeats=2)
+    result = run(plan, tmp_path, budget_seconds=100.0, started=1000.0)
+    assert result.left_out == ("classical+cgan",)
+    assert [trial.arm for trial in result.trials] == ["raw"] * 3 + ["classical"] * 3 + ["classical+mixup"] * 3
+    kept = len(list(tmp_path.glob("trials/*/trial.json")))
+    assert kept == 10, "what was finished of the arm left out is there for a longer budget"
+
+
+def test_a_later_repeat_that_the_time_cuts_short_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopwatch(monkeypatch)
+    plan = plan_for(DATA, "raw,classical", repeats=2)
+
+    def late(trials: Any) -> float:
+        return 0.0 if len(trials) <= 6 else 50.0  # what is left to do turns out to be more than was thought
+
+    result = run(plan, tmp_path, budget_seconds=120.0, started=1000.0, tail_seconds=late)
+    assert {trial.repeat for trial in result.trials} == {0}
+    assert result.left_out == ()
+
+
+def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "raw,classical", repeats=1)
+    endless = replace(plan, classifier=replace(plan.classifier, steps=100_000))
+    start = time.monotonic()
+    limits = Limits(budget_seconds=4.0)
+    result = run_trials(endless, DATA, tmp_path, workers=2, limits=limits, report=lambda *_: None)
+    assert time.monotonic() - start < 30, "a worker that is still starting leaves when it has started"
+    assert result.trials == ()
+    assert result.left_out == ("raw", "classical")
+    assert active_children() == []
+
+
+@pytest.mark.parametrize(("p_values", "repeats"), [([0.5, 0.2], 5), ([0.0009], 2), ([0.004, 0.0001], 4)])
+def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_values: list[float], repeats: int
+) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task))
+    left = list(p_values)
+    result = run(plan_for(DATA, repeats=5), tmp_path, p_value=lambda trials: left.pop(0))
+    assert max(trial.repeat for trial in result.trials) + 1 == repeats
+    assert [look.p_value for look in result.looks] == p_values
+    assert [look.repeats for look in result.looks] == [2, 4][: len(p_values)]
+    assert result.looks[-1].stopped == (repeats < 5)
+
+
+def test_the_last_repeat_is_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task))
+    result = run(plan_for(DATA, repeats=4), tmp_path, p_value=lambda trials: 1e-9 if len(trials) > 12 else 0.5)
+    assert [look.repeats for look in result.looks] == [2]
 
 
 def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path) -> None:
@@ -137,7 +226,8 @@ tenfold.study.plan.classifier_for = lambda study: replace(SHORT, steps=60)
 
 def study(out, workers):
     from tenfold.verbs.prove import prove
-    prove(easy_set([12, 12], noise=70), arms="raw,classical,classical+mixup", repeats=2, out=out, workers=workers)
+    data, arms = easy_set([12, 12], noise=70), "raw,classical,classical+mixup"
+    prove(data, arms=arms, exchange=False, repeats=2, out=out, workers=workers)
 """
 
 

@@ -33,6 +33,8 @@ LONGER = {
     "arms": plan_for(DATA, "raw,classical,mixup"),
     "order": plan_for(DATA, "classical,raw"),
     "margin": replace(PLAN, margin=0.02),
+    "looks": replace(PLAN, looks=(2,)),
+    "rule": replace(PLAN, stop_below=0.01),
     "path": replace(PLAN, data="elsewhere"),
 }
 """Other studies that can use the same trials."""
@@ -67,6 +69,17 @@ def test_every_trial_has_a_name_of_its_own() -> None:
 def test_the_arms_with_most_to_do_come_first() -> None:
     plan = plan_for(DATA, "raw,classical,classical+mixup")
     assert next(plan.tasks(0)).arm.name == "classical+mixup"
+
+
+def test_the_cheapest_come_first_where_the_time_may_be_short() -> None:
+    plan = plan_for(DATA, "classical+cgan,classical@50%,classical+mixup,raw,classical")
+    order = list(dict.fromkeys(task.arm.name for task in plan.tasks(0, cheapest_first=True)))
+    assert order == ["classical", "raw", "classical+mixup", "classical@50%", "classical+cgan"]
+    assert next(plan.tasks(0)).arm.name == "classical+cgan"
+
+
+def test_new_images_can_be_done_without() -> None:
+    assert plan_for(DATA, times=3.0).ratios == (0, 1.5, 3)
 
 
 def test_the_plan_is_plain_json_and_says_the_code() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import make_splits
 from tenfold.methods.base import MethodFailed, method_class, method_names
+from tenfold.study import inspection
 from tenfold.study import trial as module
 from tenfold.study.arms import parse_arms
 from tenfold.study.plan import Plan, Task
@@ -26,6 +27,7 @@ DATA = whole_set()
 STUDY = DATA.part("train")
 EVERY_METHOD = f"raw,classical,mixup,placebo,oracle,classical+{QUICK_CGAN}"
 ARMS = [arm.name for arm in parse_arms(EVERY_METHOD)]
+GROWING = f"classical+{QUICK_CGAN}"
 
 
 def task_of(plan: Plan, name: str, fold: int = 0) -> Task:
@@ -65,11 +67,12 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     train_classifier = module.train_classifier
 
     def train_watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
-        seen.trained = pictures(train) | pictures(recipe.extra)
-        seen.validated = pictures(validation)
+        seen.trained |= pictures(train) | pictures(recipe.extra)
+        seen.validated |= pictures(validation)
         return train_classifier(train, validation, recipe, *rest)
 
-    monkeypatch.setattr(module, "train_classifier", train_watched)
+    for where in (module, inspection):
+        monkeypatch.setattr(where, "train_classifier", train_watched)
     return seen
 
 
@@ -102,6 +105,7 @@ def test_a_method_that_copies_all_it_gets_cannot_copy_a_test_image(spy: Spy, mon
     monkeypatch.setattr(method_class("placebo"), "needs_reserve", True)
     plan = plan_for(DATA, "placebo")
     for fold in range(3):
+        spy.trained.clear()
         result = run_trial(DATA, plan, task_of(plan, "placebo", fold))
         assert spy.trained >= pictures(DATA.part("reserve"))
         assert not spy.trained & pictures(STUDY.take(result.test_indices))
@@ -131,6 +135,9 @@ def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: p
     run_trial(DATA, plan, Task(plan.arms[0], 1, 0))
     run_trial(DATA, plan, Task(plan.arms[0], 0, 1))
     assert len(set(keys)) == 3
+    again = next(arm for arm in plan_for(DATA, "classical#2").arms if arm.rerun == 2)
+    run_trial(DATA, plan, Task(again, 0, 0))
+    assert len(set(keys)) == 4, "an arm that runs again has weights of its own"
 
 
 @pytest.mark.parametrize("error", [MethodFailed("the generator collapsed"), Diverged("NaN")])
@@ -204,3 +211,95 @@ def test_the_external_test_is_told_as_shares() -> None:
     assert (told["images"], told["accuracy"], told["balanced_accuracy"]) == (4, 0.75, 0.75)
     assert told["interval"][0] < 0.75 < told["interval"][1]
     assert external_test(Oracle(), STUDY) is None
+
+
+def test_the_inner_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are given: 0 new images score best, so the trial is the baseline's."""
+    train_classifier, trained = module.train_classifier, []
+
+    def watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
+        result = train_classifier(train, validation, recipe, *rest)
+        count = 0 if recipe.extra is None else len(recipe.extra)
+        trained.append(count)
+        return replace(result, inner_score=best.get(count, 0.5))
+
+    monkeypatch.setattr(module, "train_classifier", watched)
+    monkeypatch.setattr(module, "inspect", lambda *_: {})
+    plan = plan_for(DATA, f"raw,classical,{GROWING}", times=2.0)
+    task, images = task_of(plan, "classical+"), 0
+    for ratio in (0, 1, 2):
+        best: dict[int, float] = {images * ratio: 0.9}
+        result = run_trial(DATA, plan, task)
+        images = result.details["real_images"]
+        best = {images * ratio: 0.9}
+        trained.clear()
+        result = run_trial(DATA, plan, task)
+        assert trained == [0, images, 2 * images]
+        assert result.details["ratio"] == ratio
+        assert result.details["extra_images"] == images * ratio
+        assert set(result.details["inner_scores_of_ratios"]) == {"0", "1", "2"}
+    best = {0: 0.9}
+    baseline = run_trial(DATA, plan, task_of(plan, "classical"))
+    assert run_trial(DATA, plan, task).test_probabilities == baseline.test_probabilities
+
+
+def test_of_equal_scores_the_fewest_new_images_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    train_classifier = module.train_classifier
+
+    def equal(*arguments: Any) -> Any:
+        return replace(train_classifier(*arguments), inner_score=0.5, inner_loss=1.0)
+
+    monkeypatch.setattr(module, "train_classifier", equal)
+    plan = plan_for(DATA, GROWING)
+    assert run_trial(DATA, plan, task_of(plan, "classical+")).details["ratio"] == 0
+
+
+def test_a_given_ratio_is_kept_and_a_point_of_the_curve_has_fewer_images() -> None:
+    given = QUICK_CGAN.replace("cgan(", "cgan(times=1,")
+    plan = plan_for(DATA, f"classical,classical@50%,classical+{given}")
+    whole = run_trial(DATA, plan, task_of(plan, "classical")).details
+    grown = run_trial(DATA, plan, task_of(plan, "classical+")).details
+    half = run_trial(DATA, plan, task_of(plan, "classical@50%")).details
+    assert grown["extra_images"] == whole["real_images"]
+    assert "ratio" not in grown
+    assert (whole["real_images"], half["real_images"]) == (6, 4), "of three groups"
+
+
+def test_new_images_are_inspected_in_the_first_repeat_by_images_that_are_not_tested(spy: Spy) -> None:
+    plan = plan_for(DATA, f"classical,{GROWING}", repeats=2)
+    first, second = (run_trial(DATA, plan, Task(task_of(plan, "classical+").arm, repeat, 0)) for repeat in (0, 1))
+    assert {"kid", "near_copies", "real_alone", "generated_alone"} <= set(first.details["diagnostics"])
+    assert all(np.isfinite(value) for value in first.details["diagnostics"].values())
+    assert "diagnostics" not in second.details
+
+
+def canary(monkeypatch: pytest.MonkeyPatch, share: float = 1.0) -> None:
+    """A generator with a way around every rule: it hands out the test images of whatever fold it is in."""
+    open_fold = module.open_fold
+    stolen: list[ImageDataset] = []
+
+    def burgled(study: ImageDataset, split: Any) -> Any:
+        stolen[:] = [study.take(split.test[: max(1, round(share * len(split.test)))])]
+        return open_fold(study, split)
+
+    monkeypatch.setattr(module, "open_fold", burgled)
+    monkeypatch.setattr(method_class("cgan"), "fit", lambda *_: Recipe(extra=stolen[0]))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_a_canary_that_copies_test_images_is_caught_and_its_arm_fails(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    canary(monkeypatch, share)
+    plan = plan_for(DATA, f"classical,{GROWING}")
+    for fold in range(3):
+        result = run_trial(DATA, plan, task_of(plan, "classical+", fold))
+        assert result.failed is not None
+        assert "test images" in result.failed
+        assert result.test_probabilities == []
+
+
+@pytest.mark.parametrize("arm", ["placebo", "oracle", GROWING])
+def test_an_honest_arm_is_no_canary(arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    assert all(run_trial(DATA, plan, task_of(plan, arm, fold)).failed is None for fold in range(3))

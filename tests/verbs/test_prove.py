@@ -55,14 +55,14 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
     assert verdict == json.loads(json.dumps(verdict_json(study.verdict)))
     assert study.to_json() == verdict_json(study.verdict) | {"directory": str(out)}
 
-    assert len(list(out.glob("trials/*/trial.json"))) == 4 * 2 * 4
+    assert len(list(out.glob("trials/*/trial.json"))) == (4 + 2) * 2 * 4, "two of them for the learning curve"
     check = read_json(out / "check.json")
     assert check["set_aside"] == [{"source": "a/empty.png", "reason": "empty file (0 bytes)"}]
     config = read_json(out / "config.json")
     assert config["command"] == "prove"
     assert config["options"] == {
         "data": str(folder), "arms": f"classical,raw,placebo,classical+{QUICK_CGAN}", "budget": None, "repeats": 2,
-        "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0,
+        "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0, "test": None, "exchange": True,
     }  # fmt: skip
 
     page = (out / "report.html").read_text("utf-8")

@@ -18,13 +18,17 @@ from tenfold.cli.options import (
     Budget,
     Config,
     Data,
+    DryRun,
+    Exchange,
     Images,
     Json,
+    MostTimes,
     Out,
     PerClass,
     Repeats,
     Seed,
     Size,
+    Test,
     Times,
     Workers,
 )
@@ -81,7 +85,9 @@ def run(
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
-    times: Times = 2,
+    times: MostTimes = 2,
+    test: Test = None,
+    exchange: Exchange = True,
     grow: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +120,8 @@ def run(
             per_class=per_class,
             images=images,
             times=times,
+            test=test,
+            exchange=exchange,
             grow=grow,
             workers=workers,
         )
@@ -158,9 +166,12 @@ def prove(
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
-    times: Times = 2,
+    times: MostTimes = 2,
+    test: Test = None,
+    exchange: Exchange = True,
     workers: Workers = None,
     config: Config = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Measure whether growing the set helps.
@@ -169,9 +180,29 @@ def prove(
     and says whether the best one helped, with a 95 % interval. A run that was stopped or killed goes on
     where it was when the same command is given again.
 
+    With --dry-run it only says what would be trained, how long that takes and how small an effect it could show.
+
     Example: tenfold prove cells/ --arms classical,classical+cgan --budget 30m
     """
     with exit_statuses():
+        if dry_run:
+            from tenfold.verbs.forecast import forecast
+
+            found = forecast(
+                data,
+                arms=arms,
+                repeats=repeats,
+                seed=seed,
+                size=size,
+                per_class=per_class,
+                images=images,
+                times=times,
+                test=test,
+                exchange=exchange,
+                workers=workers,
+            )
+            say(_document(found.to_json()) if as_json else found.text)
+            return
         from tenfold.verbs.prove import prove as verb
 
         study = verb(
@@ -185,6 +216,8 @@ def prove(
             per_class=per_class,
             images=images,
             times=times,
+            test=test,
+            exchange=exchange,
             workers=workers,
         )
         _tell(study.to_json(), as_json, study.sentence, study.verdict, study.directory)

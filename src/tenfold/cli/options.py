@@ -59,7 +59,8 @@ Budget = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Begin no further repeat that would not end in this time: 45s, 15m, 1h30m. Default: no limit.",
+        help="Time for the whole command: 45s, 15m, 1h30m. What does not fit is left out and named. "
+        "Default: no limit.",
     ),
 ]
 Repeats = Annotated[
@@ -87,6 +88,36 @@ Images = Annotated[
     int | None, typer.Option(metavar="NUMBER", min=1, help="Use this many images in all. Default: all.")
 ]
 Times = Annotated[float, typer.Option(metavar="NUMBER", min=0.1, help="New images for each real one.")]
+MostTimes = Annotated[
+    float,
+    typer.Option(
+        metavar="NUMBER",
+        min=0.1,
+        help="The most new images for each real one; inner images choose between none, half as many and this.",
+    ),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="A second labelled set, in any form DATA may have. Nothing learns from it; the choice and the baseline "
+        "are compared on it at the end. Default: the set's own test part, if any.",
+    ),
+]
+Exchange = Annotated[
+    bool,
+    typer.Option(
+        "--exchange/--no-exchange",
+        help="Train the baseline on 50 and 70 % of the images too, to say how many real images a gain is worth.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only say what would be trained, how long it would take and what effect it could show.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

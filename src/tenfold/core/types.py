@@ -274,7 +274,7 @@ class Verdict:
     difference: Interval
     """PICK - baseline in balanced accuracy, share in -1..1."""
     smallest_detectable: float
-    """2.8 standard errors: the smallest effect this much data could have shown."""
+    """The smallest effect that this much data shows in four studies of five: 2.8 standard errors in large ones."""
     margin: float
     repeats: int
     folds: int
@@ -295,8 +295,8 @@ class Verdict:
 
     @property
     def provisional(self) -> bool:
-        """Fewer repeats than the protocol's default of 4."""
-        return self.repeats < 4
+        """Fewer repeats than the protocol's default of 4, and not because a planned look found the case clear."""
+        return self.repeats < 4 and not any(look.stopped for look in self.looks)
 
 
 def class_weights(labels: npt.NDArray[np.int64], evaluated: Sequence[int]) -> npt.NDArray[np.float64]:

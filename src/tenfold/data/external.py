@@ -17,7 +17,7 @@ from tenfold.data.archives import read_npz
 from tenfold.data.known import KNOWN
 from tenfold.data.loading import load
 from tenfold.data.squares import GREY_AS_RGB, SCALED_FLOATS, SCALED_INTEGERS
-from tenfold.data.tables import _read_row, _records, find_table
+from tenfold.data.tables import find_table, read_row, records
 
 MOST_CLASSES_NAMED = 20
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
@@ -76,7 +76,7 @@ def group_names(data: str | Path | ImageDataset | None) -> dict[str, str]:
         return {}
     path = Path(data)
     if path.is_dir() and (table := find_table(path)):
-        rows = [_read_row(record, f"{table.name} line {line}") for line, record in _records(table)]
+        rows = [read_row(record, f"{table.name} line {line}") for line, record in records(table)]
         return {row.file_name: row.group.strip() for row in rows if row.group is not None}
     if path.is_file() and path.suffix.lower() == ".npz":
         arrays = read_npz(path)

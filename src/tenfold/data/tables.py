@@ -59,8 +59,8 @@ def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
     root = table.parent
     rows: list[_Row] = []
     line_of: dict[str, int] = {}
-    for line, record in _records(table):
-        row = _read_row(record, f"{table.name} line {line}")
+    for line, record in records(table):
+        row = read_row(record, f"{table.name} line {line}")
         _check_file(root, row.file_name, f"{table.name} line {line}")
         if row.file_name in line_of:
             raise InputError(
@@ -94,7 +94,7 @@ def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
     )
 
 
-def _records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each row with its line number; bytes that are not UTF-8 survive as surrogates, as in file names."""
     try:
         text = table.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
@@ -122,7 +122,7 @@ def _records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise InputError(f"{table.name} line {reader.line_num}: not valid CSV ({error})") from error
 
 
-def _read_row(record: Mapping[str, Any], where: str) -> _Row:
+def read_row(record: Mapping[str, Any], where: str) -> _Row:
     for alias, column in ALIASES.items():
         if alias in record and column not in record:
             record = {**record, column: record[alias]}

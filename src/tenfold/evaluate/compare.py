@@ -10,41 +10,66 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from tenfold.core.errors import TenfoldError
-from tenfold.core.types import ArmResult, Interval, Outcome, Trial, Verdict, class_weights
-from tenfold.evaluate.crossed import (
-    Indices,
-    Table,
-    accuracy_interval,
-    crossed_interval,
-    group_table,
-    holm,
-    p_value,
-    repeats_share,
+from tenfold.core.keys import Key
+from tenfold.core.types import (
+    ArmResult,
+    ExternalComparison,
+    Interval,
+    Look,
+    Outcome,
+    Trial,
+    Verdict,
+    Wins,
+    Worth,
 )
+from tenfold.evaluate.calibration import calibration
+from tenfold.evaluate.crossed import Table, crossed_test, holm, repeats_share
+from tenfold.evaluate.exchange import learning_curve, worth
+from tenfold.evaluate.external import compare_external
 from tenfold.evaluate.scores import balanced_accuracy
+from tenfold.evaluate.shares import balanced_accuracy_interval, sensitivities, specificities
+from tenfold.evaluate.tables import Arm, Indices, Place, Readings, by_arm, confidences, read
 from tenfold.evaluate.telling import sentence, verdict_json
 
-__all__ = ["compare", "sentence", "verdict_json"]
-
-Place = tuple[int, int]
-"""Repeat and fold: where an arm is trained once."""
-Arm = Mapping[Place, Trial]
+__all__ = ["External", "compare", "primary_p_value", "sentence", "verdict_json"]
 
 SIGNIFICANCE = 0.05
-DETECTABLE_ERRORS = 2.8
-"""1.96 + 0.84: an effect of this many standard errors is found in 80 % of studies."""
+POWER_ERRORS = 0.84
+"""An effect this many standard errors beyond half the interval is found in 80 % of studies: 2.8 in large ones."""
 REPEATS_MATTER = 0.10
+
+
+@dataclass(frozen=True, eq=False)
+class External:
+    """Labels and groups of the sealed external test images."""
+
+    labels: Indices
+    groups: Indices
+
+
+def primary_p_value(
+    trials: Sequence[Trial],
+    labels: Indices,
+    groups: Indices,
+    *,
+    baseline: str,
+    candidates: Collection[str],
+    evaluated: Sequence[int],
+    folds: int,
+) -> float:
+    """Two-sided p-value of PICK - baseline so far, for the planned looks. Arguments are those of `compare`."""
+    readings = read(trials, labels, groups, int(labels.max()) + 1, baseline, candidates, evaluated, folds)
+    return _primary(readings)[1]
 
 
 def compare(
     trials: Sequence[Trial],
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Indices,
+    groups: Indices,
     class_names: Sequence[str],
     *,
     baseline: str,
@@ -52,139 +77,92 @@ def compare(
     evaluated: Sequence[int],
     folds: int,
     margin: float = 0.01,
-    external_labels: npt.NDArray[np.int64] | None = None,
+    curve: Collection[str] = (),
+    more_real: Collection[str] = (),
+    external: External | None = None,
+    looks: Sequence[Look] = (),
 ) -> Verdict:
     """Judge every arm, and the choice between the candidates, against the baseline.
 
     `labels` and `groups` are those of the N study images that `Trial.test_indices` point into. `candidates`
-    are the arms that PICK may choose, `evaluated` the classes that are tested. Only repeats that every arm
-    finished count. An arm with a failed trial is reported as failed and compared with nothing.
+    are the arms that PICK may choose, `evaluated` the classes that are tested. `curve` names the arms that are
+    the baseline on fewer real images, which are not judged, and `more_real` those that are the baseline on more.
+    Only repeats that every arm finished count. An arm with a failed trial is reported as failed and compared
+    with nothing.
 
     Raises:
         TenfoldError: the baseline failed, no repeat is complete, fewer than two groups, or trials that do not
             test each image once a repeat.
     """
-    arms = _by_arm(trials)
-    failed = {name: _failures(arm) for name, arm in arms.items() if _failures(arm)}
-    if baseline not in arms:
-        raise TenfoldError(f"the baseline '{baseline}' has no trials: nothing can be compared with it")
-    if baseline in failed:
-        raise TenfoldError(f"the baseline '{baseline}' failed, so nothing can be compared: {failed[baseline][0]}")
-    sound = {name: arm for name, arm in arms.items() if name not in failed}
-    repeats = _complete_repeats(sound.values(), folds)
-    weights = class_weights(labels, evaluated)
-    tested_groups = len(np.unique(groups[weights > 0]))
-    if tested_groups < 2:
-        raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
-
-    places = [(repeat, fold) for repeat in repeats for fold in range(folds)]
-    picks = {place: _pick(sound, place, baseline, candidates) for place in places}
-    correct = {name: _correctness(arm, places, labels, weights) for name, arm in sound.items()}
-    picked = _correctness({place: sound[name][place] for place, name in picks.items()}, places, labels, weights)
-
-    table = group_table(picked - correct[baseline], weights, groups)
-    # Where nothing but the baseline was ever picked, the two are one and there is nothing to estimate.
-    alone = set(picks.values()) == {baseline}
-    difference = Interval(0.0, 0.0, 0.0, 0.0) if alone else crossed_interval(table)
-    against = {
-        name: crossed_interval(group_table(values - correct[baseline], weights, groups))
-        for name, values in correct.items()
+    readings = read(trials, labels, groups, len(class_names), baseline, candidates, evaluated, folds)
+    judged = {name: predicted for name, predicted in readings.predicted.items() if name not in curve}
+    tests = {
+        name: crossed_test(readings.table(predicted) - readings.baseline_table, readings.folds)
+        for name, predicted in judged.items()
         if name != baseline
     }
-    adjusted = holm([p_value(interval, tested_groups) for interval in against.values()])
+    against = {name: interval for name, (interval, _) in tests.items()}
+    adjusted = holm([p_value for _, p_value in tests.values()])
     outcomes = {
         name: _outcome(against[name], margin, significant=p < SIGNIFICANCE)
         for name, p in zip(against, adjusted, strict=True)
     }
+    difference, p_value = _primary(readings)
+    points = _curve(readings, curve, more_real)
+    pick_counts = Counter(readings.picks.values())
 
     def result(name: str, arm: Arm) -> ArmResult:
         seconds = math.fsum(trial.wall_seconds for trial in arm.values())
-        if name in failed:
-            nothing = (None,) * len(class_names)
-            reasons = failed[name]
+        if name in readings.failed:
+            nothing, reasons = (None,) * len(class_names), readings.failed[name]
             return ArmResult(name, None, None, None, nothing, None, seconds, len(reasons), reasons[0])
+        predicted, counted = readings.predicted[name], readings.trials(name)
+        shares = (predicted, labels, groups, evaluated, len(class_names))
         return ArmResult(
             name,
-            balanced_accuracy=accuracy_interval(correct[name], labels, groups, evaluated),
+            balanced_accuracy=balanced_accuracy_interval(readings.correct(predicted), labels, groups, evaluated),
             against_baseline=against.get(name),
             outcome=outcomes.get(name),
-            recall=tuple(
-                accuracy_interval(correct[name], labels, groups, [label]) if label in evaluated else None
-                for label in range(len(class_names))
-            ),
-            external_accuracy=_external_accuracy([arm[place] for place in places], external_labels),
+            recall=sensitivities(*shares),
+            external_accuracy=_external_accuracy(counted, external),
             seconds=seconds,
+            specificity=specificities(*shares),
+            calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
+            extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
+            ratios=_ratios(counted),
+            worth=_worth(readings, points, predicted) if name in against else None,
+            diagnostics=_diagnostics(arm),
         )
 
-    pick_counts = Counter(picks.values())
-    warnings = [
-        *_warnings_of_arms(failed, arms, repeats, picks, baseline),
-        *_warnings_of_data(table, class_names, evaluated),
-    ]
+    warnings = [*_warnings_of_arms(readings, by_arm(trials), looks), *_warnings_of_data(readings, class_names)]
     return Verdict(
         outcome=_outcome(difference, margin, significant=difference.low > 0 or difference.high < 0),
         pick=max(sorted(pick_counts), key=lambda name: (pick_counts[name], name == baseline)),
         baseline=baseline,
         difference=difference,
-        smallest_detectable=DETECTABLE_ERRORS * difference.standard_error,
+        smallest_detectable=(difference.high - difference.low) / 2 + POWER_ERRORS * difference.standard_error,
         margin=margin,
-        repeats=len(repeats),
+        repeats=readings.repeats,
         folds=folds,
-        images=int(np.count_nonzero(weights)),
-        groups=tested_groups,
-        arms=tuple(result(name, arm) for name, arm in arms.items()),
+        images=int(np.count_nonzero(readings.weights)),
+        groups=len(readings.baseline_table),
+        arms=tuple(result(name, arm) for name, arm in by_arm(trials).items() if name not in curve),
         pick_counts=dict(pick_counts.most_common()),
+        p_value=p_value,
+        wins=_wins(readings),
+        curve=learning_curve(points, folds=readings.folds, perfect=readings.perfect),
+        worth=_worth(readings, points, readings.picked, readings.choice),
+        external=_external(readings, external),
+        looks=tuple(looks),
         warnings=tuple(warnings),
     )
 
 
-def _by_arm(trials: Sequence[Trial]) -> dict[str, dict[Place, Trial]]:
-    arms: dict[str, dict[Place, Trial]] = {}
-    for trial in trials:
-        arm, place = arms.setdefault(trial.arm, {}), (trial.repeat, trial.fold)
-        if place in arm:
-            raise TenfoldError(f"two trials of arm '{trial.arm}' in repeat {trial.repeat}, fold {trial.fold}")
-        arm[place] = trial
-    return arms
-
-
-def _failures(arm: Arm) -> list[str]:
-    return [arm[place].failed or "" for place in sorted(arm) if arm[place].failed is not None]
-
-
-def _complete_repeats(arms: Collection[Arm], folds: int) -> list[int]:
-    seen = sorted({repeat for arm in arms for repeat, _ in arm})
-    complete = [repeat for repeat in seen if all((repeat, fold) in arm for arm in arms for fold in range(folds))]
-    if not complete:
-        raise TenfoldError(f"no repeat has all {folds} folds of all arms yet: let the study go on first")
-    return complete
-
-
-def _pick(arms: Mapping[str, Arm], place: Place, baseline: str, candidates: Collection[str]) -> str:
-    """The candidate that the fold's inner images preferred; the baseline where they could not tell."""
-
-    def preference(name: str) -> tuple[float, float, bool]:
-        trial = arms[name][place]
-        score = -math.inf if math.isnan(trial.inner_score) else trial.inner_score
-        loss = math.inf if math.isnan(trial.inner_loss) else trial.inner_loss
-        return score, -loss, name == baseline
-
-    return max(sorted({baseline, *candidates} & arms.keys()), key=preference)
-
-
-def _correctness(arm: Arm, places: Sequence[Place], labels: Indices, weights: npt.NDArray[np.float64]) -> Table:
-    """N x R: 1 where the image was recognised; 0 also where it is of a class that is never tested."""
-    columns = {repeat: column for column, repeat in enumerate(dict.fromkeys(repeat for repeat, _ in places))}
-    correct = np.zeros((len(labels), len(columns)))
-    times_tested = np.zeros(correct.shape, dtype=np.int64)
-    for place in places:
-        trial, column = arm[place], columns[place[0]]
-        correct[trial.test_indices, column] = labels[trial.test_indices] == trial.test_predictions()
-        times_tested[trial.test_indices, column] += 1
-    wrong = np.flatnonzero((times_tested[weights > 0] != 1).any(axis=1))
-    if len(wrong):
-        raise TenfoldError(f"{len(wrong)} images are not tested exactly once in each repeat of an arm")
-    return correct
+def _primary(readings: Readings) -> tuple[Interval, float]:
+    """PICK - baseline and its p-value. Where nothing but the baseline was ever picked, nothing is to be estimated."""
+    if set(readings.picks.values()) == {readings.baseline}:
+        return Interval(0.0, 0.0, 0.0, 0.0), 1.0
+    return crossed_test(readings.difference, readings.folds, readings.choice)
 
 
 def _outcome(interval: Interval, margin: float, *, significant: bool) -> Outcome:
@@ -197,41 +175,100 @@ def _outcome(interval: Interval, margin: float, *, significant: bool) -> Outcome
     return "not_proven"
 
 
-def _external_accuracy(trials: Iterable[Trial], labels: npt.NDArray[np.int64] | None) -> float | None:
-    """The mean over trials of the balanced accuracy on the sealed test images."""
-    if labels is None or len(labels) == 0:
+def _wins(readings: Readings) -> Wins:
+    """PICK against the baseline, fold by fold."""
+
+    def score(name: str, place: Place) -> float:
+        trial = readings.arms[name][place]
+        return balanced_accuracy(readings.labels[trial.test_indices], np.array(trial.test_predictions()))
+
+    gaps = np.sign([score(name, place) - score(readings.baseline, place) for place, name in readings.picks.items()])
+    return Wins(*(int(np.count_nonzero(gaps == sign)) for sign in (1, 0, -1)))
+
+
+def _curve(readings: Readings, curve: Collection[str], more_real: Collection[str]) -> list[tuple[str, float, Table]]:
+    """The baseline on several numbers of real images; empty where it was not trained on fewer than there are."""
+    names = [name for name in (*curve, readings.baseline, *more_real) if name in readings.arms]
+    if not set(names) & set(curve):
+        return []
+    return [(name, readings.real_images(name), readings.table(readings.predicted[name])) for name in names]
+
+
+def _worth(
+    readings: Readings, points: Sequence[tuple[str, float, Table]], predicted: Indices, choice: float = 0.0
+) -> Worth | None:
+    if not points:
         return None
-    scores = [balanced_accuracy(labels, np.array(t.external_predictions)) for t in trials if t.external_predictions]
+    return worth(
+        [(images, table) for _, images, table in points],
+        readings.baseline_table,
+        readings.real_images(readings.baseline),
+        readings.table(predicted),
+        folds=readings.folds,
+        choice=choice,
+        perfect=readings.perfect,
+    )
+
+
+def _external(readings: Readings, external: External | None) -> ExternalComparison | None:
+    if external is None or not len(external.labels):
+        return None
+    picked = [readings.arms[name][place].external_predictions for place, name in readings.picks.items()]
+    base = [readings.arms[readings.baseline][place].external_predictions for place in readings.places]
+    return compare_external(np.array(picked), np.array(base), external.labels, external.groups, readings.class_count)
+
+
+def _external_accuracy(trials: Iterable[Trial], external: External | None) -> float | None:
+    """The mean over trials of the balanced accuracy on the sealed test images."""
+    if external is None or not len(external.labels):
+        return None
+    scores = [
+        balanced_accuracy(external.labels, np.array(trial.external_predictions))
+        for trial in trials
+        if trial.external_predictions
+    ]
     return float(np.mean(scores)) if scores else None
 
 
-def _warnings_of_arms(
-    failed: Mapping[str, Sequence[str]],
-    arms: Mapping[str, Arm],
-    repeats: Sequence[int],
-    picks: Mapping[Place, str],
-    baseline: str,
-) -> list[str]:
-    warnings = [f"{name} failed and is left out: {reasons[0]}" for name, reasons in failed.items()]
+def _ratios(trials: Sequence[Trial]) -> dict[str, int]:
+    chosen = Counter(trial.details["ratio"] for trial in trials if "ratio" in trial.details)
+    return {f"{ratio:g}": chosen[ratio] for ratio in sorted(chosen)}
+
+
+def _diagnostics(arm: Arm) -> dict[str, float]:
+    """Means over the folds that were inspected, of the figures that all of them have."""
+    inspected = [trial.details["diagnostics"] for trial in arm.values() if trial.details.get("diagnostics")]
+    common = set.intersection(*map(set, inspected)) if inspected else set()
+    return {name: _mean(figures[name] for figures in inspected) for name in sorted(common)}
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _warnings_of_arms(readings: Readings, arms: Mapping[str, Arm], looks: Sequence[Look]) -> list[str]:
+    warnings = [f"{name} failed and is left out: {reasons[0]}" for name, reasons in readings.failed.items()]
     begun = {repeat for arm in arms.values() for repeat, _ in arm}
-    if len(repeats) < len(begun):
-        warnings.append(f"{len(begun) - len(repeats)} of {len(begun)} repeats are not complete and do not count.")
-    if len(repeats) < 4:
-        warnings.append(f"Provisional: {len(repeats)} repeat(s) of the folds; the default is 4.")
-    kept = sum(name == baseline for name in picks.values())
-    if kept > len(picks) / 2:
-        warnings.append(f"The inner images preferred {baseline} itself in {kept} of {len(picks)} folds.")
+    if readings.repeats < len(begun):
+        warnings.append(f"{len(begun) - readings.repeats} of {len(begun)} repeats are not complete and do not count.")
+    if readings.repeats < 4 and not any(look.stopped for look in looks):
+        warnings.append(f"Provisional: {readings.repeats} repeat(s) of the folds; the default is 4.")
+    kept = sum(name == readings.baseline for name in readings.picks.values())
+    if kept > len(readings.picks) / 2:
+        warnings.append(
+            f"The inner images preferred {readings.baseline} itself in {kept} of {len(readings.picks)} folds."
+        )
     return warnings
 
 
-def _warnings_of_data(table: Table, class_names: Sequence[str], evaluated: Sequence[int]) -> list[str]:
+def _warnings_of_data(readings: Readings, class_names: Sequence[str]) -> list[str]:
     warnings = [
         f"Class '{name}' cannot be evaluated: too few independent images. It is trained on all the same."
         for label, name in enumerate(class_names)
-        if label not in evaluated
+        if label not in readings.evaluated
     ]
-    share = repeats_share(table)
-    if table.shape[1] > 1 and np.any(table) and share < REPEATS_MATTER:
+    share = repeats_share(readings.difference, readings.folds)
+    if readings.repeats > 1 and np.any(readings.difference) and share < REPEATS_MATTER:
         warnings.append(
             f"Repeats explain only {share:.0%} of the uncertainty: what helps is more images, not more runs."
         )

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
-from tenfold.core.types import Interval, class_weights
-from tenfold.evaluate.scores import wilson_interval
+from tenfold.core.types import Interval
 
 Table = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -140,17 +139,31 @@ def _trainings(table: Table, folds: Indices | None, rest: float) -> tuple[float,
     return between / (len(sizes) - 1), without_luck, len(sizes)
 
 
-def choice_variance(gains: Table) -> float:
+def choice_variance(gains: Table, *, retrained: bool = False) -> float:
     """The variance that the choice between arms adds to PICK, at most, and that PICK's own table does not show.
 
     `gains` is R repeats x K folds: how much the arm chosen there gains over all images and repeats. The inner
     images of a repeat's folds are together the study's images, and those are the same in all repeats: so far as
-    they decide the choice, K choices are independent, and not the R x K that the mean squares count.
+    they decide the choice, K choices are independent, and not the R x K that the mean squares count. Of
+    `retrained_picks` the mean squares count none.
     """
     repeats, folds = gains.shape
     if gains.size < 2:
         return 0.0
-    return float(np.var(gains, ddof=1)) * float(1 / folds - 1 / (repeats * folds))
+    return float(np.var(gains, ddof=1)) * float(1 / folds - (0 if retrained else 1 / (repeats * folds)))
+
+
+def retrained_picks(differences: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_]) -> Table:
+    """PICK minus baseline, n x R, R >= 2, where the chosen arm is judged by trainings other than the one chosen.
+
+    `differences` are the tables of A arms minus the baseline, A x n x R; `chosen` tells which arm the inner images
+    of the group's fold preferred, A x n x R, none where that was the baseline. Inner images prefer lucky trainings
+    too, and the luckiest of several trainings beats a single one even where all arms are equal. So a group's value
+    in a repeat is that of the arms that its folds in the other repeats chose: its own image was a test image in
+    those folds as well, and nothing of it reached the choice.
+    """
+    others = chosen.sum(axis=2, keepdims=True) - chosen
+    return np.asarray((others * differences).sum(axis=0) / (chosen.shape[2] - 1), dtype=np.float64)
 
 
 def standard_error(table: Table, folds: Indices | None = None) -> float:
@@ -168,15 +181,14 @@ def crossed_test(table: Table, folds: Indices | None = None, choice: float = 0.0
     """The mean of an n x R table with its 95 % interval, and the two-sided p-value of no effect; n >= 2.
 
     Arguments are those of `crossed_variance`. p is below .05 exactly where the interval leaves out 0.
-    A table of zeros is two classifiers that never differed in n groups. That bounds the share of groups in
-    which they would differ by 3 / n and no lower (rule of three, Hanley and Lippman-Hand 1983).
+    A table of equal numbers, such as the zeros of two classifiers that never differed, shows no variance in n
+    groups. That bounds the share of groups that would show some by 3 / n and no lower (rule of three, Hanley and
+    Lippman-Hand 1983).
     """
     estimate, variance = float(table.mean()), crossed_variance(table, folds, choice)
     student = float(stdtrit(variance.degrees, 0.5 + CONFIDENCE / 2))
-    error = float(np.sqrt(variance.total)) if table.any() else 3 / len(table) / student
+    error = float(np.sqrt(variance.total)) or 3 / len(table) / student
     interval = Interval(estimate, estimate - student * error, estimate + student * error, error)
-    if error == 0:
-        return interval, 0.0
     return interval, float(2 * stdtr(variance.degrees, -abs(estimate) / error))
 
 
@@ -190,43 +202,9 @@ def p_value_of(table: Table, folds: Indices | None = None, choice: float = 0.0) 
     return crossed_test(table, folds, choice)[1]
 
 
-def p_value(interval: Interval, groups: int) -> float:
-    """Deprecated, since it knows not the degrees of freedom: use `crossed_test`."""
-    if interval.standard_error == 0:
-        return 1.0 if abs(interval.estimate) < 1e-12 else 0.0
-    return float(2 * stdtr(groups - 1, -abs(interval.estimate) / interval.standard_error))
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment, in the order given: keeps the chance of any false alarm at its level."""
     order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(order))
     adjusted[order] = np.maximum.accumulate(np.asarray(p_values)[order] * np.arange(len(order), 0, -1))
     return [float(p) for p in np.minimum(adjusted, 1.0)]
-
-
-def accuracy_interval(correct: Table, labels: Indices, groups: Indices, classes: Sequence[int]) -> Interval:
-    """Balanced accuracy over `classes` with its 95 % interval; over a single class that is its recall.
-
-    `correct` is N x R, 1 where an image was recognised. The standard error is that of the crossed table,
-    taken of each image's distance from the mean of its class: how many images a class has is fixed, and
-    must not pass for uncertainty. The interval is Wilson's for the number of draws that would have this
-    standard error, so it stays within 0..1, and at most for the number that the groups' weights amount to:
-    twenty images tested four times are twenty images, above all where nearly every one was right.
-    Source: Korn and Graubard 1998, with Wilson's in place of Clopper and Pearson's interval.
-    """
-    weights = class_weights(labels, classes)
-    means = np.zeros(int(labels.max()) + 1)
-    for label in classes:
-        means[label] = correct[labels == label].mean()
-    estimate = float(np.mean(means[list(classes)]))
-    table = group_table(correct - means[labels, None], weights, groups)
-    error = standard_error(table) if len(table) > 1 else 0.0
-    shares = group_table(np.ones((len(labels), 1)), weights, groups) / len(table)
-    draws = 1 / float(np.sum(shares**2))
-    if error > 0:
-        student = float(stdtrit(len(table) - 1, 0.5 + CONFIDENCE / 2))
-        normal = float(ndtri(0.5 + CONFIDENCE / 2))
-        draws = min(draws, estimate * (1 - estimate) / error**2 * (normal / student) ** 2)
-    low, high = wilson_interval(estimate, draws, CONFIDENCE)
-    return Interval(estimate, low, high, error)

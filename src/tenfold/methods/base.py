@@ -26,6 +26,8 @@ from tenfold.train.recipe import Recipe
 class MethodFailed(TenfoldError):
     """The method could not do its work on these images (a collapsed generator, say): its arm is FAILED."""
 
+    exit_status = 2
+
 
 @dataclass(frozen=True, eq=False)
 class Grown:

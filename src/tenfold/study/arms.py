@@ -1,4 +1,8 @@
-"""Reading arms: `raw,classical,classical(policy=light)+mixup` becomes what to fit, in order."""
+"""Reading arms: `raw,classical,classical(policy=light)+mixup` becomes what to fit, in order.
+
+`classical@50%` is trained on half of the real images, for the learning curve; `classical#2` is the same arm once
+more under seeds of its own, which shows what luck alone can do.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from tenfold.methods.base import Method, make_method, method_class
 
 BASELINE = "classical"
 """What growing has to beat: the cheapest thing that everybody can do."""
+
+CURVE_SHARES = (50, 70)
+"""Percent of the real images on which the baseline is trained for its learning curve."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class Arm:
     name: str
     components: tuple[Component, ...]
     is_control: bool
+    percent: float = 100
+    """Of the real training images; below 100 it is a point of a learning curve and is not judged."""
+    rerun: int = 1
+    """Above 1 it has seeds of its own; otherwise it shares those of all arms."""
 
     @property
     def needs_reserve(self) -> bool:
@@ -42,15 +53,36 @@ class Arm:
         return any(method_class(component.method).needs_reserve for component in self.components)
 
     @property
+    def trains_generator(self) -> bool:
+        """Whether its new images come from a network that learned from the real ones."""
+        return any(method_class(component.method).trains_generator for component in self.components)
+
+    @property
+    def fixes_ratio(self) -> bool:
+        """Whether the number of its new images is given, or that of a control, and so not to be chosen."""
+        return self.is_control or any("times" in dict(component.options) for component in self.components)
+
+    @property
+    def is_curve_point(self) -> bool:
+        """Whether it is only there to say what more or fewer real images would do."""
+        return self.percent < 100
+
+    @property
     def may_be_picked(self) -> bool:
-        """Controls and the bare images are there to be read, not to be chosen."""
-        return not self.is_control and self.name != "raw"
+        """Controls, points of a learning curve and the bare images are there to be read, not to be chosen."""
+        bare = [component.method for component in self.components] == ["raw"]
+        return not (self.is_control or self.is_curve_point or bare)
 
 
 def default_arms(has_reserve: bool) -> tuple[str, ...]:
     """What `prove` compares when nothing is said."""
     arms = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
     return (*arms, "oracle") if has_reserve else arms
+
+
+def learning_curve() -> tuple[Arm, ...]:
+    """The baseline on a part of the real images, from which its learning curve is read."""
+    return tuple(_parse_arm(f"{BASELINE}@{percent}%") for percent in CURVE_SHARES)
 
 
 def parse_arms(wanted: str | Sequence[str]) -> tuple[Arm, ...]:
@@ -73,9 +105,11 @@ def parse_arms(wanted: str | Sequence[str]) -> tuple[Arm, ...]:
 
 
 def _parse_arm(text: str) -> Arm:
-    components = tuple(parse_component(part.strip()) for part in _split(text, "+"))
+    methods_text, percent, rerun = _suffixes(text)
+    components = tuple(parse_component(part.strip()) for part in _split(methods_text, "+"))
     is_control = any(method_class(component.method).is_control for component in components)
     name = "+".join(_written(component) for component in components)
+    name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
     if is_control and len(components) == 1:
         components = (Component(BASELINE), *components)
     methods = [component.method for component in components]
@@ -83,7 +117,17 @@ def _parse_arm(text: str) -> Arm:
         raise InputError(f"the arm '{text}' names one method twice")
     for component in components:
         component.make({})  # a wrong option is told now, not after an hour of training
-    return Arm(name, components, is_control)
+    return Arm(name, components, is_control, percent, rerun)
+
+
+def _suffixes(text: str) -> tuple[str, float, int]:
+    match = re.fullmatch(r"(.*?)(?:@(\d+(?:\.\d+)?)%)?(?:#(\d+))?", text)
+    methods, percent, rerun = match.groups() if match else (text, None, None)
+    if percent is not None and not 0 < float(percent) <= 100:
+        raise InputError(f"the arm '{text}' asks for {percent} % of the images; write a share of 1 to 100 %")
+    if rerun is not None and int(rerun) < 1:
+        raise InputError(f"the arm '{text}' counts its runs from 1; write '{methods}#2' for a second one")
+    return methods, float(percent or 100), int(rerun or 1)
 
 
 def parse_component(text: str) -> Component:

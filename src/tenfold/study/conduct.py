@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from tenfold.core.files import write_json
 from tenfold.core.progress import note, progress, warn
 from tenfold.core.types import ImageDataset, Trial, Verdict
 from tenfold.data.audit import Audit, audit, cleaned
+from tenfold.data.external import with_external_test
 from tenfold.data.loading import load, require_classes
 from tenfold.data.splits import plan_folds
-from tenfold.evaluate.compare import compare
+from tenfold.evaluate.compare import External, compare, primary_p_value
 from tenfold.evaluate.telling import sentence, verdict_json
-from tenfold.study.arms import default_arms, parse_arms
-from tenfold.study.executors import run_trials
+from tenfold.study.arms import default_arms, learning_curve, parse_arms
+from tenfold.study.executors import Done, Limits, run_trials
 from tenfold.study.plan import Plan, make_plan
+
+
+def no_tail(trials: Sequence[Trial]) -> float:
+    """Nothing worth counting is left to do."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ class Options:
     per_class: int | None = None
     images: int | None = None
     times: float = 2.0
+    """The most new images for each real one that are tried."""
+    test: str | None = None
+    """A second set of labelled images, which the arms are tested on and nothing learns from."""
+    exchange: bool = True
+    """Train the baseline on fewer images too, to say how many real ones a gain is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +59,8 @@ class Prepared:
     data: ImageDataset
     audit: Audit
     plan: Plan
+    started: float
+    """The monotonic clock before the images were read."""
     options: Mapping[str, Any]
     """As config.json keeps them, so that the same study can be asked for again."""
 
@@ -78,15 +92,17 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     Raises:
         InputError: the data or an option cannot be used.
     """
+    started = time.monotonic()
     for option in ("repeats", "times", "budget"):
         if (value := getattr(options, option)) is not None and not value > 0:
             raise InputError(f"{option} must be above 0, not {value}")
     name = data.name if isinstance(data, ImageDataset) else str(data)
-    if not isinstance(data, ImageDataset):
-        data = load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
-    require_classes(data)
-    findings = audit(data)
-    dataset = cleaned(data, findings)
+    loaded = data if isinstance(data, ImageDataset) else _loaded(data, options)
+    require_classes(loaded)
+    if options.test is not None:
+        loaded = with_external_test(loaded, options.test, data)
+    findings = audit(loaded)
+    dataset = cleaned(loaded, findings)
     study = dataset.part("train")
     fold_plan = plan_folds(study)
     for warning in (*findings.warnings, *fold_plan.warnings):
@@ -98,40 +114,92 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     needy = next((arm.name for arm in arms if arm.needs_reserve), None)
     if needy and not has_reserve:
         raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
+    if options.exchange:
+        arms += tuple(arm for arm in learning_curve() if arm not in arms)
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
-    kept = {"data": name, **asdict(options), "arms": ",".join(arm.name for arm in arms)}
-    return Prepared(dataset, findings, plan, kept)
+    asked_for = ",".join(arm.name for arm in arms if not options.exchange or arm not in learning_curve())
+    return Prepared(dataset, findings, plan, started, {"data": name, **asdict(options), "arms": asked_for})
 
 
-def conduct(prepared: Prepared, directory: Path, workers: int | None) -> Study:
+def _loaded(data: str | Path, options: Options) -> ImageDataset:
+    return load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
+
+
+def conduct(
+    prepared: Prepared, directory: Path, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
+) -> Study:
     """Run all trials, judge them, and write check.json and verdict.json.
 
+    `tail` estimates the seconds that the caller needs after the trials, which the budget has to pay for too.
+
     Raises:
+        InputError: the budget is too short for any comparison.
         Interrupted: Ctrl-C; the finished trials are kept.
     """
     write_json(directory / "check.json", prepared.audit.to_json())
     data, plan = prepared.data, prepared.plan
-    trials = _run_with_progress(data, plan, directory, prepared.options["budget"], workers or available_cores())
     study, external = data.part("train"), data.part("test")
+    candidates = [arm.name for arm in plan.arms if arm.may_be_picked]
+    rules: dict[str, Any] = {
+        "baseline": plan.baseline,
+        "candidates": candidates,
+        "evaluated": plan.fold_plan.evaluated,
+        "folds": plan.fold_plan.folds,
+    }
+    limits = Limits(
+        prepared.options["budget"],
+        prepared.started,
+        tail,
+        lambda trials: primary_p_value(trials, study.labels, study.groups, **rules),
+    )
+    done = _run_with_progress(data, plan, directory, limits, workers or available_cores())
+    _require_comparison(done, plan, prepared.options["budget"])
     verdict = compare(
-        trials,
+        done.trials,
         study.labels,
         study.groups,
         study.class_names,
-        baseline=plan.baseline,
-        candidates=[arm.name for arm in plan.arms if arm.may_be_picked],
-        evaluated=plan.fold_plan.evaluated,
-        folds=plan.fold_plan.folds,
+        **rules,
         margin=plan.margin,
-        external_labels=external.labels if len(external) else None,
+        curve=[arm.name for arm in plan.arms if arm.is_curve_point],
+        more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
+        external=External(external.labels, external.groups) if len(external) else None,
+        looks=done.looks,
     )
-    write_json(directory / "verdict.json", verdict_json(verdict))
-    return Study(directory, verdict, data, prepared.audit, plan, prepared.options, tuple(trials))
+    told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options["budget"]), *verdict.warnings))
+    write_json(directory / "verdict.json", verdict_json(told))
+    return Study(directory, told, data, prepared.audit, plan, prepared.options, done.trials)
 
 
-def _run_with_progress(
-    dataset: ImageDataset, plan: Plan, directory: Path, budget: float | None, workers: int
-) -> list[Trial]:
+def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:
+    through = {trial.arm for trial in done.trials}
+    judged = [arm for arm in plan.arms if arm.name in through and not arm.is_curve_point]
+    if budget is not None and (plan.baseline not in through or len(judged) < min(2, len(plan.arms))):
+        raise InputError(
+            f"the budget of {duration(budget)} ended before {plan.baseline} and one more arm were through; the "
+            "finished trials are kept: give the same command with a longer --budget (--dry-run says how long)"
+        )
+
+
+def _warnings(done: Done, plan: Plan, budget: float | None) -> list[str]:
+    """What the reader must know of a study that ended before all that was planned."""
+    warnings = []
+    if budget is not None and done.left_out:
+        arms = ", ".join(done.left_out)
+        warnings.append(f"The budget of {duration(budget)} ended before these arms were through: {arms}.")
+    repeats = max(trial.repeat for trial in done.trials) + 1
+    stopped = next((look for look in done.looks if look.stopped), None)
+    if stopped is not None:
+        warnings.append(
+            f"Ended early, as planned, after {stopped.repeats} of {plan.repeats} repeats: p = {stopped.p_value:.2g}, "
+            f"below {plan.stop_below:g}."
+        )
+    elif budget is not None and repeats < plan.repeats:
+        warnings.append(f"The budget of {duration(budget)} allowed {repeats} of {plan.repeats} repeats.")
+    return warnings
+
+
+def _run_with_progress(dataset: ImageDataset, plan: Plan, directory: Path, limits: Limits, workers: int) -> Done:
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
     study = dataset.part("train")
     note(
@@ -148,22 +216,11 @@ def _run_with_progress(
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
                 bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, workers))
 
-            trials = run_trials(
-                plan,
-                dataset,
-                directory,
-                workers=workers,
-                budget_seconds=budget,
-                report=report,
-            )
+            return run_trials(plan, dataset, directory, workers=workers, limits=limits, report=report)
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the finished trials are kept. Go on with the same command and --out {directory}"
         ) from None
-    repeats = max(trial.repeat for trial in trials) + 1
-    if budget is not None and repeats < plan.repeats:
-        warn(f"the budget of {duration(budget)} allowed {repeats} of {plan.repeats} repeats")
-    return trials
 
 
 def _seconds_left(plan: Plan, seconds_of: Mapping[str, Sequence[float]], workers: int) -> float:

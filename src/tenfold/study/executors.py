@@ -9,17 +9,19 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
 
 from tenfold.core.errors import SystemFault
-from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.types import ImageDataset, Look, Trial
 from tenfold.nets.threads import one_thread
 from tenfold.study.plan import Plan, Task
 from tenfold.study.trial import load_trial, run_trial, save_trial
@@ -27,57 +29,143 @@ from tenfold.study.trial import load_trial, run_trial, save_trial
 Report = Callable[[Trial, bool], None]
 """Called for each trial as it becomes known: (trial, whether it was found finished)."""
 
+GRACE = 1.05
+"""Of the budget: a repeat that is nearly through is not broken off for a few seconds."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop before all repeats are done."""
+
+    budget_seconds: float | None = None
+    started: float = field(default_factory=time.monotonic)
+    """The monotonic clock when the command began: what came before the trials is part of the budget."""
+    tail_seconds: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
+    """What the command still has to do once the trials are done, judged by the trials so far."""
+    p_value: Callable[[Sequence[Trial]], float] | None = None
+    """Of the primary comparison, for the planned looks."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was finished: every arm in it has all folds of all repeats in it."""
+
+    trials: tuple[Trial, ...]
+    """In the order of the plan's arms."""
+    looks: tuple[Look, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Arms for which the budget did not last."""
+
 
 def run_trials(
-    plan: Plan, data: ImageDataset, directory: Path, *, workers: int, budget_seconds: float | None, report: Report
-) -> list[Trial]:
-    """Do what the plan asks for, repeat by repeat, and return all trials in the order of the plan's arms.
+    plan: Plan, data: ImageDataset, directory: Path, *, workers: int, limits: Limits, report: Report
+) -> Done:
+    """Do what the plan asks for, repeat by repeat, as far as the limits allow.
 
-    A repeat is begun only if the budget lets it end, judged by the time that the trials so far have taken; the
-    first is always done. Trial times come from the trials' own records, so that a study which is killed and
-    started again decides as an undisturbed one does.
+    A repeat is begun only if the budget lets it end, judged by the time that the trials so far have taken. Where
+    the judgement was wrong the repeat is broken off and does not count; where that is the first one, the arms
+    that were through are kept. After the planned looks the study ends early if the case is clear.
 
     Raises:
         SystemFault: a worker process was killed from outside.
     """
+    clock = _Clock(limits, workers)
     trials: list[Trial] = []
-    with _pool(plan, data, workers) as run:
+    looks: list[Look] = []
+    left_out: tuple[str, ...] = ()
+    with _pool(plan, data, workers) as pool:
         for repeat in range(plan.repeats):
-            spent = sum(trial.wall_seconds for trial in trials) / workers
-            if budget_seconds is not None and repeat and spent * (repeat + 1) / repeat > budget_seconds:
+            if repeat and not clock.allows_repeat(trials, repeat):
                 break
-            trials += _run_repeat(plan, repeat, directory / "trials", run, report)
+            finished = _run_repeat(plan, repeat, directory / "trials", pool, clock, trials, report)
+            whole = {arm.name for arm in plan.arms if _count(finished, arm.name) == plan.fold_plan.folds}
+            left_out = tuple(arm.name for arm in plan.arms if arm.name not in whole)
+            if left_out and repeat:
+                left_out = ()
+                break
+            trials += [trial for trial in finished if trial.arm in whole]
+            if left_out:
+                break
+            if limits.p_value is not None and repeat + 1 < plan.repeats and repeat + 1 in plan.looks:
+                p_value = limits.p_value(trials)
+                looks.append(Look(repeat + 1, p_value, stopped=p_value < plan.stop_below))
+                if looks[-1].stopped:
+                    break
     order = [arm.name for arm in plan.arms]
-    return sorted(trials, key=lambda trial: (order.index(trial.arm), trial.repeat, trial.fold))
+    ordered = sorted(trials, key=lambda trial: (order.index(trial.arm), trial.repeat, trial.fold))
+    return Done(tuple(ordered), tuple(looks), left_out)
 
 
-Run = Callable[[list[Task]], Iterator[tuple[Task, Trial]]]
+def _count(trials: Sequence[Trial], arm: str) -> int:
+    return sum(trial.arm == arm for trial in trials)
 
 
-def _run_repeat(plan: Plan, repeat: int, directory: Path, run: Run, report: Report) -> list[Trial]:
-    tasks = list(plan.tasks(repeat))
-    done = {task: load_trial(directory / plan.trial_hash(task)) for task in tasks}
-    finished = {task: trial for task, trial in done.items() if trial is not None}
-    for trial in finished.values():
+class _TimeIsUp(Exception):
+    pass
+
+
+class _Clock:
+    """What is left of the budget. Found trials count with the time that they took when they were made."""
+
+    def __init__(self, limits: Limits, workers: int) -> None:
+        self.limits = limits
+        self.workers = workers
+
+    def allows_repeat(self, trials: Sequence[Trial], repeats: int) -> bool:
+        """Whether one more repeat, as long as those before, would end in time."""
+        if self.limits.budget_seconds is None:
+            return True
+        spent = self._work(trials)
+        used = max(spent, time.monotonic() - self.limits.started)
+        return used + spent / repeats + self.limits.tail_seconds(trials) <= self.limits.budget_seconds
+
+    def left(self, trials: Sequence[Trial]) -> float | None:
+        """Seconds until trials must end, with a little grace for a repeat that is nearly through."""
+        if self.limits.budget_seconds is None:
+            return None
+        end = self.limits.started + GRACE * self.limits.budget_seconds - self.limits.tail_seconds(trials)
+        return max(0.0, end - time.monotonic())
+
+    def _work(self, trials: Sequence[Trial]) -> float:
+        return sum(trial.wall_seconds for trial in trials) / self.workers
+
+
+def _run_repeat(
+    plan: Plan, repeat: int, directory: Path, pool: _Pool, clock: _Clock, before: list[Trial], report: Report
+) -> list[Trial]:
+    """The trials of one repeat, fewer where the time was up."""
+    tasks = list(plan.tasks(repeat, cheapest_first=repeat == 0 and clock.limits.budget_seconds is not None))
+    found = {task: load_trial(directory / plan.trial_hash(task)) for task in tasks}
+    finished = [trial for trial in found.values() if trial is not None]
+    for trial in finished:
         report(trial, True)
-    for task, trial in run([task for task in tasks if task not in finished]):
-        save_trial(directory / plan.trial_hash(task), trial)
-        finished[task] = trial
-        report(trial, False)
-    return [finished[task] for task in tasks]
+    try:
+        missing = [task for task in tasks if found[task] is None]
+        for task, trial in pool(missing, lambda: clock.left([*before, *finished])):
+            save_trial(directory / plan.trial_hash(task), trial)
+            finished.append(trial)
+            report(trial, False)
+    except _TimeIsUp:
+        pass
+    return finished
+
+
+TimeLeft = Callable[[], float | None]
+_Pool = Callable[[list[Task], TimeLeft], Iterator[tuple[Task, Trial]]]
+"""Does tasks and yields each as it is finished. Raises _TimeIsUp, and is then of no further use."""
 
 
 @contextmanager
-def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[Run]:
+def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[_Pool]:
     if workers == 1:
         with one_thread():
-            yield lambda tasks: ((task, run_trial(data, plan, task)) for task in tasks)
+            yield lambda tasks, left: _one_after_another(plan, data, tasks, left)
         return
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     with ProcessPoolExecutor(workers, context, _start_worker, (data, plan, stop, os.getpid())) as executor:
         try:
-            yield lambda tasks: _as_completed(executor, tasks)
+            yield lambda tasks, left: _as_completed(executor, stop, tasks, left)
         except BrokenProcessPool as error:
             raise SystemFault(
                 "a worker process ended before its time. Either the memory was short: start the same command again "
@@ -89,12 +177,32 @@ def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[Run]:
             raise
 
 
-def _as_completed(executor: ProcessPoolExecutor, tasks: list[Task]) -> Iterator[tuple[Task, Trial]]:
+def _one_after_another(
+    plan: Plan, data: ImageDataset, tasks: list[Task], left: TimeLeft
+) -> Iterator[tuple[Task, Trial]]:
+    seconds_of: dict[str, float] = {}
+    for task in tasks:
+        # A trial in this process cannot be broken off: begin none that would not end in time.
+        remaining = left()
+        if remaining is not None and remaining <= seconds_of.get(task.arm.name, 0.0):
+            raise _TimeIsUp
+        trial = run_trial(data, plan, task)
+        seconds_of[task.arm.name] = trial.wall_seconds
+        yield task, trial
+
+
+def _as_completed(
+    executor: ProcessPoolExecutor, stop: Event, tasks: list[Task], left: TimeLeft
+) -> Iterator[tuple[Task, Trial]]:
     waiting: dict[Future[Trial], Task]
     with _deaf_to_interrupts():  # workers start as tasks are submitted, and inherit it
         waiting = {executor.submit(_run_in_worker, task): task for task in tasks}
     while waiting:
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        done = wait(waiting, timeout=left(), return_when=FIRST_COMPLETED).done
+        if not done:
+            stop.set()
+            raise _TimeIsUp
+        for future in done:
             yield waiting.pop(future), future.result()
 
 

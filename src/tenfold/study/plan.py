@@ -19,6 +19,12 @@ from tenfold.train.classifier import ClassifierConfig
 MARGIN = 0.01
 """The smallest difference in balanced accuracy that counts in practice."""
 
+LOOKS = (2, 4, 10)
+"""Repeats after which the primary comparison is looked at."""
+
+STOP_BELOW = 0.001
+"""A look ends the study only at a p-value this small, so that looking often does not make noise a finding."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -40,7 +46,10 @@ class Plan:
     repeats: int
     seed: int
     times: float
+    """The most new images for each real one; the inner images choose between `ratios`."""
     classifier: ClassifierConfig
+    looks: tuple[int, ...] = LOOKS
+    stop_below: float = STOP_BELOW
     margin: float = MARGIN
     baseline: str = BASELINE
     metric: str = "balanced accuracy"
@@ -51,9 +60,21 @@ class Plan:
         """12 hex digits over the whole plan."""
         return _hash(asdict(self))
 
-    def tasks(self, repeat: int) -> Iterator[Task]:
-        """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end."""
-        for arm in sorted(self.arms, key=lambda arm: len(arm.components), reverse=True):
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """New images for each real one, between which the inner images choose; 0 is to do without them."""
+        return (0.0, self.times / 2, self.times)
+
+    def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
+        """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end.
+
+        Where the time may be too short for all of them, the cheapest come first, led by the baseline.
+        """
+
+        def work(arm: Arm) -> tuple[bool, bool, bool, int]:
+            return arm.name != self.baseline, arm.trains_generator, arm.is_curve_point, len(arm.components)
+
+        for arm in sorted(self.arms, key=work, reverse=not cheapest_first):
             for fold in range(self.fold_plan.folds):
                 yield Task(arm, repeat, fold)
 
@@ -62,7 +83,8 @@ class Plan:
 
         The number of repeats and the other arms are left out, so that a longer study reuses a shorter one's trials.
         """
-        outline = asdict(self) | {"arms": asdict(task.arm), "repeats": None, "data": None, "margin": None}
+        undecisive = dict.fromkeys(("repeats", "data", "margin", "looks", "stop_below"))
+        outline = asdict(self) | undecisive | {"arms": asdict(task.arm)}
         return _hash({**outline, "repeat": task.repeat, "fold": task.fold})
 
 
@@ -106,7 +128,7 @@ def code_version() -> str:
     """A hash over the source that trains and judges: results made by other code are never reused."""
     root = Path(tenfold.__file__).parent
     digest = hashlib.sha256(tenfold.__version__.encode())
-    for layer in ("core", "data", "nets", "train", "methods", "study"):
+    for layer in ("core", "data", "nets", "train", "methods", "evaluate", "study"):
         for path in sorted((root / layer).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -1,23 +1,28 @@
 """One trial: an arm trained on one fold and judged on its test images.
 
-This is the only place that opens a test fold. Methods and the classifier are given the training fold and its
-inner split; the test images are looked up after both are done.
+This is the only place that shows a test fold to anything. Methods and the classifier are given the training fold
+and its inner split; the test images are looked at after both are done.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
+from tenfold.data.sealed import Fold, open_fold, part_of
 from tenfold.data.splits import make_splits
+from tenfold.evaluate.leaks import leak
 from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
-from tenfold.methods.base import MethodFailed
+from tenfold.methods.base import MethodFailed, spread
 from tenfold.study.arms import Arm
+from tenfold.study.inspection import inspect
 from tenfold.study.plan import Plan, Task
 from tenfold.train.classifier import Diverged, TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
@@ -28,31 +33,40 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task) -> Trial:
     start = time.perf_counter()
     study, external = data.part("train"), data.part("test")
     key = Key(f"seed-{plan.seed}")
-    split = make_splits(study, plan.fold_plan, task.repeat, key)[task.fold]
+    fold = open_fold(study, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
+    key = key / f"repeat-{task.repeat}" / f"fold-{task.fold}"
     try:
-        recipe, classifier = train_arm(
-            task.arm,
-            study.take(split.train),
-            study.take(split.validation),
-            data.part("reserve"),
-            key / f"repeat-{task.repeat}" / f"fold-{task.fold}",
-            plan,
-        )
+        fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan)
+        details = dict(fitted.recipe.details) | fitted.details
+        if task.repeat == 0 and task.arm.trains_generator:
+            details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
     except (MethodFailed, Diverged) as error:
-        return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], _since(start), failed=str(error))
-    test_images = study.images[split.test]
+        return _failed(task, str(error), start)
+    if leaked := _leak(fitted.recipe, fold):
+        return _failed(task, leaked, start)
+    probabilities = fold.test.shown_to(fitted.classifier.probabilities)
     return Trial(
         arm=task.arm.name,
         repeat=task.repeat,
         fold=task.fold,
-        inner_score=classifier.inner_score,
-        inner_loss=classifier.inner_loss,
-        test_indices=split.test.tolist(),
-        test_probabilities=[[round(float(p), 5) for p in row] for row in classifier.probabilities(test_images)],
-        external_predictions=classifier.probabilities(external.images).argmax(1).tolist(),
+        inner_score=fitted.classifier.inner_score,
+        inner_loss=fitted.classifier.inner_loss,
+        test_indices=fold.test.indices.tolist(),
+        test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
+        external_predictions=fitted.classifier.probabilities(external.images).argmax(1).tolist(),
         wall_seconds=_since(start),
-        details=dict(recipe.details) | classifier.details,
+        details=details,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedArm:
+    """A trained arm: the classifier that the inner images preferred, and all that its methods made."""
+
+    classifier: TrainedClassifier
+    recipe: Recipe
+    """With every new image made, whether or not the classifier was trained on it."""
+    details: dict[str, Any]
 
 
 def train_arm(
@@ -62,25 +76,68 @@ def train_arm(
     reserve: ImageDataset | None,
     key: Key,
     plan: Plan,
-) -> tuple[Recipe, TrainedClassifier]:
+    ratio: float | None = None,
+) -> FittedArm:
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
-    the classifier's first weights.
+    the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
+    validation images between `plan.ratios`, unless the arm fixes it or `ratio` is given.
 
     Raises:
         MethodFailed: a method gave nothing usable.
         Diverged: the classifier's loss became NaN.
     """
     start = time.perf_counter()
+    if arm.rerun > 1:
+        key = key / f"run-{arm.rerun}"
+    train = part_of(train, arm.percent, key / "part")
     recipe = Recipe()
     for component in arm.components:
         method = component.make({"times": plan.times})
         recipe = recipe + method.fit(train, reserve if method.needs_reserve else None, key / component.method)
     fitted = _since(start)
-    classifier = train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
-    classifier.details["seconds"]["methods"] = fitted
-    return recipe, classifier
+    chooses = recipe.extra is not None and not arm.fixes_ratio
+    ratios: Sequence[float | None] = [None]
+    if chooses:
+        ratios = [ratio] if ratio is not None else plan.ratios if validation is not None else [plan.times]
+    trained = [
+        (ratio, train_classifier(train, validation, _with(recipe, ratio, train), key / "classifier", plan.classifier))
+        for ratio in ratios
+    ]
+    # The fewest new images win a tie: what does not help is not worth making.
+    chosen, classifier = min(trained, key=lambda pair: (-pair[1].inner_score, pair[1].inner_loss, pair[0] or 0))
+    details = dict(classifier.details)
+    details["seconds"] = details["seconds"] | {"methods": fitted}
+    if chosen is not None:
+        scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
+        details |= {"ratio": chosen, "inner_scores_of_ratios": scores}
+    return FittedArm(classifier, recipe, details)
+
+
+def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:
+    """The recipe with only `ratio` new images for each real one; with all of them where that is None."""
+    if ratio is None or recipe.extra is None:
+        return recipe
+    share = min(1.0, ratio * len(train) / len(recipe.extra))
+    return replace(recipe, extra=recipe.extra.take(spread(share, len(recipe.extra))) if share > 0 else None)
+
+
+def _leak(recipe: Recipe, fold: Fold) -> str | None:
+    """Why the new images cannot have been made without the test images; None where they can."""
+    extra = recipe.extra
+    if extra is None:
+        return None
+    return fold.test.shown_to(
+        lambda images: leak(
+            extra.images,
+            unseen=fold.validation.images,
+            test=images,
+            train=fold.train.images,
+            unseen_groups=fold.validation.groups,
+            test_groups=fold.test.groups,
+        )
+    )
 
 
 def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str, Any] | None:
@@ -108,6 +165,10 @@ def save_trial(directory: Path, trial: Trial) -> None:
     """Write `trial.json`; its arrival is what makes the trial count."""
     record: dict[str, Any] = dataclasses.asdict(trial)
     write_json(directory / "trial.json", record)
+
+
+def _failed(task: Task, reason: str, start: float) -> Trial:
+    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], _since(start), failed=reason)
 
 
 def _since(start: float) -> float:

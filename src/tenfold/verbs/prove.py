@@ -11,6 +11,8 @@ from tenfold.study.conduct import Options, Study, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.verbs.publish import publish
 
+SECONDS_TO_PUBLISH = 3.0
+
 
 def prove(
     data: str | Path | ImageDataset,
@@ -24,6 +26,8 @@ def prove(
     per_class: int | None = None,
     images: int | None = None,
     times: float = 2.0,
+    test: str | Path | None = None,
+    exchange: bool = True,
     workers: int | None = None,
 ) -> Study:
     """Compare ways of growing a set by repeated cross-validation and write verdict.json and report.html.
@@ -31,18 +35,23 @@ def prove(
     Args:
         data: a path, a known name, or a loaded set.
         arms: "raw,classical,classical+mixup" or the like; the default suits the data.
-        budget: seconds; no repeat is begun that would not end in time.
+        budget: seconds for the whole command; no repeat is begun that would not end in time.
         out: the run's directory; the same plan in the same directory is taken up where it stopped.
-        times: generated images for each real one.
+        times: the most generated images for each real one; the inner images choose between none, half as many
+            and this.
+        test: a second labelled set, sealed until the end, on which PICK and the baseline are compared once.
+        exchange: train the baseline on 50 and 70 % of the images too, to say how many real ones a gain is worth.
         workers: trials at the same time; one a core unless given.
 
     Raises:
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C; what was finished is kept.
     """
-    started = time.monotonic()
-    prepared = prepare(data, Options(arms, budget, repeats, seed, size, per_class, images, times))
+    options = Options(
+        arms, budget, repeats, seed, size, per_class, images, times, None if test is None else str(test), exchange
+    )
+    prepared = prepare(data, options)
     with opened(Path(out) if out is not None else None, "prove", prepared.options, prepared.plan) as directory:
-        study = conduct(prepared, directory, workers)
-        publish(study, "prove", study.options, seconds=time.monotonic() - started)
+        study = conduct(prepared, directory, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
+        publish(study, "prove", study.options, seconds=time.monotonic() - prepared.started)
     return study

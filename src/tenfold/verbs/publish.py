@@ -51,6 +51,7 @@ def publish(
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*study.plan.fold_plan.warnings, *warnings],
+        stop_below=study.plan.stop_below,
         arm_notes={arm.name: ARM_NOTES[arm.name] for arm in study.plan.arms if arm.name in ARM_NOTES},
     )
     path = study.directory / LAST_FILE
@@ -81,7 +82,9 @@ def as_typed(command: str, options: Mapping[str, Any]) -> str:
     """The shell command that does the same again."""
     words = ["tenfold", command, str(options["data"])]
     for name, value in options.items():
-        if name != "data" and value is not None:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+        flag = name.replace("_", "-")
+        if value is False:
+            words.append(f"--no-{flag}")
+        elif name != "data" and value is not None and value is not True:
+            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)

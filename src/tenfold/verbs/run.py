@@ -10,7 +10,7 @@ from typing import Any
 
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
-from tenfold.core.types import ImageDataset, Verdict
+from tenfold.core.types import ImageDataset, Trial, Verdict
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component
@@ -20,6 +20,7 @@ from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
 from tenfold.verbs.grow import GrowResult, grow_images, parse_growing, save_generator, write_grown
+from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import publish
 
 
@@ -66,6 +67,8 @@ def run(
     per_class: int | None = None,
     images: int | None = None,
     times: float = 2.0,
+    test: str | Path | None = None,
+    exchange: bool = True,
     grow: str | None = None,
     workers: int | None = None,
 ) -> RunResult:
@@ -81,12 +84,14 @@ def run(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C; what was finished is kept.
     """
-    started = time.monotonic()
     forced = parse_growing(grow) if grow is not None else None
-    prepared = prepare(data, Options(arms, budget, repeats, seed, size, per_class, images, times))
+    wanted_options = Options(
+        arms, budget, repeats, seed, size, per_class, images, times, None if test is None else str(test), exchange
+    )
+    prepared = prepare(data, wanted_options)
     plan, options = prepared.plan, {**prepared.options, "grow": grow}
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
-        study = conduct(prepared, directory, workers)
+        study = conduct(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline))
         component = forced or _generating(winner) or _any_generating(plan.arms)
@@ -108,12 +113,20 @@ def run(
             study,
             "run",
             options,
-            seconds=time.monotonic() - started,
+            seconds=time.monotonic() - prepared.started,
             generated=sample,
             classifier=classifier,
             warnings=warnings,
         )
     return RunResult(study, classifier, grown_set, growth)
+
+
+def _tail(trials: Sequence[Trial]) -> float:
+    """Seconds for growing the whole set and training the final classifier, after the slowest arm so far."""
+    whole = [trial for trial in trials if not trial.failed]
+    slowest = max((trial.wall_seconds for trial in whole), default=0.0)
+    growing = max((trial.details["seconds"]["methods"] for trial in whole), default=0.0)
+    return slowest + growing + SECONDS_TO_PUBLISH
 
 
 def _generating(arm: Arm) -> Component | None:
@@ -166,11 +179,23 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
     """Train on every studied image, keep the weights, and say what to expect of them."""
     images = study.data.part("train")
     key = Key(f"seed-{study.plan.seed}") / "final"
-    _, classifier = train_arm(winner, images, None, study.data.part("reserve"), key, study.plan)
-    reached = next(arm.balanced_accuracy for arm in study.verdict.arms if arm.name == winner.name)
+    judged = next(arm for arm in study.verdict.arms if arm.name == winner.name)
+    reached = judged.balanced_accuracy
+    # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
+    ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
+    classifier = train_arm(
+        winner,
+        images,
+        None,
+        study.data.part("reserve"),
+        key,
+        study.plan,
+        None if ratio is None else float(ratio),
+    ).classifier
     told: dict[str, Any] = {
         "arm": winner.name,
         "trained_on_images": len(images),
+        "new_images_for_each": None if ratio is None else float(ratio),
         "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
         "external_test": external_test(classifier, study.data),

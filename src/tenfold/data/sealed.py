@@ -1,0 +1,73 @@
+"""A fold as a trial gets it: images to train on, images to choose by, and test images under seal.
+
+A method takes an ImageDataset, and a sealed fold is none: handing test images to a method is a type error, not
+a matter of care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, final
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset, Split
+
+T = TypeVar("T")
+Images = npt.NDArray[np.uint8]
+
+
+@final
+class SealedFold:
+    """Test images without their labels: readable one call at a time, by what judges and by nothing else."""
+
+    __slots__ = ("__images", "groups", "indices")
+
+    def __init__(self, images: Images, indices: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> None:
+        self.__images = images
+        self.indices = indices
+        """Of the test images among those studied; their labels are looked up after all trials are done."""
+        self.groups = groups
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def shown_to(self, reader: Callable[[Images], T]) -> T:
+        """What `reader` makes of a copy of the test images, N x C x H x W."""
+        return reader(self.__images.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One split of the study with its images; the three parts are disjoint by group."""
+
+    train: ImageDataset
+    validation: ImageDataset
+    test: SealedFold
+
+
+def open_fold(study: ImageDataset, split: Split) -> Fold:
+    """The images of one split."""
+    return Fold(
+        study.take(split.train),
+        study.take(split.validation),
+        SealedFold(study.images[split.test], split.test, study.groups[split.test]),
+    )
+
+
+def part_of(train: ImageDataset, percent: float, key: Key) -> ImageDataset:
+    """About `percent` of the images of each class by whole groups, at least one group each.
+
+    With the same key a smaller part lies within a larger one, so that a learning curve compares like with like.
+    """
+    if percent >= 100:
+        return train
+    chosen: set[int] = set()
+    for label in np.unique(train.labels):
+        groups = np.unique(train.groups[train.labels == label])
+        wanted = max(1, round(len(groups) * percent / 100))
+        chosen.update((key / int(label)).numpy_generator().permutation(groups)[:wanted].tolist())
+    return train.take(np.flatnonzero(np.isin(train.groups, list(chosen))))
