@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,12 +123,32 @@ def test_a_group_counts_once_with_its_smallest_distance():
     np.testing.assert_array_equal(leaks._once_a_group(distances, np.array([9, 4, 9, 4, 6])), [1, 3, 5])
 
 
-def test_the_p_value_is_that_of_scipy_and_1_where_all_distances_are_equal():
-    near, far = np.arange(9, dtype=np.float32), np.arange(5, 25, dtype=np.float32)
+def test_the_p_value_is_the_exact_one_where_images_are_few_and_scipys_where_they_are_many():
+    assert leaks._p_value(np.arange(5.0), np.arange(5.0, 9)) == pytest.approx(1 / math.comb(9, 5))
+    near, far = random("near").normal(0, 1, 200), random("far").normal(0.3, 1, 150)
     expected = mannwhitneyu(near, far, alternative="less", method="asymptotic").pvalue
-    assert leaks._p_value(near, far) == expected < 0.01
-    assert leaks._p_value(far, near) > 0.99
-    assert leaks._p_value(near * 0, far * 0) == 1
+    assert leaks._p_value(near, far) == pytest.approx(expected)
+    assert leaks._p_value(far, near) > 0.9
+
+
+def test_equal_distances_count_against_an_alarm():
+    few, many = np.zeros(20, dtype=np.float32), np.zeros(200, dtype=np.float32)
+    assert leaks._p_value(few, few) == leaks._p_value(many, many) == 1
+    assert leaks._p_value(few, few + 1) == pytest.approx(1 / math.comb(40, 20))
+    assert leaks._p_value(np.array([0.0, 1.0]), np.array([1.0, 2.0])) == pytest.approx(2 / math.comb(4, 2))
+
+
+def test_chance_alone_gives_uniform_p_values():
+    draws = random("uniform").normal(0, 1, (400, 25)).round(1)
+    values = np.array([leaks._p_value(row[:15], row[15:]) for row in draws])
+    for level in (0.01, 0.05, 0.2, 0.5):
+        assert np.mean(values <= level) <= level + 3 * np.sqrt(level * (1 - level) / 400)
+
+
+def test_few_images_are_enough_for_noisy_copies_and_fewer_are_not():
+    train, unseen, test = pictures("train", 20), pictures("unseen", 12), pictures("test", 16)
+    assert "lie nearer to the test images" in leak(noisy(test, 10), unseen, test, train)
+    assert leak(noisy(test, 10), unseen[:5], test, train) is None
 
 
 @given(st.integers(1, 8), st.integers(1, 12), st.sampled_from([(1, 4, 5), (3, 6, 6)]))
