@@ -12,6 +12,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import class_weights
 from tenfold.evaluate.crossed import (
     choice_variance,
+    coverage_note,
     crossed_interval,
     crossed_test,
     crossed_variance,
@@ -91,10 +92,13 @@ def test_interval_is_that_of_the_slow_reference(given):
     )
     assume(len(set(zip(folds.ravel(), np.indices(table.shape)[1].ravel(), strict=True))) < table.size)
     variance, degrees = slow_variance_and_degrees(table.tolist(), folds.tolist())
-    error = variance**0.5 if variance > 1e-20 else 3 / len(table) / student.ppf(0.975, degrees)
+    error, half = variance**0.5, student.ppf(0.975, degrees) * variance**0.5
+    unlike = sum(any(cell != np.median(table) for cell in row) for row in table)
+    if variance < 1e-20 or (unlike <= 2 and half < 3 / len(table)):
+        half, degrees = 3 / len(table), len(table) - 1
+        error = half / student.ppf(0.975, degrees)
     interval, p = crossed_test(table, folds)
     assert interval.standard_error == pytest.approx(error, abs=1e-7)
-    half = student.ppf(0.975, degrees) * error
     assert (interval.low, interval.high) == pytest.approx((table.mean() - half, table.mean() + half), abs=1e-4)
     if error > 1e-6:
         assert p == pytest.approx(2 * student.sf(abs(table.mean()) / error, degrees), abs=1e-5)
@@ -150,6 +154,34 @@ def test_few_groups_that_differ_are_few_degrees_of_freedom():
     assert crossed_variance(table).degrees == pytest.approx(2 * 4 * 150 * (146 / 150) / (142**2 / 150), rel=1e-3)
     assert 0.05 < p < 0.125
     assert interval.low < 0
+
+
+def test_one_unlike_group_tells_no_more_than_none():
+    table = np.zeros((150, 4))
+    never = crossed_interval(table)
+    table[0, 0] = 1
+    once = crossed_interval(table)
+    assert (once.low, once.high) == pytest.approx((1 / 600 - 3 / 150, 1 / 600 + 3 / 150))
+    assert once.standard_error == pytest.approx(never.standard_error)
+    table[:3] = 1
+    assert crossed_interval(table).high > once.high
+
+
+def test_where_coverage_is_outside_its_range_that_is_said():
+    table = np.zeros((40, 2))
+    table[:10] = 1
+    two, five = (np.stack([np.arange(40) % folds] * 2, axis=1) for folds in (2, 5))
+    assert "4 training(s)" in coverage_note(table, two)
+    assert "2 training(s)" in coverage_note(table)
+    assert coverage_note(table, five) is None
+    table[5:10] = 0
+    assert "Only 5 independent image(s)" in coverage_note(table, five)
+
+
+def test_differences_that_cancel_in_every_group_are_no_certainty():
+    interval, p = crossed_test(np.array([[1.0, 3.0], [3.0, 1.0], [1.0, 3.0], [3.0, 1.0]]))
+    assert (interval.low, interval.high) == pytest.approx((1.25, 2.75))
+    assert p < 0.05
 
 
 def test_the_variance_of_a_choice_counts_folds_once():
