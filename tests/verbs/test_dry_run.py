@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from made_up_folders import write_folders
+
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
+from tenfold.core.errors import InputError, Interrupted
+from tenfold.core.types import ImageDataset
+from tenfold.data.sealed import SealedFold
+from tenfold.study.conduct import available_cores
+from tenfold.verbs import forecast as module
+from tenfold.verbs.forecast import forecast
+
+ROLES = ["train"] * 6 + ["reserve"] * 3 + ["test"] * 2
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "my cells", [6, 5, 1])
+
+
+def with_every_role() -> ImageDataset:
+    return easy_set([11, 11], noise=60, roles=ROLES * 2)
+
+
+def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
+    told = forecast(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, workers=1)
+    lines = told.text.splitlines()
+    for arm in ("raw", "classical", "placebo", f"classical+{QUICK_CGAN}", "classical@50%", "classical@70%"):
+        assert sum(line.startswith(f"{arm} ") for line in lines) == 1
+    assert "12 images of 3 classes" in lines[0]
+    assert lines[1] == "Too few images to be evaluated, so only trained on: c."
+    assert "60 trials (6 arms x 5 folds x 2 repeats)" in told.text
+    assert "0, 1 and 2 for each real one" in told.text
+    assert "with 1 worker; estimated" in told.text
+    words = shlex.split(lines[-1].removeprefix("Start it: "))
+    assert words[:3] == ["tenfold", "prove", str(folder)]
+    assert words[3:] == [
+        "--arms", f"raw,placebo,classical+{QUICK_CGAN}", "--repeats", "2", "--workers", "1"
+    ]  # fmt: skip
+
+
+def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ("raw", "classical", "placebo", "classical+mixup", f"classical+{QUICK_CGAN}", "oracle")
+    monkeypatch.setattr("tenfold.study.conduct.default_arms", lambda has_reserve: arms)
+    told = forecast(with_every_role())
+    assert len(told.text.splitlines()) <= 25
+    assert max(map(len, told.text.splitlines())) <= 120
+    assert told.text.splitlines()[0] == (
+        "made-up easy: 12 images of 2 classes; 6 more in reserve; 4 sealed for the external test."
+    )
+    assert told.text.endswith("Start it: tenfold prove 'made-up easy'")
+    assert told.to_json()["workers"] == available_cores()
+    assert "after 2 repeats (about" in told.text
+
+
+def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
+    told = forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, exchange=False, workers=2)
+    found = told.to_json()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert list(found["arms"]) == ["classical", "raw", f"classical+{QUICK_CGAN}"]
+    for column in ("trials", "classifiers", "generators"):
+        assert found[column] == sum(arm[column] for arm in found["arms"].values())
+    assert (found["trials"], found["classifiers"], found["generators"]) == (45, 15 + 15 + 45 + 10, 15)
+    assert found["not_evaluated"] == ["c"]
+    low, middle, high = found["detectable_points"]
+    assert 0 < low < middle < high <= 100
+    assert list(found["seconds_to_looks"]) == ["2"]
+    assert found["seconds_to_looks"]["2"] < found["seconds"]
+    assert found["command"].endswith(f"--arms 'raw,classical+{QUICK_CGAN}' --repeats 3 --no-exchange --workers 2")
+
+
+def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) -> None:
+    told = forecast(folder, arms="raw", repeats=1, exchange=False)
+    assert told.to_json()["only_large_effects"]
+    assert "can only show large effects" in told.text
+    assert re.search(r"Possible verdicts: helped, hurt or not proven\.", told.text)
+    assert "there are 12" in told.text
+
+
+def test_nothing_is_written_and_no_test_image_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SealedFold, "shown_to", lambda *_: pytest.fail("a test fold was read"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    forecast(folder, arms=f"mixup,classical+{QUICK_CGAN}", repeats=1)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"arms": "mixpu"}, "Did you mean 'mixup'"),
+        ({"arms": "oracle"}, "more real images"),
+        ({"repeats": 0}, "repeats"),
+    ],
+)
+def test_what_prove_would_refuse_is_refused_before_the_pilot(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], complaint: str
+) -> None:
+    monkeypatch.setattr(module, "run_pilot", lambda *_: pytest.fail("trained"))
+    with pytest.raises(InputError, match=complaint):
+        forecast(folder, **options)
+
+
+def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tenfold.study.pilot.train_classifier", interrupted)
+    with pytest.raises(Interrupted, match="nothing behind"):
+        forecast(folder, arms="raw")
