@@ -99,7 +99,7 @@ def recording(answer: Any) -> tuple[dict[str, Any], Recorder]:
 
 STUDY_DEFAULTS = {
     "arms": None, "budget": None, "repeats": 4, "seed": 0, "out": None, "size": None, "per_class": None,
-    "images": None, "times": 2, "workers": None,
+    "images": None, "times": 2, "test": None, "exchange": True, "workers": None,
 }  # fmt: skip
 
 
@@ -111,13 +111,27 @@ def test_a_study_gets_its_options_and_documented_defaults(name: str, verb: Any, 
     assert tenfold(name, "digits")[0] == 0
     assert seen == {"arguments": ("digits",), **STUDY_DEFAULTS, **extra}
     some = "--arms classical,classical+cgan --budget 1h30m --repeats 2 --seed 7 --out there --size 32"
-    more = "--per-class 20 --images 300 --times 2.5 --workers 3"
+    more = "--per-class 20 --images 300 --times 2.5 --test sealed --no-exchange --workers 3"
     assert tenfold(name, "my cells", *some.split(), *more.split())[0] == 0
     assert seen == {
         "arguments": ("my cells",), "arms": "classical,classical+cgan", "budget": 5400.0, "repeats": 2,
         "seed": 7, "out": Path("there"), "size": 32, "per_class": 20, "images": 300, "times": 2.5,
-        "workers": 3, **extra,
+        "test": "sealed", "exchange": False, "workers": 3, **extra,
     }  # fmt: skip
+
+
+def test_a_dry_run_only_tells_what_would_be_done(verb: Any, tenfold: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    verb("prove", lambda *_, **__: pytest.fail("trained"))
+    seen, function = recording(types.SimpleNamespace(text="about 2 min", to_json=lambda: {"seconds": 120}))
+    monkeypatch.setattr("tenfold.verbs.forecast.forecast", function)
+    assert tenfold("prove", "cells", "--dry-run", "--repeats", "2")[:2] == (0, "about 2 min\n")
+    left_out = {"budget", "out"}
+    assert seen == {
+        "arguments": ("cells",),
+        **{k: v for k, v in STUDY_DEFAULTS.items() if k not in left_out},
+        "repeats": 2,
+    }
+    assert json.loads(tenfold("prove", "cells", "--dry-run", "--json")[1]) == {"seconds": 120}
 
 
 def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(

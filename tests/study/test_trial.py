@@ -270,7 +270,10 @@ def test_new_images_are_inspected_in_the_first_repeat_by_images_that_are_not_tes
     first, second = (run_trial(DATA, plan, Task(task_of(plan, "classical+").arm, repeat, 0)) for repeat in (0, 1))
     assert {"kid", "near_copies", "real_alone", "generated_alone"} <= set(first.details["diagnostics"])
     assert all(np.isfinite(value) for value in first.details["diagnostics"].values())
-    assert "diagnostics" not in second.details
+    assert not {"diagnostics", "samples"} & set(second.details)
+    images, labels = inspection.unpacked(first.details["samples"])
+    assert images.shape == (6, 1, 8, 8), "as many as there are, at most four of a class"
+    assert labels.tolist() == [0] * 3 + [1] * 3
 
 
 def canary(monkeypatch: pytest.MonkeyPatch, share: float = 1.0) -> None:

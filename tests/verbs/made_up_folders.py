@@ -10,9 +10,11 @@ from PIL import Image
 from made_up_sets import easy_set
 
 
-def write_folders(root: Path, counts: Sequence[int], shape: tuple[int, int, int] = (1, 8, 8), **names: str) -> Path:
+def write_folders(
+    root: Path, counts: Sequence[int], shape: tuple[int, int, int] = (1, 8, 8), *, key: str = "easy", **names: str
+) -> Path:
     """root/<class>/<number>.png; classes are called a, b, c, ... unless named otherwise (`a="<b>"`)."""
-    data = easy_set(counts, shape, noise=40)
+    data = easy_set(counts, shape, noise=40, key=key)
     for index, (image, label) in enumerate(zip(data.images, data.labels, strict=True)):
         letter = "abcdefgh"[label]
         path = root / names.get(letter, letter) / f"{index:03d}.png"

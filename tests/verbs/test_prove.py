@@ -12,9 +12,11 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import crash
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
+from tenfold.core.types import ImageDataset, Trial
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import MethodFailed, method_class
 from tenfold.study import executors
+from tenfold.study.plan import Plan, Task
 from tenfold.verbs.prove import prove
 
 VERDICT_KEYS = {
@@ -110,13 +112,51 @@ def test_without_out_a_run_gets_a_directory_with_the_name_of_the_data(folder: Pa
     assert study.directory.name.startswith("cells-")
 
 
-def test_the_smallest_budget_gives_one_repeat_and_says_so(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study = prove(folder, arms="raw", repeats=4, budget=0.001, out=tmp_path / "out", workers=1)
+def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"budget of 0\.001|budget of 0 s.*longer --budget \(--dry-run"):
+        prove(folder, arms="raw", repeats=4, budget=0.001, out=tmp_path / "out", workers=1)
+    assert not (tmp_path / "out/verdict.json").exists()
+    study = prove(folder, arms="raw", repeats=1, budget=600, out=tmp_path / "out", workers=1)
     assert study.verdict.repeats == 1
-    assert study.verdict.provisional
-    assert "1 of 4 repeats" in capsys.readouterr().err
+
+
+def test_arms_that_the_budget_leaves_out_are_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, run_trial = [0.0], executors.run_trial
+    monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
+
+    def slow(data: ImageDataset, plan: Plan, task: Task) -> Trial:
+        now[0] += 10
+        return replace(run_trial(data, plan, task), wall_seconds=10.0)
+
+    monkeypatch.setattr(executors, "run_trial", slow)
+    arms = f"raw,mixup,classical+{QUICK_CGAN}"
+    study = prove(folder, arms=arms, repeats=4, budget=150, exchange=False, out=tmp_path / "out", workers=1)
+    assert [arm.name for arm in study.verdict.arms] == ["classical", "raw", "mixup"]
+    assert (
+        study.verdict.warnings[0]
+        == f"The budget of 2 min 30 s ended before these arms were through: classical+{QUICK_CGAN}."
+    )
+    assert "ended before these arms" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+def test_a_second_set_is_a_sealed_test(folder: Path, tmp_path: Path) -> None:
+    sealed = write_folders(tmp_path / "sealed", [6, 6], key="sealed", b="<script>alert(1)</script>".replace("/", "∕"))
+    study = prove(folder, arms="mixup", repeats=1, test=sealed, out=tmp_path / "out", workers=1)
+    external = read_json(tmp_path / "out/verdict.json")["external"]
+    assert external["images"] == 12
+    assert study.verdict.external is not None
+    assert read_json(tmp_path / "out/config.json")["options"]["test"] == str(sealed)
+    assert f"--test {sealed}" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+def test_a_learning_curve_is_there_unless_it_is_not_wanted(folder: Path, tmp_path: Path) -> None:
+    study = prove(folder, arms="mixup", repeats=1, out=tmp_path / "with", workers=1)
+    assert [point.arm for point in study.verdict.curve] == ["classical@50%", "classical@70%", "classical"]
+    study = prove(folder, arms="mixup", repeats=1, exchange=False, out=tmp_path / "without", workers=1)
+    assert study.verdict.curve == ()
+    assert "--no-exchange" in (tmp_path / "without/report.html").read_text("utf-8")
 
 
 def test_a_loaded_set_will_do_and_its_sealed_images_are_told(tmp_path: Path) -> None:

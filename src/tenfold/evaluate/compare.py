@@ -27,7 +27,7 @@ from tenfold.core.types import (
     Worth,
 )
 from tenfold.evaluate.calibration import calibration
-from tenfold.evaluate.crossed import Table, crossed_test, holm, repeats_share
+from tenfold.evaluate.crossed import Table, coverage_note, crossed_test, holm, repeats_share
 from tenfold.evaluate.exchange import learning_curve, worth
 from tenfold.evaluate.external import compare_external
 from tenfold.evaluate.scores import balanced_accuracy
@@ -267,6 +267,9 @@ def _warnings_of_data(readings: Readings, class_names: Sequence[str]) -> list[st
         for label, name in enumerate(class_names)
         if label not in readings.evaluated
     ]
+    always_baseline = set(readings.picks.values()) == {readings.baseline}
+    if not always_baseline and (note := coverage_note(readings.difference, readings.folds)):
+        warnings.append(note)
     share = repeats_share(readings.difference, readings.folds)
     if readings.repeats > 1 and np.any(readings.difference) and share < REPEATS_MATTER:
         warnings.append(

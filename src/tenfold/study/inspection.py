@@ -5,8 +5,11 @@ The inner validation images stand for real ones that no method has seen; the tes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +18,19 @@ import torch
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.evaluate.diagnose import diagnose
+from tenfold.methods.base import spread
 from tenfold.nets import backbones
 from tenfold.nets.blocks import to_float
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
 
+Images = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
+
+MOST_FOR_A_BACKBONE = 128
+"""Images of each kind that go through a backbone, which takes as long for one as a small network for a thousand."""
+SAMPLES_A_CLASS = 4
+MOST_CLASSES = 12
 
 
 def inspect(
@@ -45,16 +55,39 @@ def inspect(
     return figures | {"real_alone": reader.inner_score, "generated_alone": alone.inner_score}
 
 
-def features_of(classifier: TrainedClassifier) -> Callable[[npt.NDArray[np.uint8]], Features]:
+def features_of(classifier: TrainedClassifier) -> Callable[[Images], Features]:
     """The last hidden layer as a function of uint8 N x C x H x W, giving N x F."""
 
     @torch.inference_mode()
-    def features(images: npt.NDArray[np.uint8]) -> Features:
+    def features(images: Images) -> Features:
         parts = torch.tensor(images).split(256)
         return torch.cat([classifier.network.features(to_float(part)) for part in parts]).numpy()
 
     return features
 
 
-def _imagenet_features() -> Callable[[npt.NDArray[np.uint8]], Features] | None:
-    return backbones.imagenet_features if backbones.available() else None
+def _imagenet_features() -> Callable[[Images], Features] | None:
+    if not backbones.available():
+        return None
+
+    def features(images: Images) -> Features:
+        share = min(1.0, MOST_FOR_A_BACKBONE / len(images))
+        return backbones.imagenet_features(images[spread(share, len(images))])
+
+    return features
+
+
+def samples(generated: ImageDataset) -> dict[str, Any]:
+    """A few new images of each class as plain JSON, so that a report can show what a fold was trained on."""
+    labels = np.unique(generated.labels)[:MOST_CLASSES]
+    shown = generated.take(
+        np.concatenate([np.flatnonzero(generated.labels == label)[:SAMPLES_A_CLASS] for label in labels])
+    )
+    packed = base64.b64encode(zlib.compress(shown.images.tobytes())).decode("ascii")
+    return {"labels": shown.labels.tolist(), "shape": list(shown.images.shape), "images": packed}
+
+
+def unpacked(packed: Mapping[str, Any]) -> tuple[Images, npt.NDArray[np.int64]]:
+    """The images and labels of `samples`."""
+    values = np.frombuffer(zlib.decompress(base64.b64decode(packed["images"])), dtype=np.uint8)
+    return values.reshape(packed["shape"]), np.array(packed["labels"], dtype=np.int64)

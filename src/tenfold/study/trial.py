@@ -22,7 +22,7 @@ from tenfold.evaluate.leaks import leak
 from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.methods.base import MethodFailed, spread
 from tenfold.study.arms import Arm
-from tenfold.study.inspection import inspect
+from tenfold.study.inspection import inspect, samples
 from tenfold.study.plan import Plan, Task
 from tenfold.train.classifier import Diverged, TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
@@ -40,6 +40,8 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task) -> Trial:
         details = dict(fitted.recipe.details) | fitted.details
         if task.repeat == 0 and task.arm.trains_generator:
             details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
+            if task.fold == 0 and fitted.recipe.extra is not None:
+                details["samples"] = samples(fitted.recipe.extra)
     except (MethodFailed, Diverged) as error:
         return _failed(task, str(error), start)
     if leaked := _leak(fitted.recipe, fold):

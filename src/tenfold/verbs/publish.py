@@ -13,6 +13,7 @@ from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
 from tenfold.study.conduct import Study
 from tenfold.study.directory import LAST_FILE
+from tenfold.study.inspection import unpacked
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 ARM_NOTES = {
@@ -37,7 +38,12 @@ def publish(
     images = study.data.part("train")
     sheets: list[Sheet] = [real_sheet(images), augmented_sheet(images)]
     if generated is not None:
-        sheets.append(generated_sheet(images, generated))
+        sheets.append(generated_sheet(images, generated.images, generated.labels))
+    else:
+        for trial in study.trials:
+            if "samples" in trial.details:
+                made = unpacked(trial.details["samples"])
+                sheets.append(generated_sheet(images, *made, title=f"Generated images: {trial.arm}"))
     content = ReportContent(
         data_name=study.data.name,
         verdict=study.verdict,

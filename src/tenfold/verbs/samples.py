@@ -9,7 +9,6 @@ import torch
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.evaluate.copies import nearest
-from tenfold.methods.base import Grown
 from tenfold.methods.classical import Config, augment
 from tenfold.nets.blocks import to_float, to_uint8
 from tenfold.report.content import Sheet
@@ -44,16 +43,22 @@ def augmented_sheet(images: ImageDataset) -> Sheet:
     )
 
 
-def generated_sheet(images: ImageDataset, grown: Grown) -> Sheet:
+def generated_sheet(
+    images: ImageDataset,
+    made: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    *,
+    title: str = "Generated images",
+) -> Sheet:
     """Generated pictures, each with its nearest real neighbour: twins mean that the generator only copies."""
     rows = []
     for label in _shown(images):
-        made = grown.images[_first(grown.labels == label, COLUMNS // 2)]
-        neighbours, _ = nearest(made, images.images) if len(made) else (np.zeros(0, np.int64), None)
-        pairs = np.stack([made, images.images[neighbours]], axis=1)
+        some = made[_first(labels == label, COLUMNS // 2)]
+        neighbours, _ = nearest(some, images.images) if len(some) else (np.zeros(0, np.int64), None)
+        pairs = np.stack([some, images.images[neighbours]], axis=1)
         rows.append(pairs.reshape(-1, *images.image_shape))
     return Sheet(
-        "Generated images",
+        title,
         "Each generated image stands left of the real image that is nearest to it in pixels. "
         "Pairs that look the same are copies, not new images.",
         _with_blanks(rows, COLUMNS),
