@@ -158,13 +158,17 @@ def test_a_proven_gain_is_worth_something_and_a_proven_loss_costs_something(more
     assert found.low >= -160
 
 
-def test_an_arm_that_never_differed_gets_the_rule_of_three():
-    curve = exact_curve(0.5, sizes=SIZES)
-    found = worth(curve, exact(0.1), 160, exact(0.1))
-    assert found.real_images == 0
+@pytest.mark.parametrize("differing", [0, 1])
+def test_an_arm_that_hardly_ever_differed_gets_the_rule_of_three(differing):
+    ripple = np.where(np.arange(400) % 2, 1e-3, -1e-3)[:, None]  # some noise that leaves all means as they are
+    curve = [(size, table + ripple) for size, table in exact_curve(0.5)]
+    arm = curve[-1][1].copy()
+    arm[:differing, 0] += 1e-6
+    found = worth(curve, curve[-1][1], 160, arm)
+    assert found.real_images == pytest.approx(0, abs=1e-3)
     share = 3 / 400  # of the groups may differ, each by one: the error may be .1 less or more by that
-    assert found.high == pytest.approx(160 * ((0.1 / (0.1 - share)) ** 2 - 1), abs=0.1)
-    assert found.low == pytest.approx(160 * ((0.1 / (0.1 + share)) ** 2 - 1), abs=0.1)
+    assert found.high == pytest.approx(160 * ((0.1 / (0.1 - share)) ** 2 - 1), abs=0.2)
+    assert found.low == pytest.approx(160 * ((0.1 / (0.1 + share)) ** 2 - 1), abs=0.2)
 
 
 def test_no_error_at_all_is_no_infinite_logarithm():
@@ -213,13 +217,15 @@ def test_learning_curve_is_sorted_and_stays_within_0_and_1():
 
 
 @pytest.mark.parametrize("more", [0.0, 1.0])
-def test_interval_holds_the_truth_as_often_as_it_says(more):
+def test_interval_holds_the_truth_and_not_everything(more):
     """A quick look; benchmarks/exchange.py counts more studies."""
-    held = []
+    held, wrongly_held = [], []
     for number in range(80):
-        curve, baseline, arm = curve_and_arm(Key("coverage") / number / more, more, n=300, repeats=3)
+        curve, baseline, arm = curve_and_arm(Key("coverage") / number / more, more, n=600, repeats=2)
         found = worth(curve, baseline, 160, arm)
         if found is not None:
             held.append(found.low - 0.1 <= 160 * more <= found.high + 0.1)
-    assert len(held) > 65
-    assert 0.89 <= np.mean(held) <= 0.995
+            wrongly_held.append(found.low <= 160 * (1 - more) <= found.high)
+    assert len(held) > 70
+    assert np.mean(held) >= 0.88
+    assert np.mean(wrongly_held) <= 0.7

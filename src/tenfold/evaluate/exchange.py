@@ -14,10 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from tenfold.core.types import CurvePoint, Interval, Worth
-from tenfold.evaluate.crossed import CONFIDENCE, Indices, Table, crossed_interval, crossed_test, standard_error
+from tenfold.evaluate.crossed import (
+    CONFIDENCE,
+    Indices,
+    Table,
+    crossed_interval,
+    crossed_test,
+    crossed_variance,
+    standard_error,
+)
 
 REACH = 10.0
 """The curve is believed up to so many times its largest number of images, and down to that part of its smallest."""
@@ -93,9 +100,9 @@ def worth(
         return None
 
     difference = arm - baseline
-    if not difference.any():
-        choice += float(3 / len(difference) / stdtrit(len(difference) - 1, 0.5 + CONFIDENCE / 2)) ** 2
     gained = crossed_interval(difference, folds, choice)
+    # What the test allows for groups that never differed must not vanish beside the curve's own noise.
+    choice += max(gained.standard_error**2 - crossed_variance(difference, folds, choice).total, 0.0)
     # Logarithms of the images that one would have, in units of those at hand.
     beneath = math.log(sizes.min() / REACH / baseline_images)
     beyond = math.log(sizes.max() * REACH / baseline_images)
