@@ -30,7 +30,7 @@ REACH = 10.0
 """The curve is believed up to so many times its largest number of images, and down to that part of its smallest."""
 FLATTEST = 1e-6
 """A slope below this is rounding."""
-STEPS = 60
+STEPS = 40
 """Of the search for the interval's ends, before they are refined."""
 
 
