@@ -132,9 +132,11 @@ class Studies:
         arms = len(self.correct)
         gains = np.stack([self.tables(arm)[:, :, :repeats].mean((1, 2)) for arm in range(arms)], axis=1)
         best = self.inner_scores[:, :, :repeats].argmax(0)
-        return np.array(
-            [choice_variance(gain[arm], retrained=retrained) for gain, arm in zip(gains, best, strict=True)]
-        )
+        chosen = [gain[arm] for gain, arm in zip(gains, best, strict=True)]
+        if retrained:
+            return np.array([choice_variance(gain) for gain in chosen])
+        # What PICK's own mean squares do not count: K choices are independent, and they count R x K.
+        return np.array([np.var(gain, ddof=1) * (1 / gain.shape[1] - 1 / gain.size) for gain in chosen])
 
     def _tables(self, correct: npt.NDArray[np.bool_]) -> Floats:
         groups = int(self.groups[-1]) + 1

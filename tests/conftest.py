@@ -44,3 +44,10 @@ def data_directory() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("TENFOLD_DATA names no directory of real sets")
     return Path(named)
+
+
+@pytest.fixture(autouse=True)
+def without_backbones(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies in tests do without ImageNet features, which take longer than all else; see tests/nets for those."""
+    if request.path.name not in ("test_backbones.py", "test_inspection.py"):
+        monkeypatch.setattr("tenfold.nets.backbones.available", lambda: False)

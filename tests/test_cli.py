@@ -21,7 +21,7 @@ import pytest
 from tenfold.cli import main
 from tenfold.core import crash
 from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
-from tenfold.core.types import ArmResult, Interval, Verdict
+from tenfold.core.types import ArmResult, Interval, Verdict, Wins
 
 Recorder = Callable[..., Any]
 
@@ -56,7 +56,23 @@ def a_verdict() -> Verdict:
         ArmResult("cgan", None, None, None, none, None, 60.0, 1, "collapsed"),
     )
     counts = {"mixup": 20}
-    return Verdict("helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, counts, ("few images",))
+    return Verdict(
+        "helped",
+        "mixup",
+        "classical",
+        gain,
+        0.028,
+        0.01,
+        4,
+        5,
+        80,
+        80,
+        arms,
+        counts,
+        0.004,
+        Wins(15, 3, 2),
+        warnings=("few images",),
+    )
 
 
 @pytest.fixture
@@ -120,10 +136,10 @@ def test_a_study_gets_its_options_and_documented_defaults(name: str, verb: Any, 
     }  # fmt: skip
 
 
-def test_a_dry_run_only_tells_what_would_be_done(verb: Any, tenfold: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_only_tells_what_would_be_done(verb: Any, tenfold: Any) -> None:
     verb("prove", lambda *_, **__: pytest.fail("trained"))
     seen, function = recording(types.SimpleNamespace(text="about 2 min", to_json=lambda: {"seconds": 120}))
-    monkeypatch.setattr("tenfold.verbs.forecast.forecast", function)
+    verb("forecast", function)
     assert tenfold("prove", "cells", "--dry-run", "--repeats", "2")[:2] == (0, "about 2 min\n")
     left_out = {"budget", "out"}
     assert seen == {

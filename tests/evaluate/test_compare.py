@@ -243,9 +243,45 @@ def test_wins_are_counted_fold_by_fold():
     base = np.array([[1], [1], [1], [1], [0], [0], [0], [0]])
     pick = np.array([[1], [0], [1], [1], [1], [0], [1], [0]])  # image i is in fold i % 4
     trials = trials_of("classical", base, labels, folds=4) + trials_of("gan", pick, labels, folds=4, inner=0.9)
-    wins = judge(trials, labels).wins
+    wins = judge(trials, labels).wins  # a single repeat: its own trainings judge
     assert (wins.won, wins.tied, wins.lost) == (2, 1, 1)
     assert wins.probability == 0.625
+
+
+def test_pick_is_judged_by_other_trainings_of_the_arms_it_chose():
+    """Of two equal arms the luckier training is chosen each time; by its other trainings nothing was gained."""
+    labels = np.arange(40) % 2
+    lucky = np.zeros((40, 2))
+    lucky[:20, 0] = lucky[20:, 1] = 1
+    trials = [
+        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
+        *trials_of("one", lucky, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
+        *trials_of("other", 1 - lucky, labels, inner=[[0.1, 0.1], [0.9, 0.9]]),
+    ]
+    verdict = judge(trials, labels)
+    assert arm(verdict, "one").against_baseline.estimate == arm(verdict, "other").against_baseline.estimate == 0.5
+    assert verdict.pick_counts == {"one": 2, "other": 2}
+    # 'one' was chosen in the first repeat, so its training in the second judges it, and the other way round.
+    assert verdict.difference.estimate == pytest.approx(0.5)
+    chosen_itself = judge([trial for trial in trials if trial.repeat == 0], labels)
+    assert chosen_itself.difference.estimate == pytest.approx(0.5)
+    assert any("lucky training" in warning for warning in chosen_itself.warnings)
+
+
+def test_the_luck_of_the_chosen_training_is_no_gain():
+    labels = np.arange(40) % 2
+    right = np.zeros((40, 2))
+    right[:, 0] = 1  # the first repeat's trainings are lucky, and the inner images see it
+    trials = [
+        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
+        *trials_of("gan", right, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
+    ]
+    verdict = judge(trials, labels)
+    assert verdict.pick_counts == {"gan": 2, "classical": 2}
+    assert arm(verdict, "gan").against_baseline.estimate == 0.5
+    # Chosen only where it was lucky, it is judged by the repeat in which it was not, and half of the choices at that.
+    assert verdict.difference.estimate == 0
+    assert (verdict.wins.won, verdict.wins.tied) == (0, 4)
 
 
 def test_the_p_value_is_that_of_the_primary_comparison_and_fits_its_interval():

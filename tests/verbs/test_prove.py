@@ -113,11 +113,11 @@ def test_without_out_a_run_gets_a_directory_with_the_name_of_the_data(folder: Pa
 
 
 def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"budget of 0\.001|budget of 0 s.*longer --budget \(--dry-run"):
+    with pytest.raises(InputError, match=r"budget of 0 s.*longer --budget \(--dry-run"):
         prove(folder, arms="raw", repeats=4, budget=0.001, out=tmp_path / "out", workers=1)
     assert not (tmp_path / "out/verdict.json").exists()
-    study = prove(folder, arms="raw", repeats=1, budget=600, out=tmp_path / "out", workers=1)
-    assert study.verdict.repeats == 1
+    study = prove(folder, arms="raw", repeats=4, budget=600, out=tmp_path / "out", workers=1)
+    assert study.verdict.repeats == 4
 
 
 def test_arms_that_the_budget_leaves_out_are_named(
@@ -209,7 +209,7 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
         prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
     assert len(list((tmp_path / "out").glob("trials/*/trial.json"))) == 2
     prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    assert len(calls) == 3 + 8 - 2
+    assert len(calls) == 3 + 16 - 2
 
 
 @pytest.mark.parametrize("counts", [[6], [6, 1], [1, 1, 1]])

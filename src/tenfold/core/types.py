@@ -258,7 +258,7 @@ class ArmResult:
     ratios: Mapping[str, int] = field(default_factory=dict)
     """How many new images for each real one the inner images preferred, and in how many folds."""
     worth: Worth | None = None
-    """None where it has no gain to convert, or the learning curve is too flat to convert it."""
+    """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     """Means over the folds of the first repeat; never part of the verdict."""
 

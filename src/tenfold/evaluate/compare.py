@@ -2,7 +2,8 @@
 
 The primary comparison is PICK - baseline, where PICK is, in each fold, the arm that the fold's own inner
 images preferred: the test images have no say in the choice. Picking the arm that did best on the test images
-instead would call pure noise a success most of the time.
+instead would call pure noise a success most of the time. Inner images prefer lucky trainings as well as good
+arms, so what was chosen is judged by the arm's trainings in other repeats: growing has to help, not luck.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tenfold.evaluate.exchange import learning_curve, worth
 from tenfold.evaluate.external import compare_external
 from tenfold.evaluate.scores import balanced_accuracy
 from tenfold.evaluate.shares import balanced_accuracy_interval, sensitivities, specificities
-from tenfold.evaluate.tables import Arm, Indices, Place, Readings, by_arm, confidences, read
+from tenfold.evaluate.tables import Arm, Indices, Readings, by_arm, confidences, read
 from tenfold.evaluate.telling import sentence, verdict_json
 
 __all__ = ["External", "compare", "primary_p_value", "sentence", "verdict_json"]
@@ -95,11 +96,10 @@ def compare(
             test each image once a repeat.
     """
     readings = read(trials, labels, groups, len(class_names), baseline, candidates, evaluated, folds)
-    judged = {name: predicted for name, predicted in readings.predicted.items() if name not in curve}
     tests = {
-        name: crossed_test(readings.table(predicted) - readings.baseline_table, readings.folds)
-        for name, predicted in judged.items()
-        if name != baseline
+        name: crossed_test(readings.against_baseline(name), readings.folds)
+        for name in readings.arms
+        if name != baseline and name not in curve
     }
     against = {name: interval for name, (interval, _) in tests.items()}
     adjusted = holm([p_value for _, p_value in tests.values()])
@@ -130,7 +130,7 @@ def compare(
             calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
             extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
             ratios=_ratios(counted),
-            worth=_worth(readings, points, predicted) if name in against else None,
+            worth=_worth(readings, points, readings.table(predicted)) if name in against else None,
             diagnostics=_diagnostics(arm),
         )
 
@@ -151,7 +151,7 @@ def compare(
         p_value=p_value,
         wins=_wins(readings),
         curve=learning_curve(points, folds=readings.folds, perfect=readings.perfect),
-        worth=_worth(readings, points, readings.picked, readings.choice),
+        worth=_worth(readings, points, readings.baseline_table + readings.difference, readings.choice),
         external=_external(readings, external),
         looks=tuple(looks),
         warnings=tuple(warnings),
@@ -176,14 +176,14 @@ def _outcome(interval: Interval, margin: float, *, significant: bool) -> Outcome
 
 
 def _wins(readings: Readings) -> Wins:
-    """PICK against the baseline, fold by fold."""
-
-    def score(name: str, place: Place) -> float:
-        trial = readings.arms[name][place]
-        return balanced_accuracy(readings.labels[trial.test_indices], np.array(trial.test_predictions()))
-
-    gaps = np.sign([score(name, place) - score(readings.baseline, place) for place, name in readings.picks.items()])
-    return Wins(*(int(np.count_nonzero(gaps == sign)) for sign in (1, 0, -1)))
+    """The chosen arm against the baseline on each fold's images, by trainings other than those chosen."""
+    repeats = readings.repeat_numbers
+    gaps = []
+    for place, name in readings.picks.items():
+        column = repeats.index(readings.judging(place)[0])
+        tested = readings.folds[:, repeats.index(place[0])] == place[1]
+        gaps.append(round(float(readings.against_baseline(name)[tested, column].sum()), 9))
+    return Wins(*(sum(int(np.sign(gap)) == sign for gap in gaps) for sign in (1, 0, -1)))
 
 
 def _curve(readings: Readings, curve: Collection[str], more_real: Collection[str]) -> list[tuple[str, float, Table]]:
@@ -195,7 +195,7 @@ def _curve(readings: Readings, curve: Collection[str], more_real: Collection[str
 
 
 def _worth(
-    readings: Readings, points: Sequence[tuple[str, float, Table]], predicted: Indices, choice: float = 0.0
+    readings: Readings, points: Sequence[tuple[str, float, Table]], table: Table, choice: float = 0.0
 ) -> Worth | None:
     if not points:
         return None
@@ -203,7 +203,7 @@ def _worth(
         [(images, table) for _, images, table in points],
         readings.baseline_table,
         readings.real_images(readings.baseline),
-        readings.table(predicted),
+        table,
         folds=readings.folds,
         choice=choice,
         perfect=readings.perfect,
@@ -213,7 +213,9 @@ def _worth(
 def _external(readings: Readings, external: External | None) -> ExternalComparison | None:
     if external is None or not len(external.labels):
         return None
-    picked = [readings.arms[name][place].external_predictions for place, name in readings.picks.items()]
+    picked = [
+        readings.arms[name][readings.judging(place)].external_predictions for place, name in readings.picks.items()
+    ]
     base = [readings.arms[readings.baseline][place].external_predictions for place in readings.places]
     return compare_external(np.array(picked), np.array(base), external.labels, external.groups, readings.class_count)
 
@@ -253,6 +255,8 @@ def _warnings_of_arms(readings: Readings, arms: Mapping[str, Arm], looks: Sequen
         warnings.append(f"{len(begun) - readings.repeats} of {len(begun)} repeats are not complete and do not count.")
     if readings.repeats < 4 and not any(look.stopped for look in looks):
         warnings.append(f"Provisional: {readings.repeats} repeat(s) of the folds; the default is 4.")
+    if readings.repeats == 1:
+        warnings.append("With a single repeat the choice of a lucky training cannot be told from that of a good arm.")
     kept = sum(name == readings.baseline for name in readings.picks.values())
     if kept > len(readings.picks) / 2:
         warnings.append(

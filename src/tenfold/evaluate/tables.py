@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.types import Trial, class_weights
-from tenfold.evaluate.crossed import Table, choice_variance, group_folds, group_table
+from tenfold.evaluate.crossed import Table, choice_variance, group_folds, group_table, retrained_picks
 
 Place = tuple[int, int]
 """Repeat and fold: where an arm is trained once."""
@@ -36,8 +37,6 @@ class Readings:
     places: Sequence[Place]
     picks: Mapping[Place, str]
     predicted: Mapping[str, Indices]
-    picked: Indices
-    """The predictions of PICK."""
     folds: Indices
     """Groups x repeats: in which fold a group was tested."""
 
@@ -51,34 +50,64 @@ class Readings:
         """Groups x repeats, with the balanced accuracy as its mean."""
         return group_table(self.correct(predicted), self.weights, self.groups)
 
-    @property
+    @cached_property
     def baseline_table(self) -> Table:
+        """Groups x repeats, the balanced accuracy of the baseline as its mean."""
         return self.table(self.predicted[self.baseline])
 
-    @property
-    def difference(self) -> Table:
-        """PICK - baseline, groups x repeats."""
-        return self.table(self.picked) - self.baseline_table
-
-    @property
+    @cached_property
     def perfect(self) -> Table:
         """The table, n x 1, of an arm that is always right: rare classes' groups weigh more."""
         return group_table(np.ones((len(self.labels), 1)), self.weights, self.groups)
 
-    def gain(self, name: str) -> float:
-        """Balanced accuracy of an arm beyond the baseline's, over all that was tested."""
-        return float((self.table(self.predicted[name]) - self.baseline_table).mean())
+    def against_baseline(self, name: str) -> Table:
+        """An arm - the baseline, groups x repeats."""
+        return self.table(self.predicted[name]) - self.baseline_table
 
-    @property
+    @cached_property
+    def difference(self) -> Table:
+        """PICK - baseline, groups x repeats: the arms that the inner images chose, judged by their other trainings.
+
+        With a single repeat there are no others, and the chosen trainings themselves are judged.
+        """
+        names = sorted(set(self.picks.values()) - {self.baseline})
+        if not names:
+            return np.zeros(self.folds.shape)
+        differences = np.stack([self.against_baseline(name) for name in names])
+        chosen = np.stack([self._chosen(name) for name in names])
+        if self.repeats == 1:
+            return np.asarray((chosen * differences).sum(axis=0))
+        return retrained_picks(differences, chosen)
+
+    @cached_property
     def choice(self) -> float:
-        """The variance that the choice between arms adds to PICK."""
-        gains = {name: self.gain(name) for name in set(self.picks.values())}
-        chosen = np.array([gains[self.picks[place]] for place in self.places])
-        return choice_variance(chosen.reshape(self.repeats, -1))
+        """The variance that the choice between arms adds to that of the difference."""
+        gains = {name: float(self.against_baseline(name).mean()) for name in set(self.picks.values())}
+        return choice_variance(
+            np.array([gains[self.picks[place]] for place in self.places]).reshape(self.repeats, -1)
+        )
+
+    def _chosen(self, name: str) -> npt.NDArray[np.bool_]:
+        """Groups x repeats: whether the inner images of the group's fold preferred this arm."""
+        chosen = np.zeros(self.folds.shape, dtype=bool)
+        for column, repeat in enumerate(self.repeat_numbers):
+            folds = [fold for (r, fold), picked in self.picks.items() if r == repeat and picked == name]
+            chosen[:, column] = np.isin(self.folds[:, column], folds)
+        return chosen
+
+    def judging(self, place: Place) -> Place:
+        """The place whose trainings judge what was chosen at this one: the same fold, a repeat further on."""
+        numbers = self.repeat_numbers
+        return numbers[(numbers.index(place[0]) + 1) % len(numbers)], place[1]
+
+    @cached_property
+    def repeat_numbers(self) -> list[int]:
+        """Of the repeats that count, rising."""
+        return sorted({repeat for repeat, _ in self.places})
 
     @property
     def repeats(self) -> int:
-        return len({repeat for repeat, _ in self.places})
+        return len(self.repeat_numbers)
 
     def trials(self, name: str) -> list[Trial]:
         """Those of one arm that count, repeat by repeat."""
@@ -132,7 +161,6 @@ def read(
         places,
         picks,
         predicted={name: predictions(arm, places, weights) for name, arm in sound.items()},
-        picked=predictions({place: sound[name][place] for place, name in picks.items()}, places, weights),
         folds=group_folds(tested_in, weights, groups),
     )
 
