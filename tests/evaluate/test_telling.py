@@ -85,11 +85,13 @@ WORTHS = {
 
 @pytest.mark.parametrize("worth", WORTHS)
 def test_worth_of_added_images(worth):
-    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images were {WORTHS[worth]}"
-    assert worth_sentence(a_verdict(worth), "gan") == f"gan: its 280 added images were {WORTHS[worth]}"
+    unsure = worth.low <= 0 <= worth.high and "no real" not in WORTHS[worth]
+    were, was = ("may have been", "may have been") if unsure else ("were", "was")
+    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images {were} {WORTHS[worth]}"
+    assert worth_sentence(a_verdict(worth), "gan") == f"gan: its 280 added images {were} {WORTHS[worth]}"
     alone = WORTHS[worth].replace("real one ", "real image ").replace("real ones", "real images")
-    assert worth_sentence(a_verdict(worth, extra=0), PICK) == f"It was {alone}"
-    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup was {alone}"
+    assert worth_sentence(a_verdict(worth, extra=0), PICK) == f"It {was} {alone}"
+    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup {was} {alone}"
 
 
 COSTS = {
@@ -104,8 +106,9 @@ COSTS = {
 
 @pytest.mark.parametrize("worth", COSTS)
 def test_worth_below_nothing_is_a_cost(worth):
-    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images cost as much as {COSTS[worth]}"
-    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup cost as much as {COSTS[worth]}"
+    cost = "may have cost" if worth.high >= 0 else "cost"
+    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images {cost} as much as {COSTS[worth]}"
+    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup {cost} as much as {COSTS[worth]}"
 
 
 def test_worth_below_all_that_the_curve_tells():

@@ -105,10 +105,11 @@ def worth_sentence(verdict: Verdict, name: str = PICK) -> str | None:
     if not math.isfinite(worth.real_images) and not (worth.low > 0 or worth.high < 0):
         return f"{whose} worth in real images cannot be told: the learning curve is too flat for it."
     subject, noun = _what_was_worth(verdict, name)
+    unsure = worth.low <= 0 <= worth.high and _amount(worth.real_images) != "0"
     if worth.real_images < 0:
-        return f"{subject} cost {_cost(worth)}."
-    gain = _gain(worth, noun)
-    return f"{subject} {'were' if noun == 'one' else 'was'} worth {gain}{_each_class(verdict, worth)}."
+        return f"{subject} {'may have ' if unsure else ''}cost {_cost(worth)}."
+    verb = "may have been" if unsure else "were" if noun == "one" else "was"
+    return f"{subject} {verb} worth {_gain(worth, noun)}{_each_class(verdict, worth)}."
 
 
 def _what_was_worth(verdict: Verdict, name: str) -> tuple[str, str]:
