@@ -22,7 +22,7 @@ from scipy.special import ndtri
 
 from tenfold.core.files import write_text
 from tenfold.core.keys import Key
-from tenfold.core.types import Worth
+from tenfold.core.verdicts import Worth
 from tenfold.evaluate.crossed import Table, standard_error
 from tenfold.evaluate.exchange import REACH, _fit, worth
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.core.types import (
+from tenfold.core.verdicts import (
     ArmResult,
     Calibration,
     CurvePoint,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_content import arm, interval, told_in_full, verdict
 
-from tenfold.core.types import CurvePoint, Worth
+from tenfold.core.verdicts import CurvePoint, Worth
 from tenfold.report.curve import LINE, curve_plot
 
 

@@ -15,7 +15,7 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
-from tenfold.core.types import Verdict
+from tenfold.core.verdicts import Verdict
 from tenfold.data.loading import load
 from tenfold.methods.base import MethodFailed, method_class
 from tenfold.study import conduct

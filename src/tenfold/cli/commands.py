@@ -37,7 +37,7 @@ from tenfold.core.durations import parse_duration
 from tenfold.core.errors import InputError
 
 if TYPE_CHECKING:
-    from tenfold.core.types import Verdict
+    from tenfold.core.verdicts import Verdict
 
 app = typer.Typer(
     help="Grows a small labelled image set and proves whether growing it helped.",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.keys import Key
-from tenfold.core.types import Calibration
+from tenfold.core.verdicts import Calibration
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

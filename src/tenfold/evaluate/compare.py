@@ -16,17 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.core.keys import Key
-from tenfold.core.types import (
-    ArmResult,
-    ExternalComparison,
-    Interval,
-    Look,
-    Outcome,
-    Trial,
-    Verdict,
-    Wins,
-    Worth,
-)
+from tenfold.core.types import Trial
+from tenfold.core.verdicts import ArmResult, ExternalComparison, Interval, Look, Outcome, Verdict, Wins, Worth
 from tenfold.evaluate.calibration import calibration
 from tenfold.evaluate.crossed import Table, coverage_note, crossed_test, holm, repeats_share
 from tenfold.evaluate.exchange import learning_curve, worth

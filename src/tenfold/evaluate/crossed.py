@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-from tenfold.core.types import Interval
+from tenfold.core.verdicts import Interval
 
 Table = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

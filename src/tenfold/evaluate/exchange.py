@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.types import CurvePoint, Interval, Worth
+from tenfold.core.verdicts import CurvePoint, Interval, Worth
 from tenfold.evaluate.crossed import (
     CONFIDENCE,
     Indices,

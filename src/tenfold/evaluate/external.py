@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, ndtri
 
-from tenfold.core.types import ExternalComparison, Interval
+from tenfold.core.verdicts import ExternalComparison, Interval
 from tenfold.evaluate.crossed import CONFIDENCE, Indices, crossed_test, group_table
 from tenfold.evaluate.scores import wilson_interval
 from tenfold.evaluate.shares import share_interval

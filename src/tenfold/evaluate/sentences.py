@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tenfold.core.types import ArmResult, Look, Verdict, Worth
+from tenfold.core.verdicts import ArmResult, Look, Verdict, Worth
 
 PICK = "PICK"
 """Stands where an arm's name may stand, for the choice that each fold's inner images made."""

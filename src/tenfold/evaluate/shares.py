@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
-from tenfold.core.types import Interval, class_weights
+from tenfold.core.types import class_weights
+from tenfold.core.verdicts import Interval
 from tenfold.evaluate.crossed import CONFIDENCE, Indices, Table, group_table, standard_error
 from tenfold.evaluate.scores import wilson_interval
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tenfold.core.types import ArmResult, ExternalComparison, Interval, Verdict, Worth
+from tenfold.core.verdicts import ArmResult, ExternalComparison, Interval, Verdict, Worth
 from tenfold.evaluate.sentences import PICK, added_images, ended_early, sentence, worth_a_class, worth_sentence
 
 __all__ = ["PICK", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]

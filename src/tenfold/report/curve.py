@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tenfold.core.types import ArmResult, CurvePoint, Outcome, Verdict
+from tenfold.core.verdicts import ArmResult, CurvePoint, Outcome, Verdict
 from tenfold.report.plot import round_numbers
 
 HEIGHT = 320

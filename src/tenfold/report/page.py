@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from tenfold.core.types import ArmResult, Outcome, Verdict
+from tenfold.core.verdicts import ArmResult, Outcome, Verdict
 from tenfold.evaluate.sentences import (
     always_kept_baseline,
     ended_early,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tenfold.core.types import Interval, Outcome, Verdict
+from tenfold.core.verdicts import Interval, Outcome, Verdict
 
 ROW_HEIGHT = 46
 TOP = 30

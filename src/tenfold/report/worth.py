@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tenfold.core.types import Verdict, Worth
+from tenfold.core.verdicts import Verdict, Worth
 from tenfold.evaluate.sentences import PICK, added_images, always_kept_baseline, worth_a_class
 
 

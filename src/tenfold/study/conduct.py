@@ -15,7 +15,8 @@ from tenfold.core.durations import duration
 from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.files import write_json
 from tenfold.core.progress import note, progress, warn
-from tenfold.core.types import ImageDataset, Trial, Verdict
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.verdicts import Verdict
 from tenfold.data.audit import Audit, audit, cleaned
 from tenfold.data.external import with_external_test
 from tenfold.data.loading import load, require_classes

@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 
 from tenfold.core.errors import SystemFault
-from tenfold.core.types import ImageDataset, Look, Trial
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.verdicts import Look
 from tenfold.nets.threads import one_thread
 from tenfold.study.plan import Plan, Task
 from tenfold.study.trial import load_trial, run_trial, save_trial

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from tenfold.core.types import ImageDataset, Outcome
+from tenfold.core.types import ImageDataset
+from tenfold.core.verdicts import Outcome
 from tenfold.evaluate.compare import POWER_ERRORS
 from tenfold.evaluate.crossed import CONFIDENCE
 from tenfold.study.arms import Arm

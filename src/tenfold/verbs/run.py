@@ -10,7 +10,8 @@ from typing import Any
 
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
-from tenfold.core.types import ImageDataset, Trial, Verdict
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.verdicts import Verdict
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component
