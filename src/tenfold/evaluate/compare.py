@@ -108,10 +108,12 @@ def compare(
             nothing, reasons = (None,) * len(class_names), readings.failed[name]
             return ArmResult(name, None, None, None, nothing, None, seconds, len(reasons), reasons[0])
         predicted, counted = readings.predicted[name], readings.trials(name)
-        shares = (predicted, labels, groups, evaluated, len(class_names))
+        shares = (predicted, labels, groups, evaluated, len(class_names), readings.image_folds)
         return ArmResult(
             name,
-            balanced_accuracy=balanced_accuracy_interval(readings.correct(predicted), labels, groups, evaluated),
+            balanced_accuracy=balanced_accuracy_interval(
+                readings.correct(predicted), labels, groups, evaluated, readings.image_folds
+            ),
             against_baseline=against.get(name),
             outcome=outcomes.get(name),
             recall=sensitivities(*shares),

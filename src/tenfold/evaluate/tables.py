@@ -37,8 +37,8 @@ class Readings:
     places: Sequence[Place]
     picks: Mapping[Place, str]
     predicted: Mapping[str, Indices]
-    folds: Indices
-    """Groups x repeats: in which fold a group was tested."""
+    image_folds: Indices
+    """N x R: in which fold an image was tested."""
 
     def correct(self, predicted: Indices) -> Table:
         """N x R: 1 where the image was recognised; 0 also where it is of a class that is never tested."""
@@ -49,6 +49,11 @@ class Readings:
     def table(self, predicted: Indices) -> Table:
         """Groups x repeats, with the balanced accuracy as its mean."""
         return group_table(self.correct(predicted), self.weights, self.groups)
+
+    @cached_property
+    def folds(self) -> Indices:
+        """Groups x repeats: in which fold a group was tested."""
+        return group_folds(self.image_folds, self.weights, self.groups)
 
     @cached_property
     def baseline_table(self) -> Table:
@@ -148,7 +153,6 @@ def read(
     if tested_groups < 2:
         raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
     picks = {place: pick(sound, place, baseline, candidates) for place in places}
-    tested_in = folds_of_images(sound[baseline], places, len(labels))
     return Readings(
         labels,
         groups,
@@ -161,7 +165,7 @@ def read(
         places,
         picks,
         predicted={name: predictions(arm, places, weights) for name, arm in sound.items()},
-        folds=group_folds(tested_in, weights, groups),
+        image_folds=folds_of_images(sound[baseline], places, len(labels)),
     )
 
 

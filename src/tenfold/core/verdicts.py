@@ -1,0 +1,156 @@
+"""What a study found, as the report and programs read it. Accuracies and differences are shares of 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["helped", "hurt", "no_practical_difference", "not_proven"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval; all three in the same unit."""
+
+    estimate: float
+    low: float
+    high: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether a classifier that says 80 % is right 80 % of the time; shares in 0..1."""
+
+    error: float
+    """Expected calibration error over 15 bins of confidence, mean over repeats."""
+    by_chance: float
+    """What a perfectly calibrated classifier with the same confidences shows on as many images."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """The real images that would have moved the baseline as far as an arm did, from its learning curve."""
+
+    real_images: float
+    """Beside those at hand, in one training fold; below 0 where the arm did worse. May be infinite."""
+    low: float
+    high: float
+    """95 % interval; infinite where the curve does not say."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The baseline trained on so many real images."""
+
+    arm: str
+    images: float
+    """Real training images, mean over folds."""
+    balanced_accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Wins:
+    """PICK against the baseline on each test fold, by balanced accuracy there."""
+
+    won: int
+    tied: int
+    lost: int
+
+    @property
+    def probability(self) -> float:
+        """That PICK does better on a fresh split of such images; ties count half."""
+        return (self.won + self.tied / 2) / (self.won + self.tied + self.lost)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A planned look at the primary comparison while the study ran."""
+
+    repeats: int
+    p_value: float
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class ExternalComparison:
+    """PICK against the baseline on the sealed external test, each by the vote of its cross-validated classifiers."""
+
+    images: int
+    groups: int
+    pick_accuracy: Interval
+    baseline_accuracy: Interval
+    difference: Interval
+    only_pick: int
+    """Images recognised by PICK alone."""
+    only_baseline: int
+    p_value: float
+    """McNemar's test."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What one arm reached, and how that compares with the baseline. Accuracies are shares in 0..1."""
+
+    name: str
+    balanced_accuracy: Interval | None
+    """None for an arm that failed: nothing is said from the part that worked."""
+    against_baseline: Interval | None
+    """Difference in balanced accuracy; None for the baseline itself and for an arm that failed."""
+    outcome: Outcome | None
+    """Holm-corrected over all arms but the baseline; None where there is no difference to judge."""
+    recall: tuple[Interval | None, ...]
+    """Sensitivity, one a class; None for a class that cannot be evaluated."""
+    external_accuracy: float | None
+    seconds: float
+    """Training and growing, summed over the arm's trials."""
+    failed_trials: int = 0
+    failure: str | None = None
+    specificity: tuple[Interval | None, ...] = ()
+    """One a class: of the images of all other classes, the share not taken for this one."""
+    calibration: Calibration | None = None
+    extra_images: float = 0.0
+    """Beside the real ones in a training fold, mean over folds."""
+    ratios: Mapping[str, int] = field(default_factory=dict)
+    """How many new images for each real one the inner images preferred, and in how many folds."""
+    worth: Worth | None = None
+    """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    """Means over the folds of the first repeat; never part of the verdict."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer: did growing help, by how much, and how sure is that."""
+
+    outcome: Outcome
+    pick: str
+    """The arm that the inner splits preferred most often."""
+    baseline: str
+    difference: Interval
+    """PICK - baseline in balanced accuracy, share in -1..1."""
+    smallest_detectable: float
+    """The smallest effect that this much data shows in four studies of five: 2.8 standard errors in large ones."""
+    margin: float
+    repeats: int
+    folds: int
+    images: int
+    groups: int
+    arms: tuple[ArmResult, ...]
+    pick_counts: Mapping[str, int]
+    p_value: float
+    """Two-sided, of the primary comparison."""
+    wins: Wins
+    curve: tuple[CurvePoint, ...] = ()
+    """The baseline's learning curve, fewest images first; empty where it was not asked for."""
+    worth: Worth | None = None
+    """Of PICK."""
+    external: ExternalComparison | None = None
+    looks: tuple[Look, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def provisional(self) -> bool:
+        """Fewer repeats than the protocol's default of 4, and not because a planned look found the case clear."""
+        return self.repeats < 4 and not any(look.stopped for look in self.looks)
