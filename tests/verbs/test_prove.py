@@ -16,6 +16,7 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import MethodFailed, method_class
 from tenfold.study import executors
+from tenfold.study.conduct import as_named
 from tenfold.study.plan import Plan, Task
 from tenfold.verbs.prove import prove
 
@@ -149,6 +150,8 @@ def test_a_second_set_is_a_sealed_test(folder: Path, tmp_path: Path) -> None:
     assert study.verdict.external is not None
     assert read_json(tmp_path / "out/config.json")["options"]["test"] == str(sealed)
     assert f"--test {sealed}" in (tmp_path / "out/report.html").read_text("utf-8")
+    assert as_named(Path("digits")) == "./digits", "a folder, though there is a known set of that name"
+    assert as_named("digits") == "digits"
 
 
 def test_a_learning_curve_is_there_unless_it_is_not_wanted(folder: Path, tmp_path: Path) -> None:

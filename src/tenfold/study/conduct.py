@@ -122,6 +122,11 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     return Prepared(dataset, findings, plan, started, {"data": name, **asdict(options), "arms": asked_for})
 
 
+def as_named(test: str | Path | None) -> str | None:
+    """An external test set as an option keeps it: a path stays one, also where a known set has the same name."""
+    return test if test is None or isinstance(test, str) else os.path.join(".", test)
+
+
 def _loaded(data: str | Path, options: Options) -> ImageDataset:
     return load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
 

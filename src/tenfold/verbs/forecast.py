@@ -13,7 +13,7 @@ import numpy as np
 from tenfold.core.errors import Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.report.forecast import forecast_text
-from tenfold.study.conduct import Options, Prepared, available_cores, prepare
+from tenfold.study.conduct import Options, Prepared, as_named, available_cores, prepare
 from tenfold.study.forecast import ArmWork, Estimate, estimate
 from tenfold.study.pilot import Pilot, run_pilot
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
@@ -102,8 +102,7 @@ def forecast(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C.
     """
-    external = None if test is None else str(test)
-    options = Options(arms, None, repeats, seed, size, per_class, images, times, external, exchange)
+    options = Options(arms, None, repeats, seed, size, per_class, images, times, as_named(test), exchange)
     try:
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started

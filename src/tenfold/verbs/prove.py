@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tenfold.core.types import ImageDataset
-from tenfold.study.conduct import Options, Study, conduct, prepare
+from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.verbs.publish import publish
 
@@ -47,9 +47,7 @@ def prove(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C; what was finished is kept.
     """
-    options = Options(
-        arms, budget, repeats, seed, size, per_class, images, times, None if test is None else str(test), exchange
-    )
+    options = Options(arms, budget, repeats, seed, size, per_class, images, times, as_named(test), exchange)
     prepared = prepare(data, options)
     with opened(Path(out) if out is not None else None, "prove", prepared.options, prepared.plan) as directory:
         study = conduct(prepared, directory, workers, tail=lambda trials: SECONDS_TO_PUBLISH)

@@ -15,7 +15,7 @@ from tenfold.core.verdicts import Verdict
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component
-from tenfold.study.conduct import Options, Study, conduct, prepare
+from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
 from tenfold.study.directory import opened
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
@@ -86,9 +86,7 @@ def run(
         Interrupted: Ctrl-C; what was finished is kept.
     """
     forced = parse_growing(grow) if grow is not None else None
-    wanted_options = Options(
-        arms, budget, repeats, seed, size, per_class, images, times, None if test is None else str(test), exchange
-    )
+    wanted_options = Options(arms, budget, repeats, seed, size, per_class, images, times, as_named(test), exchange)
     prepared = prepare(data, wanted_options)
     plan, options = prepared.plan, {**prepared.options, "grow": grow}
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
