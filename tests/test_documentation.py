@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import typer
 
-from tenfold.cli.commands import app
+from tenfold.cli import app
 from tenfold.methods.base import method_names
 
 ROOT = Path(__file__).parents[1]

@@ -1,0 +1,129 @@
+"""The commands that work on pictures without asking whether it helps: look at them, make more, name their class.
+
+Verbs are imported when they are called, so that `tenfold --help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.cli.options import Data, Images, Json, PerClass, Seed, Size, Times
+from tenfold.cli.program import app, as_document
+from tenfold.cli.statuses import exit_statuses, say
+from tenfold.core.errors import InputError
+
+
+@app.command()
+def check(
+    data: Data,
+    size: Size = None,
+    per_class: PerClass = None,
+    images: Images = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write DIR/check.json. Default: nothing is written.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in the data and what is wrong with it.
+
+    Counts classes, sizes, duplicates and unreadable files, each with what will be done about it.
+    Trains nothing and changes nothing.
+
+    Example: tenfold check cells/
+    """
+    with exit_statuses():
+        from tenfold.report.text import check_text
+        from tenfold.verbs.check import check as verb
+
+        audit = verb(data, size=size, per_class=per_class, images=images, out=out, seed=seed).to_json()
+        say(as_document(audit) if as_json else check_text(audit))
+
+
+@app.command()
+def grow(
+    data: Data,
+    method: Annotated[
+        str, typer.Option("--with", metavar="METHOD", help="The method that makes the images, such as cgan.")
+    ],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT", help="The new directory; the same as --out.", show_default=False),
+    ] = None,
+    times: Times = 10,
+    only_new: Annotated[bool, typer.Option("--only-new", help="Leave the real images out.")] = False,
+    keep_copies: Annotated[
+        bool,
+        typer.Option(
+            "--keep-copies",
+            help="Write a generator's near copies of real images too, marked. Default: they are left out.",
+        ),
+    ] = False,
+    seed: Seed = 0,
+    size: Size = None,
+    per_class: PerClass = None,
+    images: Images = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a grown set to a directory.
+
+    OUT/<class>/*.png holds the real images beside the new ones, OUT/metadata.jsonl says for each where
+    it came from. Whether growing helps is not asked here: that is what `tenfold prove` is for.
+
+    Example: tenfold grow cells/ grown/ --with cgan --times 10
+    """
+    with exit_statuses():
+        target = directory or out
+        if target is None or (out or target) != target:
+            raise InputError("name one directory to write to: tenfold grow DATA OUT --with METHOD")
+        from tenfold.verbs.grow import grow as verb
+
+        grown = verb(
+            data,
+            target,
+            method=method,
+            times=times,
+            only_new=only_new,
+            keep_copies=keep_copies,
+            seed=seed,
+            size=size,
+            per_class=per_class,
+            images=images,
+        )
+        say(as_document(grown.to_json()) if as_json else grown.sentence)
+
+
+@app.command()
+def predict(
+    classifier: Annotated[
+        Path, typer.Argument(metavar="CLASSIFIER", help="A run's directory or classifier.safetensors.")
+    ],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write DIR/predictions.csv as well.")] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, help="Accepted as everywhere; predicting draws nothing.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Name the class of new images.
+
+    Uses a classifier that `tenfold run` trained and prints CSV: the file, its class, how sure that is,
+    and the probability of every class.
+
+    Example: tenfold predict runs/cells/classifier.safetensors new/*.png > predictions.csv
+    """
+    with exit_statuses():
+        from dataclasses import asdict
+
+        from tenfold.report.text import predictions_csv
+        from tenfold.verbs.predict import predict as verb
+
+        found = verb(classifier, pictures, out=out)
+        if as_json:
+            say(as_document([asdict(prediction) for prediction in found]))
+        else:
+            say(predictions_csv(found))
