@@ -70,8 +70,9 @@ def questions() -> Iterator[Question]:
         yield Question("A/A", data, options, ("classical#2",))
         yield Question("placebo", data, options, ("placebo",))
     arms = "classical,oracle(times=1)"
-    options = Options(arms=arms, repeats=2, per_class=10, size=14, exchange=False)
-    yield Question("positive", "emnist_letters", options, ("oracle(times=1)",))
+    for repeats in (2, 4):
+        options = Options(arms=arms, repeats=repeats, per_class=10, size=14, exchange=False)
+        yield Question("positive", "emnist_letters", options, ("oracle(times=1)",))
 
 
 def study(question: Question, seed: int, work: Path) -> Result:
@@ -81,11 +82,11 @@ def study(question: Question, seed: int, work: Path) -> Result:
     prepared = prepare(question.data, options)
     images = prepared.data.part("train")
     plan = replace(prepared.plan, classifier=replace(prepared.plan.classifier, steps=STEPS))
-    file = work / plan.hash / f"{question.gate.replace('/', '')}.json"
+    file = work / "studies" / f"{question.gate.replace('/', '')}-{plan.hash}.json"
     if file.exists():
         found: Result = read_json(file)
         return found
-    done = run_trials(plan, prepared.data, work / plan.hash, workers=1, limits=Limits(), report=lambda *_: None)
+    done = run_trials(plan, prepared.data, work, workers=1, limits=Limits(), report=lambda *_: None)
     verdict = compare(
         done.trials,
         images.labels,
