@@ -273,7 +273,8 @@ def test_new_images_are_inspected_in_the_first_repeat_by_images_that_are_not_tes
     assert not {"diagnostics", "samples"} & set(second.details)
     images, labels = inspection.unpacked(first.details["samples"])
     assert images.shape == (6, 1, 8, 8), "as many as there are, at most four of a class"
-    assert labels.tolist() == [0] * 3 + [1] * 3
+    assert labels.tolist() == sorted(labels)
+    assert np.bincount(labels).max() <= 4
 
 
 def canary(monkeypatch: pytest.MonkeyPatch, share: float = 1.0) -> None:
