@@ -291,3 +291,14 @@ def test_a_difference_without_any_spread_is_no_certainty():
     interval, p = crossed_test(np.ones((2, 3)))
     assert (interval.low, interval.high) == pytest.approx((-0.5, 2.5))
     assert p > 0.05
+
+
+def test_much_luck_in_few_repeats_is_said():
+    draw = Key("luck").numpy_generator()
+    folds = np.tile(np.arange(100) % 5, (2, 1)).T
+    luck = draw.normal(0, 1, (2, 5))
+    table = draw.normal(0, 0.3, (100, 1)) + luck[np.arange(2), folds]
+    assert "More repeats help" in (coverage_note(table, folds) or "")
+    assert "truth in up to 9 %" in (coverage_note(table, folds) or "")
+    calm = draw.normal(0, 1, (100, 1)) + draw.normal(0, 0.1, (100, 2))
+    assert coverage_note(calm, folds) is None

@@ -23,6 +23,8 @@ Indices = npt.NDArray[np.int64]
 CONFIDENCE = 0.95
 FEW_TRAININGS = 6
 FEW_UNLIKE = 6
+MUCH_LUCK = 0.5
+MANY_REPEATS = 10
 TELL_NOTHING = 2
 """Up to as many unlike groups bound the share of such groups no better than none at all."""
 
@@ -211,6 +213,12 @@ def coverage_note(table: Table, folds: Indices | None = None) -> str | None:
         return (
             f"Only {trainings} training(s) of each arm: too few to tell luck from effect, so that such intervals "
             "may miss the truth in more than 8 % of studies. More repeats help."
+        )
+    variance = crossed_variance(table, folds)
+    if variance.luck > MUCH_LUCK * variance.images and repeats < MANY_REPEATS:
+        return (
+            "How a training happens to end matters about as much as the images do: with so few repeats such "
+            "intervals were seen to miss the truth in up to 9 % of studies instead of 5. More repeats help."
         )
     unlike = np.count_nonzero((table != np.median(table)).any(axis=1))
     if unlike < FEW_UNLIKE:
