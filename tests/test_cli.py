@@ -350,12 +350,15 @@ def test_wrong_usage_is_status_2_before_anything_runs(line: str, verb: Any, tenf
 
 
 def test_an_earlier_run_is_repeated_from_its_configuration(verb: Any, tenfold: Any, tmp_path: Path) -> None:
-    options = {"data": "my cells", "arms": "raw,mixup", "budget": 90.0, "seed": 5, "size": None, "times": 2.5}
+    options = {
+        "data": "my cells", "arms": "raw,mixup", "budget": 90.0, "seed": 5, "size": None, "times": 2.5,
+        "test": "sealed", "exchange": False,
+    }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps({"options": options, "version": "0.1.0"}))
     seen, function = recording(Result())
     verb("run", function)
     assert tenfold("run", "--config", "config.json")[0] == 0
-    repeated = {"arms": "raw,mixup", "budget": 90.0, "seed": 5, "times": 2.5}
+    repeated = {"arms": "raw,mixup", "budget": 90.0, "seed": 5, "times": 2.5, "test": "sealed", "exchange": False}
     assert seen == {"arguments": ("my cells",), **STUDY_DEFAULTS, "grow": None, **repeated}
     assert tenfold("run", "other", "--seed", "6", "--config", "config.json")[0] == 0
     assert seen["arguments"] == ("other",)
