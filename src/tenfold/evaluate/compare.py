@@ -88,7 +88,7 @@ def compare(
     """
     readings = read(trials, labels, groups, len(class_names), baseline, candidates, evaluated, folds)
     tests = {
-        name: crossed_test(readings.against_baseline(name), readings.folds)
+        name: crossed_test(readings.against_baseline[name], readings.folds)
         for name in readings.arms
         if name != baseline and name not in curve
     }
@@ -175,7 +175,7 @@ def _wins(readings: Readings) -> Wins:
     for place, name in readings.picks.items():
         column = repeats.index(readings.judging(place)[0])
         tested = readings.folds[:, repeats.index(place[0])] == place[1]
-        gaps.append(round(float(readings.against_baseline(name)[tested, column].sum()), 9))
+        gaps.append(round(float(readings.against_baseline[name][tested, column].sum()), 9))
     return Wins(*(sum(int(np.sign(gap)) == sign for gap in gaps) for sign in (1, 0, -1)))
 
 

@@ -65,9 +65,10 @@ class Readings:
         """The table, n x 1, of an arm that is always right: rare classes' groups weigh more."""
         return group_table(np.ones((len(self.labels), 1)), self.weights, self.groups)
 
-    def against_baseline(self, name: str) -> Table:
-        """An arm - the baseline, groups x repeats."""
-        return self.table(self.predicted[name]) - self.baseline_table
+    @cached_property
+    def against_baseline(self) -> Mapping[str, Table]:
+        """Each arm - the baseline, groups x repeats."""
+        return {name: self.table(predicted) - self.baseline_table for name, predicted in self.predicted.items()}
 
     @cached_property
     def difference(self) -> Table:
@@ -78,7 +79,7 @@ class Readings:
         names = sorted(set(self.picks.values()) - {self.baseline})
         if not names:
             return np.zeros(self.folds.shape)
-        differences = np.stack([self.against_baseline(name) for name in names])
+        differences = np.stack([self.against_baseline[name] for name in names])
         chosen = np.stack([self._chosen(name) for name in names])
         if self.repeats == 1:
             return np.asarray((chosen * differences).sum(axis=0))
@@ -87,7 +88,7 @@ class Readings:
     @cached_property
     def choice(self) -> float:
         """The variance that the choice between arms adds to that of the difference."""
-        gains = {name: float(self.against_baseline(name).mean()) for name in set(self.picks.values())}
+        gains = {name: float(self.against_baseline[name].mean()) for name in set(self.picks.values())}
         return choice_variance(
             np.array([gains[self.picks[place]] for place in self.places]).reshape(self.repeats, -1)
         )
