@@ -28,10 +28,11 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.loading import load
 from tenfold.methods.base import make_method
-from tenfold.nets.blocks import build, to_float
+from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.study.plan import classifier_for
 from tenfold.train.classifier import train_classifier
+from tenfold.transforms.pixels import to_float
 
 GOALS = {10: 0.92, 20: 0.94, 50: 0.96, 100: 0.965}
 

@@ -20,9 +20,9 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import Grown, Method, MethodFailed, make_method, method_class, method_names
-from tenfold.nets.blocks import to_float
 from tenfold.train.classifier import train_classifier
 from tenfold.train.recipe import Recipe
+from tenfold.transforms.pixels import to_float
 
 SHORTENED: dict[str, Any] = {"steps": 4, "batch_size": 8, "width": 4, "least_diversity": 0.0}
 """Given to every method that has such an option, so that none takes long here."""
@@ -284,9 +284,9 @@ def test_recipes_add_up_in_order_and_refuse_two_of_what_can_be_only_one() -> Non
     assert both.details == {"a": 1, "b": 2}
     assert (Recipe() + Recipe(first)).extra is first
     assert (Recipe(first) + Recipe()).extra is first
-    with pytest.raises(ValueError, match="starting weights"):
+    with pytest.raises(InputError, match="starting weights"):
         Recipe(init={}) + Recipe(init={})
-    with pytest.raises(ValueError, match="auxiliary loss"):
+    with pytest.raises(InputError, match="auxiliary loss"):
         Recipe(auxiliary=lambda f, g: f.sum()) + Recipe(auxiliary=lambda f, g: f.sum())
 
 

@@ -5,7 +5,8 @@ import scipy.stats
 import torch
 
 from tenfold.core.keys import Key
-from tenfold.methods.mixup import beta, mix
+from tenfold.methods.mixup import mix
+from tenfold.transforms.draws import beta
 
 
 def batch(count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:

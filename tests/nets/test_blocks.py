@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
+from tenfold.nets.blocks import build, with_gain
+from tenfold.transforms.pixels import to_float, to_uint8
 
 
 def network() -> nn.Module:

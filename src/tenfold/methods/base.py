@@ -72,6 +72,15 @@ class Method(ABC):
     trains_generator: ClassVar[bool] = False
     """Its new images come from a network that learned from all of them, and `grow` keeps that network."""
 
+    mixes_labels: ClassVar[bool] = False
+    """Its batches have labels that are shares of several classes."""
+
+    smooths_labels: ClassVar[bool] = False
+    """It takes a little of every label away and spreads it over all classes."""
+
+    has_objective: ClassVar[bool] = False
+    """It minimises a loss of its own, of which an arm can hold only one."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
 

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
-from tenfold.nets.blocks import build, to_float, to_uint8, with_gain
+from tenfold.nets.blocks import build, with_gain
 from tenfold.nets.threads import one_thread
 from tenfold.train.recipe import Recipe
+from tenfold.transforms.pixels import to_float, to_uint8
 
 LARGEST_SIDE = 40
 """Larger pictures are drawn at half the side and enlarged."""

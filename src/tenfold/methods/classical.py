@@ -18,8 +18,8 @@ from torch import Tensor
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
-from tenfold.nets.blocks import to_float, to_uint8
 from tenfold.train.recipe import Recipe
+from tenfold.transforms.pixels import to_float, to_uint8
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
 from tenfold.train.recipe import Recipe
+from tenfold.transforms.draws import beta
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    mixes_labels = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -47,16 +49,3 @@ def mix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generator
     weight = beta(alpha, len(images), generator)
     mixed = torch.lerp(images, images.index_select(0, partner), weight.view(-1, 1, 1, 1))
     return mixed, torch.lerp(labels, labels.index_select(0, partner), weight.view(-1, 1))
-
-
-def beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
-    """`count` draws from Beta(alpha, alpha) as a share of two Gamma draws.
-
-    torch's own Beta distribution takes no generator; its Gamma kernel does. In logarithms, and by
-    Gamma(alpha) = Gamma(alpha + 1) * uniform ** (1 / alpha): draws for a small alpha are too small for a float.
-    """
-    rate = torch.full((2, count), alpha + 1, device=generator.device, dtype=torch.float64)
-    uniform = torch.rand(rate.shape, generator=generator, device=generator.device, dtype=torch.float64)
-    smallest = torch.finfo(torch.float64).tiny
-    gamma = torch._standard_gamma(rate, generator=generator).log() + uniform.clamp_min_(smallest).log() / alpha
-    return torch.sigmoid(gamma[0] - gamma[1]).float()

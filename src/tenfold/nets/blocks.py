@@ -1,4 +1,4 @@
-"""What two networks share: building one from a key, and moving pictures to and from the network's range."""
+"""What two networks share: being built from a key, and the layout of their weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -48,14 +46,3 @@ def with_gain(layer: Network, gain: float) -> Network:
     """Tell `build` how large the layer's first weights are; 0 makes a residual block start as the identity."""
     layer.gain = gain  # type: ignore[assignment]  # torch takes plain attributes, its types do not say so
     return layer
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 0..255 to float -1..1."""
-    return images.float().mul_(2 / 255).sub_(1)
-
-
-def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
-    """Float -1..1 to uint8 0..255, rounded to the nearest grey level."""
-    scaled = images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255)
-    return scaled.to(torch.uint8).contiguous().cpu().numpy()

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class Classifier(Protocol):
+    """What the loop needs of a network: features, and a linear layer that reads them."""
+
+    head: nn.Linear
+
+    def features(self, images: Tensor) -> Tensor:
+        """A batch -> B x F."""
+        ...
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """A batch -> logits B x K."""
+        ...
 
 
 class SmallConvNet(nn.Module):

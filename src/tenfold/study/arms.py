@@ -117,7 +117,19 @@ def _parse_arm(text: str) -> Arm:
         raise InputError(f"the arm '{text}' names one method twice")
     for component in components:
         component.make({})  # a wrong option is told now, not after an hour of training
+    _refuse_conflicts(text, [method_class(method) for method in methods])
     return Arm(name, components, is_control, percent, rerun)
+
+
+def _refuse_conflicts(text: str, methods: Sequence[type[Method]]) -> None:
+    if any(method.mixes_labels for method in methods) and any(method.smooths_labels for method in methods):
+        raise InputError(
+            f"the arm '{text}' smooths the labels and mixes them: mixed labels are soft already, and smoothing would "
+            "falsify the shares that they state; take one of the two"
+        )
+    if sum(method.has_objective for method in methods) > 1:
+        own = " and ".join(method.name() for method in methods if method.has_objective)
+        raise InputError(f"the arm '{text}' holds {own}, which each have a loss of their own; take one of them")
 
 
 def _suffixes(text: str) -> tuple[str, float, int]:

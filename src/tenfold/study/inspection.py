@@ -20,9 +20,9 @@ from tenfold.core.types import ImageDataset
 from tenfold.evaluate.diagnose import diagnose
 from tenfold.methods.base import spread
 from tenfold.nets import backbones
-from tenfold.nets.blocks import to_float
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
+from tenfold.transforms.pixels import to_float
 
 Images = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]

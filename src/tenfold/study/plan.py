@@ -128,7 +128,7 @@ def code_version() -> str:
     """A hash over the source that trains and judges: results made by other code are never reused."""
     root = Path(tenfold.__file__).parent
     digest = hashlib.sha256(tenfold.__version__.encode())
-    for layer in ("core", "data", "nets", "train", "methods", "evaluate", "study"):
+    for layer in ("core", "data", "transforms", "nets", "train", "methods", "evaluate", "study"):
         for path in sorted((root / layer).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

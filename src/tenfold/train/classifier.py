@@ -19,10 +19,11 @@ from torch import Tensor
 from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.nets.blocks import build, to_float
+from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.nets.threads import one_thread
-from tenfold.train.recipe import Recipe, Transform
+from tenfold.train.recipe import Recipe, Transform, plain_objective
+from tenfold.transforms.pixels import to_float
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 pictures is above it."""
@@ -123,6 +124,7 @@ def _attempt(
             network.parameters(), learning_rate, weight_decay=config.weight_decay, fused=True
         )
         generator = (key / "transforms").torch_generator()
+        objective = recipe.objective or plain_objective
         best_state, best_score, best_step = None, 0.0, config.steps
         look_every = max(1, config.steps // config.looks)
 
@@ -134,8 +136,8 @@ def _attempt(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _cosine(step / config.steps, config.warmup_share)
         with clock("forward/backward/step"):
-            features = network.features(batch.contiguous(memory_format=torch.channels_last))
-            loss = -(soft * F.log_softmax(network.head(features), dim=1)).sum(1).mean()
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            loss, features = objective(network, batch, soft, generator)
             if recipe.auxiliary is not None:
                 loss = loss + recipe.auxiliary(features, generator)
             optimizer.zero_grad(set_to_none=True)

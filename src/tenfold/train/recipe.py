@@ -1,4 +1,4 @@
-"""What a method gives to the classifier loop: four optional slots, and recipes that add up.
+"""What a method gives to the classifier loop: optional slots, and recipes that add up.
 
 A GAN, MixUp and a pre-trained backbone have no `sample()` in common. What they have in common is that one
 classifier loop can read what they give it.
@@ -11,15 +11,39 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
+from tenfold.nets.classifiers import Classifier
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(images float B x C x H x W in [-1, 1], soft labels B x K, generator) -> the same two, changed."""
 
 Auxiliary = Callable[[Tensor, torch.Generator], Tensor]
 """(features B x F of the classifier's last hidden layer, generator) -> a scalar added to the loss."""
+
+Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy, and the features
+B x F of the last hidden layer that it saw. For methods that reach into the forward pass or make it several times."""
+
+
+def cross_entropy(logits: Tensor, soft_labels: Tensor) -> Tensor:
+    """Mean over the batch of -sum(p log q), for labels that are probabilities: both B x K."""
+    return -(soft_labels * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+def plain_objective(
+    network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """What is minimised unless a recipe says otherwise: cross entropy against soft labels."""
+    features = network.features(images)
+    return cross_entropy(network.head(features), soft_labels), features
+
+
+ONE_ONLY = {"init": "starting weights", "auxiliary": "an auxiliary loss", "objective": "a loss of their own"}
+"""Slots of a recipe that cannot be added up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +58,8 @@ class Recipe:
     """Starting weights of the classifier."""
     auxiliary: Auxiliary | None = None
     """One more term of the loss."""
+    objective: Objective | None = None
+    """In place of the cross entropy."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the method wants recorded with the trial; plain JSON values."""
 
@@ -41,17 +67,17 @@ class Recipe:
         """Both recipes at once: `classical+cgan` trains on generated images and augments them.
 
         Raises:
-            ValueError: both bring starting weights, or both an auxiliary loss: only one can be obeyed.
+            InputError: both bring starting weights, an auxiliary loss or an objective: only one can be obeyed.
         """
-        if self.init is not None and other.init is not None:
-            raise ValueError("two methods bring starting weights; an arm can hold only one of them")
-        if self.auxiliary is not None and other.auxiliary is not None:
-            raise ValueError("two methods bring an auxiliary loss; an arm can hold only one of them")
+        for slot, meaning in ONE_ONLY.items():
+            if getattr(self, slot) is not None and getattr(other, slot) is not None:
+                raise InputError(f"two methods of one arm bring {meaning}; an arm can hold only one of them")
         return Recipe(
             extra=_joined(self.extra, other.extra),
             transforms=self.transforms + other.transforms,
             init=self.init if self.init is not None else other.init,
             auxiliary=self.auxiliary or other.auxiliary,
+            objective=self.objective or other.objective,
             details={**self.details, **other.details},
         )
 

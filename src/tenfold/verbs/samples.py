@@ -10,8 +10,8 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.evaluate.copies import nearest
 from tenfold.methods.classical import Config, augment
-from tenfold.nets.blocks import to_float, to_uint8
 from tenfold.report.content import Sheet
+from tenfold.transforms.pixels import to_float, to_uint8
 
 MOST_CLASSES = 12
 COLUMNS = 8

@@ -1,0 +1,9 @@
+"""Batch transforms that need nothing else of tenfold: a whole batch at once, a draw for each image.
+
+from tenfold.transforms import Classical, MixUp
+
+Pictures are B x C x H x W, uint8 or float, on any device. What is drawn comes from the generator that is passed
+in, or from a stream that the transform's `seed` begins.
+"""
+
+from __future__ import annotations
