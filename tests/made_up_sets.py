@@ -41,3 +41,27 @@ def easy_set(
         sources=tuple(f"picture-{index}" for index in range(n)),
         roles=np.full(n, "train") if roles is None else np.asarray(roles),
     )
+
+
+def easy_vectors(
+    counts: Sequence[int],
+    features: int = 6,
+    *,
+    noise: float = 1.0,
+    key: str = "vectors",
+    roles: Sequence[str] | None = None,
+) -> ImageDataset:
+    """Class k is a normal cloud around a centre of its own; features have units that differ by powers of ten."""
+    random = Key(f"tests/{key}").numpy_generator()
+    labels = np.repeat(np.arange(len(counts)), counts)
+    centres = Key("tests/centres").numpy_generator().normal(0, 2, (len(counts), features))
+    values = (centres[labels] + noise * random.normal(size=(len(labels), features))) * 10.0 ** np.arange(features)
+    return ImageDataset(
+        name=f"made-up {key}",
+        images=values.astype(np.float32)[:, :, np.newaxis, np.newaxis],
+        labels=labels.astype(np.int64),
+        class_names=tuple(f"class {label}" for label in range(len(counts))),
+        groups=np.arange(len(labels)),
+        sources=tuple(f"row-{index}" for index in range(len(labels))),
+        roles=np.full(len(labels), "train") if roles is None else np.asarray(roles),
+    )

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from made_up_sets import SHORT, easy_set
+from made_up_sets import SHORT, easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
@@ -39,6 +40,28 @@ def test_a_classifier_comes_back_as_it_was(tmp_path: Path, shape: tuple[int, int
     assert read_json(tmp_path / "c.json")["arm"] == "raw"
 
 
+def test_a_classifier_of_vectors_comes_back_as_it_was(tmp_path: Path) -> None:
+    data = replace(easy_vectors([9, 9, 9]), feature_names=tuple("abcdef"))
+    classifier = train_classifier(data, None, Recipe(), Key("store"), SHORT)
+    save_classifier(tmp_path / "c.safetensors", classifier, {"arm": "raw"})
+    again = load_classifier(tmp_path / "c.safetensors")
+    fresh = easy_vectors([20, 20, 20], key="fresh").images
+    assert np.array_equal(again.probabilities(fresh), classifier.probabilities(fresh))
+    assert again.probabilities(fresh[:0]).shape == (0, 3)
+    assert (again.reads_vectors, again.image_shape, again.feature_names) == (True, (6, 1, 1), tuple("abcdef"))
+    damaged("network", "SmallConvNet")(tmp_path / "c.safetensors")
+    with pytest.raises(InputError, match="do not hold a classifier"):
+        load_classifier(tmp_path / "c.safetensors")
+
+
+def test_files_made_before_there_were_vectors_are_read(kept: Path) -> None:
+    told = read_json(kept.with_suffix(".json"))
+    del told["feature_names"]
+    write_json(kept.with_suffix(".json"), told)
+    again = load_classifier(kept)
+    assert (again.reads_vectors, again.feature_names) == (False, ())
+
+
 def test_the_runs_directory_will_do(kept: Path) -> None:
     assert load_classifier(kept.parent).class_names == ("class 0", "class 1")
 
@@ -66,6 +89,9 @@ def damaged(key: str, value: Any) -> Callable[[Path], None]:
         damaged("image_shape", 8),
         damaged("class_names", ["only one"]),
         damaged("class_names", None),
+        damaged("network", "VectorNet"),
+        damaged("network", "no such"),
+        damaged("network", None),
         damaged("config", {"no such": 1}),
     ],
 )

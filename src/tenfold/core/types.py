@@ -1,7 +1,7 @@
 """The nouns that the layers hand to one another.
 
-Images at rest are uint8, N x C x H x W; labels are int64, N. Everything here is plain numpy, so that reading a
-result never needs torch.
+Images at rest are uint8, N x C x H x W, vectors float32, N x F x 1 x 1; labels are int64, N. Everything here is plain
+numpy, so that reading a result never needs torch.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ class SetAside:
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Labelled images, all of one size, and for each where it came from."""
+    """Labelled images, all of one size, or labelled vectors (`is_vectors`), and for each where it came from.
+
+    Whatever treats examples alike, such as folds and groups, need not know which of the two it has.
+    """
 
     name: str
-    images: npt.NDArray[np.uint8]
-    """N x C x H x W, C = 1 (grey) or 3 (RGB)."""
+    images: npt.NDArray[Any]
+    """uint8 N x C x H x W, C = 1 (grey) or 3 (RGB); or vectors, float32 N x F x 1 x 1."""
     labels: npt.NDArray[np.int64]
     """N, each an index into `class_names`."""
     class_names: tuple[str, ...]
@@ -46,11 +49,15 @@ class ImageDataset:
     set_aside: tuple[SetAside, ...] = ()
     conversions: Mapping[str, int] = field(default_factory=dict)
     """What was done to how many files: {"turned upright by EXIF": 3}."""
+    feature_names: tuple[str, ...] = ()
+    """F, of vectors whose columns have names; else empty."""
 
     def __post_init__(self) -> None:
-        n = len(self.images)
-        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
-            raise ValueError(f"images must be uint8 N x (1|3) x H x W, not {self.images.dtype} {self.images.shape}")
+        n, dtype, shape = len(self.images), self.images.dtype, self.images.shape
+        pictures = dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3)
+        vectors = dtype == np.float32 and len(shape) == 4 and shape[2:] == (1, 1)
+        if not pictures and not vectors:
+            raise ValueError(f"images must be uint8 N x (1|3) x H x W or float32 N x F x 1 x 1, not {dtype} {shape}")
         for column in ("labels", "groups", "sources", "roles"):
             if len(getattr(self, column)) != n:
                 raise ValueError(f"{column} has {len(getattr(self, column))} entries for {n} images")
@@ -63,8 +70,13 @@ class ImageDataset:
         return len(self.class_names)
 
     @property
+    def is_vectors(self) -> bool:
+        """Whether these are rows of numbers (embeddings, a table of features) and no pictures."""
+        return bool(self.images.dtype == np.float32)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
-        """C, H, W."""
+        """C, H, W; of vectors F, 1, 1."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
@@ -86,7 +98,8 @@ class ImageDataset:
 
     def joined(self, other: ImageDataset) -> ImageDataset:
         """These images, then the other's, which must have the same classes and image shape."""
-        if self.class_names != other.class_names or self.image_shape != other.image_shape:
+        same_kind = self.image_shape == other.image_shape and self.is_vectors == other.is_vectors
+        if self.class_names != other.class_names or not same_kind:
             raise ValueError(f"{self.name} and {other.name} differ in classes or image shape")
         return replace(
             self,

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
+
+FARTHEST = 1e4
+"""Standard deviations from the mean; none of N vectors is farther than the root of N from the mean of all."""
 
 
 def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
@@ -29,11 +32,43 @@ def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
                 layer.weight.normal_(0.0, 1.0, generator=generator).mul_(math.sqrt(gain / fan_in))
             if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # an Embedding never gets here
-        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | Standardise):
             layer.reset_parameters()
         elif next(layer.parameters(recurse=False), None) is not None:
             raise TypeError(f"build() does not know how to start a {type(layer).__name__}")
     return channels_last(network)
+
+
+class Standardise(nn.Module):
+    """Every feature with the mean and the spread that it has among the training vectors taken out.
+
+    Both are buffers: they are kept with the weights, and nothing learns them.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
+
+    def reset_parameters(self) -> None:
+        """Change nothing, until `fit` has seen vectors."""
+        self.mean.zero_()
+        self.spread.fill_(1.0)
+
+    def fit(self, vectors: Tensor) -> None:
+        """Take mean and standard deviation from these vectors, N x F; a constant feature is divided by 1."""
+        exact = vectors.double()
+        self.mean.copy_(exact.mean(0))
+        self.spread.copy_(exact.std(0, correction=0))
+        # By its values and not by its spread, which rounding keeps from being 0.
+        self.spread[(vectors.amax(0) == vectors.amin(0)) | (self.spread == 0)] = 1.0
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """B x F -> B x F; what lies absurdly far from all training vectors is brought within reach of floats."""
+        return ((vectors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
 
 
 def channels_last(network: Network) -> Network:

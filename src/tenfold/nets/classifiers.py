@@ -1,4 +1,4 @@
-"""The judge: one small convolutional classifier for every arm, sized by the picture."""
+"""The judge: one small classifier for every arm, convolutional for pictures, dense for vectors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tenfold.nets.blocks import Standardise
 
 
 class Classifier(Protocol):
@@ -58,6 +60,41 @@ class SmallConvNet(nn.Module):
         """B x C x H x W in [-1, 1] -> logits B x K."""
         logits: Tensor = self.head(self.features(images))
         return logits
+
+
+class VectorNet(nn.Module):
+    """Two dense layers with batch normalisation over standardised features: embeddings and tables of numbers.
+
+    Args:
+        shape: F, 1, 1.
+        class_count: K.
+        width: a quarter of the units of each hidden layer.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
+        super().__init__()
+        self.feature_count = 4 * width
+        self.standardise = Standardise(shape[0])
+        self.body = nn.Sequential(_dense(shape[0], 4 * width), _dense(4 * width, 4 * width))
+        self.head = nn.Linear(self.feature_count, class_count)
+
+    def features(self, images: Tensor) -> Tensor:
+        """B x F x 1 x 1, in the units of the data -> B x (4 width)."""
+        features: Tensor = self.body(self.standardise(images.flatten(1)))
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x F x 1 x 1, in the units of the data -> logits B x K."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {"SmallConvNet": SmallConvNet, "VectorNet": VectorNet}
+"""By the name under which a classifier's file tells its network."""
+
+
+def _dense(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
 
 
 def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:

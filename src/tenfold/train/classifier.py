@@ -20,10 +20,12 @@ from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
+from tenfold.nets.classifiers import SmallConvNet, VectorNet
 from tenfold.nets.threads import one_thread
 from tenfold.train.recipe import Recipe, Transform, plain_objective
 from tenfold.transforms.pixels import to_float
+
+Network = SmallConvNet | VectorNet
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 pictures is above it."""
@@ -56,18 +58,26 @@ class ClassifierConfig:
 class TrainedClassifier:
     """A network with what is needed to use it again."""
 
-    network: SmallConvNet
+    network: Network
     config: ClassifierConfig
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    """C, H, W; of vectors F, 1, 1."""
     inner_score: float = 0.0
     """Balanced accuracy on the inner validation images; 0 where there were none."""
     inner_loss: float = 0.0
     """Cross entropy there."""
     details: dict[str, Any] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
+    """F, of vectors whose columns had names, in the order in which the network reads them; else empty."""
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 N x C x H x W -> N x K, rows summing to 1."""
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether it reads rows of numbers and no pictures."""
+        return isinstance(self.network, VectorNet)
+
+    def probabilities(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, rows summing to 1."""
         return _probabilities(self.network, images)
 
 
@@ -112,12 +122,14 @@ def _attempt(
         pool = train if recipe.extra is None else train.joined(recipe.extra)
         images, labels = torch.tensor(pool.images), torch.tensor(pool.labels)
         targets = F.one_hot(labels, train.class_count).float()
+        kind: type[Network] = VectorNet if train.is_vectors else SmallConvNet
         network = build(
-            lambda: SmallConvNet(train.image_shape, train.class_count, config.width),
-            (key / "weights").torch_generator(),
+            lambda: kind(train.image_shape, train.class_count, config.width), (key / "weights").torch_generator()
         )
         if recipe.init is not None:
             network.load_state_dict(dict(recipe.init))
+        if isinstance(network, VectorNet):
+            network.standardise.fit(images.flatten(1))
         averaged = copy.deepcopy(network).eval()
         schedule = draw_plan(pool.labels, train.class_count, config, (key / "batches").torch_generator())
         optimizer = torch.optim.AdamW(
@@ -172,6 +184,7 @@ def _attempt(
             "kept_step": best_step,
             "seconds": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         },
+        train.feature_names,
     )
 
 
@@ -233,7 +246,7 @@ def _cosine(progress: float, warmup_share: float) -> float:
 
 
 @torch.no_grad()
-def _follow(averaged: SmallConvNet, network: SmallConvNet, weight: float) -> None:
+def _follow(averaged: Network, network: Network, weight: float) -> None:
     """Move the average a step towards the network; batch statistics are averaged like weights."""
     pairs = [
         (slow, fast)
@@ -244,7 +257,7 @@ def _follow(averaged: SmallConvNet, network: SmallConvNet, weight: float) -> Non
 
 
 @torch.inference_mode()
-def _probabilities(network: SmallConvNet, images: npt.NDArray[np.uint8], chunk: int = 256) -> npt.NDArray[np.float32]:
+def _probabilities(network: Network, images: npt.NDArray[Any], chunk: int = 256) -> npt.NDArray[np.float32]:
     network.eval()
     rows = [
         torch.softmax(network(to_float(part).contiguous(memory_format=torch.channels_last)), dim=1)
@@ -253,7 +266,7 @@ def _probabilities(network: SmallConvNet, images: npt.NDArray[np.uint8], chunk: 
     return torch.cat(rows).numpy() if rows else np.zeros((0, network.head.out_features), np.float32)
 
 
-def _score(network: SmallConvNet, validation: ImageDataset) -> tuple[float, float]:
+def _score(network: Network, validation: ImageDataset) -> tuple[float, float]:
     """Balanced accuracy and cross entropy, both as means over the classes that are present."""
     rows = _probabilities(network, validation.images)
     right = rows.argmax(1) == validation.labels

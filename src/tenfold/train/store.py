@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.nets.blocks import channels_last
-from tenfold.nets.classifiers import SmallConvNet
+from tenfold.nets.classifiers import NETWORKS
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier
 
 
@@ -23,9 +23,10 @@ def save_classifier(path: Path, classifier: TrainedClassifier, told: dict[str, A
     write_json(
         path.with_suffix(".json"),
         {
-            "network": "SmallConvNet",
+            "network": type(classifier.network).__name__,
             "class_names": list(classifier.class_names),
             "image_shape": list(classifier.image_shape),
+            "feature_names": list(classifier.feature_names),
             "config": asdict(classifier.config),
             **told,
         },
@@ -49,7 +50,9 @@ def load_classifier(path: Path) -> TrainedClassifier:
         told = read_json(description)
         shape = told["image_shape"]
         config = ClassifierConfig(**told["config"])
-        network = SmallConvNet((shape[0], shape[1], shape[2]), len(told["class_names"]), config.width)
+        image_shape = (shape[0], shape[1], shape[2])
+        network = NETWORKS[told["network"]](image_shape, len(told["class_names"]), config.width)
+        feature_names = tuple(told.get("feature_names", ()))  # files made before there were vectors lack it
         network.load_state_dict(safetensors.torch.load(path.read_bytes()))
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
@@ -57,4 +60,4 @@ def load_classifier(path: Path) -> TrainedClassifier:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
     # In the memory format of training, so that every bit of a prediction is as it was there.
     channels_last(network).eval()
-    return TrainedClassifier(network, config, tuple(told["class_names"]), (shape[0], shape[1], shape[2]))
+    return TrainedClassifier(network, config, tuple(told["class_names"]), image_shape, feature_names=feature_names)
