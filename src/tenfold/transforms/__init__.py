@@ -7,3 +7,8 @@ in, or from a stream that the transform's `seed` begins.
 """
 
 from __future__ import annotations
+
+from tenfold.transforms.augmix import AugMix
+from tenfold.transforms.automatic import RandAugment, TrivialAugment
+
+__all__ = ["AugMix", "RandAugment", "TrivialAugment"]
