@@ -12,14 +12,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "grow", "load", "predict", "prove", "run"]
+__all__ = ["check", "grow", "load", "predict", "preview", "prove", "reproduce", "run"]
 
 if TYPE_CHECKING:
     from tenfold.data.loading import load
     from tenfold.verbs.check import check
     from tenfold.verbs.grow import grow
     from tenfold.verbs.predict import predict
+    from tenfold.verbs.preview import preview
     from tenfold.verbs.prove import prove
+    from tenfold.verbs.reproduce import reproduce
     from tenfold.verbs.run import run
 
 

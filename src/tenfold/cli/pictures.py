@@ -98,6 +98,46 @@ def grow(
 
 
 @app.command()
+def preview(
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD",
+            help="A method, or several joined by '+': mixup, 'classical(policy=strong)', classical+mixup, cgan.",
+            show_default=False,
+        ),
+    ],
+    data: Data,
+    rows: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=50, help="Rows of pictures.")] = 6,
+    seed: Seed = 0,
+    size: Size = None,
+    per_class: PerClass = None,
+    images: Images = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="The picture to write, which must not exist. Default: preview-METHOD-DATA.png here, with a number "
+            "if there is one already.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a sheet of what a method does to the pictures.
+
+    Shows real pictures beside changed ones, each with its class shares or what was drawn for it; for mixing
+    also how the shares are spread. A generator is trained first; everything else takes seconds.
+
+    Example: tenfold preview mixup cells/ --out mixup.png
+    """
+    with exit_statuses():
+        from tenfold.verbs.preview import preview as verb
+
+        drawn = verb(method, data, out, rows=rows, seed=seed, size=size, per_class=per_class, images=images)
+        say(as_document(drawn.to_json()) if as_json else drawn.sentence)
+
+
+@app.command()
 def predict(
     classifier: Annotated[
         Path, typer.Argument(metavar="CLASSIFIER", help="A run's directory or classifier.safetensors.")
