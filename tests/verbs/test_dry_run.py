@@ -54,7 +54,7 @@ def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
 
 def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
     arms = ("raw", "classical", "placebo", "classical+mixup", f"classical+{QUICK_CGAN}", "oracle")
-    monkeypatch.setattr("tenfold.study.conduct.default_arms", lambda has_reserve: arms)
+    monkeypatch.setattr("tenfold.study.conduct.default_arms", lambda *_: arms)
     told = forecast(with_every_role())
     assert len(told.text.splitlines()) <= 25
     assert max(map(len, told.text.splitlines())) <= 120

@@ -32,8 +32,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, or the "
-        "name of a known set such as digits or mnist.",
+        help="A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, a .csv of "
+        "numbers with a column label, or the name of a known set such as digits or mnist.",
         show_default=False,
     ),
 ]
@@ -52,7 +52,7 @@ Arms = Annotated[
         metavar="ARM,ARM,...",
         help="The ways of growing to compare; '+' adds methods up, (...) sets options: "
         "'classical,classical+cgan(steps=500)'. Default: raw, classical, placebo, classical+mixup, "
-        "classical+cgan, and oracle where images are held in reserve.",
+        "classical+cgan, and oracle where images are held in reserve; of vectors raw, placebo and mixup.",
     ),
 ]
 Budget = Annotated[

@@ -25,41 +25,55 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
         (in_across, "{} that stand in two classes: left out and listed"),
         (len(findings.copies_between_roles), "{} outside the study that copy others: left out"),
     )
-    done = [_counted(sentence, count) for count, sentence in sentences if count]
-    done += [f"{_counted('{}', count)}: {what}" for what, count in findings.conversions.items()]
+    noun = _noun(findings)
+    done = [_counted(sentence, count, noun) for count, sentence in sentences if count]
+    done += [f"{_counted('{}', count, noun)}: {what}" for what, count in findings.conversions.items()]
+    if findings.is_vectors and findings.constant:
+        count = len(findings.constant)
+        which = ", ".join(findings.constant[:3]) + (", ..." if count > 3 else "")
+        done.append(
+            f"{count:,} feature{'' if count == 1 else 's'} of one constant value, which tell nothing: {which}"
+        )
+    grown = "" if findings.is_vectors else " and grown"
     done += [
-        f"class {name!r} has a single image: it is trained on and grown, but cannot be evaluated"
+        f"class {name!r} has a single {noun}: it is trained on{grown}, but cannot be evaluated"
         for name in findings.single_image_classes
     ]
     if small := [name for name, count in findings.counts.items() if 1 < count < FOLDS]:
-        done.append(f"fewer than {FOLDS} images in {', '.join(map(repr, small))}: fewer folds")
+        done.append(f"fewer than {FOLDS} {noun}s in {', '.join(map(repr, small))}: fewer folds")
     return tuple(done)
 
 
 def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
     """What deserves the user's eye, one sentence each."""
     warnings = []
+    noun = _noun(findings)
     if len(findings.counts) < 2:
-        warnings.append("a single class: it can be grown, but there is nothing to tell apart")
+        growable = "" if findings.is_vectors else "it can be grown, but "
+        warnings.append(f"a single class: {growable}there is nothing to tell apart")
     if findings.imbalance >= STRONG_IMBALANCE:
-        warnings.append(f"the largest class has {findings.imbalance:.0f} times the images of the smallest")
-    if findings.constant:
-        count = _counted("{}", len(findings.constant))
+        warnings.append(f"the largest class has {findings.imbalance:.0f} times the {noun}s of the smallest")
+    if findings.constant and not findings.is_vectors:
+        count = _counted("{}", len(findings.constant), noun)
         warnings.append(f"{count} of one constant colour, such as {', '.join(findings.constant[:3])}")
     if findings.near_across:
         one, other = findings.near_across[0]
-        count = _counted("{:pair}", len(findings.near_across))
+        count = _counted("{:pair}", len(findings.near_across), noun)
         warnings.append(f"{count} of near duplicates in two classes, such as {one} and {other}: check them")
     if groups_in_two_roles:
-        warnings.append(f"{groups_in_two_roles} groups have images both in the study and outside it")
-    if not findings.near_duplicates_searched:
+        warnings.append(f"{groups_in_two_roles} groups have {noun}s both in the study and outside it")
+    if not findings.near_duplicates_searched and not findings.is_vectors:
         warnings.append("too many images to search for near duplicates; exact ones were searched")
     seen = [(what, findings.conversions.get(what, 0)) for what in FILE_WARNINGS]
-    return (*warnings, *(f"{_counted('{}', count)}: {what}" for what, count in seen if count))
+    return (*warnings, *(f"{_counted('{}', count, noun)}: {what}" for what, count in seen if count))
 
 
-def _counted(sentence: str, count: int) -> str:
-    """The sentence with `{}` or `{:pair}` as a number of images or pairs."""
-    for mark, noun in (("{:pair}", "pair"), ("{}", "image")):
-        sentence = sentence.replace(mark, f"{count:,} {noun}{'' if count == 1 else 's'}")
+def _noun(findings: Audit) -> str:
+    return "row" if findings.is_vectors else "image"
+
+
+def _counted(sentence: str, count: int, noun: str) -> str:
+    """The sentence with `{}` or `{:pair}` as a number of images (or whatever the noun) or pairs."""
+    for mark, counted in (("{:pair}", "pair"), ("{}", noun)):
+        sentence = sentence.replace(mark, f"{count:,} {counted}{'' if count == 1 else 's'}")
     return sentence

@@ -1,4 +1,4 @@
-"""A .npz of images and labels, or in the layout of MedMNIST (train_images, train_labels, test_images ...)."""
+"""A .npz of images or vectors and their labels, or in the layout of MedMNIST (train_images, train_labels ...)."""
 
 from __future__ import annotations
 
@@ -13,49 +13,58 @@ from tenfold.core.errors import InputError
 from tenfold.data.archives import read_npz
 from tenfold.data.listing import Listing, index_labels, list_arrays
 from tenfold.data.roles import role_of
+from tenfold.data.vectors import ARRAY_NAMES, list_vectors, rows_of_array
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 PREFIXES = ("train", "val", "valid", "test")
 
 
 def list_npz(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()) -> Listing:
-    """The images of an .npz; N x H x W, N x H x W x C or N x C x H x W, of any numeric type.
+    """The images of an .npz (N x H x W, N x H x W x C or N x C x H x W) or its features (N x F), of any numeric type.
 
     Raises:
         InputError: arrays are missing, do not fit one another, or are pickled.
     """
     arrays = read_npz(path)
-    columns = _join_parts(arrays) if "train_images" in arrays or "test_images" in arrays else arrays
-    for wanted in ("images", "labels"):
+    kind = array_kind(arrays)
+    in_parts = f"train_{kind}" in arrays or f"test_{kind}" in arrays
+    columns = _join_parts(arrays, kind) if in_parts else arrays
+    for wanted in (kind, "labels"):
         if wanted not in columns:
             raise InputError(f"{path} has no array {wanted!r} (it has {', '.join(arrays) or 'none'})")
-    images = _channels_last(path, columns["images"])
+    rows = None if kind == "images" else rows_of_array(path, columns[kind], kind, name)
+    images = _channels_last(path, columns[kind]) if rows is None else rows.values
     labels = _flat(path, columns, "labels", len(images))
     known_names = [str(entry) for entry in columns.get("class_names", class_names)]
     names, indices = _classes(path, labels, known_names)
     groups = _flat(path, columns, "groups", len(images)) if "groups" in columns else None
     split = _flat(path, columns, "split", len(images)) if "split" in columns else ["train"] * len(images)
-    listing = list_arrays(
-        name or path.stem,
-        images,
-        indices,
-        names,
-        roles=np.array([role_of(str(entry), str(path)) for entry in split]),
-        groups=None if groups is None else index_labels([str(group) for group in groups])[1],
-    )
+    roles = np.array([role_of(str(entry), str(path)) for entry in split])
+    group_numbers = None if groups is None else index_labels([str(group) for group in groups])[1]
+    if rows is not None:
+        listing = list_vectors(name or path.stem, rows, names, indices, roles, group_numbers)
+    else:
+        listing = list_arrays(name or path.stem, images, indices, names, roles=roles, groups=group_numbers)
     if not (listing.roles == "train").any():
-        raise InputError(f"{path} has test images only; name the images to study in split (train)")
+        raise InputError(f"{path} has test {kind} only; name the {kind} to study in split (train)")
     return listing
 
 
-def _join_parts(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
-    present = [prefix for prefix in PREFIXES if f"{prefix}_images" in arrays and f"{prefix}_labels" in arrays]
+def array_kind(arrays: Arrays) -> str:
+    """What the arrays hold: "images", or the name under which there are vectors."""
+    names = ("images", *ARRAY_NAMES)
+    present = [name for name in names if any(f"{part}{name}" in arrays for part in ("", "train_", "test_"))]
+    return present[0] if present else "images"
+
+
+def _join_parts(arrays: Arrays, kind: str) -> dict[str, npt.NDArray[Any]]:
+    present = [prefix for prefix in PREFIXES if f"{prefix}_{kind}" in arrays and f"{prefix}_labels" in arrays]
     joined = {
         column: np.concatenate([arrays[f"{prefix}_{column}"] for prefix in present])
-        for column in ("images", "labels")
+        for column in (kind, "labels")
         if present
     }
-    lengths = [len(arrays[f"{prefix}_images"]) for prefix in present]
+    lengths = [len(arrays[f"{prefix}_{kind}"]) for prefix in present]
     extra = {"class_names": arrays["class_names"]} if "class_names" in arrays else {}
     return joined | {"split": np.repeat(present, lengths)} | extra
 
@@ -80,7 +89,9 @@ def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.shape != (count,):
-        raise InputError(f"{path}: {name} has shape {column.shape} for {count} images; wanted one an image")
+        raise InputError(f"{path}: {name} has shape {column.shape} for {count} images or rows; wanted one for each")
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        raise InputError(f"{path}: {name}[{int(np.argmin(np.isfinite(column)))}] is not a number; fill it in")
     if column.dtype.kind in "US" and any(not entry.strip() for entry in column):
         raise InputError(f"{path}: an entry of {name} is blank; fill it in or leave the array out")
     return column

@@ -24,12 +24,12 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Audit:
-    """The findings; images are named by their source."""
+    """The findings; images, or rows of vectors, are named by their source."""
 
     name: str
     images: int
     image_shape: tuple[int, int, int]
-    """C, H, W of every image after conversion."""
+    """C, H, W of every image after conversion; F, 1, 1 of vectors."""
     counts: Mapping[str, int]
     """Images to study, for each class."""
     roles: Mapping[str, int]
@@ -46,10 +46,12 @@ class Audit:
     copies_between_roles: Names
     """Images to test on or to hold in reserve that are (nearly) copies of ones studied."""
     constant: Names
+    """Images of one colour; of vectors the features that have one value throughout."""
     single_image_classes: Names
     near_duplicates_searched: bool
     warnings: Names = ()
     actions: Names = ()
+    is_vectors: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `write_json`."""
@@ -57,14 +59,15 @@ class Audit:
 
 
 def audit(dataset: ImageDataset) -> Audit:
-    """Look through a set; nothing is changed, see `cleaned`."""
+    """Look through a set; nothing is changed, see `cleaned`. Of vectors only equal rows are duplicates."""
     studied = np.flatnonzero(dataset.roles == "train")
-    searched = len(studied) * len(dataset) <= MOST_COMPARISONS
+    searched = not dataset.is_vectors and len(studied) * len(dataset) <= MOST_COMPARISONS
     same = exact_sets(dataset.images)
     within = [part for members in same for part in _by_class(dataset, members) if len(part) > 1]
     across = [members for members in same if len(set(dataset.labels[members])) > 1]
     near = near_pairs(dataset.images, studied) if searched else np.empty((0, 2), np.int64)
-    near = np.unique(np.concatenate([near, turned_pairs(dataset.images)]), axis=0)
+    if not dataset.is_vectors:
+        near = np.unique(np.concatenate([near, turned_pairs(dataset.images)]), axis=0)
     alike = dataset.labels[near[:, 0]] == dataset.labels[near[:, 1]]
     pairs_alike = np.concatenate([near[alike], *(_chain(members) for members in within)])
     counts = np.bincount(dataset.labels[studied], minlength=dataset.class_count)
@@ -82,9 +85,10 @@ def audit(dataset: ImageDataset) -> Audit:
         near_within=_named_pairs(dataset, near[alike]),
         near_across=_named_pairs(dataset, near[~alike]),
         copies_between_roles=_named(dataset, _copies_between_roles(dataset, pairs_alike)),
-        constant=_named(dataset, constant_images(dataset.images)),
+        constant=_constant(dataset),
         single_image_classes=tuple(dataset.class_names[label] for label in np.flatnonzero(counts == 1)),
         near_duplicates_searched=searched,
+        is_vectors=dataset.is_vectors,
     )
     shared = np.intersect1d(dataset.groups[studied], dataset.groups[dataset.roles != "train"])
     return replace(findings, actions=actions_for(findings), warnings=warnings_for(findings, len(shared)))
@@ -103,19 +107,28 @@ def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
     pairs += [(position[same[0]], position[other]) for same in findings.exact_within for other in same[1:]]
     first_of_group: dict[int, int] = {}
     pairs += [(first_of_group.setdefault(int(group), i), i) for i, group in enumerate(dataset.groups)]
-    reasons = dict.fromkeys(findings.copies_between_roles, "copy of an image that is studied or tested on")
+    one = "a row" if dataset.is_vectors else "an image"
+    reasons = dict.fromkeys(findings.copies_between_roles, f"copy of {one} that is studied or tested on")
     for members in findings.exact_across:
         reasons |= {source: f"stands in two classes ({' = '.join(members)})" for source in members}
     left_out = np.array(sorted(position[source] for source in reasons), dtype=np.int64)
     kept = np.setdiff1d(np.arange(len(dataset)), left_out)
+    noun = "row" if dataset.is_vectors else "image"
     for label in np.setdiff1d(dataset.labels[dataset.roles == "train"], dataset.labels[kept]):
         raise InputError(
-            f"every image of class {dataset.class_names[label]!r} also stands in another class; "
-            "keep each image in one class"
+            f"every {noun} of class {dataset.class_names[label]!r} also stands in another class; "
+            f"keep each {noun} in one class"
         )
     listed = tuple(SetAside(dataset.sources[index], reasons[dataset.sources[index]]) for index in left_out)
     grouped = replace(dataset, groups=join(len(dataset), pairs), set_aside=dataset.set_aside + listed)
     return grouped.take(kept)
+
+
+def _constant(dataset: ImageDataset) -> Names:
+    if not dataset.is_vectors:
+        return _named(dataset, constant_images(dataset.images))
+    columns = np.flatnonzero((dataset.images == dataset.images[:1]).all(axis=(0, 2, 3)))
+    return tuple(repr(dataset.feature_names[i]) if dataset.feature_names else f"number {i}" for i in columns)
 
 
 def _by_class(dataset: ImageDataset, members: Pairs) -> list[Pairs]:

@@ -14,10 +14,13 @@ from PIL import Image
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.archives import read_npz
+from tenfold.data.arrays import array_kind
+from tenfold.data.feature_tables import TABLE_SUFFIXES, read_table
 from tenfold.data.known import KNOWN
 from tenfold.data.loading import load
 from tenfold.data.squares import GREY_AS_RGB, SCALED_FLOATS, SCALED_INTEGERS
 from tenfold.data.tables import find_table, read_row, records
+from tenfold.data.vectors import in_order
 
 MOST_CLASSES_NAMED = 20
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
@@ -71,7 +74,7 @@ def with_external_test(
 
 
 def group_names(data: str | Path | ImageDataset | None) -> dict[str, str]:
-    """The group of each image by its source, as the metadata or the .npz at `data` names it; often empty."""
+    """The group of each image by its source, as the metadata, .npz or .csv at `data` names it; often empty."""
     if data is None or isinstance(data, ImageDataset) or (isinstance(data, str) and data in KNOWN):
         return {}
     path = Path(data)
@@ -80,10 +83,13 @@ def group_names(data: str | Path | ImageDataset | None) -> dict[str, str]:
         return {row.file_name: row.group.strip() for row in rows if row.group is not None}
     if path.is_file() and path.suffix.lower() == ".npz":
         arrays = read_npz(path)
-        if "groups" in arrays and "images" in arrays:
+        if "groups" in arrays and array_kind(arrays) in arrays:
             return {
                 f"{path.stem}[{index}]": str(group).strip() for index, group in enumerate(arrays["groups"].ravel())
             }
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        found = read_table(path)
+        return dict(zip(found.sources, (found.words or {}).get("group", ()), strict=False))
     return {}
 
 
@@ -92,7 +98,14 @@ def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
     if height != width:
         raise InputError(f"an external test set needs square images; those of {study.name} are {height} x {width}")
     try:
-        return load(test, size=height)
+        if not study.is_vectors:
+            return load(test, size=height)
+        found = load(test)
+        if not found.is_vectors:
+            raise InputError(f"{found.name} holds pictures, but {study.name} holds vectors; give more such vectors")
+        names, wanted = found.feature_names, study.feature_names
+        ordered = in_order(found.images, names, wanted, study.image_shape[0], found.name)
+        return replace(found, images=ordered, feature_names=wanted)
     except InputError as error:
         raise InputError(f"external test set: {error}") from error
 
@@ -124,8 +137,8 @@ def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
         one, other = pairs[0]
         more = f" (and {len(pairs) - 1} more like these)" if len(pairs) > 1 else ""
         raise InputError(
-            f"{one} of {kept.name} and {other} of the external test set {sealed.name} are the same image{more}; "
-            "remove one of them"
+            f"{one} of {kept.name} and {other} of the external test set {sealed.name} are the same "
+            f"{'row' if kept.is_vectors else 'image'}{more}; remove one of them"
         )
 
 

@@ -27,8 +27,11 @@ class Listing:
     groups: npt.NDArray[np.int64]
     sources: tuple[str, ...]
     roles: npt.NDArray[np.str_]
-    read: Callable[[int], Picture]
-    """Decodes image i, or raises UnreadableError."""
+    read: Callable[[int], Picture] | None = None
+    """Decodes image i, or raises UnreadableError; None where there are `vectors` instead."""
+    vectors: npt.NDArray[np.float32] | None = None
+    """N x F; None for images."""
+    feature_names: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     roles_given_by_user: bool = False
     """True where the data's own folders or columns say what is train and what is test."""

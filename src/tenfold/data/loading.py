@@ -14,6 +14,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.arrays import list_npz
 from tenfold.data.decode import Picture, UnreadableError
+from tenfold.data.feature_tables import TABLE_SUFFIXES, list_table_of_features
 from tenfold.data.folders import list_class_folders
 from tenfold.data.known import KNOWN, list_known
 from tenfold.data.listing import Listing
@@ -36,10 +37,11 @@ def load(
     seed: int = 0,
     grown_ok: bool = False,
 ) -> ImageDataset:
-    """Read a labelled image set: a folder of class folders, a folder with metadata, an .npz, or a known name.
+    """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
 
     Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
     images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
+    The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
     A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
     `grown_ok` admits a set that tenfold has grown, with generated images in the group of their parents.
 
@@ -49,6 +51,8 @@ def load(
     if size is not None and not 4 <= size <= LARGEST_SIDE:
         raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
     listing = _list(data, grown_ok)
+    if size is not None and listing.vectors is not None:
+        raise InputError(f"{listing.name} holds vectors, which have no size in pixels; leave --size out")
     known = KNOWN.get(data) if isinstance(data, str) else None
     limited_by_default = per_class is None and images is None and known is not None and known.large
     indices, roles = choose(
@@ -102,12 +106,16 @@ def _list(data: str | Path, grown_ok: bool) -> Listing:
         raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
     if suffix in ARCHIVE_SUFFIXES:
         raise InputError(f"{path} is an archive; unpack it and give the folder")
-    raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, or an .npz")
+    if suffix in TABLE_SUFFIXES:
+        return list_table_of_features(path)
+    raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
 
 
 def _decode(
     listing: Listing, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_], size: int | None
 ) -> ImageDataset:
+    if listing.read is None:
+        return _vectors(listing, indices, roles)
     pictures: list[Picture] = []
     longer_sides: list[int] = []
     kept: list[int] = []
@@ -143,6 +151,20 @@ def _decode(
     )
 
 
+def _vectors(listing: Listing, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_]) -> ImageDataset:
+    assert listing.vectors is not None
+    return ImageDataset(
+        name=listing.name,
+        images=listing.vectors[indices, :, np.newaxis, np.newaxis],
+        labels=listing.labels[indices],
+        class_names=listing.class_names,
+        groups=listing.groups[indices],
+        sources=tuple(listing.sources[index] for index in indices),
+        roles=roles,
+        feature_names=listing.feature_names,
+    )
+
+
 def _sources_of(listing: Listing, label: int) -> set[str]:
     return {listing.sources[index] for index in np.flatnonzero(listing.labels == label)}
 
@@ -154,6 +176,6 @@ def _reject_leaks(dataset: ImageDataset) -> None:
         twin = studied.get(dataset.images[index].tobytes())
         if twin is not None:
             raise InputError(
-                f"{dataset.sources[twin]} (train) and {dataset.sources[index]} (test) are the same image; "
-                "remove one of them"
+                f"{dataset.sources[twin]} (train) and {dataset.sources[index]} (test) are the same "
+                f"{'row' if dataset.is_vectors else 'image'}; remove one of them"
             )

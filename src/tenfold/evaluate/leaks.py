@@ -10,13 +10,16 @@ images. Copies of the inner validation images beside those of the test images hi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
 from tenfold.evaluate.copies import nearest
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[Any]
+"""uint8 N x C x H x W, or vectors float32 N x F x 1 x 1."""
 Indices = npt.NDArray[np.int64]
 Distances = npt.NDArray[np.float32]
 
@@ -45,6 +48,8 @@ def leak(
 ) -> str | None:
     """Why the extra images must have been made from the test fold, in plain words; None where nothing says so.
 
+    Of vectors only exact copies are looked for: how near two of them may be is not known.
+
     Rule 1: an extra image equals a test image that no training image resembles.
     Rule 2: extra images lie nearer to test than to inner validation images, by a one-sided Mann-Whitney test.
     With groups given, a group counts once, with its smallest distance: images of one patient are alike, and
@@ -62,6 +67,8 @@ def leak(
     """
     if len(extra) == 0 or len(test) == 0:
         return None
+    if extra.dtype != np.uint8:
+        return _vectors_copied(extra, test, train)
     copied = _count_copied(extra, test, train)
     if copied:
         return (
@@ -88,6 +95,14 @@ def _count_copied(extra: Images, test: Images, train: Images) -> int:
     if len(train) and len(copied):
         copied = copied[nearest(copied, train)[1] > CLEARLY_OTHER]
     return len(copied)
+
+
+def _vectors_copied(extra: Images, test: Images, train: Images) -> str | None:
+    made, shown = ({row.tobytes() for row in rows} for rows in (extra, train))
+    copied = sum(row.tobytes() in made - shown for row in test)
+    if not copied:
+        return None
+    return f"{copied} of {len(test)} test rows {'is' if copied == 1 else 'are'} among the {len(extra)} extra rows"
 
 
 def _p_value(to_test: Distances, to_unseen: Distances) -> float:

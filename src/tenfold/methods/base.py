@@ -78,6 +78,9 @@ class Method(ABC):
     smooths_labels: ClassVar[bool] = False
     """It takes a little of every label away and spreads it over all classes."""
 
+    reads_vectors: ClassVar[bool] = False
+    """It takes vectors (N x F x 1 x 1) as well as pictures."""
+
     has_objective: ClassVar[bool] = False
     """It minimises a loss of its own, of which an arm can hold only one."""
 

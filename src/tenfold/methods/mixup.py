@@ -29,6 +29,7 @@ class Config:
 class Method(base.Method):
     Config = Config
     mixes_labels = True
+    reads_vectors = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ class Config:
 class Method(base.Method):
     Config = Config
     is_control = True
+    reads_vectors = True
     needs_reserve = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:

@@ -23,6 +23,7 @@ class Config:
 class Method(base.Method):
     Config = Config
     is_control = True
+    reads_vectors = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         return Recipe(extra=train.take(base.spread(self.config.times, len(train))))

@@ -19,6 +19,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    reads_vectors = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         return Recipe()

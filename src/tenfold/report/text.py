@@ -118,13 +118,16 @@ def check_text(audit: Mapping[str, Any]) -> str:
     """What `tenfold check` found: a row a class, then what is set aside, converted and done."""
     counts: Mapping[str, int] = audit.get("counts", {})
     shape = " x ".join(str(side) for side in audit.get("image_shape", ()))
-    summary = f"{audit.get('images', sum(counts.values())):,} images, {len(counts)} classes"
+    noun = "rows" if audit.get("is_vectors") else "images"
+    summary = f"{audit.get('images', sum(counts.values())):,} {noun}, {len(counts)} classes"
     roles: Mapping[str, int] = audit.get("roles", {})
     if len(roles) > 1:
         summary += f" ({', '.join(f'{n:,} {role}' for role, n in roles.items())})"
-    if shape:
+    if audit.get("is_vectors"):
+        summary += f", each of {audit['image_shape'][0]:,} numbers"
+    elif shape:
         summary += f", each {shape} (channels x height x width)"
-    table = aligned(("class", "images"), [(name, f"{n:,}") for name, n in counts.items()], numbers=[1])
+    table = aligned(("class", noun), [(name, f"{n:,}") for name, n in counts.items()], numbers=[1])
     set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
     lines = [summary, "", table, ""]
     lines += _listed(f"set aside ({len(set_aside):,})", set_aside)

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.core.errors import InputError
-from tenfold.methods.base import Method, make_method, method_class
+from tenfold.core.types import ImageDataset
+from tenfold.methods.base import Method, make_method, method_class, method_names
 
 BASELINE = "classical"
 """What growing has to beat: the cheapest thing that everybody can do."""
+
+VECTOR_BASELINE = "raw"
+"""The same for vectors, which nobody can turn or mirror."""
 
 CURVE_SHARES = (50, 70)
 """Percent of the real images on which the baseline is trained for its learning curve."""
@@ -74,18 +78,41 @@ class Arm:
         return not (self.is_control or self.is_curve_point or bare)
 
 
-def default_arms(has_reserve: bool) -> tuple[str, ...]:
+def baseline_for(data: ImageDataset) -> str:
+    """The arm that all others are compared with."""
+    return VECTOR_BASELINE if data.is_vectors else BASELINE
+
+
+def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]:
     """What `prove` compares when nothing is said."""
-    arms = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
+    arms: tuple[str, ...] = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
+    if baseline == VECTOR_BASELINE:
+        arms = ("raw", "placebo", "mixup")
     return (*arms, "oracle") if has_reserve else arms
 
 
-def learning_curve() -> tuple[Arm, ...]:
+def learning_curve(baseline: str = BASELINE) -> tuple[Arm, ...]:
     """The baseline on a part of the real images, from which its learning curve is read."""
-    return tuple(_parse_arm(f"{BASELINE}@{percent}%") for percent in CURVE_SHARES)
+    return tuple(_parse_arm(f"{baseline}@{percent}%", baseline) for percent in CURVE_SHARES)
 
 
-def parse_arms(wanted: str | Sequence[str]) -> tuple[Arm, ...]:
+def require_vector_arms(arms: Sequence[Arm]) -> None:
+    """Refuse arms that change pictures, for a set of vectors.
+
+    Raises:
+        InputError: a method of an arm does not read vectors; the message names those that do.
+    """
+    for arm in arms:
+        for component in arm.components:
+            if not method_class(component.method).reads_vectors:
+                able = ", ".join(name for name in method_names() if method_class(name).reads_vectors)
+                raise InputError(
+                    f"the arm '{arm.name}' cannot be had: {component.method} works on pictures alone, and these are "
+                    f"vectors; methods that read vectors: {able}"
+                )
+
+
+def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[Arm, ...]:
     """Arms from `a,b(option=value)+c`; the baseline joins if it is missing.
 
     A control (`placebo`, `oracle`) is laid on the baseline, because that is what it is compared with.
@@ -94,24 +121,24 @@ def parse_arms(wanted: str | Sequence[str]) -> tuple[Arm, ...]:
         InputError: an unknown method or option, the same arm twice, or text that does not read as arms.
     """
     texts = _split(wanted, ",") if isinstance(wanted, str) else list(wanted)
-    arms = [_parse_arm(text.strip()) for text in texts]
+    arms = [_parse_arm(text.strip(), baseline) for text in texts]
     names = [arm.name for arm in arms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise InputError(f"the arm '{twice}' is named twice; name each arm once")
-    if BASELINE not in names:
-        arms.insert(0, _parse_arm(BASELINE))
+    if baseline not in names:
+        arms.insert(0, _parse_arm(baseline, baseline))
     return tuple(arms)
 
 
-def _parse_arm(text: str) -> Arm:
+def _parse_arm(text: str, baseline: str) -> Arm:
     methods_text, percent, rerun = _suffixes(text)
     components = tuple(parse_component(part.strip()) for part in _split(methods_text, "+"))
     is_control = any(method_class(component.method).is_control for component in components)
     name = "+".join(_written(component) for component in components)
     name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
     if is_control and len(components) == 1:
-        components = (Component(BASELINE), *components)
+        components = (Component(baseline), *components)
     methods = [component.method for component in components]
     if len(set(methods)) < len(methods):
         raise InputError(f"the arm '{text}' names one method twice")

@@ -23,7 +23,7 @@ from tenfold.data.loading import load, require_classes
 from tenfold.data.splits import plan_folds
 from tenfold.evaluate.compare import External, compare, primary_p_value
 from tenfold.evaluate.telling import sentence, verdict_json
-from tenfold.study.arms import default_arms, learning_curve, parse_arms
+from tenfold.study.arms import baseline_for, default_arms, learning_curve, parse_arms, require_vector_arms
 from tenfold.study.executors import Done, Limits, run_trials
 from tenfold.study.plan import Plan, make_plan
 
@@ -111,14 +111,17 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     for label in np.setdiff1d(study.labels, fold_plan.evaluated):
         warn(f"class '{study.class_names[label]}' has too few independent images to be evaluated; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
-    arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve))
+    baseline = baseline_for(study)
+    arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve, baseline), baseline)
+    if study.is_vectors:
+        require_vector_arms(arms)
     needy = next((arm.name for arm in arms if arm.needs_reserve), None)
     if needy and not has_reserve:
         raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
     if options.exchange:
-        arms += tuple(arm for arm in learning_curve() if arm not in arms)
+        arms += tuple(arm for arm in learning_curve(baseline) if arm not in arms)
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
-    asked_for = ",".join(arm.name for arm in arms if not options.exchange or arm not in learning_curve())
+    asked_for = ",".join(arm.name for arm in arms if not options.exchange or arm not in learning_curve(baseline))
     return Prepared(dataset, findings, plan, started, {"data": name, **asdict(options), "arms": asked_for})
 
 
@@ -145,10 +148,9 @@ def conduct(
     write_json(directory / "check.json", prepared.audit.to_json())
     data, plan = prepared.data, prepared.plan
     study, external = data.part("train"), data.part("test")
-    candidates = [arm.name for arm in plan.arms if arm.may_be_picked]
     rules: dict[str, Any] = {
         "baseline": plan.baseline,
-        "candidates": candidates,
+        "candidates": list(plan.candidates),
         "evaluated": plan.fold_plan.evaluated,
         "folds": plan.fold_plan.folds,
     }
@@ -209,7 +211,8 @@ def _run_with_progress(dataset: ImageDataset, plan: Plan, directory: Path, limit
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
     study = dataset.part("train")
     note(
-        f"{plan.data}: {len(study)} images, {study.class_count} classes; {total} trials "
+        f"{plan.data}: {len(study)} {'rows' if study.is_vectors else 'images'}, {study.class_count} classes; "
+        f"{total} trials "
         f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
     )
     seconds_of: dict[str, list[float]] = {}

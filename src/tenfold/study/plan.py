@@ -13,7 +13,7 @@ from typing import Any
 import tenfold
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import FoldPlan
-from tenfold.study.arms import BASELINE, Arm
+from tenfold.study.arms import BASELINE, Arm, baseline_for
 from tenfold.train.classifier import ClassifierConfig
 
 MARGIN = 0.01
@@ -65,6 +65,11 @@ class Plan:
         """New images for each real one, between which the inner images choose; 0 is to do without them."""
         return (0.0, self.times / 2, self.times)
 
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The arms between which the inner images choose: the baseline is one, whatever it is made of."""
+        return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
+
     def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
         """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end.
 
@@ -113,6 +118,7 @@ def make_plan(
         seed=seed,
         times=times,
         classifier=classifier_for(study),
+        baseline=baseline_for(study),
         code=code_version(),
     )
 

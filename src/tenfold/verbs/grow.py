@@ -103,6 +103,7 @@ def grow(
     prepare_output(directory)
     if not isinstance(data, ImageDataset):
         data = load(data, size=size, per_class=per_class, images=images, seed=seed)
+    refuse_vectors(data)
     findings = audit(data)
     for warning in findings.warnings:
         warn(warning)
@@ -113,6 +114,19 @@ def grow(
     if grown.generator:
         save_generator(directory / "generator.safetensors", real, grown, component.method)
     return result
+
+
+def refuse_vectors(data: ImageDataset) -> None:
+    """Vectors are mixed while training, and no method writes new ones down.
+
+    Raises:
+        InputError: the set holds vectors.
+    """
+    if data.is_vectors:
+        raise InputError(
+            f"{data.name} holds vectors, and what is grown are files of pictures; `tenfold prove` tells whether "
+            "mixing the vectors while training helps"
+        )
 
 
 def parse_growing(text: str) -> Component:

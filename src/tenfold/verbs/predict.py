@@ -1,4 +1,4 @@
-"""`predict`: name the class of new images with a trained classifier."""
+"""`predict`: name the class of new images, or of new vectors, with a trained classifier."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import write_text
 from tenfold.core.progress import warn
 from tenfold.data.decode import UnreadableError, decode
+from tenfold.data.feature_tables import TABLE_SUFFIXES, read_table
 from tenfold.data.squares import shrink, to_squares
+from tenfold.data.vectors import in_order, rows_of_npz
 from tenfold.report.text import predictions_csv
+from tenfold.train.classifier import TrainedClassifier
 from tenfold.train.store import load_classifier
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the classifier says of one file."""
+    """What the classifier says of one file, or of one row of a file of vectors."""
 
     file: str
+    """Of a row its `file_name` or `id`, or else where it stands."""
     label: str
     confidence: float
     """The probability of `label`, 0..1."""
@@ -36,43 +40,65 @@ def predict(
 ) -> list[Prediction]:
     """Read image files (folders are searched) and name the class of each, in the order given.
 
-    Files that cannot be read are left out with a warning. `out` also writes out/predictions.csv.
+    Files that cannot be read are left out with a warning. A classifier of vectors reads .npz, .csv and .tsv files
+    and names the class of each row; a column that says the class is passed over. `out` also writes
+    out/predictions.csv.
 
     Raises:
-        InputError: no classifier there, a path that does not exist, not one readable image, or predictions.csv
-            is there already.
+        InputError: no classifier there, a path that does not exist, not one readable image, vectors of another
+            length than those learned from, or predictions.csv is there already.
     """
     table = None if out is None else Path(out) / "predictions.csv"
     if table is not None and table.exists():
         raise InputError(f"{table} is there already and nothing is overwritten; choose another --out")
     trained = load_classifier(Path(classifier))
     wanted = [images] if isinstance(images, str | Path) else images
-    files, pixels = [], []
-    for path in _files(Path(path) for path in wanted):
-        try:
-            pixels.append(_as_trained(path, trained.image_shape))
-            files.append(path)
-        except UnreadableError as error:
-            warn(f"{path} is left out: {error}")
-    if not files:
-        raise InputError("none of these could be read as an image; give image files or folders of them")
-    rows = trained.probabilities(np.stack(pixels))
+    files, inputs = (_vectors if trained.reads_vectors else _pictures)([Path(path) for path in wanted], trained)
+    rows = trained.probabilities(inputs)
     found = [
         Prediction(
-            file=str(path),
+            file=file,
             label=trained.class_names[int(row.argmax())],
             confidence=round(float(row.max()), 5),
             probabilities={n: round(float(p), 5) for n, p in zip(trained.class_names, row, strict=True)},
         )
-        for path, row in zip(files, rows, strict=True)
+        for file, row in zip(files, rows, strict=True)
     ]
     if table is not None:
         write_text(table, predictions_csv(found))
     return found
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    known = Image.registered_extensions()
+def _pictures(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.uint8]]:
+    files, pixels = [], []
+    for path in _files(paths, tuple(Image.registered_extensions())):
+        try:
+            pixels.append(_as_trained(path, trained.image_shape))
+            files.append(str(path))
+        except UnreadableError as error:
+            warn(f"{path} is left out: {error}")
+    if not files:
+        raise InputError("none of these could be read as an image; give image files or folders of them")
+    return files, np.stack(pixels)
+
+
+def _vectors(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.float32]]:
+    names: list[str] = []
+    values: list[npt.NDArray[np.float32]] = []
+    for path in _files(paths, (".npz", *TABLE_SUFFIXES)):
+        if path.suffix.lower() not in (".npz", *TABLE_SUFFIXES):
+            raise InputError(f"{path}: this classifier reads vectors; give an .npz with features, a .csv or a .tsv")
+        rows = rows_of_npz(path) if path.suffix.lower() == ".npz" else read_table(path, labelled=False)
+        names += rows.sources
+        values.append(
+            in_order(rows.values, rows.feature_names, trained.feature_names, trained.image_shape[0], str(path))
+        )
+    if not values:
+        raise InputError("there are no vectors in these; give .npz, .csv or .tsv files, or folders of them")
+    return names, np.concatenate(values)[:, :, np.newaxis, np.newaxis]
+
+
+def _files(paths: Iterable[Path], known: tuple[str, ...]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -22,6 +22,11 @@ ARM_NOTES = {
     "placebo": "control: the baseline with the same images copied",
     "oracle": "control: the baseline with more real images",
 }
+VECTOR_NOTES = {
+    "raw": "the baseline: the real rows, nothing else",
+    "placebo": "control: the baseline with the same rows copied",
+    "oracle": "control: the baseline with more real rows",
+}
 
 
 def publish(
@@ -36,7 +41,7 @@ def publish(
 ) -> Path:
     """Write the run's report.html and return its path."""
     images = study.data.part("train")
-    sheets: list[Sheet] = [real_sheet(images), augmented_sheet(images)]
+    sheets: list[Sheet] = [] if images.is_vectors else [real_sheet(images), augmented_sheet(images)]
     if generated is not None:
         sheets.append(generated_sheet(images, generated.images, generated.labels))
     else:
@@ -44,6 +49,7 @@ def publish(
             if "samples" in trial.details:
                 made = unpacked(trial.details["samples"])
                 sheets.append(generated_sheet(images, *made, title=f"Generated images: {trial.arm}"))
+    notes = VECTOR_NOTES if images.is_vectors else ARM_NOTES
     content = ReportContent(
         data_name=study.data.name,
         verdict=study.verdict,
@@ -58,7 +64,7 @@ def publish(
         duration_seconds=seconds,
         warnings=[*study.plan.fold_plan.warnings, *warnings],
         stop_below=study.plan.stop_below,
-        arm_notes={arm.name: ARM_NOTES[arm.name] for arm in study.plan.arms if arm.name in ARM_NOTES},
+        arm_notes={arm.name: notes[arm.name] for arm in study.plan.arms if arm.name in notes},
     )
     path = study.directory / LAST_FILE
     write_text(path, render(content))

@@ -20,7 +20,14 @@ from tenfold.study.directory import opened
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
-from tenfold.verbs.grow import GrowResult, grow_images, parse_growing, save_generator, write_grown
+from tenfold.verbs.grow import (
+    GrowResult,
+    grow_images,
+    parse_growing,
+    refuse_vectors,
+    save_generator,
+    write_grown,
+)
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import publish
 
@@ -88,6 +95,8 @@ def run(
     forced = parse_growing(grow) if grow is not None else None
     wanted_options = Options(arms, budget, repeats, seed, size, per_class, images, times, as_named(test), exchange)
     prepared = prepare(data, wanted_options)
+    if forced is not None:
+        refuse_vectors(prepared.data)
     plan, options = prepared.plan, {**prepared.options, "grow": grow}
     with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
         study = conduct(prepared, directory, workers, tail=_tail)
@@ -100,7 +109,8 @@ def run(
         if wanted and component and sample:
             grown_set, failure = _write(study, component, sample)
         growth = failure or _growth(study, winner, helped, grown_set)
-        note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} images")
+        noun = "rows" if study.data.is_vectors else "images"
+        note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} {noun}")
         warnings = [growth]
         try:
             classifier = _final_classifier(study, winner)
@@ -166,12 +176,15 @@ def _write(study: Study, component: Component, grown: Grown) -> tuple[GrowResult
 def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | None) -> str:
     if grown_set is not None:
         return f"Grown: {grown_set.sentence}."
+    if not helped and study.data.is_vectors:
+        return "Nothing is changed while training the classifier, because nothing was shown to help."
     if not helped:
         return (
             "Nothing was grown, because no way of growing was shown to help; "
             "--grow METHOD (such as --grow cgan) grows the set all the same."
         )
-    return f"No files were grown: {winner.name} works on the images while training, as the final classifier was."
+    noun = "rows" if study.data.is_vectors else "images"
+    return f"No files were grown: {winner.name} works on the {noun} while training, as the final classifier was."
 
 
 def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
