@@ -1,0 +1,201 @@
+"""What a claim is, how it is decided whether it holds, and how the folder finds one by its name.
+
+A claim is one file: what was published, the trainings that repeat it, and how their results are read. Nothing is
+registered: the class `Claim` of `claims/mixup.py` is the claim `mixup`.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import tenfold.claims
+from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.verdicts import Interval
+from tenfold.evaluate.paired import mean_interval
+
+Holds = Literal["yes", "no", "not_shown"]
+
+RULE = (
+    "Yes: the whole 95 % interval of the measured effect lies above 0, whatever its size; whether the claimed size "
+    "lies in the interval is said beside it. No: the interval does not lie above 0 and ends below the claimed size, "
+    "so that the claimed size is ruled out and no smaller gain was shown either. Not shown: the interval holds both "
+    "0 and the claimed size."
+)
+
+PARTS = ("base", "running", "telling")
+"""Files of the folder that are no claims."""
+
+
+@dataclass(frozen=True)
+class TheySay:
+    """What was published."""
+
+    sentence: str
+    values: Mapping[str, float]
+    """Shares in 0..1 by name."""
+    effect: float
+    """The claimed gain as a share, above 0."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: the unit of work and of resume."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """All that decides its outcome, as plain JSON values."""
+    cost: float
+    """About how many seconds it takes: only for the order and for the time left."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training with what came out of it."""
+
+    settings: Mapping[str, Any]
+    result: Mapping[str, Any]
+    """Plain JSON values."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of a table; an interval where there is one, and the single values that it is the mean of."""
+
+    estimate: float
+    low: float | None = None
+    high: float | None = None
+    each: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures as rows by columns."""
+
+    title: str
+    unit: Literal["%", "points"]
+    columns: tuple[str, ...]
+    rows: Mapping[str, Sequence[Figure | None]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the trainings showed."""
+
+    effect: Interval
+    """The gain as a share with its 95 % interval; this one decides whether the claim holds."""
+    meaning: str
+    """What the interval speaks of, in a few words."""
+    values: Mapping[str, float]
+    """Shares in 0..1, by the names of `TheySay.values`."""
+    sentence: str
+    """What was measured, as one clause that can stand after "we measured"."""
+    samples: Mapping[str, int]
+    tables: Sequence[Table]
+    other_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """The same effect with intervals that speak of something else."""
+    notes: Sequence[str] = ()
+
+
+class Claim(ABC):
+    """A published claim and the experiment that repeats it."""
+
+    sentence: ClassVar[str]
+    source: ClassVar[str]
+    they_say: ClassVar[TheySay]
+    seeds: ClassVar[int]
+    """How many, unless the user says otherwise; 2 at least."""
+    quick_seeds: ClassVar[int]
+
+    @abstractmethod
+    def settings(self, quick: bool) -> dict[str, Any]:
+        """What the reader needs to judge the experiment: sizes, epochs, conventions; plain JSON values."""
+
+    @abstractmethod
+    def trainings(self, seeds: Sequence[int], quick: bool) -> list[Training]:
+        """All that is to be trained."""
+
+    @abstractmethod
+    def train(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """One training from its settings alone, in any process, on one thread; plain JSON values."""
+
+    @abstractmethod
+    def judge(self, finished: Sequence[Finished]) -> Found:
+        """What all trainings together show."""
+
+
+def holds(effect: Interval, claimed: float) -> Holds:
+    """Whether a claimed gain is borne out by the interval of the measured one; both shares, the claimed above 0.
+
+    `yes`: low > 0. `no`: low <= 0 and high < claimed. `not_shown`: low <= 0 and high >= claimed. The claim is taken
+    to be that there is a gain, so that a gain smaller than claimed is a `yes` whose size was wrong; where no gain
+    is shown, only an interval that leaves room for the claimed one leaves the question open.
+
+    Raises:
+        ValueError: the claimed gain is not above 0, or the interval is not finite.
+    """
+    if not claimed > 0 or not np.isfinite([effect.low, effect.high]).all():
+        raise ValueError(f"a claim is a gain above 0 and has a finite interval, not {claimed} and {effect}")
+    if effect.low > 0:
+        return "yes"
+    return "no" if effect.high < claimed else "not_shown"
+
+
+def claimed_size_inside(effect: Interval, claimed: float) -> bool:
+    """Whether the interval of the measured gain holds the claimed size."""
+    return effect.low <= claimed <= effect.high
+
+
+def packed(correct: npt.NDArray[np.bool_]) -> str:
+    """Which of N test images were recognised, as text: a bit an image."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode("ascii")
+
+
+def unpacked(text: str, count: int) -> npt.NDArray[np.bool_]:
+    """The inverse of `packed`, for `count` images."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=count).astype(bool)
+
+
+def recognised(finished: Sequence[Finished], **wanted: Any) -> npt.NDArray[np.float64]:
+    """Test images x seeds, 1 where recognised, of the trainings with these settings, in the order of their seeds.
+
+    Their results hold `correct` as `packed` gave it and `test_images`.
+    """
+    chosen = [one for one in finished if all(one.settings.get(name) == value for name, value in wanted.items())]
+    chosen.sort(key=lambda one: int(one.settings["seed"]))
+    columns = [unpacked(one.result["correct"], one.result["test_images"]) for one in chosen]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def mean_figure(values: npt.NDArray[np.float64]) -> Figure:
+    """The mean of a table of test images x seeds with Student's interval over seeds."""
+    each = values.mean(axis=0)
+    interval = mean_interval(each)
+    return Figure(interval.estimate, interval.low, interval.high, tuple(map(float, each)))
+
+
+def claim_names() -> list[str]:
+    """Every claim there is: the files of this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(tenfold.claims.__path__) if m.name not in PARTS)
+
+
+def make_claim(name: str) -> Claim:
+    """The claim of the file of that name.
+
+    Raises:
+        InputError: there is no such claim; the message names the nearest one.
+    """
+    if name not in claim_names():
+        raise InputError(f"there is no claim '{name}'.{did_you_mean(name, claim_names())}")
+    found: Claim = importlib.import_module(f"tenfold.claims.{name}").Claim()
+    return found

@@ -1,0 +1,114 @@
+"""A repeated claim for people: report.html, and the same in the terminal, both from what claim.json holds."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tenfold.core.durations import duration
+from tenfold.report.page import percent, plain, points
+from tenfold.report.plot import round_numbers
+from tenfold.report.text import WIDTH, aligned
+
+WORDS = {"yes": "holds", "no": "does not hold", "not_shown": "not shown"}
+LOOKS = {"yes": "helped", "no": "hurt", "not_shown": "not_proven"}
+"""The look that the house style gives an outcome of the same kind."""
+
+ROW_HEIGHT, TOP, BOTTOM = 46, 44, 34
+
+
+def render_claim(document: Mapping[str, Any]) -> str:
+    """The page as HTML, with all that it shows inside it."""
+    environment = Environment(
+        loader=PackageLoader("tenfold", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure": figure, "duration": duration, "plain": plain}
+    environment.filters |= {"percent": percent, "points": points}  # for macros that are shared with the other page
+    environment.filters["words"] = {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__
+    return environment.get_template("claim.html").render(
+        told=document, look=LOOKS[document["holds"]], plot=_plot(document)
+    )
+
+
+def claim_text(document: Mapping[str, Any]) -> str:
+    """The verdict, its tables and its notes as plain lines."""
+    lines = [_wrapped(document["sentence"]), "", _wrapped(f"The rule. {document['rule']}"), ""]
+    rows = [(one["speaks_of"], _cell(one, "points")) for one in document["intervals"]]
+    lines += [aligned(("effect, 95 % interval", "points"), rows), ""]
+    for table in document["tables"]:
+        rows = [(row["name"], *(_cell(cell, table["unit"]) for cell in row["cells"])) for row in table["rows"]]
+        lines += [f"{table['title']} ({table['unit']}, 95 % interval over seeds)", *_noted(table["note"])]
+        lines += [aligned(("", *table["columns"]), rows), ""]
+    lines += [_wrapped(f"note: {note}") for note in document["notes"]]
+    lines.append(f"{len(document['seeds'])} seeds, {duration(document['seconds'])} on {_hardware(document)}")
+    return "\n".join(lines)
+
+
+def figure(value: float, unit: str) -> str:
+    """A percentage as it is, points with their sign and a true minus: `91.50`, `+1.49`, `−0.20`."""
+    return f"{value:.2f}" if unit == "%" else f"{value:+.2f}".replace("-", "−")
+
+
+def _cell(cell: Mapping[str, Any] | None, unit: str) -> str:
+    if cell is None:
+        return ""
+    # A plain minus, so that the text can be searched and pasted.
+    estimate, *bounds = (
+        figure(cell[side], unit).replace("−", "-") for side in ("estimate", "low", "high") if cell[side] is not None
+    )
+    return f"{estimate} ({bounds[0]} to {bounds[1]})" if bounds else estimate
+
+
+def _noted(note: str) -> list[str]:
+    return [_wrapped(note)] if note else []
+
+
+def _hardware(document: Mapping[str, Any]) -> str:
+    found = document["hardware"]
+    return f"{found['cores']} cores of {found['processor']}, torch {found['torch']}"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
+
+
+def _plot(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the marks of the effect's intervals go: percent of the width across, pixels down."""
+    claimed = document["they_say"]["effect_points"]
+    bounds: list[float] = [0.0, claimed, *(one[side] for one in document["intervals"] for side in ("low", "high"))]
+    low, high = min(bounds), max(bounds)
+    room = 0.08 * (high - low)
+    low, high = low - room, high + room
+
+    def across(points: float) -> float:
+        return round(100 * (points - low) / (high - low), 2)
+
+    rows = [
+        {
+            **one,
+            "y": TOP + ROW_HEIGHT * i + 32,
+            "left": across(one["low"]),
+            "middle": across(one["estimate"]),
+            "right": across(one["high"]),
+            "decides": i == 0,
+        }
+        for i, one in enumerate(document["intervals"])
+    ]
+    ticks = [{"x": across(points), "points": points} for points in round_numbers(low, high)]
+    height = TOP + ROW_HEIGHT * len(rows) + BOTTOM
+    return {
+        "rows": rows,
+        "ticks": ticks,
+        "zero": across(0.0),
+        "claimed": across(claimed),
+        "top": TOP,
+        "floor": height - BOTTOM,
+        "height": height,
+    }
