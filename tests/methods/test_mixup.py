@@ -1,12 +1,19 @@
+"""What the methods that mix hand to the classifier; how they mix is tested with the transforms."""
+
 from __future__ import annotations
 
 import pytest
-import scipy.stats
 import torch
 
+from made_up_sets import SHORT, easy_set
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.mixup import mix
-from tenfold.transforms.draws import beta
+from tenfold.methods.base import make_method
+from tenfold.nets.blocks import build
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.study.arms import parse_arms
+from tenfold.train.classifier import train_classifier
+from tenfold.train.recipe import Transform
 
 
 def batch(count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,46 +22,80 @@ def batch(count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.eye(count)  # a class for each image tells who was mixed with whom
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.2, 0.4, 1.0, 5.0])
-def test_weights_follow_the_beta_law(alpha: float) -> None:
-    drawn = beta(alpha, 4000, Key("beta").torch_generator()).double().numpy()
-    # Not nearer to 0 and 1 than the float32 of a weight can say.
-    law = scipy.stats.beta(alpha, alpha)
-    inside = drawn[(drawn > 1e-6) & (drawn < 1 - 1e-6)]
-    expected_inside = law.cdf(1 - 1e-6) - law.cdf(1e-6)
-    assert scipy.stats.binomtest(len(inside), 4000, expected_inside).pvalue > 0.001
-    middle = scipy.stats.kstest(inside, lambda x: (law.cdf(x) - law.cdf(1e-6)) / expected_inside)
-    assert middle.pvalue > 0.001
+def transform_of(name: str, **options: object) -> Transform:
+    (transform,) = make_method(name, options).fit(easy_set([2, 2]), None, Key("one")).transforms
+    return transform
 
 
-@pytest.mark.parametrize("alpha", [1e-9, 1e-3])
-def test_towards_zero_images_are_left_alone(alpha: float) -> None:
+@pytest.mark.parametrize("options", [{}, {"ways": 3}, {"weights": "batch"}, {"alpha": 2.0}], ids=str)
+def test_images_and_labels_are_blended_with_one_weight(options: dict[str, object]) -> None:
     images, labels = batch()
-    mixed, soft = mix(images, labels, alpha, Key("draws").torch_generator())
-    assert (soft.max(1).values > 0.999).float().mean() > 0.95
-    nearest = torch.cdist(mixed.flatten(1), images.flatten(1)).min(1).values
-    assert (nearest < 1e-2).float().mean() > 0.95
-
-
-def test_images_and_labels_are_blended_with_one_weight() -> None:
-    images, labels = batch()
-    mixed, soft = mix(images, labels, 0.4, Key("draws").torch_generator())
-    # The labels say how much of which image is in each mixture.
+    mixed, soft = transform_of("mixup", **options)(images, labels, Key("draws").torch_generator())
     assert torch.allclose(mixed.flatten(1), soft @ images.flatten(1), atol=1e-5)
-    assert torch.allclose(soft.sum(1), torch.ones(64))
-    assert ((soft > 0).sum(1) <= 2).all()
-
-
-def test_each_image_has_a_weight_and_a_partner_of_its_own() -> None:
-    images, labels = batch()
-    _, soft = mix(images, labels, 1.0, Key("draws").torch_generator())
+    assert (soft > 0).sum(1).max() == options.get("ways", 2)
     own = soft.diagonal()
-    assert len(own.unique()) > 50
-    assert ((soft - torch.diag(own)) > 0).any(0).sum() > 55, "each image is partner to one"
+    assert len(own[own < 1].unique()) == 1 if options == {"weights": "batch"} else len(own.unique()) > 30
 
 
-def test_a_batch_of_one_image_is_left_as_it_is() -> None:
-    images, labels = batch(1)
-    mixed, soft = mix(images, labels, 0.4, Key("draws").torch_generator())
-    assert torch.equal(mixed, images)
-    assert torch.equal(soft, labels)
+def test_within_a_class_the_labels_stay() -> None:
+    images, _ = batch(8)
+    labels = torch.eye(2).repeat(4, 1)
+    mixed, soft = transform_of("mixup", alpha=5, within_class=True)(images, labels, Key("draws").torch_generator())
+    assert torch.allclose(soft, labels, atol=1e-6)
+    assert not torch.equal(mixed, images)
+
+
+def test_cutmix_replaces_a_box_and_its_share_of_the_label() -> None:
+    images, labels = batch()
+    mixed, soft = transform_of("cutmix")(images, labels, Key("draws").torch_generator())
+    kept = (mixed == images).double().mean((1, 2, 3))
+    assert torch.allclose(soft.diagonal().double(), kept, atol=1e-6)
+    assert kept.min() < 0.5
+
+
+def test_the_objective_of_manifold_gives_the_features_that_it_saw() -> None:
+    recipe = make_method("manifold", {}).fit(easy_set([2, 2]), None, Key("one"))
+    assert recipe.objective is not None
+    assert not recipe.transforms
+    network = build(lambda: SmallConvNet((1, 8, 8), 2, width=4), Key("weights").torch_generator())
+    images = torch.rand(6, 1, 8, 8, generator=Key("images").torch_generator())
+    labels = torch.eye(2).repeat(3, 1)
+    generator, seen = Key("draws").torch_generator(), []
+    network.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    for _ in range(10):
+        loss, features = recipe.objective(network, images, labels, generator)
+        assert features is seen[-1]
+        assert features.shape == (6, network.feature_count)
+    loss.backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in network.parameters())
+    assert len({tuple(each.flatten().tolist()) for each in seen}) == 10, "each call has draws of its own"
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "manifold"])
+def test_what_is_learned_from_mixtures_is_the_classes(name: str) -> None:
+    train = easy_set([12, 12])
+    recipe = make_method(name, {}).fit(train, None, Key("one"))
+    trained = train_classifier(train, None, recipe, Key("one"), SHORT)
+    assert (trained.probabilities(train.images).argmax(1) == train.labels).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mixup", {"alpha": 0}),
+        ("mixup", {"ways": 1}),
+        ("mixup", {"weights": "each"}),
+        ("cutmix", {"alpha": 0}),
+        ("cutmix", {"weights": "each"}),
+        ("manifold", {"alpha": 0}),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=rf"{name}\({next(iter(options))}="):
+        make_method(name, options)
+
+
+def test_two_methods_with_a_loss_of_their_own_are_refused_in_one_arm() -> None:
+    assert parse_arms("classical+manifold")[0].name
+    with pytest.raises(InputError, match="which each have a loss of their own"):
+        parse_arms("manifold+augmix")

@@ -1,28 +1,33 @@
-"""MixUp: pictures and labels of two images blended with one weight (Zhang et al. 2018).
+"""MixUp: pictures and labels of two images blended with one weight.
 
-Each image draws its own weight from Beta(alpha, alpha), where most implementations draw one for the batch.
+Source: Zhang et al. 2018. Deviation: each image draws its own weight from Beta(alpha, alpha), where most
+implementations draw one for the batch (`weights=batch`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Annotated, Literal, final
 
-import torch
-from pydantic import PositiveFloat
-from torch import Tensor
+from pydantic import Field, PositiveFloat
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base
 from tenfold.train.recipe import Recipe
-from tenfold.transforms.draws import beta
+from tenfold.transforms.mixing import MixUp
 
 
 @dataclass(frozen=True)
 class Config:
     alpha: PositiveFloat = 0.2
     """0.2 to 0.4 are usual; towards 0 it is ordinary training, large values underfit."""
+    ways: Annotated[int, Field(ge=2)] = 2
+    """How many images are blended."""
+    weights: Literal["image", "batch"] = "image"
+    """Who has a weight of its own."""
+    within_class: bool = False
+    """Blend images of one class only; it helps less."""
 
 
 @final
@@ -32,21 +37,6 @@ class Method(base.Method):
     reads_vectors = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-            return mix(images, labels, self.config.alpha, generator)
-
-        return Recipe(transforms=(transform,))
-
-
-def mix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Blend each image of the batch with a randomly chosen one.
-
-    Args:
-        images: float B x C x H x W.
-        labels: float B x K, rows summing to 1.
-        alpha: of the Beta law; above 0.
-    """
-    partner = torch.randperm(len(images), generator=generator, device=images.device)
-    weight = beta(alpha, len(images), generator)
-    mixed = torch.lerp(images, images.index_select(0, partner), weight.view(-1, 1, 1, 1))
-    return mixed, torch.lerp(labels, labels.index_select(0, partner), weight.view(-1, 1))
+        config = self.config
+        mix = MixUp(config.alpha, ways=config.ways, weights=config.weights, within_class=config.within_class)
+        return Recipe(transforms=(mix,))

@@ -10,5 +10,7 @@ from __future__ import annotations
 
 from tenfold.transforms.augmix import AugMix
 from tenfold.transforms.automatic import RandAugment, TrivialAugment
+from tenfold.transforms.manifold import ManifoldMixUp
+from tenfold.transforms.mixing import CutMix, MixUp
 
-__all__ = ["AugMix", "RandAugment", "TrivialAugment"]
+__all__ = ["AugMix", "CutMix", "ManifoldMixUp", "MixUp", "RandAugment", "TrivialAugment"]

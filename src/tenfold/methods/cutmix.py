@@ -1,0 +1,35 @@
+"""CutMix: a box of each picture is replaced by another picture's, and the label by as much.
+
+Source: Yun et al. 2019. Deviation: a box for each image, where the original draws one for the batch
+(`weights=batch`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from pydantic import PositiveFloat
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base
+from tenfold.train.recipe import Recipe
+from tenfold.transforms.mixing import CutMix
+
+
+@dataclass(frozen=True)
+class Config:
+    alpha: PositiveFloat = 1.0
+    """At 1 boxes of all areas are equally likely; towards 0 nothing or nearly everything is replaced."""
+    weights: Literal["image", "batch"] = "image"
+    """Who has a box of its own."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+    mixes_labels = True
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        return Recipe(transforms=(CutMix(self.config.alpha, weights=self.config.weights),))

@@ -1,0 +1,46 @@
+"""Manifold MixUp: two images are blended inside the classifier, at a layer drawn anew for each batch.
+
+Source: Verma et al. 2019. Deviation: a weight for each image, where the original draws one for the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base
+from tenfold.nets.classifiers import Classifier
+from tenfold.train.recipe import Recipe, cross_entropy
+from tenfold.transforms.manifold import ManifoldMixUp
+
+
+@dataclass(frozen=True)
+class Config:
+    alpha: PositiveFloat = 2.0
+    """The paper's value on CIFAR: most blends are near one half. Smaller values blend less."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+    mixes_labels = True
+    reads_vectors = True
+    has_objective = True
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        mix = ManifoldMixUp(self.config.alpha)
+
+        def objective(
+            network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
+        ) -> tuple[Tensor, Tensor]:
+            module = cast(nn.Module, network)
+            features, mixed = mix.through(module, network.features, images, soft_labels, generator)
+            return cross_entropy(network.head(features), mixed), features
+
+        return Recipe(objective=objective)

@@ -1,0 +1,195 @@
+"""MixUp and CutMix: pictures made of several, with labels that say how much of each is in them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tenfold.transforms.blending import blend, blend_bytes
+from tenfold.transforms.boxes import between, bits_inside, draw_boxes, replaced
+from tenfold.transforms.draws import Draws, beta, dirichlet
+from tenfold.transforms.labels import soft_labels
+from tenfold.transforms.partners import any_partner, same_class_partner
+from tenfold.transforms.pixels import UNIT, Range, to_float
+
+WhoShares = Literal["image", "batch"]
+"""Whether each image draws a weight of its own, or all of a batch have one."""
+
+
+class MixUp:
+    """Blends of each image with randomly chosen others of its batch, and of their labels with the same weights.
+
+    Of two images the weight of the first follows Beta(alpha, alpha); of `ways` images the weights follow
+    Dirichlet(alpha, ..., alpha). An image may be drawn as its own partner.
+
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". Deviation: a weight for each image,
+    where most implementations draw one for the batch (`weights="batch"`).
+
+    Args:
+        alpha: above 0; 0.2 to 0.4 are usual, towards 0 images are left alone.
+        ways: how many images are blended, 2 or more.
+        weights: "image" or "batch".
+        within_class: partners of the same class only (of the largest share, where labels are rows).
+        classes: K, needed when labels are class numbers.
+        seed: begins the stream that is drawn from when a call brings no generator.
+        value_range: of the floats that uint8 pictures become.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.2,
+        *,
+        ways: int = 2,
+        weights: WhoShares = "image",
+        within_class: bool = False,
+        classes: int | None = None,
+        seed: int = 0,
+        value_range: Range = UNIT,
+    ) -> None:
+        _check_law(alpha, weights)
+        if ways < 2:
+            raise ValueError(f"ways={ways}: a blend takes 2 images or more")
+        self.alpha, self.ways, self.weights, self.within_class = alpha, ways, weights, within_class
+        self.classes, self.value_range = classes, value_range
+        self._draws = Draws(seed)
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Blend a batch.
+
+        Args:
+            images: uint8 or float, B x C x H x W, or B x anything: vectors are blended alike.
+            labels: class numbers B, or float rows B x K.
+
+        Returns:
+            Float images of the same shape, and float rows B x K.
+
+        Raises:
+            ValueError: labels or images of another kind.
+        """
+        soft = soft_labels(labels, self.classes, "MixUp")
+        _check_batch(images, soft)
+        batch = len(images)
+        if batch < 2:
+            return to_float(images, self.value_range), soft
+        generator = generator or self._draws.generator()
+        weights = self._weights(batch, generator).to(images.device)
+        if self.within_class:
+            numbers = labels if labels.dim() == 1 else labels.argmax(1)
+            partners = [same_class_partner(numbers, generator) for _ in range(self.ways - 1)]
+            weights = _all_to_the_lonely(weights, numbers)
+        else:
+            partners = [any_partner(batch, generator).to(images.device) for _ in range(self.ways - 1)]
+        if images.is_floating_point():
+            return blend(images, partners, weights), blend(soft, partners, weights)
+        return blend_bytes(images, partners, weights, self.value_range), blend(soft, partners, weights)
+
+    def _weights(self, batch: int, generator: torch.Generator) -> Tensor:
+        """B x ways; the first column is of the image itself."""
+        count = batch if self.weights == "image" else 1
+        if self.ways == 2:
+            own = beta(self.alpha, count, generator)
+            return torch.stack((own, 1 - own), 1).expand(batch, 2)
+        return dirichlet(self.alpha, self.ways, count, generator).expand(batch, self.ways)
+
+
+class CutMix:
+    """Each picture with one box replaced by what another picture of the batch has there.
+
+    The box has the picture's proportions and the share 1 - lambda of its area, lambda ~ Beta(alpha, alpha); its
+    centre is uniform over the pixels, and what sticks out is cut off. Labels are mixed by the pixels that were
+    really replaced.
+
+    Source: Yun et al. 2019, "CutMix". Deviation: a box for each image, where the original draws one for the batch
+    (`weights="batch"`); the box's sides are rounded to the nearest pixel, not down to an even number.
+
+    Args:
+        alpha: above 0; at 1 all areas are equally likely.
+        classes: K, needed when labels are class numbers.
+        weights: "image", or "batch" for one box in the same place of all.
+        seed: begins the stream that is drawn from when a call brings no generator.
+        value_range: of the floats that uint8 pictures become.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        classes: int | None = None,
+        weights: WhoShares = "image",
+        seed: int = 0,
+        value_range: Range = UNIT,
+    ) -> None:
+        _check_law(alpha, weights)
+        self.alpha, self.weights, self.classes, self.value_range = alpha, weights, classes, value_range
+        self._draws = Draws(seed)
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Cut and mix a batch.
+
+        Args:
+            images: uint8 or float B x C x H x W.
+            labels: class numbers B, or float rows B x K.
+
+        Returns:
+            Float images of the same shape, and float rows B x K.
+
+        Raises:
+            ValueError: not pictures, or labels of another kind.
+        """
+        if images.dim() != 4:
+            raise ValueError(
+                f"CutMix cuts boxes out of pictures B x C x H x W and was handed {tuple(images.shape)}; "
+                "use MixUp for vectors, and images[None] for a single picture"
+            )
+        soft = soft_labels(labels, self.classes, "CutMix")
+        _check_batch(images, soft)
+        (batch, _, height, width), device = images.shape, images.device
+        if batch < 2:
+            return to_float(images, self.value_range), soft
+        generator = generator or self._draws.generator()
+        count = batch if self.weights == "image" else 1
+        box = draw_boxes(beta(self.alpha, count, generator), (height, width), generator).to(device)
+        partner = any_partner(batch, generator).to(device)
+        top, bottom = box[0].clamp(0, height), box[1].clamp(0, height)
+        left, right = box[2].clamp(0, width), box[3].clamp(0, width)
+        kept = 1 - ((bottom - top) * (right - left)).expand(batch) / (height * width)
+        inside = bits_inside(between(top, bottom, height), between(left, right, width))
+        cut = replaced(images, images.index_select(0, partner), inside)
+        weights = torch.stack((kept, 1 - kept), 1)
+        return to_float(cut, self.value_range), blend(soft, [partner], weights)
+
+
+def _all_to_the_lonely(weights: Tensor, numbers: Tensor) -> Tensor:
+    """An image alone in its class keeps all the weight, so that it stays what it is to the last bit."""
+    alone = (numbers[:, None] == numbers).sum(1) == 1
+    everything = torch.zeros_like(weights[0])
+    everything[0] = 1
+    return torch.where(alone[:, None], everything, weights)
+
+
+def _check_law(alpha: float, weights: str) -> None:
+    if not alpha > 0:
+        raise ValueError(f"alpha={alpha}: the Beta law takes a number above 0; leave the transform out for no mixing")
+    if weights not in ("image", "batch"):
+        raise ValueError(f"weights={weights!r}: write 'image' for a weight each, 'batch' for one that all share")
+
+
+def _check_batch(images: Tensor, soft: Tensor) -> None:
+    if not (images.is_floating_point() or images.dtype == torch.uint8):
+        raise ValueError(f"images are {images.dtype}; hand over uint8 0..255 or floats")
+    if images.dim() < 2:
+        raise ValueError(f"a batch is B x C x H x W or B x F, not {tuple(images.shape)}; write images[:, None]")
+    if len(images) != len(soft):
+        raise ValueError(f"{len(images)} images, but {len(soft)} labels: each image has one")
