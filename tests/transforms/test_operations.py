@@ -97,6 +97,24 @@ def test_what_is_turned_sheared_and_shifted_goes_where_it_is_said_to() -> None:
     ]
 
 
+@pytest.mark.parametrize("side", [20, 21])
+def test_a_quarter_turn_is_exact_and_anticlockwise(side: int) -> None:
+    images = pictures(2, 3, side, side)
+    space = Space(degrees=90, shear=0, shift=0, pixels=0, factor=0, bits=0)
+    changed = operate(images, torch.full((2,), Operation.ROTATE), torch.tensor([1.0, -1.0]), space=space)
+    assert torch.allclose(changed[0], images[0].rot90(1, (1, 2)), atol=1e-4)
+    assert torch.allclose(changed[1], images[1].rot90(-1, (1, 2)), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Operation.SHEAR_X, Operation.TRANSLATE_X], ids=lambda kind: kind.name)
+def test_down_is_across_of_the_picture_on_its_side(kind: Operation) -> None:
+    images = pictures(1, 2, 15, 15)
+    strength = torch.tensor([0.37])
+    across = operate(images, torch.tensor([kind]), strength)
+    down = operate(images.mT, torch.tensor([kind + 1]), strength)
+    assert torch.allclose(down, across.mT, atol=1e-4)
+
+
 @pytest.mark.parametrize("space", [WIDE, USUAL], ids=["wide", "usual"])
 def test_the_published_ranges(space: Space) -> None:
     degrees, shear, factor, bits = (135, 0.99, 0.99, 6) if space is WIDE else (30, 0.3, 0.9, 4)
