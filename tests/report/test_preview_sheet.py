@@ -88,6 +88,9 @@ def test_the_sentence_is_computed_from_the_draws():
     assert ShareLaw(1.0, shares).sentence == (
         "Half of all blends keep at least 75 % of one picture; 60 % of them keep less than 80 %."
     )
+    assert ShareLaw(1.0, shares, "boxes are cut off").sentence.startswith(
+        "Before boxes are cut off, half of all blends"
+    )
     exact = stats.beta(0.2, 0.2)
     assert np.median(law().largest_shares) == pytest.approx(exact.ppf(0.75), abs=0.01)
 

@@ -46,6 +46,8 @@ class ShareLaw:
     alpha: float
     shares: npt.NDArray[np.float64]
     """Draws x pictures; each row sums to 1."""
+    before: str = ""
+    """What still changes the shares after they are drawn: `boxes are cut off at the edge`."""
 
     @property
     def name(self) -> str:
@@ -61,8 +63,9 @@ class ShareLaw:
     @property
     def sentence(self) -> str:
         largest = self.largest_shares
+        opening = f"Before {self.before}, half" if self.before else "Half"
         return (
-            f"Half of all blends keep at least {np.median(largest):.0%} of one picture; "
+            f"{opening} of all blends keep at least {np.median(largest):.0%} of one picture; "
             f"{np.mean(largest < 0.8):.0%} of them keep less than 80%."
         ).replace("%", " %")
 
@@ -183,9 +186,8 @@ def _draw(law: ShareLaw, axes: Any, lettering: Lettering) -> None:
     inside = np.linspace(0, 1, 401)[1:-1]  # at the ends the density of a small alpha is infinite
     axes.plot(inside, law.density(inside), color=ACCENT, linewidth=1.4, label="density")
     axes.set(xlim=(0, 1), ylim=(0, 1.08 * heights.max()))
-    axes.set_title(
-        f"Shares are drawn from {law.name}, alpha = {law.alpha:g}", fontproperties=lettering.font, color=INK
-    )
+    title = f"Shares are drawn from {law.name}, alpha = {law.alpha:g}"
+    axes.set_title(title, loc="left", fontproperties=lettering.font, color=INK)
     axes.set_xlabel("share of one picture in a blend (lambda)", fontproperties=lettering.font, color=SOFT)
     axes.set_ylabel("density", fontproperties=lettering.font, color=SOFT)
     axes.tick_params(labelsize=7, colors=SOFT)

@@ -107,7 +107,7 @@ def preview(
         _check_free(Path(out))
     if not isinstance(data, ImageDataset):
         data = load(data, size=size, per_class=per_class, images=images, seed=seed)
-    if getattr(data, "is_vectors", False):
+    if data.is_vectors:
         raise InputError(f"{data.name} holds vectors of features, of which there are no pictures to show")
     real = cleaned(data, audit(data)).part("train")
     key = Key(f"seed-{seed}") / "preview"
@@ -134,6 +134,8 @@ def _components(text: str) -> tuple[Component, ...]:
                 f"{component.method} is a control, which adds real pictures as they are: there is nothing to see "
                 "(`tenfold preview raw DATA` shows the real pictures)"
             )
+        if method.smooths_labels:
+            raise InputError(f"{component.method} changes labels and no pictures: there is nothing to see")
         if method.trains_generator and len(arm.components) > 1:
             raise InputError(f"preview shows a generator alone: tenfold preview {component.method} DATA")
     return arm.components
@@ -154,13 +156,21 @@ def _changed(real: ImageDataset, methods: Sequence[Method], name: str, rows: int
     ]
     mixes = any(method.mixes_labels for method in methods)
     shares = " Shares are those of the classes in the label." if mixes else ""
+    open_options = "".join(map(_left_open, methods))
     return PreviewSheet(
         f"{name} on {real.name}",
-        f"Left a real picture; beside it what the classifier is shown in its place, drawn {DRAWS} times.{shares}",
+        f"Left a real picture; beside it what the classifier is shown in its place, drawn {DRAWS} times."
+        f"{shares}{open_options}",
         ["real", *[f"draw {number + 1}" for number in range(DRAWS)]],
         [[original, *changed] for original, *changed in zip(originals, *columns, strict=True)],
         _law(methods, key / "law"),
     )
+
+
+def _left_open(method: Method) -> str:
+    """What stands for options that a study would choose by its inner images."""
+    usual = ", ".join(f"{name}={candidates.values[0]}" for name, candidates in method.undecided().items())
+    return f" A study chooses some of {method.name()} by its inner images; shown is {usual}." if usual else ""
 
 
 def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform, ...]:
@@ -234,7 +244,8 @@ def _law(methods: Sequence[Method], key: Key) -> ShareLaw | None:
         if method.mixes_labels and alpha:
             pictures = int(getattr(method.config, "ways", 2))
             drawn = dirichlet(alpha, pictures, LAW_DRAWS, key.torch_generator())
-            return ShareLaw(float(alpha), drawn.numpy().astype(np.float64))
+            before = "boxes are cut off at the edge of the picture" if method.name() == "cutmix" else ""
+            return ShareLaw(float(alpha), drawn.numpy().astype(np.float64), before)
     return None
 
 
