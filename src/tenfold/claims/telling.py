@@ -64,14 +64,27 @@ def claim_json(
 def _sentence(document: dict[str, Any]) -> str:
     low, high = document["interval"]
     head = {"yes": "The claim holds", "no": "The claim does not hold", "not_shown": "The claim is not shown"}
-    size = "lies" if document["claimed_size_in_interval"] else "does not lie"
     quick = "A quick trial, whose figures are not the claim's. " if document["quick"] else ""
     return (
         f"{quick}{head[document['holds']]}: they say {document['they_say']['sentence']} "
         f"({document['they_say']['effect_points']:+.2f} points); we measured {document['we_measured']['sentence']} "
         f"({document['we_measured']['effect_points']:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
-        f"{len(document['seeds'])} seeds). The claimed size {size} in the interval."
+        f"{len(document['seeds'])} seeds). {_reason(document)}"
     )
+
+
+def _reason(document: dict[str, Any]) -> str:
+    """What of the interval decided, and whether the claimed size lies in it."""
+    if document["holds"] == "not_shown":
+        return "The interval holds no effect as well as the claimed size."
+    if document["holds"] == "no":
+        return (
+            "The effect goes the other way."
+            if document["interval"][1] < 0
+            else "The claimed size does not lie in the interval, and no smaller gain is shown."
+        )
+    size = "lies" if document["claimed_size_in_interval"] else "does not lie"
+    return f"There is a gain, and the claimed size {size} in the interval."
 
 
 def _table(table: Table) -> dict[str, Any]:

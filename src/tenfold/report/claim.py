@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ def render_claim(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": figure, "duration": duration, "plain": plain}
+    environment.filters["true_minus"] = lambda text: re.sub(r"-(?=\d)", "−", text)
     environment.filters |= {"percent": percent, "points": points}  # for macros that are shared with the other page
     environment.filters["words"] = {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__
     return environment.get_template("claim.html").render(
