@@ -26,7 +26,8 @@ from tenfold.transforms.pixels import SIGNED
 class Config:
     strength: Annotated[float, Field(ge=0, le=1)] = 0.3
     consistency: NonNegativeFloat = 12.0
-    """Weight of the Jensen-Shannon term; 0 trains on one blend of each picture instead of the picture and two."""
+    """Weight of the Jensen-Shannon term; 0 trains on one blend of each picture instead of the picture and two, at
+    about a third of the time."""
     chains: PositiveInt = 3
     depth: PositiveInt = 3
     """Most operations in a chain; each chain has 1..depth."""
