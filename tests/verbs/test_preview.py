@@ -20,7 +20,8 @@ from tenfold.cli import app
 from tenfold.core.errors import InputError
 from tenfold.methods.base import Method, method_class, method_names
 from tenfold.train.recipe import Recipe
-from tenfold.verbs.preview import DRAWS, PAIRS, Preview, class_shares, preview
+from tenfold.verbs.preview import Preview, preview
+from tenfold.verbs.preview_sheets import DRAWS, PAIRS, class_shares
 
 DATA = easy_set([6, 4, 3])
 

@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
-from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import class_folders
 from tenfold.data.loading import load
-from tenfold.evaluate.copies import nearest
-from tenfold.methods.base import Method
-from tenfold.report.preview_sheet import Cell, PreviewSheet, ShareLaw, preview_png
+from tenfold.report.preview_sheet import ShareLaw, preview_png
 from tenfold.study.arms import Component, parse_arms
-from tenfold.train.recipe import Transform
-from tenfold.transforms.draws import dirichlet
-from tenfold.transforms.pixels import to_float, to_uint8
-from tenfold.verbs.grow import grow_images
-
-DRAWS = 5
-"""Changed pictures beside each original."""
-PAIRS = 3
-"""Generated pictures a row, each beside its nearest real one."""
-BATCH = 64
-"""Images that are blended with one another, as in training."""
-LEAST_SHARE = 0.01
-"""Classes of a smaller share are not named."""
-LAW_DRAWS = 4000
-
-
-Described = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor, Sequence[str]]]
-"""A transform that can say what it did has this as a method `described`: the same work, and for each picture its
-changes in words, with commas between them."""
+from tenfold.verbs.preview_sheets import changed_sheet, generated_pairs
 
 
 @dataclass(frozen=True)
@@ -113,9 +88,9 @@ def preview(
     key = Key(f"seed-{seed}") / "preview"
     methods = [component.make({}) for component in components]
     if methods[-1].trains_generator:
-        sheet = _generated(real, components[-1], method, rows, seed)
+        sheet = generated_pairs(real, components[-1], method, rows, seed)
     else:
-        sheet = _changed(real, methods, method, rows, key)
+        sheet = changed_sheet(real, methods, method, rows, key)
     file = Path(out) if out is not None else _default_file(method, real.name)
     write_bytes(file, preview_png(sheet))
     captions = tuple(tuple(cell.caption if cell else None for cell in row) for row in sheet.rows)
@@ -139,166 +114,6 @@ def _components(text: str) -> tuple[Component, ...]:
         if method.trains_generator and len(arm.components) > 1:
             raise InputError(f"preview shows a generator alone: tenfold preview {component.method} DATA")
     return arm.components
-
-
-def _changed(real: ImageDataset, methods: Sequence[Method], name: str, rows: int, key: Key) -> PreviewSheet:
-    """Each original at the left; beside it what the transforms make of it, a draw each."""
-    chosen = _spread_over_classes(real.labels, rows, key / "pictures")
-    steps = [(method, _transforms(method, real, key)) for method in methods]
-    originals = [Cell(real.images[i], (real.class_names[real.labels[i]],)) for i in chosen]
-    if not any(transforms for _, transforms in steps):
-        return _real(real, name, rows, key)
-    others = (key / "batch").numpy_generator().permutation(np.setdiff1d(np.arange(len(real)), chosen))
-    batch = np.concatenate([chosen, others])[: max(BATCH, len(chosen))]
-    columns = [
-        _one_draw(real.take(batch), len(chosen), steps, (key / "draws" / number).torch_generator())
-        for number in range(DRAWS)
-    ]
-    mixes = any(method.mixes_labels for method in methods)
-    shares = " Shares are those of the classes in the label." if mixes else ""
-    open_options = "".join(map(_left_open, methods))
-    return PreviewSheet(
-        f"{name} on {real.name}",
-        f"Left a real picture; beside it what the classifier is shown in its place, drawn {DRAWS} times."
-        f"{shares}{open_options}",
-        ["real", *[f"draw {number + 1}" for number in range(DRAWS)]],
-        [[original, *changed] for original, *changed in zip(originals, *columns, strict=True)],
-        _law(methods, key / "law"),
-    )
-
-
-def _left_open(method: Method) -> str:
-    """What stands for options that a study would choose by its inner images."""
-    usual = ", ".join(f"{name}={candidates.values[0]}" for name, candidates in method.undecided().items())
-    return f" A study chooses some of {method.name()} by its inner images; shown is {usual}." if usual else ""
-
-
-def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform, ...]:
-    """What the method does to pictures; none where it is to leave them alone.
-
-    Raises:
-        InputError: it does something, but not to pictures.
-    """
-    recipe = method.fit(real, None, key / method.name())
-    if not recipe.transforms and getattr(method.config, "consistency", None):
-        # Its loss compares changed copies; without that term the same copies are what is trained on.
-        recipe = type(method)(replace(method.config, consistency=0)).fit(real, None, key / method.name())
-    if not recipe.transforms and recipe.objective is not None and method.mixes_labels:
-        raise InputError(
-            f"{method.name()} mixes the hidden activations of the network and no pictures: there is nothing to see "
-            "(`tenfold preview mixup DATA` shows pictures that are mixed)"
-        )
-    if not recipe.transforms and any(
-        slot is not None for slot in (recipe.extra, recipe.init, recipe.auxiliary, recipe.objective)
-    ):
-        raise InputError(f"{method.name()} changes how the classifier learns and no picture: there is nothing to see")
-    return recipe.transforms
-
-
-def _one_draw(
-    batch: ImageDataset,
-    shown: int,
-    steps: Sequence[tuple[Method, Sequence[Transform]]],
-    generator: torch.Generator,
-) -> list[Cell]:
-    """The first pictures of the batch after every transform, each with its caption."""
-    pictures = to_float(torch.tensor(batch.images))
-    labels = torch.eye(batch.class_count)[torch.tensor(batch.labels)]
-    words: list[list[str]] = [[] for _ in range(shown)]
-    for method, transforms in steps:
-        for transform in transforms:
-            described: Described | None = getattr(transform, "described", None)
-            told: Sequence[str]
-            if described is not None:
-                pictures, labels, told = described(pictures, labels, generator)
-            else:
-                pictures, labels = transform(pictures, labels, generator)
-                told = ["" if method.mixes_labels else _how(method)] * len(batch)
-            if method.mixes_labels:
-                words = [[] for _ in words]  # they told of one of the pictures that are now blended
-            for mine, text in zip(words, told, strict=False):
-                mine += filter(None, text.split(", "))
-    mixes = any(method.mixes_labels for method, _ in steps)
-    parts = [
-        (*(class_shares(row, batch.class_names) if mixes else ()), *mine)
-        for row, mine in zip(labels[:shown].numpy(), words, strict=True)
-    ]
-    return [Cell(image, caption) for image, caption in zip(to_uint8(pictures[:shown]), parts, strict=True)]
-
-
-def class_shares(soft_label: npt.NDArray[np.float32], class_names: Sequence[str]) -> tuple[str, ...]:
-    """`70 % three`, `30 % eight`: the classes of a soft label (K), the largest first."""
-    order = np.argsort(-soft_label, kind="stable")
-    return tuple(f"{100 * soft_label[k]:.0f} % {class_names[k]}" for k in order if soft_label[k] >= LEAST_SHARE)
-
-
-def _how(method: Method) -> str:
-    """What stands under the pictures of a transform that cannot say what it did."""
-    return str(getattr(method.config, "policy", method.name()))
-
-
-def _law(methods: Sequence[Method], key: Key) -> ShareLaw | None:
-    """The law of the shares, of the last method that blends pictures by one."""
-    for method in reversed(methods):
-        alpha = getattr(method.config, "alpha", None)
-        if method.mixes_labels and alpha:
-            pictures = int(getattr(method.config, "ways", 2))
-            drawn = dirichlet(alpha, pictures, LAW_DRAWS, key.torch_generator())
-            before = "boxes are cut off at the edge of the picture" if method.name() == "cutmix" else ""
-            return ShareLaw(float(alpha), drawn.numpy().astype(np.float64), before)
-    return None
-
-
-def _real(real: ImageDataset, name: str, rows: int, key: Key) -> PreviewSheet:
-    """The real pictures as they are, for a method that leaves them so."""
-    columns = DRAWS + 1
-    chosen = _spread_over_classes(real.labels, rows * columns, key / "pictures")
-    cells: list[Cell | None] = [Cell(real.images[i], (real.class_names[real.labels[i]],)) for i in chosen]
-    cells += [None] * (-len(cells) % columns)
-    return PreviewSheet(
-        f"{name} on {real.name}",
-        f"{name} shows the classifier the real pictures as they are; {len(chosen)} of them.",
-        [""] * columns,
-        [cells[start : start + columns] for start in range(0, len(cells), columns)],
-    )
-
-
-def _generated(real: ImageDataset, component: Component, name: str, rows: int, seed: int) -> PreviewSheet:
-    """A row a class of what a generator draws after training, each picture beside its nearest real one."""
-    classes = np.unique(real.labels)[:rows]
-    least = int(real.counts()[classes].min())
-    note(f"training {component.method} on {len(real)} images, to show what it draws")
-    grown = grow_images(real, component, max(1.0, PAIRS / least), seed)
-    table: list[list[Cell | None]] = []
-    for label in classes:
-        members = np.flatnonzero(grown.labels == label)[:PAIRS]
-        neighbours, _ = nearest(grown.images[members], real.images)
-        row: list[Cell | None] = []
-        for made, twin in zip(members, neighbours, strict=True):
-            row.append(Cell(grown.images[made], (real.class_names[label],)))
-            row.append(Cell(real.images[twin], (real.class_names[real.labels[twin]],)))
-        table.append(row + [None] * (2 * PAIRS - len(row)))
-    left_out = len(np.unique(real.labels)) - len(classes)
-    return PreviewSheet(
-        f"{name} on {real.name}",
-        "Each generated picture, with the class it was drawn for, stands left of the real one that is nearest to it "
-        "in pixels; twins mean that the generator copies."
-        + (f" {left_out} more classes are not shown (--rows)." if left_out else ""),
-        ["generated", "nearest real"] * PAIRS,
-        table,
-    )
-
-
-def _spread_over_classes(labels: npt.NDArray[np.int64], count: int, key: Key) -> npt.NDArray[np.int64]:
-    """Indices of at most `count` images, class by class: one of each class before any has two."""
-    order = key.numpy_generator().permutation(len(labels))
-    earlier: dict[int, int] = {}
-    rounds = np.zeros(len(labels), dtype=np.int64)
-    for position, label in enumerate(labels[order]):
-        rounds[position] = earlier.get(label, 0)
-        earlier[label] = rounds[position] + 1
-    chosen = order[np.argsort(rounds, kind="stable")][:count]
-    return chosen[np.argsort(labels[chosen], kind="stable")]
 
 
 def _check_free(file: Path) -> None:
