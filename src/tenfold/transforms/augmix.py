@@ -46,7 +46,8 @@ class AugMix:
     Raises:
         ValueError: no chain, depths that are not in order, alpha not above 0, or a strength outside 0..1.
 
-    Source: Hendrycks et al. 2020, AugMix; posterizing begins at 8 bits there and here, but in the authors' code at 4.
+    Source: Hendrycks et al. 2020, AugMix. Posterizing begins at 8 bits here, so that strength 0 changes nothing;
+    in the authors' code it begins at 4.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ def jensen_shannon(logits: Sequence[Tensor]) -> Tensor:
     Args:
         logits: B x K each.
 
-    Source: Hendrycks et al. 2020, equations 1 and 2; here in logarithms throughout, so that nothing is clipped.
+    Source: Hendrycks et al. 2020; here in logarithms throughout, so that nothing is clipped.
     """
     logs = torch.log_softmax(torch.stack(list(logits)), dim=2)
     average = torch.logsumexp(logs, dim=0) - math.log(len(logs))

@@ -3,7 +3,7 @@
 The batch is sorted by operation, so that those that move pixels are one warp, each change of tone is one call, and
 all of them work on neighbouring pictures in place.
 
-Sources: the operations are those of AutoAugment (Cubuk et al. 2019), without its inversion and pairing, as used by
+Sources: the operations are those of AutoAugment (Cubuk et al. 2019), without inversion, cutout and pairing, as used by
 RandAugment (Cubuk et al. 2020) and TrivialAugment (Müller & Hutter 2021).
 """
 
@@ -79,7 +79,7 @@ WIDE = Space(degrees=135, shear=0.99, shift=150 / 331, pixels=32, factor=0.99, b
 the whole of a small picture."""
 
 USUAL = Space(degrees=30, shear=0.3, shift=150 / 331, pixels=math.inf, factor=0.9, bits=4)
-"""RandAugment's."""
+"""RandAugment's, as most libraries have it."""
 
 
 def operate(
