@@ -3,8 +3,8 @@
 The batch is sorted by operation, so that those that move pixels are one warp, each change of tone is one call, and
 all of them work on neighbouring pictures in place.
 
-Sources: the operations are those of AutoAugment (Cubuk et al. 2019), without inversion, cutout and pairing, as used by
-RandAugment (Cubuk et al. 2020) and TrivialAugment (Müller & Hutter 2021).
+Sources: the operations are those of AutoAugment (Cubuk et al. 2019), without inversion, cutout and pairing, as used
+by RandAugment (Cubuk et al. 2020) and TrivialAugment (Müller & Hutter 2021).
 """
 
 from __future__ import annotations
