@@ -1,97 +1,66 @@
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
+from made_up_sets import easy_set
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.classical import RANGES, Config, affine_grid, augment, border_colour, warp
+from tenfold.methods.base import make_method
 
-IDENTITY = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
-
-
-def pictures(count: int = 6, shape: tuple[int, int, int] = (1, 12, 12), key: str = "pictures") -> torch.Tensor:
-    return torch.rand(count, *shape, generator=Key(key).torch_generator()) * 2 - 1
+POLICIES = ["light", "standard", "strong", "trivial", "rand"]
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45), (1, 5, 9)], ids=str)
-def test_the_identity_changes_nothing(shape: tuple[int, int, int]) -> None:
-    given = pictures(shape=shape)
-    # The coordinates of pixel centres are rounded, so this is not exact to the bit.
-    assert torch.allclose(warp(given, IDENTITY.expand(6, 2, 3)), given, atol=2e-5)
+def changed(images: torch.Tensor, **options: str) -> torch.Tensor:
+    (transform,) = make_method("classical", options).fit(easy_set([2, 2]), None, Key("fit")).transforms
+    return transform(images, torch.zeros(len(images)), Key("draws").torch_generator())[0]
 
 
-def test_a_shift_by_whole_pixels_moves_the_picture() -> None:
-    given = pictures(shape=(1, 8, 8))
-    given[:, :, [0, -1]] = given[:, :, :, [0, -1]] = 0.25  # a border of one colour fills what is uncovered
-    matrix = IDENTITY.repeat(6, 1, 1)
-    matrix[:, 0, 2] = 2 / 8  # one pixel of eight, on a scale from -1 to 1
-    moved = warp(given, matrix)
-    assert torch.allclose(moved[..., :-1], given[..., 1:], atol=1e-5)
-    assert torch.allclose(moved[..., -1], torch.tensor(0.25), atol=1e-5)
+def pictures(count: int = 4) -> torch.Tensor:
+    return torch.rand(count, 3, 12, 12, generator=Key("pictures").torch_generator()) * 2 - 1
 
 
-@pytest.mark.parametrize("size", [(8, 8), (5, 9), (28, 28)], ids=str)
-def test_the_grid_is_torchs_own(size: tuple[int, int]) -> None:
-    matrix = torch.randn(7, 2, 3, generator=Key("matrix").torch_generator())
-    expected = F.affine_grid(matrix, [7, 1, *size], align_corners=False)
-    assert torch.allclose(affine_grid(matrix, *size), expected, atol=1e-5)
+def test_what_is_auto_is_left_open_and_what_is_given_is_not() -> None:
+    assert list(make_method("classical").undecided()) == ["policy", "flips"]
+    assert list(make_method("classical", {"policy": "light"}).undecided()) == ["flips"]
+    assert not make_method("classical", {"policy": "light", "flips": "no"}).undecided()
 
 
-@pytest.mark.parametrize("colour", [-1.0, 0.3, 1.0])
-def test_what_the_warp_uncovers_takes_the_colour_of_the_border(colour: float) -> None:
-    angle = math.radians(45)
-    turn = torch.tensor([[math.cos(angle), -math.sin(angle), 0.3], [math.sin(angle), math.cos(angle), 0]])
-    plain = torch.full((1, 3, 16, 16), colour)
-    assert torch.allclose(warp(plain, turn[None]), plain, atol=1e-5)
+def test_where_nothing_is_there_to_choose_by_it_is_standard_without_flips() -> None:
+    assert torch.equal(changed(pictures()), changed(pictures(), policy="standard", flips="no"))
 
 
-def test_the_border_is_judged_by_its_median() -> None:
-    picture = torch.ones(1, 1, 8, 8)
-    picture[0, 0, 2:6, 2:6] = -1  # what is inside does not count
-    picture[0, 0, 0, :5] = -1  # and a stroke that touches the border does not tip it
-    assert border_colour(picture).item() == 1
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_has_its_own_pictures_in_range(policy: str) -> None:
+    made = changed(pictures(), policy=policy, flips="no")
+    assert made.abs().max() <= 1
+    others = [changed(pictures(), policy=other, flips="no") for other in POLICIES if other != policy]
+    assert not any(torch.equal(made, other) for other in others)
 
 
-@pytest.mark.parametrize("policy", RANGES)
-def test_each_image_has_a_draw_of_its_own(policy: str) -> None:
-    same = pictures(1).repeat(8, 1, 1, 1)
-    changed = augment(same, Config(policy=policy), Key("draws").torch_generator())
-    for index in range(8):
-        assert not torch.equal(changed[index], same[index])
-        assert not torch.equal(changed[index], changed[index - 1])
+def test_degrees_take_the_place_of_the_policys() -> None:
+    """A set without an upright, such as cells, is turned all the way round."""
+    dot = -torch.ones(600, 1, 31, 31)
+    dot[:, :, 15, 25:] = 1
+    upside = changed(dot, policy="standard", flips="no", degrees="180").flatten(1).argmax(1)
+    angles = torch.atan2(15.0 - upside // 31, upside % 31 - 15.0).rad2deg()
+    assert torch.histc(angles, 4, -180, 180).min() > 90
+    with pytest.raises(InputError, match="degrees"):
+        make_method("classical", {"degrees": "200"})
 
 
-def test_policies_grow_in_strength() -> None:
-    given = pictures(200)
-    change = [(augment(given, Config(policy=p), Key("draws").torch_generator()) - given).abs().mean() for p in RANGES]
-    assert change[0] < change[1] < change[2]
+def test_growing_64_pictures_tenfold_keeps_their_parents_and_seeds() -> None:
+    real = easy_set([32, 32], (3, 16, 16))
+    grown = make_method("classical", {"degrees": "180", "flips": "both"}).grow(real, 10, Key("grow"))
+    assert grown.images.shape == (640, 3, 16, 16)
+    assert np.bincount([parent for (parent,) in grown.parents]).tolist() == [10] * 64
+    assert (grown.labels == real.labels[[parent for (parent,) in grown.parents]]).all()
+    assert len(np.unique(grown.images.reshape(640, -1), axis=0)) == 640
+    siblings = grown.as_dataset(real)
+    assert (siblings.groups == real.groups[[parent for (parent,) in grown.parents]]).all()
 
 
-def test_flips_and_quarter_turns_come_as_often_as_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
-    still = type(RANGES["light"])(*[0.0] * 7)
-    monkeypatch.setitem(RANGES, "light", still)
-    picture = pictures(1)
-    many = picture.repeat(1200, 1, 1, 1)
-    assert torch.allclose(augment(many, Config("light"), Key("a").torch_generator()), many, atol=2e-5)
-    for config, forms in (
-        (Config("light", flips=True), [picture.flip(dims) for dims in ([], [2], [3], [2, 3])]),
-        (Config("light", quarter_turns=True), [picture.rot90(k, (2, 3)) for k in range(4)]),
-    ):
-        changed = augment(many, config, Key("b").torch_generator())
-        counts = [(changed - form).abs().amax((1, 2, 3)).lt(1e-4).sum().item() for form in forms]
-        assert sum(counts) == 1200
-        assert min(counts) > 230, counts  # 300 expected, standard deviation 15
-
-
-def test_erasing_blanks_a_box_in_about_half_of_the_images() -> None:
-    still = type(RANGES["strong"])(degrees=0, shift=0, zoom=0, shear=0, light=0, noise=0, erase=0.5)
-    white = torch.ones(600, 1, 20, 20)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RANGES, "strong", still)
-        blanked = augment(white, Config("strong"), Key("erase").torch_generator()) == 0
-    share = blanked.float().mean((1, 2, 3))
-    assert 0.42 < (share > 0).float().mean() < 0.56
-    assert share.max() <= 0.25
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(InputError, match="'auto', 'light', 'standard'"):
+        make_method("classical", {"policy": "storng"})

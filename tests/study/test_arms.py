@@ -22,18 +22,18 @@ def test_the_baseline_joins_where_it_is_missing() -> None:
 
 
 def test_commas_and_signs_in_brackets_separate_options_not_arms() -> None:
-    light, both = parse_arms("classical(policy=light, flips=true)+mixup(alpha=0.1), classical+mixup")[1:]
-    assert light.name == "classical(flips=true,policy=light)+mixup(alpha=0.1)"
+    light, both = parse_arms("classical(policy=light, flips=both)+mixup(alpha=0.1), classical+mixup")[1:]
+    assert light.name == "classical(flips=both,policy=light)+mixup(alpha=0.1)"
     assert [part.method for part in light.components] == ["classical", "mixup"]
-    assert light.components[0].options == (("flips", "true"), ("policy", "light"))
+    assert light.components[0].options == (("flips", "both"), ("policy", "light"))
     config = light.components[0].make({}).config
-    assert (config.policy, config.flips) == ("light", True)
+    assert (config.policy, config.flips) == ("light", "both")
     assert both.name == "classical+mixup"
 
 
 def test_the_order_of_options_makes_no_other_arm() -> None:
     with pytest.raises(InputError, match="named twice"):
-        parse_arms("classical(policy=light,flips=1),classical(flips=1,policy=light)")
+        parse_arms("classical(policy=light,flips=no),classical(flips=no,policy=light)")
 
 
 def test_a_control_is_laid_on_the_baseline_and_never_picked() -> None:

@@ -22,6 +22,7 @@ from tenfold.methods.base import MethodFailed, method_class
 from tenfold.study import executors
 from tenfold.study.executors import Done, Limits, run_trials
 from tenfold.study.plan import Plan, Task
+from tenfold.study.trial import run_trial
 
 DATA = whole_set()
 
@@ -74,6 +75,34 @@ def test_worker_processes_give_what_one_process_gives(tmp_path: Path) -> None:
     assert active_children() == []
 
 
+def test_arms_take_over_what_the_baseline_chose_in_their_fold(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "classical+mixup,classical,classical(policy=light,flips=no)+mixup,classical#2")
+    trials, _ = done(plan, tmp_path, workers=2)
+    of = {(trial.arm, trial.fold): trial for trial in trials}
+    chose = {arm for arm, fold in of if "settled" in of[arm, fold].details}
+    assert chose == {"classical", "classical#2"}
+    chosen = [of["classical", fold].details["settled"] for fold in range(3)]
+    for other in ({"classical": {"policy": "light", "flips": "no"}}, *chosen):
+        for task in plan.tasks(0):
+            if task.arm.name == "classical+mixup":
+                same = (
+                    run_trial(DATA, plan, task, other).test_probabilities
+                    == of[task.arm.name, task.fold].test_probabilities
+                )
+                assert same == (other == chosen[task.fold])
+
+
+def test_a_killed_study_goes_on_with_what_its_baseline_had_chosen(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "classical,classical+mixup")
+    first, _ = done(plan, tmp_path)
+    for task in plan.tasks(0):
+        if task.arm.name == "classical+mixup":
+            (tmp_path / "trials" / plan.trial_hash(task) / "trial.json").unlink()
+    again, found = done(plan, tmp_path)
+    assert found.count(True) == 3
+    assert without_times(again) == without_times(first)
+
+
 def test_a_worker_killed_from_outside_is_told_and_costs_only_its_trial(tmp_path: Path) -> None:
     plan = plan_for(DATA, repeats=2)
 
@@ -103,7 +132,7 @@ def test_a_failed_trial_does_not_end_the_study(tmp_path: Path, monkeypatch: pyte
 def test_no_repeat_is_begun_that_would_outlast_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_trial: float, repeats: int
 ) -> None:
-    def took(data: Any, plan: Plan, task: Any) -> Trial:
+    def took(data: Any, plan: Plan, task: Any, settled: Any) -> Trial:
         return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds_a_trial)
 
     monkeypatch.setattr(executors, "run_trial", took)
@@ -117,7 +146,7 @@ def test_no_repeat_is_begun_that_would_outlast_the_budget(
 
 
 def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task, 10.0))
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task, 10.0))
     limits = Limits(130.0, tail_seconds=lambda trials: max(trial.wall_seconds for trial in trials) if trials else 0)
     trials, _ = done(plan_for(DATA, repeats=4), tmp_path, limits=limits)
     assert max(trial.repeat for trial in trials) == 1
@@ -135,7 +164,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
     monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
 
-    def took(data: Any, plan: Plan, task: Task) -> Trial:
+    def took(data: Any, plan: Plan, task: Task, settled: Any) -> Trial:
         now[0] += 10
         return made_up(task, 10.0)
 
@@ -189,7 +218,7 @@ def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
 def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_values: list[float], repeats: int
 ) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task))
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
     left = list(p_values)
     result = run(plan_for(DATA, repeats=5), tmp_path, p_value=lambda trials: left.pop(0))
     assert max(trial.repeat for trial in result.trials) + 1 == repeats
@@ -199,7 +228,7 @@ def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
 
 
 def test_the_last_repeat_is_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task: made_up(task))
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
     result = run(plan_for(DATA, repeats=4), tmp_path, p_value=lambda trials: 1e-9 if len(trials) > 12 else 0.5)
     assert [look.repeats for look in result.looks] == [2]
 

@@ -227,13 +227,14 @@ def test_the_inner_images_choose_how_many_new_images_are_used(monkeypatch: pytes
     monkeypatch.setattr(module, "inspect", lambda *_: {})
     plan = plan_for(DATA, f"raw,classical,{GROWING}", times=2.0)
     task, images = task_of(plan, "classical+"), 0
+    settled = {"classical": {"policy": "light", "flips": "no"}}
     for ratio in (0, 1, 2):
         best: dict[int, float] = {images * ratio: 0.9}
-        result = run_trial(DATA, plan, task)
+        result = run_trial(DATA, plan, task, settled)
         images = result.details["real_images"]
         best = {images * ratio: 0.9}
         trained.clear()
-        result = run_trial(DATA, plan, task)
+        result = run_trial(DATA, plan, task, settled)
         assert trained == [0, images, 2 * images]
         assert result.details["ratio"] == ratio
         assert result.details["extra_images"] == images * ratio

@@ -127,9 +127,9 @@ def test_arms_that_the_budget_leaves_out_are_named(
     now, run_trial = [0.0], executors.run_trial
     monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
 
-    def slow(data: ImageDataset, plan: Plan, task: Task) -> Trial:
+    def slow(data: ImageDataset, plan: Plan, task: Task, settled: object) -> Trial:
         now[0] += 10
-        return replace(run_trial(data, plan, task), wall_seconds=10.0)
+        return replace(run_trial(data, plan, task, settled), wall_seconds=10.0)
 
     monkeypatch.setattr(executors, "run_trial", slow)
     arms = f"raw,mixup,classical+{QUICK_CGAN}"

@@ -114,6 +114,8 @@ class ArmResult:
     """Beside the real ones in a training fold, mean over folds."""
     ratios: Mapping[str, int] = field(default_factory=dict)
     """How many new images for each real one the inner images preferred, and in how many folds."""
+    settled: Mapping[str, int] = field(default_factory=dict)
+    """What the inner images chose for options that were left open, and in how many folds: of arms that chose."""
     worth: Worth | None = None
     """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)

@@ -123,6 +123,7 @@ def compare(
             calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
             extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
             ratios=_ratios(counted),
+            settled=_settled(counted),
             worth=_worth(readings, points, readings.table(predicted)) if name in against else None,
             diagnostics=_diagnostics(arm),
         )
@@ -228,6 +229,15 @@ def _external_accuracy(trials: Iterable[Trial], external: External | None) -> fl
 def _ratios(trials: Sequence[Trial]) -> dict[str, int]:
     chosen = Counter(trial.details["ratio"] for trial in trials if "ratio" in trial.details)
     return {f"{ratio:g}": chosen[ratio] for ratio in sorted(chosen)}
+
+
+def _settled(trials: Sequence[Trial]) -> dict[str, int]:
+    chosen = Counter(
+        f"{method}({','.join(f'{name}={value}' for name, value in options.items())})"
+        for trial in trials
+        for method, options in trial.details.get("settled", {}).items()
+    )
+    return dict(chosen.most_common())
 
 
 def _diagnostics(arm: Arm) -> dict[str, float]:

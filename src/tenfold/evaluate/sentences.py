@@ -178,6 +178,13 @@ def ratio_words(ratios: Mapping[str, int]) -> str:
     return ", ".join(words)
 
 
+def settled_words(settled: Mapping[str, int]) -> str:
+    """What the inner images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds, ...`."""
+    folds = sum(settled.values())
+    first, *others = (f"{options} in {times}" for options, times in settled.items())
+    return ", ".join([f"{first} of {folds} {'fold' if folds == 1 else 'folds'}", *others])
+
+
 def p_words(p_value: float | None) -> str:
     """A p-value as papers print it: `p = 0.15`, `p < 0.001`."""
     if p_value is None:

@@ -86,6 +86,7 @@ def _arm_json(verdict: Verdict, arm: ArmResult) -> dict[str, Any]:
         and {"error": _rounded(calibration.error), "by_chance": _rounded(calibration.by_chance)},
         "extra_images": _rounded(arm.extra_images),
         "ratios": dict(arm.ratios),
+        "settled": dict(arm.settled),
         "worth": arm.worth and _worth_json(verdict, arm.worth, arm.name),
         "worth_sentence": worth_sentence(verdict, arm.name),
         "diagnostics": {name: _significant(value) for name, value in arm.diagnostics.items()},

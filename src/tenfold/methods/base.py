@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -59,6 +60,16 @@ class Grown:
         )
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Values of an option between which inner images choose."""
+
+    values: tuple[str, ...]
+    """The usual one first: it wins a tie, and is taken where there are no inner images."""
+    until_worse: bool = False
+    """They go further and further: where one is no better than the one before, the rest is not tried."""
+
+
 class Method(ABC):
     """One way of getting more out of few labelled images."""
 
@@ -107,6 +118,10 @@ class Method(ABC):
             MethodFailed: nothing usable came out.
         """
         raise NotImplementedError(f"{self.name()} makes no image files")
+
+    def undecided(self) -> Mapping[str, Candidates]:
+        """Options that are left for inner images to choose, in the order in which to choose them."""
+        return {}
 
     @classmethod
     def makes_files(cls) -> bool:

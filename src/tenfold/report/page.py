@@ -17,6 +17,7 @@ from tenfold.evaluate.sentences import (
     p_words,
     ratio_words,
     sentence,
+    settled_words,
     worth_sentence,
 )
 from tenfold.evaluate.telling import mean_estimate
@@ -126,6 +127,7 @@ def _template() -> Template:
         "plain": plain,
         "p_words": p_words,
         "ratio_words": ratio_words,
+        "settled_words": settled_words,
         "mean_estimate": mean_estimate,
         "words": OUTCOME_WORDS.__getitem__,
     }

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tenfold.core.durations import duration
 from tenfold.core.progress import one_line
-from tenfold.evaluate.sentences import p_words, ratio_words
+from tenfold.evaluate.sentences import p_words, ratio_words, settled_words
 
 OUTCOMES = {
     "helped": "helped",
@@ -46,7 +46,7 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     order = sorted(arms, key=lambda name: -(arms[name]["balanced_accuracy"] or -1))
     rows = [_arm_row(name, arms[name], is_baseline=name == verdict["baseline"]) for name in order]
     table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
-    facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_ratio_lines(arms)]
+    facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_choice_lines(arms)]
     warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
     return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
 
@@ -90,8 +90,9 @@ def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _ratio_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
+def _choice_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    settled = [f"{name} was {settled_words(arm['settled'])}" for name, arm in arms.items() if arm.get("settled")]
+    return settled + [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
 
 
 def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[str, ...]:

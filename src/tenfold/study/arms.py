@@ -21,6 +21,9 @@ BASELINE = "classical"
 VECTOR_BASELINE = "raw"
 """The same for vectors, which nobody can turn or mirror."""
 
+AUTO = "auto"
+"""The value of an option that inner images are to choose."""
+
 CURVE_SHARES = (50, 70)
 """Percent of the real images on which the baseline is trained for its learning curve."""
 
@@ -33,10 +36,14 @@ class Component:
     options: tuple[tuple[str, str], ...] = ()
 
     def make(self, defaults: dict[str, Any]) -> Method:
-        """The method, configured. `defaults` count where the method has such an option and it is not given."""
+        """The method, configured.
+
+        `defaults` count where the method has such an option and it is not given, or left to be chosen (`auto`).
+        """
         known = method_class(self.method).Config.__dataclass_fields__
         fitting = {name: value for name, value in defaults.items() if name in known}
-        return make_method(self.method, fitting | dict(self.options))
+        given = {name: value for name, value in self.options if value != AUTO or name not in fitting}
+        return make_method(self.method, fitting | given)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ class Arm:
     def needs_reserve(self) -> bool:
         """Whether it asks for real images beside those that are studied."""
         return any(method_class(component.method).needs_reserve for component in self.components)
+
+    @property
+    def awaits_baseline(self) -> bool:
+        """Whether a method of it has options left open, which the baseline settles for all arms of a fold."""
+        return self.rerun == 1 and any(component.make({}).undecided() for component in self.components)
 
     @property
     def trains_generator(self) -> bool:

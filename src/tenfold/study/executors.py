@@ -25,6 +25,7 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.core.verdicts import Look
 from tenfold.nets.threads import one_thread
 from tenfold.study.plan import Plan, Task
+from tenfold.study.settling import Settled
 from tenfold.study.trial import load_trial, run_trial, save_trial
 
 Report = Callable[[Trial, bool], None]
@@ -136,37 +137,49 @@ def _run_repeat(
 ) -> list[Trial]:
     """The trials of one repeat, fewer where the time was up."""
     tasks = list(plan.tasks(repeat, cheapest_first=repeat == 0 and clock.limits.budget_seconds is not None))
+    awaits = {arm.name: arm.awaits_baseline for arm in plan.arms}
     found = {task: load_trial(directory / plan.trial_hash(task)) for task in tasks}
     finished = [trial for trial in found.values() if trial is not None]
     for trial in finished:
         report(trial, True)
+    missing = [task for task in tasks if found[task] is None]
+    first = [task for task in missing if task.arm.name == plan.baseline]
+    first += [task for task in missing if task not in first and not awaits[task.arm.name]]
     try:
-        missing = [task for task in tasks if found[task] is None]
-        for task, trial in pool(missing, lambda: clock.left([*before, *finished])):
-            save_trial(directory / plan.trial_hash(task), trial)
-            finished.append(trial)
-            report(trial, False)
+        for part in (first, [task for task in missing if task not in first]):
+            jobs = [(task, _settled(finished, plan.baseline, task.fold)) for task in part]
+            for task, trial in pool(jobs, lambda: clock.left([*before, *finished])):
+                save_trial(directory / plan.trial_hash(task), trial)
+                finished.append(trial)
+                report(trial, False)
     except _TimeIsUp:
         pass
     return finished
 
 
+def _settled(trials: Sequence[Trial], baseline: str, fold: int) -> Settled | None:
+    """What the baseline has chosen in this fold; None as long as it has not, or where it failed."""
+    chosen = (trial.details.get("settled") for trial in trials if trial.arm == baseline and trial.fold == fold)
+    return next(chosen, None)
+
+
 TimeLeft = Callable[[], float | None]
-_Pool = Callable[[list[Task], TimeLeft], Iterator[tuple[Task, Trial]]]
-"""Does tasks and yields each as it is finished. Raises _TimeIsUp, and is then of no further use."""
+Job = tuple[Task, Settled | None]
+_Pool = Callable[[list[Job], TimeLeft], Iterator[tuple[Task, Trial]]]
+"""Does jobs and yields each as it is finished. Raises _TimeIsUp, and is then of no further use."""
 
 
 @contextmanager
 def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[_Pool]:
     if workers == 1:
         with one_thread():
-            yield lambda tasks, left: _one_after_another(plan, data, tasks, left)
+            yield lambda jobs, left: _one_after_another(plan, data, jobs, left)
         return
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     with ProcessPoolExecutor(workers, context, _start_worker, (data, plan, stop, os.getpid())) as executor:
         try:
-            yield lambda tasks, left: _as_completed(executor, stop, tasks, left)
+            yield lambda jobs, left: _as_completed(executor, stop, jobs, left)
         except BrokenProcessPool as error:
             raise SystemFault(
                 "a worker process ended before its time. Either the memory was short: start the same command again "
@@ -179,25 +192,25 @@ def _pool(plan: Plan, data: ImageDataset, workers: int) -> Iterator[_Pool]:
 
 
 def _one_after_another(
-    plan: Plan, data: ImageDataset, tasks: list[Task], left: TimeLeft
+    plan: Plan, data: ImageDataset, jobs: list[Job], left: TimeLeft
 ) -> Iterator[tuple[Task, Trial]]:
     seconds_of: dict[str, float] = {}
-    for task in tasks:
+    for task, settled in jobs:
         # A trial in this process cannot be broken off: begin none that would not end in time.
         remaining = left()
         if remaining is not None and remaining <= seconds_of.get(task.arm.name, 0.0):
             raise _TimeIsUp
-        trial = run_trial(data, plan, task)
+        trial = run_trial(data, plan, task, settled)
         seconds_of[task.arm.name] = trial.wall_seconds
         yield task, trial
 
 
 def _as_completed(
-    executor: ProcessPoolExecutor, stop: Event, tasks: list[Task], left: TimeLeft
+    executor: ProcessPoolExecutor, stop: Event, jobs: list[Job], left: TimeLeft
 ) -> Iterator[tuple[Task, Trial]]:
     waiting: dict[Future[Trial], Task]
     with _deaf_to_interrupts():  # workers start as tasks are submitted, and inherit it
-        waiting = {executor.submit(_run_in_worker, task): task for task in tasks}
+        waiting = {executor.submit(_run_in_worker, *job): job[0] for job in jobs}
     while waiting:
         done = wait(waiting, timeout=left(), return_when=FIRST_COMPLETED).done
         if not done:
@@ -236,5 +249,5 @@ def _start_worker(data: ImageDataset, plan: Plan, stop: Event, parent: int) -> N
     threading.Thread(target=leave_with_parent, daemon=True).start()
 
 
-def _run_in_worker(task: Task) -> Trial:
-    return run_trial(*_worker, task)
+def _run_in_worker(task: Task, settled: Settled | None) -> Trial:
+    return run_trial(*_worker, task, settled)

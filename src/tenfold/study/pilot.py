@@ -25,6 +25,7 @@ from tenfold.nets.threads import one_thread
 from tenfold.study.arms import Arm, Component
 from tenfold.study.inspection import features_of
 from tenfold.study.plan import Plan
+from tenfold.study.settling import usual_options
 from tenfold.study.trial import train_arm
 from tenfold.train.classifier import TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
@@ -113,7 +114,8 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         plain = _fit(baseline, fold, plan)
         _short_training(plain, fold, plan)  # the first training pays for what torch prepares once
         short = {plain.batch_methods: _short_training(plain, fold, plan)}
-        full, trained = _timed(lambda: train_arm(baseline, train, validation, fold.reserve, fold.key, plan))
+        usual = {part.method: usual_options(part.make({})) for part in baseline.components}
+        full, trained = _timed(lambda: train_arm(baseline, train, validation, fold.reserve, fold.key, plan, usual))
         batch = train.images[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
         bar.advance()
@@ -176,7 +178,7 @@ def _fit(arm: Arm, fold: _Fold, plan: Plan) -> _Fitted:
     for component in arm.components:
         spent, part = _fit_in_part(component.make({"times": plan.times}), fold, fold.key / component.method)
         recipe, seconds = recipe + part, seconds + spent
-        if part.transforms or part.auxiliary is not None:
+        if part.transforms or part.auxiliary is not None or part.objective is not None:
             batch_methods.append(component)
     return _Fitted(recipe, seconds, tuple(batch_methods))
 

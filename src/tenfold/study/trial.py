@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,27 @@ from tenfold.data.splits import make_splits
 from tenfold.evaluate.leaks import leak
 from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.methods.base import MethodFailed, spread
-from tenfold.study.arms import Arm
+from tenfold.study.arms import Arm, Component
 from tenfold.study.inspection import inspect, samples
 from tenfold.study.plan import Plan, Task
+from tenfold.study.settling import Settled, Settling, settle
 from tenfold.train.classifier import Diverged, TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
 
 
-def run_trial(data: ImageDataset, plan: Plan, task: Task) -> Trial:
-    """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial."""
+def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | None = None) -> Trial:
+    """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial.
+
+    Args:
+        settled: what the baseline chose in this fold for options that are left open.
+    """
     start = time.perf_counter()
     study, external = data.part("train"), data.part("test")
     key = Key(f"seed-{plan.seed}")
     fold = open_fold(study, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
     key = key / f"repeat-{task.repeat}" / f"fold-{task.fold}"
     try:
-        fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan)
+        fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan, settled)
         details = dict(fitted.recipe.details) | fitted.details
         if task.repeat == 0 and task.arm.trains_generator:
             details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
@@ -78,13 +84,15 @@ def train_arm(
     reserve: ImageDataset | None,
     key: Key,
     plan: Plan,
+    settled: Settled | None = None,
     ratio: float | None = None,
 ) -> FittedArm:
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
     the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
-    validation images between `plan.ratios`, unless the arm fixes it or `ratio` is given.
+    validation images between `plan.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
+    method leaves open, unless they are `settled`.
 
     Raises:
         MethodFailed: a method gave nothing usable.
@@ -92,29 +100,57 @@ def train_arm(
     """
     start = time.perf_counter()
     if arm.rerun > 1:
-        key = key / f"run-{arm.rerun}"
+        key, settled = key / f"run-{arm.rerun}", None
     train = part_of(train, arm.percent, key / "part")
+
+    def fit(component: Component, options: Mapping[str, str]) -> Recipe:
+        method = component.make({"times": plan.times, **options})
+        return method.fit(train, reserve if method.needs_reserve else None, key / component.method)
+
+    def classifier_of(recipe: Recipe) -> TrainedClassifier:
+        return train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
+
+    settlings = {}
+    if validation is not None:
+        settlings = _settlings(arm, settled or {}, lambda component, tried: classifier_of(fit(component, tried)))
+    options = {**(settled or {}), **{name: found.options for name, found in settlings.items()}}
+    choosing = _since(start)
     recipe = Recipe()
     for component in arm.components:
-        method = component.make({"times": plan.times})
-        recipe = recipe + method.fit(train, reserve if method.needs_reserve else None, key / component.method)
-    fitted = _since(start)
+        recipe = recipe + fit(component, options.get(component.method, {}))
+    fitted = _since(start) - choosing
     chooses = recipe.extra is not None and not arm.fixes_ratio
     ratios: Sequence[float | None] = [None]
     if chooses:
         ratios = [ratio] if ratio is not None else plan.ratios if validation is not None else [plan.times]
-    trained = [
-        (ratio, train_classifier(train, validation, _with(recipe, ratio, train), key / "classifier", plan.classifier))
-        for ratio in ratios
-    ]
+    trained: list[tuple[float | None, TrainedClassifier]]
+    if len(arm.components) == len(settlings) == 1:
+        trained = [(None, found.classifier) for found in settlings.values()]  # it was trained to be chosen
+    else:
+        trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
     # The fewest new images win a tie: what does not help is not worth making.
     chosen, classifier = min(trained, key=lambda pair: (-pair[1].inner_score, pair[1].inner_loss, pair[0] or 0))
     details = dict(classifier.details)
-    details["seconds"] = details["seconds"] | {"methods": fitted}
+    details["seconds"] = details["seconds"] | {"methods": round(fitted, 3), "choosing": choosing}
     if chosen is not None:
         scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
         details |= {"ratio": chosen, "inner_scores_of_ratios": scores}
+    if settlings:
+        details["settled"] = {name: dict(found.options) for name, found in settlings.items()}
+        details["inner_losses"] = {name: dict(found.losses) for name, found in settlings.items()}
     return FittedArm(classifier, recipe, details)
+
+
+def _settlings(
+    arm: Arm, settled: Settled, train: Callable[[Component, Mapping[str, str]], TrainedClassifier]
+) -> dict[str, Settling]:
+    """For each method with open options that are not settled yet, what the inner images choose."""
+    found = {}
+    for component in arm.components:
+        undecided = component.make({}).undecided()
+        if undecided and component.method not in settled:
+            found[component.method] = settle(undecided, partial(train, component))
+    return found
 
 
 def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:

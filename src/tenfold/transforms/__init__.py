@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from tenfold.transforms.augmix import AugMix
 from tenfold.transforms.automatic import RandAugment, TrivialAugment
+from tenfold.transforms.classical import Classical
 from tenfold.transforms.manifold import ManifoldMixUp
 from tenfold.transforms.mixing import CutMix, MixUp
+from tenfold.transforms.policies import POLICIES, Ranges
 
-__all__ = ["AugMix", "CutMix", "ManifoldMixUp", "MixUp", "RandAugment", "TrivialAugment"]
+__all__ = [
+    "POLICIES",
+    "AugMix",
+    "Classical",
+    "CutMix",
+    "ManifoldMixUp",
+    "MixUp",
+    "RandAugment",
+    "Ranges",
+    "TrivialAugment",
+]

@@ -14,6 +14,7 @@ from tenfold.report.page import render
 from tenfold.study.conduct import Study
 from tenfold.study.directory import LAST_FILE
 from tenfold.study.inspection import unpacked
+from tenfold.study.settling import most_chosen
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 ARM_NOTES = {
@@ -41,7 +42,10 @@ def publish(
 ) -> Path:
     """Write the run's report.html and return its path."""
     images = study.data.part("train")
-    sheets: list[Sheet] = [] if images.is_vectors else [real_sheet(images), augmented_sheet(images)]
+    sheets: list[Sheet] = []
+    if not images.is_vectors:
+        usual = most_chosen(study.trials, study.plan.baseline).get("classical", {})
+        sheets = [real_sheet(images), augmented_sheet(images, usual)]
     if generated is not None:
         sheets.append(generated_sheet(images, generated.images, generated.labels))
     else:

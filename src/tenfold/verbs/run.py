@@ -17,6 +17,7 @@ from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component
 from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
 from tenfold.study.directory import opened
+from tenfold.study.settling import most_chosen
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
@@ -195,6 +196,7 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
     reached = judged.balanced_accuracy
     # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
     ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
+    settled = most_chosen(study.trials, study.plan.baseline)
     classifier = train_arm(
         winner,
         images,
@@ -202,11 +204,13 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
         study.data.part("reserve"),
         key,
         study.plan,
+        settled,
         None if ratio is None else float(ratio),
     ).classifier
     told: dict[str, Any] = {
         "arm": winner.name,
         "trained_on_images": len(images),
+        "settled": {name: dict(options) for name, options in settled.items()},
         "new_images_for_each": None if ratio is None else float(ratio),
         "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],

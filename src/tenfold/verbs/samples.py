@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,7 +11,7 @@ import torch
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.evaluate.copies import nearest
-from tenfold.methods.classical import Config, augment
+from tenfold.methods.base import make_method
 from tenfold.report.content import Sheet
 from tenfold.transforms.pixels import to_float, to_uint8
 
@@ -28,11 +30,13 @@ def real_sheet(images: ImageDataset) -> Sheet:
     )
 
 
-def augmented_sheet(images: ImageDataset) -> Sheet:
-    """One picture a class beside what classical augmentation makes of it."""
+def augmented_sheet(images: ImageDataset, options: Mapping[str, str]) -> Sheet:
+    """One picture a class beside what classical augmentation with these options makes of it."""
+    key = Key("report/augmented")
     originals = [int(_first(images.labels == label, 1)[0]) for label in _shown(images)]
     batch = to_float(torch.tensor(images.images[originals])).repeat_interleave(COLUMNS - 1, dim=0)
-    changed = to_uint8(augment(batch, Config(), Key("report/augmented").torch_generator()))
+    (change,) = make_method("classical", dict(options)).fit(images, None, key).transforms
+    changed = to_uint8(change(batch, torch.zeros(len(batch)), key.torch_generator())[0])
     changed = changed.reshape(len(originals), COLUMNS - 1, *images.image_shape)
     return Sheet(
         "Classical augmentation",
