@@ -142,7 +142,10 @@ def predict(
     classifier: Annotated[
         Path, typer.Argument(metavar="CLASSIFIER", help="A run's directory or classifier.safetensors.")
     ],
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGES...", help="Image files, or folders of them; of vectors .npz or .csv."),
+    ],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write DIR/predictions.csv as well.")] = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Accepted as everywhere; predicting draws nothing.")
