@@ -34,10 +34,10 @@ def test_every_training_is_counted() -> None:
     plan = plan_for(DATA, ARMS, repeats=4)
     told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=2)
     counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in told.arms}
-    # 3 folds x 4 repeats; three ratios where they are chosen; two more to inspect each fold of the first repeat.
+    # 3 folds x 4 repeats; the baseline tries three policies and a flip; three ratios where they are chosen; two more to inspect each fold of the first repeat.
     assert counted == {
         "raw": (12, 12, 0),
-        "classical": (12, 12, 0),
+        "classical": (12, 12 * 4, 0),
         "placebo": (12, 12, 0),
         "oracle": (12, 12, 0),
         "classical+cgan": (12, 12 * 3 + 6, 12),
@@ -50,7 +50,7 @@ def test_seconds_are_those_of_all_that_a_trial_does() -> None:
     plan = plan_for(DATA, "classical,classical+cgan", repeats=2)
     told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
     predicted = (16 / 3 + 4) * 0.1
-    plain, grown = (1 + 10 + 0.5 + predicted), (1 + 30 + 0.5 + predicted)
+    plain, grown = (1 + 40 + 0.5 + predicted), (1 + 30 + 0.5 + predicted)
     assert told.arms[0].seconds == pytest.approx(6 * plain)
     assert told.arms[1].seconds == pytest.approx(6 * grown + 3 * (20 + 3))
     assert told.seconds == pytest.approx(told.arms[0].seconds + told.arms[1].seconds)

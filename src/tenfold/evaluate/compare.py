@@ -233,7 +233,7 @@ def _ratios(trials: Sequence[Trial]) -> dict[str, int]:
 
 def _settled(trials: Sequence[Trial]) -> dict[str, int]:
     chosen = Counter(
-        f"{method}({','.join(f'{name}={value}' for name, value in options.items())})"
+        f"{method}({','.join(f'{name}={value}' for name, value in sorted(options.items()))})"
         for trial in trials
         for method, options in trial.details.get("settled", {}).items()
     )

@@ -16,7 +16,7 @@ from tenfold.evaluate.crossed import CONFIDENCE
 from tenfold.study.arms import Arm
 from tenfold.study.pilot import Pilot, independent_images
 from tenfold.study.plan import Plan
-from tenfold.study.settling import most_trainings
+from tenfold.study.settling import usual_trainings
 
 LASTING, PASSING = 0.08, 0.40
 """Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
@@ -120,9 +120,9 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
 
 def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
     """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and in the
-    baseline's, where options are left open, one for each that may be tried."""
+    baseline's, where options are left open, one for each that is tried."""
     if arm.name == plan.baseline or arm.rerun > 1:
-        return max(1, sum(most_trainings(component.make({})) for component in arm.components))
+        return max(1, sum(usual_trainings(component.make({})) for component in arm.components))
     return len(plan.ratios) if makes_images and not arm.fixes_ratio else 1
 
 

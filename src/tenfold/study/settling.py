@@ -57,10 +57,11 @@ def usual_options(method: Method) -> dict[str, str]:
     return {name: candidates.values[0] for name, candidates in method.undecided().items()}
 
 
-def most_trainings(method: Method) -> int:
-    """Classifiers that settling the method's options takes at most; 0 where none is open."""
+def usual_trainings(method: Method) -> int:
+    """Classifiers that settling the method's options takes, where going far is no better; 0 if none is open."""
     undecided = method.undecided()
-    return 1 + sum(len(candidates.values) - 1 for candidates in undecided.values()) if undecided else 0
+    tried = (1 if candidates.until_worse else len(candidates.values) - 1 for candidates in undecided.values())
+    return 1 + sum(tried) if undecided else 0
 
 
 def most_chosen(trials: Sequence[Trial], baseline: str) -> Settled:

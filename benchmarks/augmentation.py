@@ -1,0 +1,148 @@
+"""What classical augmentation and mixing are worth, alone and together, on few images and on more.
+
+For each set, size and seed the same images: a subset of so many a class, of which about a sixth is the inner split
+that stops trainings early and settles `classical`. The light, standard and strong rows are the candidates among
+which `auto` chose; so `auto` costs no training of its own here.
+
+    TENFOLD_DATA=... python benchmarks/augmentation.py [--sets mnist,cifar10] [--per-class 20,100,500] [--seeds 5]
+        [--work DIR] [--out FILE.md]
+
+What is finished is kept in DIR and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tenfold.core.files import read_json, write_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.loading import load
+from tenfold.data.splits import make_splits, plan_folds
+from tenfold.evaluate.paired import mean_interval
+from tenfold.study.arms import parse_arms
+from tenfold.study.plan import Plan, classifier_for, code_version, make_plan
+from tenfold.study.settling import settle, words
+from tenfold.study.trial import train_arm
+from tenfold.train.classifier import TrainedClassifier, train_classifier
+
+MIXING = ("mixup", "cutmix", "augmix", "manifold")
+NAMED = {f"policy={policy}, flips=no": f"classical({policy})" for policy in ("light", "standard", "strong")}
+ARMS = ("raw", *NAMED.values(), "classical(auto)", *MIXING, *(f"classical+{name}" for name in MIXING))
+TESTED = 5000
+"""Test images, the same for all."""
+
+
+@cache
+def whole(name: str) -> tuple[ImageDataset, ImageDataset]:
+    """The images that subsets are drawn from, and the test images."""
+    data = load(name, per_class=1000)
+    test = data.part("test")
+    return data.part("train"), test.take(Key("test").numpy_generator().permutation(len(test))[:TESTED])
+
+
+def subset(name: str, per_class: int, seed: int) -> ImageDataset:
+    """So many images of each class; a smaller subset of one seed is part of the larger ones."""
+    images, _ = whole(name)
+    order = Key(f"subset-{seed}").numpy_generator().permutation(len(images))
+    chosen = [order[images.labels[order] == label][:per_class] for label in range(images.class_count)]
+    return images.take(np.sort(np.concatenate(chosen)))
+
+
+def measure(name: str, per_class: int, seed: int) -> dict[str, Any]:
+    """Test accuracy and seconds of every arm on one subset, and what `auto` chose by which inner losses."""
+    torch.set_num_threads(1)
+    data, (_, test) = subset(name, per_class, seed), whole(name)
+    key = Key(f"seed-{seed}")
+    split = make_splits(data, plan_folds(data), 0, key)[0]
+    train = data.take(np.sort(np.concatenate([split.train, split.test])))
+    validation = data.take(split.validation)
+    arms = {arm.name: arm for arm in parse_arms([name for name in ARMS if "(" not in name])}
+    plan = make_plan(data, data, tuple(arms.values()), plan_folds(data), repeats=1, seed=seed, times=1)
+    found: dict[str, Any] = {"accuracy": {}, "seconds": {}}
+
+    def note(arm: str, classifier: TrainedClassifier) -> TrainedClassifier:
+        found["accuracy"][arm] = float((classifier.probabilities(test.images).argmax(1) == test.labels).mean())
+        found["seconds"][arm] = round(sum(classifier.details["seconds"].values()), 2)
+        return classifier
+
+    (component,) = arms["classical"].components
+
+    def tried(options: Mapping[str, str]) -> TrainedClassifier:
+        recipe = component.make(dict(options)).fit(train, None, key / "classical")
+        classifier = train_classifier(train, validation, recipe, key / "classifier", classifier_for(data))
+        return note(NAMED.get(words(options), words(options)), classifier)
+
+    settling = settle(component.make({}).undecided(), tried)
+    found |= {"settled": words(settling.options), "inner_losses": dict(settling.losses)}
+    note("classical(auto)", settling.classifier)
+    for arm in arms.values():
+        if arm.name != "classical":
+            note(arm.name, _trained(arm, train, validation, key, plan, {"classical": settling.options}))
+    return found
+
+
+def _trained(arm: Any, train: Any, validation: Any, key: Key, plan: Plan, settled: Any) -> TrainedClassifier:
+    return train_arm(arm, train, validation, None, key, plan, settled).classifier
+
+
+def table(found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Markdown: a row an arm, a column a set and size."""
+    yield "| arm | " + " | ".join(f"{name}, {size} a class" for name, size in found) + " |"
+    yield "|---" * (len(found) + 1) + "|"
+    for arm in ARMS:
+        cells = []
+        for runs in found.values():
+            interval = mean_interval([100 * run["accuracy"][arm] for run in runs])
+            cells.append(f"{interval.estimate:.1f} ({interval.low:.1f} to {interval.high:.1f})")
+        yield f"| {arm} | " + " | ".join(cells) + " |"
+
+
+def auto_lines(found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """How far `auto` is from the best named policy, and what it chose."""
+    for (name, size), runs in found.items():
+        means = {arm: np.mean([100 * run["accuracy"][arm] for run in runs]) for arm in ARMS}
+        best = max(NAMED.values(), key=means.__getitem__)
+        behind = means[best] - means["classical(auto)"]
+        chosen = [run["settled"] for run in runs]
+        counts = ", ".join(f"{words} in {chosen.count(words)}" for words in sorted(set(chosen)))
+        yield f"- {name}, {size} a class: {behind:+.2f} points behind {best}, the best named. Chosen: {counts}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default="mnist,cifar10")
+    parser.add_argument("--per-class", default="20,100,500")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--work", type=Path, default=Path("runs/augmentation"))
+    parser.add_argument("--out", type=Path)
+    wanted = parser.parse_args()
+    cells = [(name, int(size)) for name in wanted.sets.split(",") for size in wanted.per_class.split(",")]
+    jobs = [(name, size, seed) for seed in range(wanted.seeds) for name, size in cells]
+    files = {job: wanted.work / f"{'-'.join(map(str, job))}-{code_version()}.json" for job in jobs}
+    wanted.work.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        waiting = {pool.submit(measure, *job): job for job in jobs if not files[job].exists()}
+        for future in as_completed(waiting):
+            write_json(files[waiting[future]], future.result())
+            print(waiting[future], json.dumps(future.result()["accuracy"]), flush=True)
+    found = {cell: [read_json(files[*cell, seed]) for seed in range(wanted.seeds)] for cell in cells}
+    text = "\n".join([*table(found), "", *auto_lines(found)])
+    print(text)
+    if wanted.out:
+        wanted.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
