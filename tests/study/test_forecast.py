@@ -34,7 +34,8 @@ def test_every_training_is_counted() -> None:
     plan = plan_for(DATA, ARMS, repeats=4)
     told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=2)
     counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in told.arms}
-    # 3 folds x 4 repeats; the baseline tries three policies and a flip; three ratios where they are chosen; two more to inspect each fold of the first repeat.
+    # 3 folds x 4 repeats; the baseline tries three policies and a flip.
+    # Three ratios where they are chosen; two more to inspect each fold of the first repeat.
     assert counted == {
         "raw": (12, 12, 0),
         "classical": (12, 12 * 4, 0),

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.core.types import Trial
 from tenfold.methods.base import Candidates, make_method
-from tenfold.study.settling import most_chosen, usual_trainings, settle, usual_options
+from tenfold.study.settling import most_chosen, settle, usual_options, usual_trainings
 from tenfold.train.classifier import TrainedClassifier
 
 OPEN = {"policy": Candidates(("standard", "light", "strong")), "flips": Candidates(("no", "one", "both"), True)}
@@ -61,7 +61,7 @@ def test_what_goes_further_is_not_tried_where_going_far_was_no_better() -> None:
 
 
 def test_the_trainings_are_as_many_as_are_foretold_where_flips_do_not_help() -> None:
-    train = Training(one=0.5, both=0.2)
+    train = Training(horizontal=0.5, both=0.2)
     settle(make_method("classical").undecided(), train)
     assert len(train.tried) == usual_trainings(make_method("classical")) + 1 == 5  # both flips were better
     assert usual_trainings(make_method("raw")) == 0

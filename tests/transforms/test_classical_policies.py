@@ -16,7 +16,7 @@ from scipy import stats
 from tenfold.core.keys import Key
 from tenfold.transforms.changes import Changes
 from tenfold.transforms.classical import VALUES_IN_CACHE, Classical
-from tenfold.transforms.noise import add_noise
+from tenfold.transforms.noise import Noise
 from tenfold.transforms.policies import POLICIES, Ranges
 
 RANGES = Ranges(
@@ -161,9 +161,14 @@ def test_light_is_the_stated_linear_map() -> None:
     assert torch.allclose(change.apply(picture, drawn, generator()), expected, atol=1e-6)
 
 
+def noisy(count: int, side: int, deviation: torch.Tensor) -> torch.Tensor:
+    black = torch.zeros(count, 3, side, side)
+    return Noise(black, deviation, generator()).add_to(black)
+
+
 def test_noise_is_normal_independent_and_as_strong_as_drawn() -> None:
     deviation = torch.linspace(0.1, 2, 40)
-    noise = add_noise(torch.zeros(40, 3, 32, 32), deviation, generator()) / deviation.view(-1, 1, 1, 1)
+    noise = noisy(40, 32, deviation) / deviation.view(-1, 1, 1, 1)
     assert stats.kstest(noise[::8].flatten().numpy(), "norm").pvalue > LEAST_P
     flat = noise.flatten(1).numpy()
     correlation = np.corrcoef(flat) - np.eye(40)
@@ -173,7 +178,7 @@ def test_noise_is_normal_independent_and_as_strong_as_drawn() -> None:
 
 
 def test_noise_serves_pictures_larger_than_its_bank() -> None:
-    large = add_noise(torch.zeros(2, 3, 700, 700), torch.ones(2), generator())
+    large = noisy(2, 700, torch.ones(2))
     assert large.std() == pytest.approx(1, abs=0.01)
     assert not torch.equal(large[0], large[1])
 
@@ -231,7 +236,7 @@ def test_policies_grow_in_strength() -> None:
 
 
 def test_a_batch_too_large_for_the_cache_is_changed_as_its_parts_are() -> None:
-    change = Classical(Ranges(degrees=30, shift=0.1, contrast=0.5, erase=0.5))  # noise would go on from part to part
+    change = Classical(Ranges(degrees=30, shift=0.1, bend=0.1, contrast=0.5, saturation=0.5, erase=0.5))
     images = pictures(40, (3, 64, 64))
     assert images.numel() > VALUES_IN_CACHE
     drawn = change.draw(40, generator())

@@ -80,12 +80,13 @@ def draw_changes(
     ranges: Ranges, flips: Flips, quarter_turns: bool, count: int, generator: torch.Generator
 ) -> Changes:
     """Draw what is to be done to each of `count` pictures; tensors are on the generator's device."""
-    draws = uniform((17, count), generator)
-    signed = draws[:9] * 2 - 1
-    degrees = signed[0] * ranges.degrees
+    draws = uniform((18, count), generator)
+    widths = [ranges.degrees, ranges.zoom, ranges.zoom / 2, ranges.shear, ranges.shift, ranges.shift]
+    widths += [ranges.brightness, ranges.contrast, ranges.saturation]
+    signed = (draws[:9] * 2 - 1) * torch.tensor(widths, device=draws.device)[:, None]
+    degrees, both, sides, shear, _, _, brightness, contrast, saturation = signed
     if quarter_turns:
         degrees = degrees + (draws[9] * 4).floor() * 90
-    both, sides = signed[1] * ranges.zoom, signed[2] * (ranges.zoom / 2)
     size = torch.stack([both + sides, both - sides], 1).exp()
     if flips != "no":
         signs = torch.where(draws[10:12].T < 0.5, -1.0, 1.0)
@@ -97,15 +98,15 @@ def draw_changes(
         bend = (uniform((count, 2, KNOTS, KNOTS), generator) * 2 - 1) * ranges.bend
     return Changes(
         size=size,
-        shear=signed[3] * ranges.shear,
+        shear=shear,
         degrees=degrees,
-        shift=signed[4:6].T * ranges.shift,
+        shift=signed[4:6].T,
         bend=bend,
         boxes=_boxes(draws[12:17], ranges.erase),
-        contrast=torch.exp(signed[6] * ranges.contrast),
-        brightness=signed[7] * ranges.brightness,
-        saturation=torch.exp(signed[8] * ranges.saturation),
-        noise=uniform((count,), generator) * ranges.noise,
+        contrast=contrast.exp(),
+        brightness=brightness,
+        saturation=saturation.exp(),
+        noise=draws[17] * ranges.noise,
     )
 
 

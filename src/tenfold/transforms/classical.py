@@ -8,15 +8,15 @@ from torch import Tensor
 
 from tenfold.transforms.changes import Changes, Flips, draw_changes
 from tenfold.transforms.draws import Draws
-from tenfold.transforms.geometry import border_colour, sampling_grid
-from tenfold.transforms.noise import add_noise
+from tenfold.transforms.geometry import Grid, border_colour
+from tenfold.transforms.noise import Noise
 from tenfold.transforms.pixels import UNIT, Range, to_float
 from tenfold.transforms.policies import POLICIES, Ranges
 from tenfold.transforms.tones import LUMA
 
-VALUES_IN_CACHE = 2**18
-"""Of pictures on the CPU so many values are changed at a time, which a core's cache holds. It also spares the
-system from handing out and taking back large blocks of memory, which takes longer than the arithmetic."""
+VALUES_IN_CACHE = 2**19
+"""On the CPU as many pictures are changed at a time as take, with all that is made on the way, so many floats, which
+a core's cache holds. It also spares the system from handing out and taking back large blocks of memory."""
 
 
 class Classical:
@@ -71,32 +71,33 @@ class Classical:
         """The pictures with these changes; the generator only says where noise begins."""
         if self.quarter_turns and images.shape[2] != images.shape[3]:
             raise ValueError(f"quarter turns need square pictures; these are {images.shape[2]} x {images.shape[3]}")
-        at_once = max(1, VALUES_IN_CACHE // max(1, images.shape[1:].numel()))
-        if images.device.type != "cpu" or len(images) <= at_once:
-            return self._changed(images, changes, generator)
-        changed = torch.empty(images.shape)
-        for start in range(0, len(images), at_once):
-            part = slice(start, start + at_once)
-            changed[part] = self._changed(images[part], changes.part(part), generator)
+        ranges, (low, high) = self.ranges, self.value_range
+        half = (high - low) / 2
+        # What is small is made for the whole batch, what is large for as many pictures as the cache holds.
+        grid = self._grid(images, changes) if self._moves else None
+        light = Light(images, changes, (low + high) / 2, half) if ranges.relights(images.shape[1]) else None
+        noise = Noise(images, changes.noise * half, generator) if ranges.noise else None
+        changed = torch.empty(images.shape, device=images.device)
+        floats_given = images.is_floating_point()  # they are the caller's, and stay as they are
+        for part in _parts(images):
+            floats = to_float(images[part], self.value_range)
+            if grid is not None:
+                fill = border_colour(floats)
+                centred = floats - fill if floats_given else floats.sub_(fill)
+                floats = F.grid_sample(centred, grid.of(part), align_corners=False).add_(fill)
+            if light is not None:
+                floats = light.on(floats, part)
+            if noise is not None:
+                untouched = floats_given and grid is None and light is None
+                floats = noise.add_to(floats.clone() if untouched else floats, part)
+            torch.clamp(floats, low, high, out=changed[part])
         return changed
 
-    def _changed(self, images: Tensor, changes: Changes, generator: torch.Generator) -> Tensor:
-        ranges = self.ranges
-        low, high = self.value_range
-        half = (high - low) / 2
-        floats = to_float(images, self.value_range)
-        if floats is images:
-            floats = images.clone(memory_format=torch.contiguous_format)  # what follows works in place
-        if ranges.moves or ranges.erase or self.quarter_turns or self.flips != "no":
-            fill = border_colour(floats)
-            floats = F.grid_sample(floats.sub_(fill), self._grid(images, changes), align_corners=False).add_(fill)
-        if ranges.brightness or ranges.contrast or (ranges.saturation and images.shape[1] == 3):
-            floats = _relit(floats, changes, (low + high) / 2, half)
-        if ranges.noise:
-            add_noise(floats, changes.noise.to(images.device) * half, generator)
-        return floats.clamp_(low, high)
+    @property
+    def _moves(self) -> bool:
+        return self.ranges.moves or bool(self.ranges.erase) or self.quarter_turns or self.flips != "no"
 
-    def _grid(self, images: Tensor, changes: Changes) -> Tensor:
+    def _grid(self, images: Tensor, changes: Changes) -> Grid:
         """From where each pixel is taken, which is the inverse of what is done to the picture."""
         height, width = images.shape[2:]
         sides = torch.tensor((width, height), device=changes.size.device)
@@ -106,7 +107,7 @@ class Classical:
         right, below = (-changes.shift * sides).unbind(1)
         upper = (across * cosine, down * (changes.shear * cosine - sine), right)
         lower = (across * sine, down * (changes.shear * sine + cosine), below)
-        return sampling_grid(
+        return Grid(
             torch.stack((*upper, *lower), 1).view(-1, 2, 3).to(images.device),
             height,
             width,
@@ -115,14 +116,30 @@ class Classical:
         )
 
 
-def _relit(images: Tensor, changes: Changes, middle: float, half: float) -> Tensor:
+class Light:
     """Brightness, contrast and saturation as one linear map of each picture's channels."""
-    device = images.device
-    contrast = changes.contrast.to(device).view(-1, 1, 1)
-    bias = (1 - contrast) * middle + changes.brightness.to(device).view(-1, 1, 1) * half
-    if images.shape[1] != 3:
-        return images.mul_(contrast[..., None]).add_(bias[..., None])
-    saturation = changes.saturation.to(device).view(-1, 1, 1)
-    grey = torch.tensor(LUMA, device=device).expand(3, 3)
-    mixing = contrast * (saturation * torch.eye(3, device=device) + (1 - saturation) * grey)
-    return torch.baddbmm(bias, mixing, images.flatten(2)).view(images.shape)
+
+    def __init__(self, images: Tensor, changes: Changes, middle: float, half: float) -> None:
+        contrast = changes.contrast.view(-1, 1, 1)
+        self._bias = ((1 - contrast) * middle + changes.brightness.view(-1, 1, 1) * half).to(images.device)
+        if images.shape[1] == 3:
+            saturation = changes.saturation.view(-1, 1, 1)
+            grey = torch.tensor(LUMA, device=saturation.device).expand(3, 3)
+            contrast = contrast * torch.lerp(grey, torch.eye(3, device=saturation.device), saturation)
+        self._factor = contrast.to(images.device)
+
+    def on(self, images: Tensor, part: slice) -> Tensor:
+        """Some of the pictures, relit."""
+        bias, factor = self._bias[part], self._factor[part]
+        if images.shape[1] == 3:
+            return torch.baddbmm(bias, factor, images.flatten(2)).view(images.shape)
+        return torch.addcmul(bias[..., None], images, factor[..., None])
+
+
+def _parts(images: Tensor) -> list[slice]:
+    """The batch in parts that fit into the cache of a processor's core; on other devices all of it."""
+    _, channels, height, width = images.shape
+    at_once = max(1, VALUES_IN_CACHE // max(1, height * width * (2 * channels + 2)))
+    if images.device.type != "cpu":
+        at_once = max(1, len(images))
+    return [slice(start, start + at_once) for start in range(0, len(images), at_once)]

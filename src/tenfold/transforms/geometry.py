@@ -6,6 +6,8 @@ picture, and repeating the edge would smear a stroke that touches it.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,10 +19,8 @@ KNOTS = 4
 """Elastic bending is given by a displacement at each of KNOTS x KNOTS points, with a smooth surface between."""
 
 
-def sampling_grid(
-    matrix: Tensor, height: int, width: int, *, bend: Tensor | None = None, boxes: Tensor | None = None
-) -> Tensor:
-    """From where each pixel of each picture is taken, as `warp` reads it.
+class Grid:
+    """From where each pixel of each picture is taken, as the two factors of a product.
 
     Every part of it is a sum of products of something that depends on the row and something that depends on the
     column, so that a whole batch is one product of thin matrices: several times faster than torch's affine_grid.
@@ -30,28 +30,41 @@ def sampling_grid(
         bend: B x 2 x KNOTS x KNOTS displacements in pixels, x before y; knots run down, then across.
         boxes: B x 4; centre x, centre y, half width, half height of a box that is taken from outside of the
             picture, in pixels from its centre. A half width below 0 is no box.
-
-    Returns:
-        B x height x width x 2, in half sides from the centre.
     """
-    batch, device = len(matrix), matrix.device
-    x, y = _from_centre(width, device), _from_centre(height, device)
-    rows = [torch.ones(batch, height, 1, device=device), y.expand(batch, height)[:, :, None]]
-    across = torch.empty(batch, 2, width, 2, device=device)
-    torch.addcmul(matrix[:, None, :, 2], x[:, None], matrix[:, None, :, 0], out=across[:, 0])
-    across[:, 1] = matrix[:, None, :, 1]
-    columns = [across]
-    if bend is not None:
-        rows.append(_spline(height, device).expand(batch, height, KNOTS))
-        columns.append((bend @ _spline(width, device).T).movedim(1, -1))
-    if boxes is not None:
-        centre_x, centre_y, half_width, half_height = boxes[:, :, None].unbind(1)
-        rows.append(((y - centre_y).abs() < half_height).float()[:, :, None])
-        covered = ((x - centre_x).abs() < half_width).float().mul_(OUTSIDE * width)
-        columns.append(F.pad(covered[:, None, :, None], (0, 1)))  # to the side is enough
-    joined = torch.cat(columns, 1) if len(columns) > 1 else across
-    joined.mul_(torch.tensor((2 / width, 2 / height), device=device))
-    return torch.bmm(torch.cat(rows, 2), joined.flatten(2)).view(batch, height, width, 2)
+
+    def __init__(
+        self, matrix: Tensor, height: int, width: int, *, bend: Tensor | None = None, boxes: Tensor | None = None
+    ) -> None:
+        batch, device = len(matrix), matrix.device
+        x, y = _from_centre(width, device), _from_centre(height, device)
+        rows = [torch.ones(batch, height, 1, device=device), y.expand(batch, height)[:, :, None]]
+        across = torch.empty(batch, 2, width, 2, device=device)
+        torch.addcmul(matrix[:, None, :, 2], x[:, None], matrix[:, None, :, 0], out=across[:, 0])
+        across[:, 1] = matrix[:, None, :, 1]
+        columns = [across]
+        if bend is not None:
+            rows.append(_spline(height, device).expand(batch, height, KNOTS))
+            columns.append((bend @ _spline(width, device).T).movedim(1, -1))
+        if boxes is not None:
+            centre_x, centre_y, half_width, half_height = boxes[:, :, None].unbind(1)
+            rows.append(((y - centre_y).abs() < half_height).float()[:, :, None])
+            covered = ((x - centre_x).abs() < half_width).float().mul_(OUTSIDE * width)
+            columns.append(F.pad(covered[:, None, :, None], (0, 1)))  # to the side is enough
+        joined = torch.cat(columns, 1) if len(columns) > 1 else across
+        self._columns = joined.mul_(torch.tensor((2 / width, 2 / height), device=device)).flatten(2)
+        self._rows = torch.cat(rows, 2)
+        self._shape = (height, width, 2)
+
+    def of(self, images: slice) -> Tensor:
+        """For some of the pictures as `F.grid_sample` reads it: B x height x width x 2, in half sides."""
+        return torch.bmm(self._rows[images], self._columns[images]).view(-1, *self._shape)
+
+
+def sampling_grid(
+    matrix: Tensor, height: int, width: int, *, bend: Tensor | None = None, boxes: Tensor | None = None
+) -> Tensor:
+    """The whole `Grid` of a batch: B x height x width x 2, in half sides from the centre."""
+    return Grid(matrix, height, width, bend=bend, boxes=boxes).of(slice(None))
 
 
 def warp(images: Tensor, grid: Tensor) -> Tensor:
@@ -61,8 +74,8 @@ def warp(images: Tensor, grid: Tensor) -> Tensor:
 
 
 def border_colour(images: Tensor) -> Tensor:
-    """The median of about 32 pixels spread along each picture's border: B x C x 1 x 1."""
-    down, across = max(1, images.shape[2] // 8), max(1, images.shape[3] // 8)
+    """The median of about 20 pixels spread along each picture's border: B x C x 1 x 1."""
+    down, across = (max(1, math.ceil(side / 5)) for side in images.shape[2:])
     edges = (
         images[:, :, 0, ::across],
         images[:, :, -1, ::across],

@@ -14,22 +14,30 @@ BANK = 2**18
 """Normal draws that are kept; each picture takes a run of them that begins at random."""
 
 
-def add_noise(images: Tensor, deviation: Tensor, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise in place.
+class Noise:
+    """Gaussian noise for each picture of a batch.
 
     Drawing a normal number for each pixel takes as long as turning the picture. Here the numbers were drawn once,
     and a picture draws where it begins to read them: within a picture they are independent; two pictures of a
     batch may have the same noise shifted against one another, which no classifier has been seen to mind.
 
     Args:
-        images: float B x C x H x W, contiguous.
+        images: B x C x H x W; its shape and device count.
         deviation: B, in the unit of the pictures.
     """
-    count = images.shape[1:].numel()
-    bank = _bank(images.device, count)
-    starts = (uniform((len(images),), generator) * (len(bank) - count + 1)).long().clamp_(max=len(bank) - count)
-    noise = bank.unfold(0, count, 1).index_select(0, starts.to(images.device)).view(images.shape)
-    return images.addcmul_(noise, deviation.view(-1, 1, 1, 1))
+
+    def __init__(self, images: Tensor, deviation: Tensor, generator: torch.Generator) -> None:
+        count = images.shape[1:].numel()
+        bank = _bank(images.device, count)
+        begins = (uniform((len(images),), generator) * (len(bank) - count + 1)).long().clamp_(max=len(bank) - count)
+        self._runs = bank.unfold(0, count, 1)
+        self._begins = begins.to(images.device)
+        self._deviation = deviation.to(images.device).view(-1, 1, 1, 1)
+
+    def add_to(self, images: Tensor, part: slice = slice(None)) -> Tensor:
+        """Add it in place to some of the pictures, which are contiguous floats."""
+        noise = self._runs.index_select(0, self._begins[part]).view(images.shape)
+        return images.addcmul_(noise, self._deviation[part])
 
 
 @cache

@@ -36,6 +36,10 @@ class Ranges:
             name = wrong or "erase"
             raise ValueError(f"{name} = {getattr(self, name)} is no half-width or probability")
 
+    def relights(self, channels: int) -> bool:
+        """Whether pictures of so many channels become lighter, darker or otherwise coloured."""
+        return any((self.brightness, self.contrast, self.saturation and channels == 3))
+
     @property
     def moves(self) -> bool:
         """Whether pixels change their places."""
