@@ -73,10 +73,9 @@ def test_provenance_is_kept_and_generated_images_join_their_parents(tmp_path: Pa
     last = json.loads(lines[3])
     assert last["seed"] == 5
     assert last["file_name"].endswith("generated-00002.png")
-    with pytest.raises(InputError, match="grown set"):
-        load(tmp_path / "out")
-    groups = load(tmp_path / "out", grown_ok=True).groups.tolist()
-    assert groups == [0, 1, 1, 1]
+    again = load(tmp_path / "out")
+    assert again.groups.tolist() == [0, 1, 1, 1]
+    assert again.roles.tolist() == ["train", "train", "grown", "grown"]
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

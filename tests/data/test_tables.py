@@ -114,12 +114,12 @@ def test_a_grown_set_is_refused_unless_asked_for(root: Path) -> None:
         },
     ]
     (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    with pytest.raises(InputError, match="2 of its images are generated"):
-        load(root)
-    assert load(root, grown_ok=True).groups.tolist() == [0, 1, 0, 1]
+    data = load(root)
+    assert data.groups.tolist() == [0, 1, 0, 1]
+    assert data.roles.tolist() == ["train", "train", "grown", "grown"]
 
 
-def test_siblings_without_their_parents_still_meet(root: Path) -> None:
+def test_siblings_without_their_parents_are_refused(root: Path) -> None:
     rows = [
         {
             "file_name": f"pictures/00{i}.png",
@@ -130,4 +130,5 @@ def test_siblings_without_their_parents_still_meet(root: Path) -> None:
         for i in range(4)
     ]
     (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert load(root, grown_ok=True).groups.tolist() == [0, 1, 0, 1]
+    with pytest.raises(InputError, match="4 of its images"):
+        load(root)

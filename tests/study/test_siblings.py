@@ -20,16 +20,17 @@ from tenfold.data.splits import make_splits, plan_folds
 from tenfold.methods.base import make_method
 
 
-def studied(folder: Path, **options: bool) -> ImageDataset:
-    data = load(folder, **options)
-    return cleaned(data, audit(data)).part("train")
+def studied(folder: Path) -> ImageDataset:
+    data = load(folder)
+    return cleaned(data, audit(data))
 
 
-def folds(study: ImageDataset) -> Iterator[tuple[set[str], set[str], set[str]]]:
+def folds(data: ImageDataset) -> Iterator[tuple[set[str], set[str], set[str]]]:
     """Sources to train on, to choose by and to test on, of every fold of three repeats."""
+    study = data.part("train")
     for repeat in range(3):
         for split in make_splits(study, plan_folds(study), repeat, Key("tests/siblings")):
-            fold = open_fold(study, split)
+            fold = open_fold(data, split)
             tested = {study.sources[index] for index in fold.test.indices}
             yield set(fold.train.sources), set(fold.validation.sources), tested
 
@@ -77,13 +78,18 @@ def test_a_patient_s_pictures_share_a_fold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_augmented_siblings_written_to_files_share_a_fold(tmp_path: Path, seed: int) -> None:
     """The leak that most people make: a picture to train on and its turned copy to test on."""
-    real = easy_set([8, 8], (1, 16, 16), noise=60)
-    grown = make_method("classical").grow(real, 2.0, Key("tests/siblings") / seed)
-    whole = real.joined(grown.as_dataset(real))
-    made = [{"origin": "generated", "parents": [real.sources[of] for of in parents]} for parents in grown.parents]
-    export(tmp_path, whole, [*[{"origin": "real"}] * len(real), *made])
-    study = studied(tmp_path, grown_ok=True)
-    assert len(study) == 48
-    for parts in folds(study):
-        groups = [{study.groups[study.sources.index(source)] for source in part} for part in parts]
+    originals = easy_set([8, 8], (1, 16, 16), noise=60)
+    grown = make_method("classical").grow(originals, 2.0, Key("tests/siblings") / seed)
+    whole = originals.joined(grown.as_dataset(originals))
+    made = [
+        {"origin": "generated", "parents": [originals.sources[of] for of in parents]} for parents in grown.parents
+    ]
+    export(tmp_path, whole, [*[{"origin": "real"}] * len(originals), *made])
+    data = studied(tmp_path)
+    assert (len(data.part("train")), len(data.part("grown"))) == (16, 32)
+    real = set(data.part("train").sources)
+    for train, validation, tested in folds(data):
+        assert validation | tested <= real  # what is judged is real
+        groups = [{data.groups[data.sources.index(name)] for name in part} for part in (train, validation, tested)]
         assert sum(map(len, groups)) == len(set().union(*groups)) == 16
+        assert len(train) == 3 * len(train & real)  # with each parent both of its children

@@ -84,11 +84,22 @@ def test_the_same_seed_gives_the_same_files_and_another_others(folder: Path, tmp
     assert written("three", 1) != first
 
 
-def test_a_grown_set_is_not_taken_for_a_real_one(folder: Path, tmp_path: Path) -> None:
-    grow(folder, tmp_path / "out", method="classical", times=1)
+def test_what_a_network_has_drawn_is_not_taken_for_real(folder: Path, tmp_path: Path) -> None:
+    grow(folder, tmp_path / "out", method=QUICK_CGAN, times=1)
     with pytest.raises(InputError, match="grown set"):
-        grow(tmp_path / "out", tmp_path / "more", method="classical")
-    assert len(load(tmp_path / "out", grown_ok=True)) == 22
+        load(tmp_path / "out")
+
+
+def test_a_set_grown_from_its_own_images_holds_them_apart(folder: Path, tmp_path: Path) -> None:
+    grow(folder, tmp_path / "out", method="classical", times=2)
+    again = load(tmp_path / "out")
+    assert len(again.part("train")) == 11
+    assert len(again.part("grown")) == 22
+    assert set(again.part("grown").groups) == set(again.part("train").groups)
+    assert grow(tmp_path / "out", tmp_path / "more", method="classical", times=1).new_images == 11
+    grow(folder, tmp_path / "new", method="classical", only_new=True)
+    with pytest.raises(InputError, match="not here"):
+        load(tmp_path / "new")
 
 
 def test_one_class_can_be_grown(tmp_path: Path) -> None:

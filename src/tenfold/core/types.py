@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Role = Literal["train", "reserve", "test"]
-"""train: the study's folds are drawn from these · reserve: more real images, for the `oracle` arm alone ·
+Role = Literal["train", "grown", "reserve", "test"]
+"""train: the study's folds are drawn from these · grown: made from single ones of these, trained on where their
+parents are and never judged · reserve: more real images, for the `oracle` arm alone ·
 test: a sealed external test set, never trained on."""
 
 
@@ -147,7 +148,7 @@ class Trial:
     inner_score: float
     """Balanced accuracy on the inner validation images."""
     inner_loss: float
-    """Cross entropy there: breaks ties of the score."""
+    """Cross entropy there, at the temperature that suits them best: breaks ties of the score."""
     test_indices: list[int]
     test_probabilities: list[list[float]]
     """One row of K probabilities a test image, rounded to 5 places."""

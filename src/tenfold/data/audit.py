@@ -59,7 +59,12 @@ class Audit:
 
 
 def audit(dataset: ImageDataset) -> Audit:
-    """Look through a set; nothing is changed, see `cleaned`. Of vectors only equal rows are duplicates."""
+    """Look through a set; nothing is changed, see `cleaned`. Of vectors only equal rows are duplicates.
+
+    Grown images are left out of it: they resemble their parents, and share a group with them already.
+    """
+    roles = dict(Counter(dataset.roles.tolist()))
+    dataset = dataset.take(np.flatnonzero(dataset.roles != "grown"))
     studied = np.flatnonzero(dataset.roles == "train")
     searched = not dataset.is_vectors and len(studied) * len(dataset) <= MOST_COMPARISONS
     same = exact_sets(dataset.images)
@@ -76,7 +81,7 @@ def audit(dataset: ImageDataset) -> Audit:
         images=len(dataset),
         image_shape=dataset.image_shape,
         counts={name: int(count) for name, count in zip(dataset.class_names, counts, strict=True)},
-        roles=dict(Counter(dataset.roles.tolist())),
+        roles=roles,
         imbalance=round(float(counts.max() / max(1, counts.min())), 2),
         set_aside=dataset.set_aside,
         conversions=dict(dataset.conversions),

@@ -35,7 +35,6 @@ def load(
     per_class: int | None = None,
     images: int | None = None,
     seed: int = 0,
-    grown_ok: bool = False,
 ) -> ImageDataset:
     """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
 
@@ -43,14 +42,14 @@ def load(
     images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
     The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
     A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
-    `grown_ok` admits a set that tenfold has grown, with generated images in the group of their parents.
+    Of a set that was grown from its own images, those that were made are trained on where their parents are.
 
     Raises:
         InputError: the data cannot be used; the message names what mends it.
     """
     if size is not None and not 4 <= size <= LARGEST_SIDE:
         raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
-    listing = _list(data, grown_ok)
+    listing = _list(data)
     if size is not None and listing.vectors is not None:
         raise InputError(f"{listing.name} holds vectors, which have no size in pixels; leave --size out")
     known = KNOWN.get(data) if isinstance(data, str) else None
@@ -89,7 +88,7 @@ def require_classes(dataset: ImageDataset) -> None:
         )
 
 
-def _list(data: str | Path, grown_ok: bool) -> Listing:
+def _list(data: str | Path) -> Listing:
     if isinstance(data, str) and data in KNOWN:
         return list_known(data)
     path = Path(data)
@@ -98,7 +97,7 @@ def _list(data: str | Path, grown_ok: bool) -> Listing:
         raise InputError(f"{data}: no such file, folder or known set.{hint}")
     if path.is_dir():
         table = find_table(path)
-        return list_table(table, grown_ok=grown_ok) if table else list_class_folders(path)
+        return list_table(table) if table else list_class_folders(path)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return list_npz(path)

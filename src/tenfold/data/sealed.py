@@ -49,13 +49,20 @@ class Fold:
     test: SealedFold
 
 
-def open_fold(study: ImageDataset, split: Split) -> Fold:
-    """The images of one split."""
+def open_fold(data: ImageDataset, split: Split) -> Fold:
+    """The images of one split of those that are studied; grown images are trained on beside their parents."""
+    study = data.part("train")
     return Fold(
-        study.take(split.train),
+        with_grown(study.take(split.train), data),
         study.take(split.validation),
         SealedFold(study.images[split.test], split.test, study.groups[split.test]),
     )
+
+
+def with_grown(train: ImageDataset, data: ImageDataset) -> ImageDataset:
+    """The images and, of the set's grown ones, those that were made from them."""
+    grown = data.part("grown")
+    return train.joined(grown.take(np.flatnonzero(np.isin(grown.groups, train.groups)))) if len(grown) else train
 
 
 def part_of(train: ImageDataset, percent: float, key: Key) -> ImageDataset:

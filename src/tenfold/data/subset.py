@@ -28,7 +28,8 @@ def choose(
 
     Of the images of role `train`, `per_class` a class or `images` in all stay; the others become `reserve`
     (or, with `half_of_rest_is_test`, half of them `test`), except those that share a group with a studied
-    image: a patient's other pictures would tell the oracle about the folds. Reserve and test are capped.
+    image: a patient's other pictures would tell the oracle about the folds. Reserve and test are capped. What was
+    grown stays where its parents are studied.
 
     Raises:
         InputError: both numbers are given, or they are too small.
@@ -44,7 +45,8 @@ def choose(
             rest = rest[roles[rest] == "reserve"]
             half = np.bincount(labels[rest], minlength=len(quota)) // 2
             roles[_draw(rest, labels, half, key / "test")] = "test"
-    kept = [np.flatnonzero(roles == "train")]
+    studied_groups = groups[roles == "train"]
+    kept = [np.flatnonzero((roles == "train") | ((roles == "grown") & np.isin(groups, studied_groups)))]
     for role, cap in (("reserve", LARGEST_RESERVE), ("test", LARGEST_TEST)):
         members = np.flatnonzero(roles == role)
         if len(members) > cap:

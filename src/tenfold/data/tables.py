@@ -49,12 +49,14 @@ def find_table(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
+def list_table(table: Path) -> Listing:
     """The images that a metadata file names, relative to its own folder.
+
+    Images that were made from single ones beside them get the role `grown`.
 
     Raises:
         InputError: with the line at fault: a column is missing, a file is missing, named twice or outside the
-            folder, a label or group is blank; or images are generated ones and `grown_ok` is False.
+            folder, a label or group is blank; or images were made by a network that has learned from all of them.
     """
     root = table.parent
     rows: list[_Row] = []
@@ -69,11 +71,12 @@ def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
             )
         line_of[row.file_name] = line
         rows.append(row)
-    generated = sum(row.generated for row in rows)
-    if generated and not grown_ok:
+    real = {name for row in rows if not row.generated for name in (row.file_name, row.source)}
+    orphans = sum(row.generated and not real.intersection(row.parents) for row in rows)
+    if orphans:
         raise InputError(
-            f"{root} is a grown set: {generated} of its images are generated and would be judged as if they "
-            "were real; give the original data"
+            f"{root} is a grown set: {orphans} of its images were made by a network that has learned from all "
+            "others, or from images that are not here, so that none is left to judge by; give the original data"
         )
     without_group = [row.file_name for row in rows if row.group is None]
     if 0 < len(without_group) < len(rows):
@@ -87,7 +90,7 @@ def list_table(table: Path, *, grown_ok: bool = False) -> Listing:
             labels=labels,
             groups=_groups(rows),
             sources=tuple(row.file_name for row in rows),
-            roles=np.array([row.role for row in rows], dtype=np.str_),
+            roles=np.array(["grown" if row.generated else row.role for row in rows], dtype=np.str_),
             read=lambda index: read_file(root / rows[index].file_name),
             roles_given_by_user=any(row.role != "train" for row in rows),
         )

@@ -15,6 +15,7 @@ import numpy as np
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress
 from tenfold.core.types import ImageDataset, class_weights
+from tenfold.data.sealed import with_grown
 from tenfold.data.splits import make_splits
 from tenfold.evaluate.crossed import group_table
 from tenfold.evaluate.diagnose import diagnose
@@ -105,7 +106,7 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
     study = data.part("train")
     key = Key(f"seed-{plan.seed}")
     split = make_splits(study, plan.fold_plan, 0, key)[0]
-    train, validation = study.take(split.train), study.take(split.validation)
+    train, validation = with_grown(study.take(split.train), data), study.take(split.validation)
     fold = _Fold(train, validation, data.part("reserve"), key / "repeat-0" / "fold-0")
     baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
     kinds = {arm.components: arm for arm in reversed(plan.arms)}

@@ -34,8 +34,8 @@ class Settling:
 def settle(undecided: Mapping[str, Candidates], train: Train) -> Settling:
     """Choose the options one after the other, each with those before it chosen and those after it as usual.
 
-    They are chosen by the loss on the inner images and not by the errors there: few images make few errors, of
-    which many candidates make equally many.
+    They are chosen by the loss on the inner images and not by the errors there, of which few images make too few to
+    tell candidates apart.
     """
     options = {name: candidates.values[0] for name, candidates in undecided.items()}
     best = train(options)

@@ -39,7 +39,7 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | Non
     start = time.perf_counter()
     study, external = data.part("train"), data.part("test")
     key = Key(f"seed-{plan.seed}")
-    fold = open_fold(study, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
+    fold = open_fold(data, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
     key = key / f"repeat-{task.repeat}" / f"fold-{task.fold}"
     try:
         fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan, settled)

@@ -22,6 +22,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet, VectorNet
 from tenfold.nets.threads import one_thread
+from tenfold.train.inner import inner_loss, inner_score
 from tenfold.train.recipe import Recipe, Transform, plain_objective
 from tenfold.transforms.pixels import to_float
 
@@ -66,7 +67,7 @@ class TrainedClassifier:
     inner_score: float = 0.0
     """Balanced accuracy on the inner validation images; 0 where there were none."""
     inner_loss: float = 0.0
-    """Cross entropy there."""
+    """Cross entropy there, at the temperature that suits them best."""
     details: dict[str, Any] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
     """F, of vectors whose columns had names, in the order in which the network reads them; else empty."""
@@ -164,19 +165,22 @@ def _attempt(
                 if not math.isfinite(loss.item()):
                     raise _NotFinite
                 if validation is not None and step >= config.steps // 3:
-                    score, _ = _score(averaged, validation)
+                    score = inner_score(_probabilities(averaged, validation.images), validation.labels)
                     if score >= best_score:
                         best_state, best_score, best_step = copy.deepcopy(averaged.state_dict()), score, step
     if best_state is not None:
         averaged.load_state_dict(best_state)
-    score, inner_loss = (0.0, 0.0) if validation is None else _score(averaged, validation)
+    score, loss_there = 0.0, 0.0
+    if validation is not None:
+        rows = _probabilities(averaged, validation.images)
+        score, loss_there = inner_score(rows, validation.labels), inner_loss(rows, validation.labels)
     return TrainedClassifier(
         averaged,
         config,
         train.class_names,
         train.image_shape,
         score,
-        inner_loss,
+        loss_there,
         {
             "real_images": len(train),
             "extra_images": 0 if recipe.extra is None else len(recipe.extra),
@@ -264,18 +268,6 @@ def _probabilities(network: Network, images: npt.NDArray[Any], chunk: int = 256)
         for part in torch.tensor(images).split(chunk)
     ]
     return torch.cat(rows).numpy() if rows else np.zeros((0, network.head.out_features), np.float32)
-
-
-def _score(network: Network, validation: ImageDataset) -> tuple[float, float]:
-    """Balanced accuracy and cross entropy, both as means over the classes that are present."""
-    rows = _probabilities(network, validation.images)
-    right = rows.argmax(1) == validation.labels
-    surprise = -np.log(rows[np.arange(len(rows)), validation.labels].clip(1e-7))
-    members = [validation.labels == label for label in np.unique(validation.labels)]
-    return (
-        float(np.mean([right[member].mean() for member in members])),
-        float(np.mean([surprise[member].mean() for member in members])),
-    )
 
 
 class _Clock:

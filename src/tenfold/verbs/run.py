@@ -12,6 +12,7 @@ from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.core.verdicts import Verdict
+from tenfold.data.sealed import with_grown
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Arm, Component
@@ -190,7 +191,7 @@ def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | Non
 
 def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
     """Train on every studied image, keep the weights, and say what to expect of them."""
-    images = study.data.part("train")
+    images = with_grown(study.data.part("train"), study.data)
     key = Key(f"seed-{study.plan.seed}") / "final"
     judged = next(arm for arm in study.verdict.arms if arm.name == winner.name)
     reached = judged.balanced_accuracy
