@@ -424,7 +424,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (ran.stdout, ran.stderr) == ("[\n0\n", "")
 
 
-@pytest.mark.parametrize("name", ["run", "check", "prove", "grow", "predict"])
+@pytest.mark.parametrize("name", ["run", "check", "prove", "grow", "predict", "preview", "reproduce"])
 def test_help_says_what_a_command_does_and_gives_an_example(name: str, tenfold: Any) -> None:
     status, out, _ = tenfold(name, "--help")
     assert status == 0

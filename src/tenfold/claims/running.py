@@ -7,17 +7,11 @@ import inspect
 import json
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.synchronize import Event
 from pathlib import Path
-
-import torch
 
 from tenfold.claims.base import Claim, Finished, Training, make_claim
 from tenfold.core.errors import SystemFault
@@ -25,6 +19,7 @@ from tenfold.core.files import read_json, write_json
 from tenfold.core.progress import progress
 from tenfold.nets.threads import one_thread
 from tenfold.study.plan import code_version
+from tenfold.study.workers import deaf_to_interrupts, start_worker
 
 
 def run_trainings(
@@ -89,9 +84,9 @@ def _done(name: str, missing: Sequence[Piece], workers: int) -> Iterator[tuple[T
         return
     context = multiprocessing.get_context("spawn")
     stop, others = context.Event(), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, _start_worker, (stop, os.getpid())) as executor:
+    with ProcessPoolExecutor(workers, context, start_worker, (stop, os.getpid())) as executor:
         try:
-            with _deaf_to_interrupts():  # workers start as work is submitted, and inherit it
+            with deaf_to_interrupts():  # workers start as work is submitted, and inherit it
                 waiting: dict[Future[Finished], Piece] = {
                     executor.submit(_train, name, training): (training, path) for training, path in missing
                 }
@@ -109,27 +104,3 @@ def _done(name: str, missing: Sequence[Piece], workers: int) -> Iterator[tuple[T
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
             raise
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal; only the parent is to decide what follows from it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers, and only it is interrupted
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _start_worker(stop: Event, parent: int) -> None:
-    torch.set_num_threads(1)
-
-    def leave_with_parent() -> None:
-        while not stop.wait(0.5) and os.getppid() == parent:
-            pass
-        os._exit(130)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,8 +16,6 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-import torch
-
 from tenfold.core.errors import SystemFault
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.core.verdicts import Look
@@ -27,6 +23,7 @@ from tenfold.nets.threads import one_thread
 from tenfold.study.plan import Plan, Task
 from tenfold.study.settling import Settled
 from tenfold.study.trial import load_trial, run_trial, save_trial
+from tenfold.study.workers import deaf_to_interrupts, start_worker
 
 Report = Callable[[Trial, bool], None]
 """Called for each trial as it becomes known: (trial, whether it was found finished)."""
@@ -209,7 +206,7 @@ def _as_completed(
     executor: ProcessPoolExecutor, stop: Event, jobs: list[Job], left: TimeLeft
 ) -> Iterator[tuple[Task, Trial]]:
     waiting: dict[Future[Trial], Task]
-    with _deaf_to_interrupts():  # workers start as tasks are submitted, and inherit it
+    with deaf_to_interrupts():  # workers start as tasks are submitted, and inherit it
         waiting = {executor.submit(_run_in_worker, *job): job[0] for job in jobs}
     while waiting:
         done = wait(waiting, timeout=left(), return_when=FIRST_COMPLETED).done
@@ -220,33 +217,13 @@ def _as_completed(
             yield waiting.pop(future), future.result()
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal; only the parent is to decide what follows from it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers, and only it is interrupted
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 _worker: tuple[ImageDataset, Plan]
 
 
 def _start_worker(data: ImageDataset, plan: Plan, stop: Event, parent: int) -> None:
     global _worker
     _worker = (data, plan)
-    torch.set_num_threads(1)
-
-    def leave_with_parent() -> None:
-        while not stop.wait(0.5) and os.getppid() == parent:
-            pass
-        os._exit(130)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    start_worker(stop, parent)
 
 
 def _run_in_worker(task: Task, settled: Settled | None) -> Trial:
