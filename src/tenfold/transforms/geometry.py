@@ -7,6 +7,7 @@ picture, and repeating the edge would smear a stroke that touches it.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -36,23 +37,25 @@ class Grid:
         self, matrix: Tensor, height: int, width: int, *, bend: Tensor | None = None, boxes: Tensor | None = None
     ) -> None:
         batch, device = len(matrix), matrix.device
-        x, y = _from_centre(width, device), _from_centre(height, device)
-        rows = [torch.ones(batch, height, 1, device=device), y.expand(batch, height)[:, :, None]]
-        across = torch.empty(batch, 2, width, 2, device=device)
-        torch.addcmul(matrix[:, None, :, 2], x[:, None], matrix[:, None, :, 0], out=across[:, 0])
-        across[:, 1] = matrix[:, None, :, 1]
-        columns = [across]
+        x, y, halves = _from_centre(width, device), _from_centre(height, device), _halves(height, width, device)
+        matrix = matrix * halves
+        terms = 2 + (KNOTS if bend is not None else 0) + (boxes is not None)
+        rows, columns = (
+            torch.empty(batch, height, terms, device=device),
+            torch.empty(batch, terms, width, 2, device=device),
+        )
+        rows[:, :, 0], rows[:, :, 1] = 1, y
+        torch.addcmul(matrix[:, None, :, 2], x[:, None], matrix[:, None, :, 0], out=columns[:, 0])
+        columns[:, 1] = matrix[:, None, :, 1]
         if bend is not None:
-            rows.append(_spline(height, device).expand(batch, height, KNOTS))
-            columns.append((bend @ _spline(width, device).T).movedim(1, -1))
+            rows[:, :, 2 : 2 + KNOTS] = _spline(height, device)
+            columns[:, 2 : 2 + KNOTS] = ((bend * halves[..., None]) @ _spline(width, device).T).movedim(1, -1)
         if boxes is not None:
             centre_x, centre_y, half_width, half_height = boxes[:, :, None].unbind(1)
-            rows.append(((y - centre_y).abs() < half_height).float()[:, :, None])
-            covered = ((x - centre_x).abs() < half_width).float().mul_(OUTSIDE * width)
-            columns.append(F.pad(covered[:, None, :, None], (0, 1)))  # to the side is enough
-        joined = torch.cat(columns, 1) if len(columns) > 1 else across
-        self._columns = joined.mul_(torch.tensor((2 / width, 2 / height), device=device)).flatten(2)
-        self._rows = torch.cat(rows, 2)
+            rows[:, :, -1] = (y - centre_y).abs_() < half_height
+            columns[:, -1, :, 0] = ((x - centre_x).abs_() < half_width) * OUTSIDE
+            columns[:, -1, :, 1] = 0  # to the side is enough
+        self._rows, self._columns = rows, columns.flatten(2)
         self._shape = (height, width, 2)
 
     def of(self, images: slice) -> Tensor:
@@ -85,10 +88,18 @@ def border_colour(images: Tensor) -> Tensor:
     return torch.cat(edges, dim=2).median(dim=2).values[:, :, None, None]
 
 
+@cache
 def _from_centre(side: int, device: torch.device) -> Tensor:
     return torch.arange(side, device=device) - (side - 1) / 2
 
 
+@cache
+def _halves(height: int, width: int, device: torch.device) -> Tensor:
+    """Half sides in a pixel, across and down: 2 x 1."""
+    return torch.tensor(((2 / width,), (2 / height,)), device=device)
+
+
+@cache
 def _spline(side: int, device: torch.device) -> Tensor:
     """side x KNOTS: cubic B-splines about evenly spaced knots, whose weights sum to 1 between the outer ones."""
     position = (torch.arange(side, device=device) + 0.5) / side * (KNOTS - 1)
