@@ -86,8 +86,8 @@ def _plot(document: Mapping[str, Any]) -> dict[str, Any]:
     claimed = document["they_say"]["effect_points"]
     bounds: list[float] = [0.0, claimed, *(one[side] for one in document["intervals"] for side in ("low", "high"))]
     low, high = min(bounds), max(bounds)
-    room = 0.08 * (high - low)
-    low, high = low - room, high + room
+    span = high - low
+    low, high = low - 0.05 * span, high + 0.25 * span  # the figures stand at the right
 
     def across(points: float) -> float:
         return round(100 * (points - low) / (high - low), 2)
