@@ -5,10 +5,10 @@ that stops trainings early and settles `classical`. The light, standard and stro
 which `auto` chose; so `auto` costs no training of its own here.
 
     TENFOLD_DATA=... python benchmarks/augmentation.py [--sets mnist,cifar10] [--per-class 20,100,500] [--seeds 5]
-        [--augmix-seeds 5] [--work DIR] [--out FILE.md]
+        [--mixing-seeds 5] [--augmix-seeds 5] [--work DIR] [--out FILE.md]
 
-AugMix with its consistency term takes four times as long as the others, and may be given fewer seeds. What is
-finished is kept in DIR and not done again.
+Mixing, and AugMix with its consistency term, which takes four times as long as the others, may be given fewer seeds.
+What is finished is kept in DIR and not done again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def subset(name: str, per_class: int, seed: int) -> ImageDataset:
     return images.take(np.sort(np.concatenate(chosen)))
 
 
-def measure(name: str, per_class: int, seed: int, with_augmix: bool) -> dict[str, Any]:
+def measure(name: str, per_class: int, seed: int, left_out: Sequence[str]) -> dict[str, Any]:
     """Test accuracy and seconds of every arm on one subset, and what `auto` chose by which inner losses."""
     torch.set_num_threads(1)
     data, (_, test) = subset(name, per_class, seed), whole(name)
@@ -89,7 +89,7 @@ def measure(name: str, per_class: int, seed: int, with_augmix: bool) -> dict[str
     found |= {"settled": words(settling.options), "inner_losses": dict(settling.losses)}
     note("classical(auto)", settling.classifier)
     for arm in arms.values():
-        if arm.name != "classical" and (with_augmix or "augmix" not in arm.name):
+        if arm.name != "classical" and not {part.method for part in arm.components}.intersection(left_out):
             note(arm.name, _trained(arm, train, validation, key, plan, {"classical": settling.options}))
     return found
 
@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--sets", default="mnist,cifar10")
     parser.add_argument("--per-class", default="20,100,500")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--mixing-seeds", type=int, default=5)
     parser.add_argument("--augmix-seeds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=Path("runs/augmentation"))
     parser.add_argument("--out", type=Path)
@@ -145,9 +146,10 @@ def main() -> None:
     files = {job: wanted.work / f"{'-'.join(map(str, job))}-{code_version()}.json" for job in jobs}
     wanted.work.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
-        waiting = {
-            pool.submit(measure, *job, job[2] < wanted.augmix_seeds): job for job in jobs if not files[job].exists()
-        }
+        waiting = {}
+        for job in (job for job in jobs if not files[job].exists()):
+            left_out = MIXING if job[2] >= wanted.mixing_seeds else ("augmix",) * (job[2] >= wanted.augmix_seeds)
+            waiting[pool.submit(measure, *job, left_out)] = job
         for future in as_completed(waiting):
             write_json(files[waiting[future]], future.result())
             print(waiting[future], json.dumps(future.result()["accuracy"]), flush=True)
