@@ -60,16 +60,6 @@ class Grown:
         )
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Values of an option between which inner images choose."""
-
-    values: tuple[str, ...]
-    """The usual one first: it wins a tie, and is taken where there are no inner images."""
-    until_worse: bool = False
-    """They go further and further: where one is no better than the one before, the rest is not tried."""
-
-
 class Method(ABC):
     """One way of getting more out of few labelled images."""
 
@@ -119,8 +109,10 @@ class Method(ABC):
         """
         raise NotImplementedError(f"{self.name()} makes no image files")
 
-    def undecided(self) -> Mapping[str, Candidates]:
-        """Options that are left for inner images to choose, in the order in which to choose them."""
+    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+        """Options that are left for inner images to choose, in the order in which to choose them, each with the
+        values between which they choose: the usual one first, which wins a tie and is taken where there are none.
+        """
         return {}
 
     @classmethod

@@ -16,7 +16,7 @@ from tenfold.evaluate.crossed import CONFIDENCE
 from tenfold.study.arms import Arm
 from tenfold.study.pilot import Pilot, independent_images
 from tenfold.study.plan import Plan
-from tenfold.study.settling import usual_trainings
+from tenfold.study.settling import trainings_to_settle
 
 LASTING, PASSING = 0.08, 0.40
 """Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
@@ -122,7 +122,7 @@ def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
     """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and in the
     baseline's, where options are left open, one for each that is tried."""
     if arm.name == plan.baseline or arm.rerun > 1:
-        return max(1, sum(usual_trainings(component.make({})) for component in arm.components))
+        return max(1, sum(trainings_to_settle(component.make({})) for component in arm.components))
     return len(plan.ratios) if makes_images and not arm.fixes_ratio else 1
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tenfold.core.types import Trial
-from tenfold.methods.base import Candidates, Method
+from tenfold.methods.base import Method
 from tenfold.train.classifier import TrainedClassifier
 
 Settled = Mapping[str, Mapping[str, str]]
@@ -31,37 +31,34 @@ class Settling:
     """Cross entropy on the inner images by what was tried: {"policy=strong, flips=no": 0.31}."""
 
 
-def settle(undecided: Mapping[str, Candidates], train: Train) -> Settling:
+def settle(undecided: Mapping[str, tuple[str, ...]], train: Train) -> Settling:
     """Choose the options one after the other, each with those before it chosen and those after it as usual.
 
     They are chosen by the loss on the inner images and not by the errors there, of which few images make too few to
     tell candidates apart.
     """
-    options = {name: candidates.values[0] for name, candidates in undecided.items()}
+    options = {name: candidates[0] for name, candidates in undecided.items()}
     best = train(options)
     losses = {words(options): best.inner_loss}
     for name, candidates in undecided.items():
-        for value in candidates.values[1:]:
+        for value in candidates[1:]:
             tried = {**options, name: value}
             classifier = train(tried)
             losses[words(tried)] = classifier.inner_loss
             if classifier.inner_loss < best.inner_loss:
                 options, best = tried, classifier
-            elif candidates.until_worse:
-                break
     return Settling(options, best, losses)
 
 
 def usual_options(method: Method) -> dict[str, str]:
     """The first candidate of each open option: what is taken where nothing is there to choose by."""
-    return {name: candidates.values[0] for name, candidates in method.undecided().items()}
+    return {name: candidates[0] for name, candidates in method.undecided().items()}
 
 
-def usual_trainings(method: Method) -> int:
-    """Classifiers that settling the method's options takes, where going far is no better; 0 if none is open."""
+def trainings_to_settle(method: Method) -> int:
+    """Classifiers that settling the method's options takes; 0 where none is open."""
     undecided = method.undecided()
-    tried = (1 if candidates.until_worse else len(candidates.values) - 1 for candidates in undecided.values())
-    return 1 + sum(tried) if undecided else 0
+    return 1 + sum(len(candidates) - 1 for candidates in undecided.values()) if undecided else 0
 
 
 def most_chosen(trials: Sequence[Trial], baseline: str) -> Settled:
