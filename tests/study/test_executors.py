@@ -256,7 +256,7 @@ tenfold.study.plan.classifier_for = lambda study: replace(SHORT, steps=60)
 def study(out, workers):
     from tenfold.verbs.prove import prove
     data, arms = easy_set([12, 12], noise=70), "raw,classical,classical+mixup"
-    prove(data, arms=arms, exchange=False, repeats=2, out=out, workers=workers)
+    prove(data, arms=arms, exchange=False, repeats=1, out=out, workers=workers)
 """
 
 
@@ -303,7 +303,7 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_verdict(
         assert time.monotonic() - killed_at < 3, "a worker outlives its parent"
         time.sleep(0.02)
     finished = {path: path.stat().st_mtime_ns for path in killed.glob("trials/*/trial.json")}
-    assert 1 <= len(finished) < 30
+    assert 1 <= len(finished) < 15
     assert not (killed / "verdict.json").exists()
 
     program: dict[str, Any] = {}
@@ -316,7 +316,7 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_verdict(
         here, there = read_json(path), read_json(killed / path.relative_to(undisturbed))
         for column in ("test_indices", "test_probabilities", "inner_score", "inner_loss"):
             assert json.dumps(here[column]) == json.dumps(there[column])
-    assert len(list(killed.glob("trials/*/trial.json"))) == 30
+    assert len(list(killed.glob("trials/*/trial.json"))) == 15
 
 
 def test_images_of_the_study_are_those_that_are_tested(tmp_path: Path) -> None:
