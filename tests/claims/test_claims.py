@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ class Counted(base.Claim):
 
     sentence, source, seeds, quick_seeds = "Made up.", "Nowhere.", 4, 2
     they_say = base.TheySay("2 % more", {"with": 0.9, "without": 0.88}, 0.02)
-    trained: list[int] = []  # noqa: RUF012
+    trained: ClassVar[list[int]] = []
 
     def settings(self, quick: bool) -> dict[str, Any]:
         return {"quick": quick}

@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.core.types import Trial
 from tenfold.methods.base import make_method
-from tenfold.study.settling import most_chosen, settle, trainings_to_settle, usual_options
+from tenfold.study.settling import most_chosen, settle, trainings_to_settle
 from tenfold.train.classifier import TrainedClassifier
 
 OPEN = {"policy": ("standard", "light", "strong"), "flips": ("no", "one", "both")}
@@ -60,7 +60,7 @@ def test_the_trainings_are_as_many_as_are_foretold() -> None:
     assert found.options == {"policy": "standard", "flips": "horizontal"}
     assert len(train.tried) == trainings_to_settle(make_method("classical")) == 4
     assert trainings_to_settle(make_method("raw")) == 0
-    assert usual_options(make_method("classical")) == {"policy": "standard", "flips": "no"}
+    assert make_method("classical").usual_options() == {"policy": "standard", "flips": "no"}
 
 
 def trial(arm: str, fold: int, settled: Mapping[str, Any]) -> Trial:

@@ -119,9 +119,16 @@ def test_the_generator_says_all_on_one_thread_and_on_two() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    for wrong in ({"chains": 0}, {"depth": (3, 1)}, {"depth": (-1, 1)}, {"alpha": 0.0}, {"strength": 1.5}):
+    refused: list[dict[str, Any]] = [
+        {"chains": 0},
+        {"depth": (3, 1)},
+        {"depth": (-1, 1)},
+        {"alpha": 0.0},
+        {"strength": 1.5},
+    ]
+    for wrong in refused:
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            AugMix(**wrong)  # type: ignore[arg-type]
+            AugMix(**wrong)
 
 
 @pytest.mark.parametrize("spread", [0.1, 3.0, 30.0])

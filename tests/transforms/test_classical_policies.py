@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tenfold.core.keys import Key
-from tenfold.transforms.changes import Changes
+from tenfold.transforms.changes import Changes, Flips
 from tenfold.transforms.classical import VALUES_IN_CACHE, Classical
 from tenfold.transforms.noise import Noise
 from tenfold.transforms.policies import POLICIES, Ranges
@@ -105,9 +105,9 @@ def test_the_share_of_covered_pixels_is_the_boxes_area() -> None:
 @pytest.mark.parametrize(
     ("flips", "expected"), [("no", [1, 0, 0, 0]), ("horizontal", [2, 2, 0, 0]), ("both", [1] * 4)]
 )
-def test_flips_come_as_often_as_they_should(flips: str, expected: list[int]) -> None:
+def test_flips_come_as_often_as_they_should(flips: Flips, expected: list[int]) -> None:
     picture = pictures(1)
-    many = Classical(Ranges(), flips=flips)(picture.repeat(COUNT, 1, 1, 1), generator())  # type: ignore[arg-type]
+    many = Classical(Ranges(), flips=flips)(picture.repeat(COUNT, 1, 1, 1), generator())
     forms = [picture, picture.flip(3), picture.flip(2), picture.flip(2, 3)]
     counts = [int((many - form).abs().amax((1, 2, 3)).lt(1e-4).sum()) for form in forms]
     assert sum(counts) == COUNT

@@ -61,7 +61,13 @@ ENHANCED = [
 @every_shape
 @both_ranges
 @pytest.mark.parametrize(("ours", "pillows", "tolerance"), ENHANCED, ids=lambda x: getattr(x, "__name__", ""))
-def test_scaled_distances_are_pillows(shape, value_range, ours, pillows, tolerance) -> None:  # type: ignore[no-untyped-def]
+def test_scaled_distances_are_pillows(
+    shape: tuple[int, int, int],
+    value_range: Range,
+    ours: Callable[[torch.Tensor, torch.Tensor, Range], object],
+    pillows: Callable[[Image.Image, float], Image.Image],
+    tolerance: float,
+) -> None:
     given = pictures(*shape)
     changed = to_float(given, value_range)
     ours(changed, torch.tensor(FACTORS), value_range)

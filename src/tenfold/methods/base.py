@@ -115,6 +115,10 @@ class Method(ABC):
         """
         return {}
 
+    def usual_options(self) -> dict[str, str]:
+        """The first candidate of each open option: what is taken where nothing is there to choose by."""
+        return {name: candidates[0] for name, candidates in self.undecided().items()}
+
     @classmethod
     def makes_files(cls) -> bool:
         """Whether its new images can be written down; some methods only work on batches while training."""

@@ -75,7 +75,7 @@ class Method(base.Method):
         )
 
     def _augmentation(self) -> Augmentation:
-        config = replace(self.config, **{name: values[0] for name, values in self.undecided().items()})
+        config = replace(self.config, **self.usual_options())
         return Augmentation(config)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from tenfold.core.durations import duration
-from tenfold.report.page import percent, plain, points
+from tenfold.report.page import environment
 from tenfold.report.plot import round_numbers
 from tenfold.report.text import WIDTH, aligned
 
@@ -23,20 +21,14 @@ ROW_HEIGHT, TOP, BOTTOM = 46, 44, 34
 
 def render_claim(document: Mapping[str, Any]) -> str:
     """The page as HTML, with all that it shows inside it."""
-    environment = Environment(
-        loader=PackageLoader("tenfold", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": figure, "duration": duration, "plain": plain}
-    environment.filters["true_minus"] = lambda text: re.sub(r"-(?=\d)", "−", text)
-    environment.filters |= {"percent": percent, "points": points}  # for macros that are shared with the other page
-    environment.filters["words"] = {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__
-    return environment.get_template("claim.html").render(
-        told=document, look=LOOKS[document["holds"]], plot=_plot(document)
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "figure": figure,
+        "duration": duration,
+        "true_minus": lambda text: re.sub(r"-(?=\d)", "−", text),
+        "words": {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__,
+    }
+    page = environment(filters).get_template("claim.html")
+    return page.render(told=document, look=LOOKS[document["holds"]], plot=_plot(document))
 
 
 def claim_text(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,27 +111,29 @@ def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
     return shown
 
 
-def _template() -> Template:
-    environment = Environment(
+def environment(filters: Mapping[str, Callable[..., Any]]) -> Environment:
+    """How all pages are made: their own filters, and those of the partials that they share."""
+    made = Environment(
         loader=PackageLoader("tenfold", "report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "points": points,
-        "percent": percent,
+    made.filters |= {"points": points, "percent": percent, "duration": duration, "plain": plain, **filters}
+    return made
+
+
+def _template() -> Template:
+    filters: dict[str, Callable[..., Any]] = {
         "whole_percent": whole_percent,
-        "duration": duration,
-        "plain": plain,
         "p_words": p_words,
         "ratio_words": ratio_words,
         "settled_words": settled_words,
         "mean_estimate": mean_estimate,
         "words": OUTCOME_WORDS.__getitem__,
     }
-    return environment.get_template("page.html")
+    return environment(filters).get_template("page.html")
 
 
 def points(share: float) -> str:

@@ -26,7 +26,6 @@ from tenfold.nets.threads import one_thread
 from tenfold.study.arms import Arm, Component
 from tenfold.study.inspection import features_of
 from tenfold.study.plan import Plan
-from tenfold.study.settling import usual_options
 from tenfold.study.trial import train_arm
 from tenfold.train.classifier import TrainedClassifier, train_classifier
 from tenfold.train.recipe import Recipe
@@ -115,7 +114,7 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         plain = _fit(baseline, fold, plan)
         _short_training(plain, fold, plan)  # the first training pays for what torch prepares once
         short = {plain.batch_methods: _short_training(plain, fold, plan)}
-        usual = {part.method: usual_options(part.make({})) for part in baseline.components}
+        usual = {part.method: part.make({}).usual_options() for part in baseline.components}
         full, trained = _timed(lambda: train_arm(baseline, train, validation, fold.reserve, fold.key, plan, usual))
         batch = train.images[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))

@@ -50,11 +50,6 @@ def settle(undecided: Mapping[str, tuple[str, ...]], train: Train) -> Settling:
     return Settling(options, best, losses)
 
 
-def usual_options(method: Method) -> dict[str, str]:
-    """The first candidate of each open option: what is taken where nothing is there to choose by."""
-    return {name: candidates[0] for name, candidates in method.undecided().items()}
-
-
 def trainings_to_settle(method: Method) -> int:
     """Classifiers that settling the method's options takes; 0 where none is open."""
     undecided = method.undecided()

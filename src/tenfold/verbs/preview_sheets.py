@@ -18,7 +18,7 @@ from tenfold.evaluate.copies import nearest
 from tenfold.methods.base import Method
 from tenfold.report.preview_sheet import Cell, PreviewSheet, ShareLaw
 from tenfold.study.arms import Component
-from tenfold.study.settling import usual_options, words
+from tenfold.study.settling import words
 from tenfold.train.recipe import Transform
 from tenfold.transforms.draws import dirichlet
 from tenfold.transforms.pixels import to_float, to_uint8
@@ -68,7 +68,7 @@ def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows
 
 def _left_open(method: Method) -> str:
     """What stands for options that a study would choose by its inner images."""
-    usual = words(usual_options(method))
+    usual = words(method.usual_options())
     return f" A study chooses some of {method.name()} by its inner images; shown is {usual}." if usual else ""
 
 
