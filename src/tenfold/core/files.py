@@ -52,6 +52,20 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8", "surrogateescape"))
 
 
+def append_text(path: Path, content: str) -> None:
+    """Add to the end of a file of records; a kill may leave its last line cut short, for the reader to drop.
+
+    Raises:
+        SystemFault: the disk is full or the directory cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as error:
+        raise SystemFault(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys, so that equal values give equal bytes."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.evaluate.copies import near_copies
+from tenfold.data.copies import near_copies
 
 Vectors = npt.NDArray[np.floating[Any]]
 """N x D."""

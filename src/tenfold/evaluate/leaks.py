@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from tenfold.evaluate.copies import nearest
+from tenfold.data.copies import nearest
 
 Images = npt.NDArray[Any]
 """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1."""

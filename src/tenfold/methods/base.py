@@ -24,6 +24,10 @@ from tenfold.core.types import ImageDataset
 from tenfold.train.recipe import Recipe
 
 
+PARTS = ("base", "generating")
+"""Files of the folder that are no methods."""
+
+
 class MethodFailed(TenfoldError):
     """The method could not do its work on these images (a collapsed generator, say): its arm is FAILED."""
 
@@ -43,7 +47,9 @@ class Grown:
     seeds: tuple[int, ...]
     generator: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """The trained generator's weights by name; empty when there is none."""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """N marks of what a generator only remembered; empty of methods whose images are siblings by design."""
 
     def as_dataset(self, train: ImageDataset) -> ImageDataset:
         """The new images as a set of their own; a child shares the group of its first parent."""
@@ -140,7 +146,7 @@ def spread(times: float, images: int) -> npt.NDArray[np.int64]:
 
 def method_names() -> list[str]:
     """Every method there is: the files of this folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(tenfold.methods.__path__) if m.name != "base")
+    return sorted(m.name for m in pkgutil.iter_modules(tenfold.methods.__path__) if m.name not in PARTS)
 
 
 def method_class(name: str) -> type[Method]:

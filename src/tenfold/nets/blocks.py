@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -81,3 +82,27 @@ def with_gain(layer: Network, gain: float) -> Network:
     """Tell `build` how large the layer's first weights are; 0 makes a residual block start as the identity."""
     layer.gain = gain  # type: ignore[assignment]  # torch takes plain attributes, its types do not say so
     return layer
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose sum with the input starts as the identity, which needs no normalisation."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        same = inputs == outputs
+        # No rectifier follows the shortcut, so its gain is 1.
+        self.skip = nn.Identity() if same else with_gain(nn.Conv2d(inputs, outputs, 1, bias=False), 1.0)
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.second = with_gain(nn.Conv2d(outputs, outputs, 3, padding=1), 0.0)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        changed = self.second(F.leaky_relu(self.first(F.leaky_relu(hidden, 0.2)), 0.2))
+        total: Tensor = self.skip(hidden) + changed
+        return total
+
+
+def pyramid(side: int, width: int) -> tuple[int, list[int]]:
+    """The smallest map's side (4..7) and the widths from there up to the largest map."""
+    halvings = max(0, math.ceil(math.log2(side / 7)))
+    largest_map_width = width * 2 if halvings <= 1 else width
+    return math.ceil(side / 2**halvings), [largest_map_width * min(4, 2**k) for k in range(halvings, -1, -1)]

@@ -20,7 +20,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import export
 from tenfold.data.loading import load
-from tenfold.evaluate.copies import copies_among
+from tenfold.data.copies import copies_among
 from tenfold.methods.base import Grown, MethodFailed, method_class
 from tenfold.study.arms import Component, parse_component
 

@@ -14,7 +14,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.evaluate.copies import nearest
+from tenfold.data.copies import nearest
 from tenfold.methods.base import Method
 from tenfold.report.preview_sheet import Cell, PreviewSheet, ShareLaw
 from tenfold.study.arms import Component

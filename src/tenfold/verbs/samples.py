@@ -10,7 +10,7 @@ import torch
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.evaluate.copies import nearest
+from tenfold.data.copies import nearest
 from tenfold.methods.base import make_method
 from tenfold.report.content import Sheet
 from tenfold.transforms.pixels import to_float, to_uint8

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tenfold.core.keys import Key
-from tenfold.evaluate.copies import copies_among, near_copies, nearest
+from tenfold.data.copies import copies_among, near_copies, nearest
 
 
 def pictures(name, n, shape=(1, 5, 4)):

@@ -1,0 +1,274 @@
+"""DAGAN: a picture goes in, new pictures of the same class come out, of classes never seen in training too.
+
+A U-net reads the picture and noise; a critic sees pairs of one class, a real pair or a picture with what was made of
+it (Antoniou et al. 2017). The generator's output is a deformation by default: a smooth displacement, an affine part and
+a residual, all of which start at the identity. So the class is kept from the first step, and the critic teaches which
+deformations a class shows. Deviations from the paper, whose networks and loss are the preset `paper`: a small U-net,
+the relativistic pair loss with zero-centred penalties of cgan, and a bounded reward for differing over the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base, generating
+from tenfold.nets.blocks import Residual, build, with_gain
+from tenfold.train.contest import Contest, Pair
+from tenfold.transforms.geometry import warp
+from tenfold.transforms.pixels import to_float
+
+LARGEST_SIDE = 40
+"""Larger pictures are read and judged at half the side or less; the deformation is applied at full size."""
+REACH = 0.22
+"""Largest displacement of a knot, in half sides."""
+LEAN = 0.3
+"""Largest entry of the affine part."""
+FIELD = 8
+"""Knots of the displacement along each side, about."""
+
+Head = Literal["deform", "pixels", "both"]
+
+
+@dataclass(frozen=True)
+class Config(generating.GeneratorConfig):
+    steps: PositiveInt = 800
+    batch_size: PositiveInt = 64
+    noise_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 3e-4
+    beta2: PositiveFloat = 0.95
+    penalty: PositiveFloat = 0.25
+    penalty_every: PositiveInt = 8
+    variety: PositiveFloat = 2.0
+    fade_in_share: float = 0.0
+    average_images: PositiveInt = 8000
+    augment: float = 0.5
+    least_diversity: float = 0.1
+    width: PositiveInt = 24
+    """Channels of the largest map; twice to four times as many below."""
+    head: Head = "both"
+    """What the generator gives: a deformation, a residual in pixels, or the deformed picture with a residual."""
+    turns: bool = True
+    """Turn and mirror both pictures of a pair alike: more kinds of pairs from the same classes."""
+
+
+@final
+class Method(generating.GeneratorMethod):
+    Config = Config
+    config: Config
+
+    def contest(self, train: ImageDataset, key: Key) -> Contest:
+        kinds = _kinds(train)
+        if not kinds:
+            raise base.MethodFailed("dagan learns from pairs of one class, and no class has two images")
+        images = read_at(to_float(torch.tensor(train.images)))
+        order = (key / "held out").numpy_generator().permutation(len(kinds))
+        apart = int(len(kinds) * self.config.hold_out) if len(kinds) >= 2 * MOST_PROBES else 0
+        held, learned = [kinds[k] for k in order[:apart]], _Pairs([kinds[k] for k in order[apart:]])
+
+        def draw(count: int, random: torch.Generator) -> Pair:
+            first, second = learned.draw(count, random)
+            pictures = torch.stack([images[second], images[first]])
+            if self.config.turns:
+                pictures = turned(pictures.flatten(0, 1), random).unflatten(0, (2, -1))
+            return pictures[0], pictures[1]
+
+        probe = held or [kinds[k] for k in order]
+        probe = [kind for kind in probe if images[kind].std(0, correction=0).any()][:MOST_PROBES] or probe[:1]
+        shape = (images.shape[1], images.shape[2], images.shape[3])
+        return Contest(
+            generator=build(lambda: Generator(shape, self.config), (key / "generator").torch_generator()),
+            critic=build(lambda: Critic(shape, self.config), (key / "critic").torch_generator()),
+            draw=draw,
+            probe=torch.stack([images[kind[0]] for kind in probe]),
+            probe_spread=torch.stack([images[kind].std(0, correction=0).mean() for kind in probe]),
+            held_out=_first_pairs(images, held) if held else None,
+            penalty_scale=images[0].numel() / 1024,
+        )
+
+    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        shape = read_at(torch.zeros(1, *image_shape)).shape
+        return Generator((shape[1], shape[2], shape[3]), self.config)
+
+    def conditions(self, real: ImageDataset, chosen: npt.NDArray[np.int64]) -> Tensor:
+        return to_float(torch.from_numpy(real.images[chosen]))
+
+    def parents(self, chosen: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        return tuple((int(index),) for index in chosen)
+
+
+MOST_PROBES = 16
+"""Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
+
+
+class Generator(nn.Module):
+    """(noise B x Z, pictures B x C x H x W of any size) -> pictures of the same size and kind, in [-1, 1]."""
+
+    def __init__(self, shape: tuple[int, int, int], config: Config) -> None:
+        super().__init__()
+        channels, side, w = shape[0], max(shape[1:]), config.width
+        self.sides = map_sides(side)
+        self.head = config.head
+        widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
+        self.stem = nn.Conv2d(channels, w, 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.down_norms = nn.ModuleList(nn.GroupNorm(4, b) for b in widths)
+        self.noises = nn.ModuleList()
+        self.ups = nn.ModuleList()
+        self.up_norms = nn.ModuleList()
+        above = 0
+        for depth in range(len(self.sides) - 1, 0, -1):  # from the smallest map to the one below the picture's size
+            maps = 2 ** min(3, depth)
+            self.noises.append(nn.Linear(config.noise_size, maps * self.sides[depth] ** 2))
+            self.ups.append(nn.Conv2d(above + widths[depth] + maps, above := widths[max(1, depth - 1)], 3, padding=1))
+            self.up_norms.append(nn.GroupNorm(4, above))
+        self.field_depth = max(depth for depth, s in enumerate(self.sides) if s >= min(FIELD - 1, side // 2))
+        field_width = widths[max(1, self.field_depth - 1)]
+        self.field = with_gain(nn.Conv2d(field_width, 2, 3, padding=1), 0.1)
+        self.affine = with_gain(nn.Linear(widths[-1] * self.sides[-1] ** 2 + config.noise_size, 6), 0.0)
+        self.last = nn.Conv2d(above + w + channels, w, 3, padding=1)
+        self.residual = with_gain(nn.Conv2d(w, channels, 3, padding=1), 1.0 if config.head == "pixels" else 0.0)
+
+    def forward(self, noise: Tensor, pictures: Tensor, fade: float = 1.0) -> Tensor:
+        read = _padded(read_at(pictures), self.sides[0])
+        maps = [F.leaky_relu(self.down_norms[0](self.stem(read)), 0.2)]
+        for down, norm in zip(self.downs, self.down_norms[1:], strict=True):
+            maps.append(F.leaky_relu(norm(down(maps[-1])), 0.2))
+        affine = self.affine(torch.cat([maps[-1].flatten(1), noise], 1))
+        hidden: Tensor | None = None
+        for depth, noisy, up, norm in zip(
+            range(len(self.sides) - 1, 0, -1), self.noises, self.ups, self.up_norms, strict=True
+        ):
+            side = self.sides[depth]
+            parts = [maps[depth], noisy(noise).unflatten(1, (-1, side, side))]
+            if hidden is not None:
+                parts.append(F.interpolate(hidden, scale_factor=2.0))
+            hidden = F.leaky_relu(norm(up(torch.cat(parts, 1))), 0.2)
+            if depth == self.field_depth:
+                field = self.field(hidden)
+        result = pictures
+        if self.head != "pixels":
+            result = deformed(pictures, field.float(), affine.float())
+        if self.head != "deform":
+            assert hidden is not None
+            hidden = torch.cat([F.interpolate(hidden, scale_factor=2.0), maps[0], read], 1)
+            change = self.residual(F.leaky_relu(self.last(hidden), 0.2)).float()
+            result = _with_residual(result, change, read_at(pictures).shape[2:], self.head)
+        return result
+
+
+class Critic(nn.Module):
+    """(pictures, pictures of the same class) -> how much each pair looks like two real pictures of one class: B."""
+
+    def __init__(self, shape: tuple[int, int, int], config: Config) -> None:
+        super().__init__()
+        w = config.width
+        self.sides = map_sides(max(shape[1:]))
+        widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
+        self.stem = nn.Conv2d(2 * shape[0], widths[0], 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(Residual(b, b) for b in widths[1:])
+        self.features = nn.Linear(widths[-1] * self.sides[-1] ** 2, 128)
+        self.score = nn.Linear(128, 1)
+
+    def forward(self, pictures: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
+        hidden = self.stem(_padded(torch.cat([pictures, others], 1), self.sides[0]))
+        for down, block in zip(self.downs, self.blocks, strict=True):
+            hidden = block(down(F.leaky_relu(hidden, 0.2)))
+        hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)
+        score: Tensor = self.score(hidden).squeeze(1)
+        return score
+
+
+def deformed(pictures: Tensor, field: Tensor, affine: Tensor) -> Tensor:
+    """Pictures B x C x H x W moved by a smooth field B x 2 x h x w and an affine part B x 6, both before their bounds."""
+    height, width = pictures.shape[2:]
+    smooth = F.interpolate(torch.tanh(field) * REACH, size=(height, width), mode="bicubic", align_corners=False)
+    matrix = torch.eye(2, 3, device=pictures.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
+    # Not `sampling_grid`, which writes in place and lets no slopes through.
+    grid = (_places(height, width, pictures.device) @ matrix.mT).unflatten(1, (height, width))
+    return warp(pictures.float(), grid + smooth.movedim(1, -1))
+
+
+@cache
+def _places(height: int, width: int, device: torch.device) -> Tensor:
+    """Where each pixel lies, in half sides from the centre: H * W x (across, down, 1)."""
+    down, across = ((torch.arange(side, device=device) + 0.5) / side * 2 - 1 for side in (height, width))
+    down, across = torch.meshgrid(down, across, indexing="ij")
+    return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
+
+
+def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: Head) -> Tensor:
+    """The change was found where the network reads; larger pictures take it enlarged."""
+    change = change[:, :, : read[0], : read[1]]
+    if change.shape[2:] != pictures.shape[2:]:
+        change = F.interpolate(change, size=pictures.shape[2:], mode="bilinear", align_corners=False)
+    if head == "pixels":
+        return torch.tanh(change)
+    return (pictures + 2 * torch.tanh(change)).clamp(-1, 1)
+
+
+def map_sides(side: int) -> list[int]:
+    """The sides of the networks' maps, from one that holds the picture down to 4..7."""
+    sides = [side]
+    while sides[-1] > 7:
+        sides.append(-(-sides[-1] // 2))
+    return [sides[-1] * 2**k for k in range(len(sides) - 1, -1, -1)] if len(sides) > 1 else [2 * side, side]
+
+
+def read_at(images: Tensor) -> Tensor:
+    """Float pictures as the networks see them: halved until no side is over 40 pixels."""
+    while max(images.shape[2:]) > LARGEST_SIDE:
+        images = F.avg_pool2d(images, 2, ceil_mode=True)
+    return images
+
+
+def turned(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """All of a batch by the same multiple of 90 degrees (of squares), mirrored or not."""
+    turn, mirrored = torch.randint(4, (1,), generator=random).item(), torch.rand(1, generator=random).item() < 0.5
+    if pictures.shape[2] == pictures.shape[3]:
+        pictures = pictures.rot90(int(turn), (2, 3))
+    return pictures.flip(3) if mirrored else pictures
+
+
+def _padded(pictures: Tensor, side: int) -> Tensor:
+    missing = (0, side - pictures.shape[3], 0, side - pictures.shape[2])
+    padded = F.pad(pictures, missing, mode="replicate") if any(missing) else pictures
+    return padded.contiguous(memory_format=torch.channels_last)
+
+
+def _kinds(train: ImageDataset) -> list[npt.NDArray[np.int64]]:
+    """The images of each class that has two or more."""
+    members = [np.flatnonzero(train.labels == label) for label in range(train.class_count)]
+    return [kind for kind in members if len(kind) > 1]
+
+
+class _Pairs:
+    """Two different images of one class; classes come equally often."""
+
+    def __init__(self, kinds: list[npt.NDArray[np.int64]]) -> None:
+        self._counts = torch.tensor([len(kind) for kind in kinds])
+        self._starts = torch.cat([torch.zeros(1, dtype=torch.int64), self._counts.cumsum(0)[:-1]])
+        self._members = torch.from_numpy(np.concatenate(kinds))
+
+    def draw(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        kinds = torch.randint(len(self._counts), (count,), generator=random)
+        sizes = self._counts[kinds]
+        first = (torch.rand(count, generator=random) * sizes).long()
+        second = (first + 1 + (torch.rand(count, generator=random) * (sizes - 1)).long()) % sizes
+        return self._members[self._starts[kinds] + first], self._members[self._starts[kinds] + second]
+
+
+def _first_pairs(images: Tensor, kinds: list[npt.NDArray[np.int64]]) -> Pair:
+    first, second = (torch.from_numpy(np.array([kind[place] for kind in kinds])) for place in (0, 1))
+    return images[second], images[first]

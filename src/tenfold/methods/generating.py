@@ -1,0 +1,237 @@
+"""What dcgan, cgan and dagan share: learning a generator, drawing from it, and throwing away what cannot be used.
+
+A picture is used only where a classifier of the same training images agrees with its label, and where it is no near copy
+of a real one. Both are counted and told.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveFloat
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.copies import copies_among
+from tenfold.methods import base
+from tenfold.nets.threads import one_thread
+from tenfold.train.adversarial import TrainingFailed, compete
+from tenfold.train.classifier import ClassifierConfig, train_classifier
+from tenfold.train.contest import AdversarialConfig, Contest
+from tenfold.train.keeping import Keeper
+from tenfold.train.recipe import Recipe
+from tenfold.transforms.classical import Classical
+from tenfold.transforms.pixels import SIGNED, to_uint8
+
+CHUNK = 64
+"""Pictures are always drawn so many at a time, so that none depends on how many were asked for."""
+ROUNDS = 4
+"""How often rejected pictures are drawn anew."""
+FILTER = ClassifierConfig(steps=200)
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(AdversarialConfig):
+    """What every method with a generator can be told."""
+
+    times: PositiveFloat = 2.0
+    """Generated images for each real one, when used as an arm."""
+    label_filter: bool = True
+    """Use a picture only where a classifier of the real images agrees with its label."""
+    truncation: PositiveFloat | None = None
+    """Largest value of the noise, in standard deviations: smaller is surer and less varied. None is no bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A trained generator with what it takes to use it again."""
+
+    generator: nn.Module
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    class_counts: tuple[int, ...]
+    """Real images of each class that it learned from."""
+    details: Mapping[str, Any]
+
+    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        return {name: value.cpu().numpy() for name, value in self.generator.state_dict().items()}
+
+
+class GeneratorMethod(base.Method):
+    """A method that trains a generator; subclasses say with which networks and pictures."""
+
+    trains_generator = True
+    config: GeneratorConfig
+
+    @abstractmethod
+    def contest(self, train: ImageDataset, key: Key) -> Contest:
+        """Networks with first weights, and the pictures that they are shown.
+
+        Raises:
+            MethodFailed: there is too little to learn from.
+        """
+
+    @abstractmethod
+    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The generator's network alone, for weights to be loaded into."""
+
+    def conditions(self, real: ImageDataset, chosen: npt.NDArray[np.int64]) -> Tensor:
+        """Under what to draw a new picture for each of the chosen real ones: their labels, unless overridden."""
+        return torch.from_numpy(real.labels[chosen])
+
+    def parents(self, chosen: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        """The real images that each new one is made from; none, where it is drawn from what was learned of all."""
+        return ((),) * len(chosen)
+
+    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> Learned:
+        """Train on these images alone.
+
+        Raises:
+            MethodFailed: the losses became NaN or the pictures collapsed, again and again.
+        """
+        try:
+            outcome = compete(lambda own: self.contest(train, own), self.config, key, keeper)
+        except TrainingFailed as error:
+            raise base.MethodFailed(f"{self.name()}: {error}") from error
+        return self.learned(train, outcome.generator, outcome.details)
+
+    def learned(self, train: ImageDataset, generator: nn.Module, details: Mapping[str, Any]) -> Learned:
+        counts = tuple(int(count) for count in train.counts())
+        return Learned(generator.cpu(), train.class_names, train.image_shape, counts, details)
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        grown = self.grow(train, self.config.times, key)
+        new = grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies))
+        if not len(new):
+            raise base.MethodFailed(f"{self.name()}: all its pictures are near copies of real ones; nothing is used")
+        return Recipe(extra=new, details=grown.details)
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+        learned = self.learn(train, key)
+        return self.more(learned, train, base.spread(times, len(train)), key)
+
+    def more(self, learned: Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> base.Grown:
+        """A new picture for each of the chosen real ones (an image may be chosen several times), as far as usable.
+
+        Rejected ones are drawn anew with other seeds, three times at most; near copies that are left are marked.
+
+        Raises:
+            MethodFailed: the classifier agrees with none.
+        """
+        chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
+        judge = self._judge(real, key)
+        images = np.zeros((len(chosen), *real.image_shape), np.uint8)
+        seeds = np.zeros(len(chosen), np.int64)
+        wrong, copied = np.ones(len(chosen), bool), np.zeros(len(chosen), bool)
+        drawn = wrong_ones = copies = 0
+        for round_ in range(ROUNDS):
+            missing = np.flatnonzero(wrong | copied)
+            if not len(missing):
+                break
+            seeds[missing] = [(key / "sample" / round_ / int(index)).seed for index in missing]
+            images[missing] = self.draw(
+                learned.generator, self.conditions(real, chosen[missing]), seeds[missing], real.image_shape
+            )
+            wrong[missing] = judge(images[missing]) != real.labels[chosen[missing]] if judge else False
+            copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
+            drawn += len(missing)
+            wrong_ones += int(wrong[missing].sum())
+            copies += int((copied & ~wrong)[missing].sum())
+        kept = np.flatnonzero(~wrong)
+        if not len(kept):
+            raise base.MethodFailed(
+                f"{self.name()}: a classifier of the real images agrees with the label of none of {drawn} pictures; "
+                "nothing is used from it"
+            )
+        filters = {"drawn": drawn, "wrong_label": wrong_ones, "near_copies": copies, "usable": len(kept)}
+        return base.Grown(
+            images=images[kept],
+            labels=real.labels[chosen[kept]],
+            parents=self.parents(chosen[kept]),
+            seeds=tuple(int(seed) for seed in seeds[kept]),
+            generator=learned.weights(),
+            details={**learned.details, **filters},
+            near_copies=copied[kept],
+        )
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        generator: nn.Module,
+        conditions: Tensor,
+        seeds: Sequence[int] | npt.NDArray[np.int64],
+        image_shape: tuple[int, int, int],
+        truncation: float | None = None,
+    ) -> Images:
+        """One picture a seed, N x C x H x W; the same seed and condition always give the same picture.
+
+        Args:
+            conditions: N labels, or N pictures.
+            truncation: in place of the configured one.
+        """
+        noise = noise_of(seeds, self.config.noise_size, truncation or self.config.truncation)
+        pictures = []
+        with one_thread():
+            for rows, given in zip(noise.split(CHUNK), conditions.split(CHUNK), strict=True):
+                drawn = generator(_filled(rows), _filled(given), 1.0)[: len(rows)]
+                if drawn.shape[2:] != image_shape[1:]:
+                    drawn = F.interpolate(drawn, size=image_shape[1:], mode="bilinear", align_corners=False)
+                pictures.append(to_uint8(drawn))
+        return np.concatenate(pictures)
+
+    def _judge(self, real: ImageDataset, key: Key) -> Any:
+        """uint8 pictures -> labels, from a classifier of these images; None where there is nothing to tell apart."""
+        if not self.config.label_filter or len(np.unique(real.labels)) < 2:
+            return None
+        recipe = Recipe(transforms=(Classical("standard", value_range=SIGNED),))
+        classifier = train_classifier(real, None, recipe, key / "label filter", FILTER)
+        return lambda images: classifier.probabilities(images).argmax(1)
+
+
+def noise_of(seeds: Sequence[int] | npt.NDArray[np.int64], size: int, truncation: float | None = None) -> Tensor:
+    """Standard normal N x size, each row from its own seed; with `truncation` from between minus and plus it."""
+    rows = [torch.rand(size, generator=torch.Generator().manual_seed(int(seed)), dtype=torch.float64) for seed in seeds]
+    share = torch.stack(rows)
+    if truncation is not None:
+        end = torch.special.ndtr(torch.tensor(truncation, dtype=torch.float64))
+        share = (1 - end) + share * (2 * end - 1)
+    return torch.special.ndtri(share.clamp(1e-12, 1 - 1e-12)).float()
+
+
+def held_out(train: ImageDataset, share: float, key: Key) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Indices to learn from and, for the critic's lead, some to hold out: of no class more than `share` of its images.
+
+    None are held out where that would be fewer than eight.
+    """
+    apart: list[int] = []
+    order = (key / "held out").numpy_generator().permutation(len(train))
+    for label in range(train.class_count):
+        members = order[train.labels[order] == label]
+        apart += members[: int(len(members) * share)].tolist()
+    if len(apart) < 8:
+        apart = []
+    return np.setdiff1d(np.arange(len(train)), apart), np.array(sorted(apart), dtype=np.int64)
+
+
+def spread_of(pictures: Tensor, labels: Tensor, class_count: int) -> tuple[Tensor, Tensor]:
+    """Up to 16 classes with two pictures or more, and how far each one's pictures differ: the probe of a contest."""
+    told = [label for label in range(class_count) if int((labels == label).sum()) > 1][:16]
+    told = told or [int(labels[0])]
+    spread = [pictures[labels == label].std(0, correction=0).mean() for label in told]
+    return torch.tensor(told), torch.stack(spread)
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """A whole chunk: with a batch of another size, sums could be taken in another order."""
+    missing = CHUNK - len(rows)
+    return rows if not missing else torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])

@@ -1,0 +1,108 @@
+"""All state of an adversarial training, which one safetensors file holds and from which it goes on to the bit."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.train.contest import AdversarialConfig, Contest
+
+NETWORKS = ("generator", "critic", "averaged")
+LEARNERS = ("generator", "critic")
+PLAIN = ("step", "steps", "rate_factor", "strength", "recoveries")
+"""What is kept as JSON in the file's header."""
+
+
+@dataclass(eq=False)
+class Duel:
+    """Two networks, the moving average of the first, their optimisers, and the draws to come."""
+
+    generator: nn.Module
+    critic: nn.Module
+    averaged: nn.Module
+    optimizers: dict[str, torch.optim.Adam]
+    random: torch.Generator
+    steps: int
+    strength: float
+    """Of what disturbs the critic's view."""
+    step: int = 0
+    rate_factor: float = 1.0
+    """What roll-backs have made of the learning rate."""
+    recoveries: int = 0
+
+    @classmethod
+    def start(cls, contest: Contest, config: AdversarialConfig, key: Key) -> Duel:
+        """At step 0, with the contest's first weights."""
+        learners = {"generator": contest.generator, "critic": contest.critic}
+        optimizers = {
+            name: torch.optim.Adam(
+                network.parameters(), config.learning_rate, betas=(config.beta1, config.beta2), fused=True
+            )
+            for name, network in learners.items()
+        }
+        averaged = copy.deepcopy(contest.generator).requires_grad_(False)
+        random = (key / "draws").torch_generator()
+        return cls(**learners, averaged=averaged, optimizers=optimizers, random=random, steps=config.steps,
+                   strength=config.augment)  # fmt: skip
+
+    def packed(self) -> bytes:
+        """Everything as a safetensors file."""
+        told = {name: getattr(self, name) for name in PLAIN}
+        # The smallest steps count: floats go through JSON unharmed, since their shortest repr is exact.
+        return safetensors.torch.save(dict(self._tensors()), {"duel": json.dumps(told, sort_keys=True)})
+
+    def restore(self, packed: bytes) -> None:
+        """Take up what `packed` gave, in place.
+
+        Raises:
+            InputError: it is no such file, or of other networks.
+        """
+        try:
+            told = json.loads(_header(packed)["__metadata__"]["duel"])
+            tensors = safetensors.torch.load(packed)
+            for name in NETWORKS:
+                own = {key: tensors.pop(f"{name}/{key}") for key in getattr(self, name).state_dict()}
+                getattr(self, name).load_state_dict(own)
+            for name in LEARNERS:
+                optimizer = self.optimizers[name]
+                optimizer.state.clear()
+                for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                    prefix = f"{name}_optimizer/{index}/"
+                    for slot in [key for key in tensors if key.startswith(prefix)]:
+                        value = tensors.pop(slot)
+                        # In the parameter's own memory format, as the optimiser made it.
+                        kept = torch.zeros_like(parameter).copy_(value) if value.dim() else value.to(parameter.device)
+                        optimizer.state[parameter][slot.removeprefix(prefix)] = kept
+            self.random.set_state(tensors.pop("random"))
+            for name in PLAIN:
+                setattr(self, name, told[name])
+        except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
+            raise InputError("the checkpoint is of another training; choose another directory") from error
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for name in NETWORKS:
+            for key, value in getattr(self, name).state_dict().items():
+                yield f"{name}/{key}", value.detach().contiguous()
+        for name in LEARNERS:
+            optimizer = self.optimizers[name]
+            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                for slot, value in optimizer.state.get(parameter, {}).items():
+                    yield f"{name}_optimizer/{index}/{slot}", value.contiguous()
+        yield "random", self.random.get_state()
+
+
+def _header(packed: bytes) -> dict[str, dict[str, str]]:
+    """A safetensors file begins with the length of its JSON header, 8 bytes little-endian."""
+    (length,) = struct.unpack_from("<Q", packed)
+    header: dict[str, dict[str, str]] = json.loads(packed[8 : 8 + length])
+    return header
