@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -16,18 +18,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import tenfold
 from made_up_sets import easy_set
-from tenfold.claims import base, mixup, running
-from tenfold.claims.base import Finished, Found, Training, claim_names, claimed_size_inside, holds, make_claim
+from tenfold.claims import PARTS, base, claim_names, mixup, running
+from tenfold.claims.base import Finished, Found, Picture, Training, claimed_size_inside, holds, make_claim
 from tenfold.core.errors import InputError
+from tenfold.core.files import write_text
 from tenfold.core.types import ImageDataset
 from tenfold.core.verdicts import Interval
 from tenfold.evaluate.paired import mean_interval
+from tenfold.report.content import Sheet
+from tenfold.report.sheets import sheet_png
 
 TINY = mixup.Scale(epochs=1, images_a_class=20, few=(20,), steps=3)
 NAMES = claim_names()
+SQUARES = np.array([220, 40], np.uint8).reshape(1, 2, 1, 1, 1).repeat(8, 3).repeat(8, 4)
 
 
 def interval(low: float, high: float) -> Interval:
@@ -63,7 +70,7 @@ def test_mixup_is_the_articles_experiment() -> None:
 def test_an_unknown_claim_names_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'mixup'"):
         make_claim("mixpu")
-    for part in base.PARTS:
+    for part in PARTS:
         with pytest.raises(InputError, match="there is no claim"):
             make_claim(part)
 
@@ -110,28 +117,44 @@ def test_packing_loses_nothing(bits: list[bool]) -> None:
     assert base.unpacked(base.packed(np.array(bits)), len(bits)).tolist() == bits
 
 
+PICTURES = (Picture("Two grey squares", "A light one, a dark one.", sheet_png(Sheet("", "", SQUARES))),)
+
+
 class Counted(base.Claim):
     """A made-up claim whose trainings are counted."""
 
     sentence, source, seeds, quick_seeds = "Made up.", "Nowhere.", 4, 2
     they_say = base.TheySay("2 % more", {"with": 0.9, "without": 0.88}, 0.02)
     trained: ClassVar[list[int]] = []
+    staged: ClassVar[bool] = False
 
     def settings(self, quick: bool) -> dict[str, Any]:
         return {"quick": quick}
 
     def trainings(self, seeds: Sequence[int], quick: bool) -> list[Training]:
-        return [Training(f"seed {seed}", {"seed": seed, "quick": quick}, cost=1 + seed) for seed in seeds]
+        return [
+            Training(
+                f"seed {seed}", {"seed": seed, "quick": quick}, cost=1 + seed, stage=int(self.staged and seed > 0)
+            )
+            for seed in seeds
+        ]
 
-    def train(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
         if settings["seed"] == 99:
             raise KeyboardInterrupt
         self.trained.append(settings["seed"])
+        if self.staged and settings["seed"] == 0:
+            write_text(files / f"first-{base.hash_of(settings)}", "of the first stage")
+            return {"gain": 0.01, "files": [f"first-{base.hash_of(settings)}"]}
+        if self.staged:
+            assert [path.read_text() for path in files.iterdir()] == ["of the first stage"]
         return {"gain": 0.01 + 0.001 * settings["seed"]}
 
     def judge(self, finished: Sequence[Finished]) -> Found:
         effect = mean_interval([one.result["gain"] for one in finished])
-        return Found(effect, "over seeds", {"with": 0.9, "without": 0.89}, "a bit more", {"images": 10}, ())
+        return Found(
+            effect, "over seeds", {"with": 0.9, "without": 0.89}, "a bit more", {"images": 10}, (), pictures=PICTURES
+        )
 
 
 @pytest.fixture
@@ -163,6 +186,40 @@ def test_finished_trainings_are_not_done_again(counted: list[int], tmp_path: Pat
     assert len(counted) == 1
 
 
+def test_a_stage_waits_for_the_one_before_and_reads_its_files(
+    counted: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Counted, "staged", True)
+    trainings = Counted().trainings(range(3), quick=True)
+    running.run_trainings("counted", trainings, tmp_path, 1)
+    assert counted == [0, 2, 1], "the first stage although it is the shortest"
+    (folder,) = (tmp_path / "files").iterdir()
+    counted.clear()
+    running.run_trainings("counted", trainings, tmp_path, 1)
+    assert counted == []
+    next(folder.iterdir()).unlink()
+    running.run_trainings("counted", trainings, tmp_path, 1)
+    assert counted == [0], "what later stages read is gone"
+    monkeypatch.setattr(running, "code_version", lambda: "other")
+    running.run_trainings("counted", trainings, tmp_path, 1)
+    assert len(list((tmp_path / "files").iterdir())) == 2, "other code writes where this code never reads"
+
+
+def test_pictures_are_in_the_report_and_beside_it(counted: list[int], tmp_path: Path) -> None:
+    done = tenfold.reproduce("counted", out=tmp_path / "there", workers=1)
+    (told,) = done.document["pictures"]
+    assert told == {"title": PICTURES[0].title, "caption": PICTURES[0].caption, "file": "two-grey-squares.png"}
+    png = (tmp_path / "there" / told["file"]).read_bytes()
+    assert png == PICTURES[0].png
+    assert base.picture_bytes(base.picture_text(png)) == png
+    page = (tmp_path / "there" / "report.html").read_text("utf-8")
+    (address, width) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', page)[0]
+    assert base64.b64decode(address) == png
+    assert int(width) == Image.open(io.BytesIO(png)).width
+    assert told["file"] in page
+    assert told["file"] in done.text
+
+
 def test_what_was_finished_before_an_interrupt_is_kept(counted: list[int], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         running.run_trainings("counted", [Training("a", {"seed": 5}, 2), Training("b", {"seed": 99}, 1)], tmp_path, 1)
@@ -174,6 +231,9 @@ def test_other_code_is_trained_anew(counted: list[int], monkeypatch: pytest.Monk
     before = running.training_hash(Counted(), training)
     assert running.training_hash(Counted(), replace(training, cost=7, name="b")) == before
     assert running.training_hash(Counted(), replace(training, settings={"seed": 6})) != before
+    monkeypatch.setattr(Counted, "helpers", ("test_claims",))
+    assert running.training_hash(Counted(), training) != before
+    monkeypatch.setattr(Counted, "helpers", ())
     monkeypatch.setattr(running, "code_version", lambda: "other")
     assert running.training_hash(Counted(), training) != before
 

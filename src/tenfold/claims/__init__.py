@@ -1,1 +1,13 @@
 """Published claims that tenfold repeats: one file a claim, found by its name."""
+
+from __future__ import annotations
+
+import pkgutil
+
+PARTS = ("base", "running", "telling")
+"""Files of the folder that are no claims."""
+
+
+def claim_names() -> list[str]:
+    """Every claim there is: the files of this folder. It loads none of them, so that --help can name them at once."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in PARTS)

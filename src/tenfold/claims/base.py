@@ -7,17 +7,19 @@ registered: the class `Claim` of `claims/mixup.py` is the claim `mixup`.
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib
-import pkgutil
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-import tenfold.claims
+from tenfold.claims import claim_names
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.verdicts import Interval
 from tenfold.evaluate.paired import mean_interval
@@ -30,9 +32,6 @@ RULE = (
     "so that the claimed size is ruled out and no smaller gain was shown either. Not shown: the interval holds both "
     "0 and the claimed size."
 )
-
-PARTS = ("base", "running", "telling")
-"""Files of the folder that are no claims."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ class Training:
     """All that decides its outcome, as plain JSON values."""
     cost: float
     """About how many seconds it takes: only for the order and for the time left."""
+    stage: int = 0
+    """A stage begins when all trainings of the stages before it are finished; it may read the files they left."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture of the report, which is also kept beside it as a file of its own."""
+
+    title: str
+    """No two of a claim alike: the file is named by it."""
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
 class Found:
     """What the trainings showed."""
 
@@ -105,6 +116,7 @@ class Found:
     other_intervals: Mapping[str, Interval] = field(default_factory=dict)
     """The same effect with intervals that speak of something else."""
     notes: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
 
 
 class Claim(ABC):
@@ -116,6 +128,8 @@ class Claim(ABC):
     seeds: ClassVar[int]
     """How many, unless the user says otherwise; 2 at least."""
     quick_seeds: ClassVar[int]
+    helpers: ClassVar[tuple[str, ...]] = ()
+    """Further files of the folder that decide what a training gives, without their `.py`."""
 
     @abstractmethod
     def settings(self, quick: bool) -> dict[str, Any]:
@@ -126,8 +140,18 @@ class Claim(ABC):
         """All that is to be trained."""
 
     @abstractmethod
-    def train(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """One training from its settings alone, in any process, on one thread; plain JSON values."""
+    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
+        """One training from its settings and the files of earlier stages, in any process, on one thread.
+
+        Args:
+            settings: all that decides its outcome.
+            files: a directory for what later stages read, such as weights. Only trainings of the same code share it;
+                a file's name must tell apart what was made with other settings (`hash_of`).
+
+        Returns:
+            Plain JSON values. `files` among them lists the names of the files that were written there: a training
+            whose files are gone is done again.
+        """
 
     @abstractmethod
     def judge(self, finished: Sequence[Finished]) -> Found:
@@ -184,9 +208,19 @@ def mean_figure(values: npt.NDArray[np.float64]) -> Figure:
     return Figure(interval.estimate, interval.low, interval.high, tuple(map(float, each)))
 
 
-def claim_names() -> list[str]:
-    """Every claim there is: the files of this folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(tenfold.claims.__path__) if m.name not in PARTS)
+def hash_of(settings: Mapping[str, Any]) -> str:
+    """12 hex digits over plain JSON values: a part of a file's name."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def picture_text(png: bytes) -> str:
+    """A PNG as text, for the result of a training."""
+    return base64.b64encode(png).decode("ascii")
+
+
+def picture_bytes(text: str) -> bytes:
+    """The inverse of `picture_text`."""
+    return base64.b64decode(text)
 
 
 def make_claim(name: str) -> Claim:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -115,7 +116,7 @@ class Claim(base.Claim):
         ]
         return whole + few
 
-    def train(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
         key = Key(f"seed-{settings['seed']}")
         if settings["part"] == "all":
             train, test = _mnist(settings["per_class"])

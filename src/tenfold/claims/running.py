@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from itertools import groupby
 from pathlib import Path
 
-from tenfold.claims.base import Claim, Finished, Training, make_claim
+from tenfold.claims.base import Claim, Finished, Training, hash_of, make_claim
 from tenfold.core.errors import SystemFault
 from tenfold.core.files import read_json, write_json
 from tenfold.core.progress import progress
@@ -27,22 +27,28 @@ def run_trainings(
 ) -> tuple[list[Finished], float]:
     """All trainings of the claim `name` in their order, and the seconds of those that were found finished.
 
-    Each is one file in `directory`, named by a hash of its settings and of the code, and written when it is done.
+    Each is one file in `directory`, named by a hash of its settings and of the code, and written when it is done. A
+    stage begins when the one before is finished; what trainings leave for later stages lies in `files`, in a folder
+    for this code.
 
     Raises:
         SystemFault: a worker process was killed from outside.
     """
     claim = make_claim(name)
     paths = [directory / f"{training_hash(claim, training)}.json" for training in trainings]
-    finished = {path: _load(path) for path in paths if path.exists()}
+    files = directory / "files" / _code_hash(claim)
+    found = {path: _load(path) for path in paths if path.exists()}
+    finished = {path: one for path, one in found.items() if _complete(one, files)}
     found_seconds = sum(one.seconds for one in finished.values())
     missing = sorted(
         (pair for pair in zip(trainings, paths, strict=True) if pair[1] not in finished),
-        key=lambda pair: -pair[0].cost,  # the longest first, so that no worker waits for one at the end
+        # In each stage the longest first, so that no worker waits for one at the end.
+        key=lambda pair: (pair[0].stage, -pair[0].cost),
     )
+    stages = [list(pieces) for _, pieces in groupby(missing, key=lambda pair: pair[0].stage)]
     started, done_cost, all_cost = time.monotonic(), 0.0, sum(training.cost for training, _ in missing)
     with progress("trainings", len(trainings), done=len(finished)) as bar:
-        for training, path, one in _done(name, missing, min(workers, len(missing))):
+        for training, path, one in (done for pieces in stages for done in _done(name, pieces, files, workers)):
             write_json(
                 path,
                 {"name": training.name, "settings": one.settings, "result": one.result, "seconds": one.seconds},
@@ -56,9 +62,19 @@ def run_trainings(
 
 def training_hash(claim: Claim, training: Training) -> str:
     """12 hex digits over the settings and over the code that trains: results of other code are never reused."""
-    text = json.dumps([training.settings, code_version()], sort_keys=True)
-    own = Path(inspect.getfile(type(claim))).read_bytes()
-    return hashlib.sha256(text.encode() + own).hexdigest()[:12]
+    return hash_of({"settings": training.settings, "code": _code_hash(claim)})
+
+
+def _code_hash(claim: Claim) -> str:
+    """12 hex digits over all code that decides what a training gives: its claim's own files and the layers below."""
+    own = Path(inspect.getfile(type(claim)))
+    paths = [own, *(own.with_name(f"{name}.py") for name in claim.helpers)]
+    return hashlib.sha256(code_version().encode() + b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
+
+
+def _complete(one: Finished, files: Path) -> bool:
+    """Whether all that a finished training left for later stages is still there."""
+    return all((files / name).is_file() for name in one.result.get("files", ()))
 
 
 def _load(path: Path) -> Finished:
@@ -66,21 +82,24 @@ def _load(path: Path) -> Finished:
     return Finished(kept["settings"], kept["result"], kept["seconds"])
 
 
-def _train(name: str, training: Training) -> Finished:
+def _train(name: str, training: Training, files: Path) -> Finished:
     start = time.perf_counter()
-    result = make_claim(name).train(training.settings)
+    result = make_claim(name).train(training.settings, files)
     return Finished(training.settings, result, round(time.perf_counter() - start, 3))
 
 
 Piece = tuple[Training, Path]
 
 
-def _done(name: str, missing: Sequence[Piece], workers: int) -> Iterator[tuple[Training, Path, Finished]]:
-    """The missing trainings as they are finished."""
+def _done(
+    name: str, missing: Sequence[Piece], files: Path, workers: int
+) -> Iterator[tuple[Training, Path, Finished]]:
+    """The missing trainings of a stage as they are finished."""
+    workers = min(workers, len(missing))
     if workers <= 1:
         with one_thread():
             for training, path in missing:
-                yield training, path, _train(name, training)
+                yield training, path, _train(name, training, files)
         return
     context = multiprocessing.get_context("spawn")
     stop, others = context.Event(), set(multiprocessing.active_children())
@@ -88,7 +107,7 @@ def _done(name: str, missing: Sequence[Piece], workers: int) -> Iterator[tuple[T
         try:
             with deaf_to_interrupts():  # workers start as work is submitted, and inherit it
                 waiting: dict[Future[Finished], Piece] = {
-                    executor.submit(_train, name, training): (training, path) for training, path in missing
+                    executor.submit(_train, name, training, files): (training, path) for training, path in missing
                 }
             for future in as_completed(waiting):
                 yield *waiting[future], future.result()

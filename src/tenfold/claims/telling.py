@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,10 @@ def claim_json(
         "seeds": list(numbers),
         "tables": [_table(table) for table in found.tables],
         "notes": list(found.notes),
+        "pictures": [
+            {"title": picture.title, "caption": picture.caption, "file": file_name(picture.title)}
+            for picture in found.pictures
+        ],
         "quick": quick,
         "seconds": round(seconds, 1),
         "training_seconds": round(sum(one.seconds for one in finished), 1),
@@ -105,6 +110,11 @@ def _cell(figure: Figure) -> dict[str, Any]:
         **{side: None if value is None else _points(value) for side, value in bounds.items()},
         "each": [_points(value) for value in figure.each],
     }
+
+
+def file_name(title: str) -> str:
+    """What the picture of that title is called beside the report: `New images` lies in new-images.png."""
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower())) + ".png"
 
 
 def _interval(what: str, interval: Interval) -> dict[str, Any]:

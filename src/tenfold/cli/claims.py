@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tenfold.claims import claim_names
 from tenfold.cli.options import Json, Workers
 from tenfold.cli.program import app, as_document
 from tenfold.cli.statuses import exit_statuses, say
@@ -14,9 +15,11 @@ from tenfold.cli.statuses import exit_statuses, say
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The claim: mixup.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"The claim: {', '.join(claim_names())}.", show_default=False)
+    ],
     quick: Annotated[
-        bool, typer.Option("--quick", help="A trial of about two minutes, whose figures are not the claim's.")
+        bool, typer.Option("--quick", help="Fewer and shorter trainings, whose figures are not the claim's.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -24,7 +27,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="NUMBER", min=2, help="How many seeds. Default: what the claim takes, 6 for mixup."),
+        typer.Option(metavar="NUMBER", min=2, help="How many seeds. Default: what the claim takes."),
     ] = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="The first of the seeds: the same give the same result.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import textwrap
 from collections.abc import Callable, Mapping
@@ -19,8 +20,14 @@ LOOKS = {"yes": "helped", "no": "hurt", "not_shown": "not_proven"}
 ROW_HEIGHT, TOP, BOTTOM = 46, 44, 34
 
 
-def render_claim(document: Mapping[str, Any]) -> str:
-    """The page as HTML, with all that it shows inside it."""
+def render_claim(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> str:
+    """The page as HTML, with all that it shows inside it.
+
+    Args:
+        document: what claim.json holds.
+        pictures: the PNG of each file that `document["pictures"]` names.
+    """
+    shown = [{**told, **_inside((pictures or {})[told["file"]])} for told in document.get("pictures", ())]
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
         "duration": duration,
@@ -28,7 +35,13 @@ def render_claim(document: Mapping[str, Any]) -> str:
         "words": {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__,
     }
     page = environment(filters).get_template("claim.html")
-    return page.render(told=document, look=LOOKS[document["holds"]], plot=_plot(document))
+    return page.render(told=document, look=LOOKS[document["holds"]], plot=_plot(document), pictures=shown)
+
+
+def _inside(png: bytes) -> dict[str, Any]:
+    """A picture as an address that holds it, and its width in pixels, which a PNG states in bytes 16 to 20."""
+    address = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return {"address": address, "width": int.from_bytes(png[16:20], "big")}
 
 
 def claim_text(document: Mapping[str, Any]) -> str:
@@ -41,6 +54,7 @@ def claim_text(document: Mapping[str, Any]) -> str:
         lines += [f"{table['title']} ({table['unit']}, 95 % interval over seeds)", *_noted(table["note"])]
         lines += [aligned(("", *table["columns"]), rows), ""]
     lines += [_wrapped(f"note: {note}") for note in document["notes"]]
+    lines += [f"picture: {picture['title']} ({picture['file']})" for picture in document.get("pictures", ())]
     lines.append(f"{len(document['seeds'])} seeds, {duration(document['seconds'])} on {_hardware(document)}")
     return "\n".join(lines)
 

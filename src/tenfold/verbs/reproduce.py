@@ -12,10 +12,10 @@ from typing import Any
 
 from tenfold.claims.base import make_claim
 from tenfold.claims.running import run_trainings
-from tenfold.claims.telling import claim_json
+from tenfold.claims.telling import claim_json, file_name
 from tenfold.core import crash
 from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, read_json, write_json, write_text
+from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json, write_text
 from tenfold.core.progress import note
 from tenfold.report.claim import claim_text, render_claim
 from tenfold.study.conduct import available_cores
@@ -55,11 +55,11 @@ def reproduce(
     seed: int = 0,
     workers: int | None = None,
 ) -> Reproduction:
-    """Train what the claim takes and write claim.json and report.html.
+    """Train what the claim takes and write claim.json, report.html and the report's pictures.
 
     Args:
         name: of a file of `tenfold.claims`, such as mixup.
-        quick: a trial of about two minutes, whose figures are not the claim's.
+        quick: a trial of fewer and shorter trainings, whose figures are not the claim's.
         out: the directory, runs/reproduce-NAME unless given; trainings that are finished there are not done again.
         seeds: how many, 2 at least; more of them in the same directory add to those that are there.
         seed: the first of them; the others follow it.
@@ -82,9 +82,13 @@ def reproduce(
         trainings = claim.trainings(numbers, quick)
         finished, found_seconds = run_trainings(name, trainings, directory / "trials", workers)
         seconds = time.monotonic() - started + found_seconds / workers
-        document = claim_json(name, claim, claim.judge(finished), finished, numbers, quick, seconds)
+        found = claim.judge(finished)
+        document = claim_json(name, claim, found, finished, numbers, quick, seconds)
         document["command"] = _command(name, quick, directory, count, seed)
-        write_text(directory / "report.html", render_claim(document))
+        pictures = {file_name(picture.title): picture.png for picture in found.pictures}
+        for file, png in pictures.items():
+            write_bytes(directory / file, png)
+        write_text(directory / "report.html", render_claim(document, pictures))
         write_json(directory / "claim.json", document)
     return Reproduction(directory, document)
 
