@@ -23,7 +23,6 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.train.recipe import Recipe
 
-
 PARTS = ("base", "generating")
 """Files of the folder that are no methods."""
 
@@ -45,7 +44,7 @@ class Grown:
     """For each new image the real ones it was made from, as indices into the training set; () when it was
     made from what a network learned of all of them."""
     seeds: tuple[int, ...]
-    generator: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    generator: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """The trained generator's weights by name; empty when there is none."""
     details: Mapping[str, Any] = field(default_factory=dict)
     near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))

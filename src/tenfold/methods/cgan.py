@@ -37,10 +37,13 @@ class Config(generating.GeneratorConfig):
     four times."""
 
 
+_Config = Config
+
+
 @final
 class Method(generating.GeneratorMethod):
     Config = Config
-    config: Config
+    config: _Config
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         learned, apart = generating.held_out(train, self.config.hold_out, key)

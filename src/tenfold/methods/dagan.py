@@ -1,30 +1,34 @@
 """DAGAN: a picture goes in, new pictures of the same class come out, of classes never seen in training too.
 
 A U-net reads the picture and noise; a critic sees pairs of one class, a real pair or a picture with what was made of
-it (Antoniou et al. 2017). The generator's output is a deformation by default: a smooth displacement, an affine part and
-a residual, all of which start at the identity. So the class is kept from the first step, and the critic teaches which
-deformations a class shows. Deviations from the paper, whose networks and loss are the preset `paper`: a small U-net,
-the relativistic pair loss with zero-centred penalties of cgan, and a bounded reward for differing over the noise.
+it (Antoniou et al. 2017). By default the generator deforms: a smooth displacement, an affine part and a residual, all
+of which start at the identity. So the class is kept from the first step, and the critic teaches which deformations a
+class shows. Deviations from the paper, whose networks and loss are the preset `paper`: a small U-net, cgan's pair
+loss with zero-centred penalties, and a bounded reward for differing over the noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, final
+from itertools import pairwise
+from typing import Any, Literal, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base, generating
+from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.nets.blocks import Residual, build, with_gain
-from tenfold.train.contest import Contest, Pair
+from tenfold.nets.uresnet import PaperCritic, PaperGenerator
+from tenfold.train.contest import Contest, Loss, Pair
 from tenfold.transforms.geometry import warp
 from tenfold.transforms.pixels import to_float
 
@@ -37,41 +41,96 @@ LEAN = 0.3
 FIELD = 8
 """Knots of the displacement along each side, about."""
 
-Head = Literal["deform", "pixels", "both"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {
+        "steps": 1200,
+        "batch_size": 64,
+        "noise_size": 64,
+        "learning_rate": 3e-4,
+        "last_rate": 0.25,
+        "beta2": 0.95,
+        "loss": "relativistic",
+        "penalty": 0.25,
+        "penalty_every": 8,
+        "critic_steps": 1,
+        "variety": 2.0,
+        "average_images": 8000,
+        "augment": 0.5,
+        "hold_out": 0.1,
+        "least_diversity": 0.1,
+        "head": "both",
+    },
+    "paper": {
+        "steps": 20000,
+        "batch_size": 32,
+        "noise_size": 100,
+        "learning_rate": 1e-4,
+        "last_rate": 1.0,
+        "beta2": 0.9,
+        "loss": "wasserstein",
+        "penalty": 10.0,
+        "penalty_every": 1,
+        "critic_steps": 5,
+        "variety": 0.0,
+        "average_images": 1,  # none: batch normalisation's figures belong to the weights of the moment
+        "augment": 0.0,
+        "hold_out": 0.0,
+        "least_diversity": 0.02,
+        "head": "pixels",
+    },
+}
 
 
 @dataclass(frozen=True)
 class Config(generating.GeneratorConfig):
-    steps: PositiveInt = 800
-    batch_size: PositiveInt = 64
-    noise_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 3e-4
-    beta2: PositiveFloat = 0.95
-    penalty: PositiveFloat = 0.25
-    penalty_every: PositiveInt = 8
-    variety: PositiveFloat = 2.0
-    fade_in_share: float = 0.0
-    average_images: PositiveInt = 8000
-    augment: float = 0.5
-    least_diversity: float = 0.1
+    """Options that are not given are the preset's; those that are given win over it."""
+
+    preset: Literal["fast", "paper"] = "fast"
+    """`paper`: the published networks and loss, half a minute a step on a processor; needs a graphics card."""
+    steps: PositiveInt = FROM_PRESET
+    batch_size: PositiveInt = FROM_PRESET
+    noise_size: PositiveInt = FROM_PRESET
+    learning_rate: PositiveFloat = FROM_PRESET
+    last_rate: PositiveFloat = FROM_PRESET
+    beta2: NonNegativeFloat = FROM_PRESET
+    loss: Loss = FROM_PRESET
+    penalty: NonNegativeFloat = FROM_PRESET
+    penalty_every: PositiveInt = FROM_PRESET
+    critic_steps: PositiveInt = FROM_PRESET
+    fade_in_share: NonNegativeFloat = 0.0
+    variety: NonNegativeFloat = FROM_PRESET
+    average_images: PositiveInt = FROM_PRESET
+    augment: NonNegativeFloat = FROM_PRESET
+    hold_out: NonNegativeFloat = FROM_PRESET
+    """Share of the classes kept from training, where there are 32 or more."""
+    least_diversity: NonNegativeFloat = FROM_PRESET
     width: PositiveInt = 24
-    """Channels of the largest map; twice to four times as many below."""
-    head: Head = "both"
-    """What the generator gives: a deformation, a residual in pixels, or the deformed picture with a residual."""
+    """Channels of the largest map of `fast`; twice to four times as many below."""
+    head: Literal["deform", "pixels", "both"] = FROM_PRESET
+    """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
     turns: bool = True
-    """Turn and mirror both pictures of a pair alike: more kinds of pairs from the same classes."""
+    """Turn both pictures of a pair alike by multiples of 90 degrees: more kinds of pairs from the same classes."""
+
+    def __post_init__(self) -> None:
+        take_preset(self, PRESETS[self.preset])
+
+
+_Config = Config
 
 
 @final
 class Method(generating.GeneratorMethod):
     Config = Config
-    config: Config
+    config: _Config
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         kinds = _kinds(train)
         if not kinds:
             raise base.MethodFailed("dagan learns from pairs of one class, and no class has two images")
-        images = read_at(to_float(torch.tensor(train.images)))
+        images = to_float(torch.tensor(train.images))
+        if self.config.preset == "fast":
+            images = read_at(images)
         order = (key / "held out").numpy_generator().permutation(len(kinds))
         apart = int(len(kinds) * self.config.hold_out) if len(kinds) >= 2 * MOST_PROBES else 0
         held, learned = [kinds[k] for k in order[:apart]], _Pairs([kinds[k] for k in order[apart:]])
@@ -80,25 +139,37 @@ class Method(generating.GeneratorMethod):
             first, second = learned.draw(count, random)
             pictures = torch.stack([images[second], images[first]])
             if self.config.turns:
-                pictures = turned(pictures.flatten(0, 1), random).unflatten(0, (2, -1))
+                pictures = turned(pictures.flatten(0, 1), self.config.preset, random).unflatten(0, (2, -1))
             return pictures[0], pictures[1]
 
         probe = held or [kinds[k] for k in order]
         probe = [kind for kind in probe if images[kind].std(0, correction=0).any()][:MOST_PROBES] or probe[:1]
-        shape = (images.shape[1], images.shape[2], images.shape[3])
+        shape, paper = (images.shape[1], images.shape[2], images.shape[3]), self.config.preset == "paper"
         return Contest(
-            generator=build(lambda: Generator(shape, self.config), (key / "generator").torch_generator()),
-            critic=build(lambda: Critic(shape, self.config), (key / "critic").torch_generator()),
+            generator=build(
+                lambda: self._generator(shape, key / "generator dropout"), (key / "generator").torch_generator()
+            ),
+            critic=build(
+                lambda: PaperCritic(shape, key / "critic dropout") if paper else Critic(shape, self.config),
+                (key / "critic").torch_generator(),
+            ),
             draw=draw,
             probe=torch.stack([images[kind[0]] for kind in probe]),
             probe_spread=torch.stack([images[kind].std(0, correction=0).mean() for kind in probe]),
             held_out=_first_pairs(images, held) if held else None,
-            penalty_scale=images[0].numel() / 1024,
+            penalty_scale=1.0 if paper else images[0].numel() / 1024,
         )
 
     def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        shape = read_at(torch.zeros(1, *image_shape)).shape
-        return Generator((shape[1], shape[2], shape[3]), self.config)
+        if self.config.preset == "fast":
+            pictures = read_at(torch.zeros(1, *image_shape))
+            image_shape = (pictures.shape[1], pictures.shape[2], pictures.shape[3])
+        return self._generator(image_shape, Key("drawing"))
+
+    def _generator(self, shape: tuple[int, int, int], dropout: Key) -> nn.Module:
+        if self.config.preset == "paper":
+            return PaperGenerator(shape, self.config.noise_size, dropout)
+        return Generator(shape, self.config)
 
     def conditions(self, real: ImageDataset, chosen: npt.NDArray[np.int64]) -> Tensor:
         return to_float(torch.from_numpy(real.images[chosen]))
@@ -121,7 +192,7 @@ class Generator(nn.Module):
         self.head = config.head
         widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
         self.stem = nn.Conv2d(channels, w, 3, padding=1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.down_norms = nn.ModuleList(nn.GroupNorm(4, b) for b in widths)
         self.noises = nn.ModuleList()
         self.ups = nn.ModuleList()
@@ -176,7 +247,7 @@ class Critic(nn.Module):
         self.sides = map_sides(max(shape[1:]))
         widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
         self.stem = nn.Conv2d(2 * shape[0], widths[0], 3, padding=1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.blocks = nn.ModuleList(Residual(b, b) for b in widths[1:])
         self.features = nn.Linear(widths[-1] * self.sides[-1] ** 2, 128)
         self.score = nn.Linear(128, 1)
@@ -191,7 +262,7 @@ class Critic(nn.Module):
 
 
 def deformed(pictures: Tensor, field: Tensor, affine: Tensor) -> Tensor:
-    """Pictures B x C x H x W moved by a smooth field B x 2 x h x w and an affine part B x 6, both before their bounds."""
+    """Pictures B x C x H x W moved by a field B x 2 x h x w and an affine part B x 6, both before their bounds."""
     height, width = pictures.shape[2:]
     smooth = F.interpolate(torch.tanh(field) * REACH, size=(height, width), mode="bicubic", align_corners=False)
     matrix = torch.eye(2, 3, device=pictures.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
@@ -208,7 +279,7 @@ def _places(height: int, width: int, device: torch.device) -> Tensor:
     return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
 
 
-def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: Head) -> Tensor:
+def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: str) -> Tensor:
     """The change was found where the network reads; larger pictures take it enlarged."""
     change = change[:, :, : read[0], : read[1]]
     if change.shape[2:] != pictures.shape[2:]:
@@ -233,12 +304,16 @@ def read_at(images: Tensor) -> Tensor:
     return images
 
 
-def turned(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """All of a batch by the same multiple of 90 degrees (of squares), mirrored or not."""
-    turn, mirrored = torch.randint(4, (1,), generator=random).item(), torch.rand(1, generator=random).item() < 0.5
-    if pictures.shape[2] == pictures.shape[3]:
-        pictures = pictures.rot90(int(turn), (2, 3))
-    return pictures.flip(3) if mirrored else pictures
+def turned(pictures: Tensor, preset: str, random: torch.Generator) -> Tensor:
+    """All of a batch by the same multiple of 90 degrees, if square; `fast` mirrors half of the time too.
+
+    `paper` turns half of the time and never mirrors.
+    """
+    draws = torch.rand(3, generator=random).tolist()
+    square, paper = pictures.shape[2] == pictures.shape[3], preset == "paper"
+    if square and (draws[0] < 0.5 or not paper):
+        pictures = pictures.rot90(int(4 * draws[1]), (2, 3))
+    return pictures.flip(3) if draws[2] < 0.5 and not paper else pictures
 
 
 def _padded(pictures: Tensor, side: int) -> Tensor:

@@ -1,7 +1,7 @@
 """What dcgan, cgan and dagan share: learning a generator, drawing from it, and throwing away what cannot be used.
 
-A picture is used only where a classifier of the same training images agrees with its label, and where it is no near copy
-of a real one. Both are counted and told.
+A picture is used only where a classifier of the same training images agrees with its label, and where it is no near
+copy of a real one. Both are counted and told.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ ROUNDS = 4
 """How often rejected pictures are drawn anew."""
 FILTER = ClassifierConfig(steps=200)
 
+FROM_PRESET: Any = -1
+"""The default of an option that a preset sets. None may be below zero, so that what is given always wins."""
+
 Images = npt.NDArray[np.uint8]
 
 
@@ -52,6 +55,13 @@ class GeneratorConfig(AdversarialConfig):
     """Largest value of the noise, in standard deviations: smaller is surer and less varied. None is no bound."""
 
 
+def take_preset(config: GeneratorConfig, preset: Mapping[str, Any]) -> None:
+    """Fill in what was not given; called by `__post_init__` of a configuration with presets."""
+    for option, value in preset.items():
+        if getattr(config, option) == FROM_PRESET:
+            object.__setattr__(config, option, value)
+
+
 @dataclass(frozen=True, eq=False)
 class Learned:
     """A trained generator with what it takes to use it again."""
@@ -63,7 +73,8 @@ class Learned:
     """Real images of each class that it learned from."""
     details: Mapping[str, Any]
 
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+    def weights(self) -> dict[str, npt.NDArray[Any]]:
+        """Of the generator, by name."""
         return {name: value.cpu().numpy() for name, value in self.generator.state_dict().items()}
 
 
@@ -193,23 +204,27 @@ class GeneratorMethod(base.Method):
         """uint8 pictures -> labels, from a classifier of these images; None where there is nothing to tell apart."""
         if not self.config.label_filter or len(np.unique(real.labels)) < 2:
             return None
-        recipe = Recipe(transforms=(Classical("standard", value_range=SIGNED),))
+        changes = Classical("standard", value_range=SIGNED)
+        recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
         classifier = train_classifier(real, None, recipe, key / "label filter", FILTER)
         return lambda images: classifier.probabilities(images).argmax(1)
 
 
 def noise_of(seeds: Sequence[int] | npt.NDArray[np.int64], size: int, truncation: float | None = None) -> Tensor:
     """Standard normal N x size, each row from its own seed; with `truncation` from between minus and plus it."""
-    rows = [torch.rand(size, generator=torch.Generator().manual_seed(int(seed)), dtype=torch.float64) for seed in seeds]
+    rows = [
+        torch.rand(size, generator=torch.Generator().manual_seed(int(seed)), dtype=torch.float64) for seed in seeds
+    ]
     share = torch.stack(rows)
     if truncation is not None:
         end = torch.special.ndtr(torch.tensor(truncation, dtype=torch.float64))
         share = (1 - end) + share * (2 * end - 1)
-    return torch.special.ndtri(share.clamp(1e-12, 1 - 1e-12)).float()
+    noise: Tensor = torch.special.ndtri(share.clamp(1e-12, 1 - 1e-12)).float()
+    return noise
 
 
 def held_out(train: ImageDataset, share: float, key: Key) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Indices to learn from and, for the critic's lead, some to hold out: of no class more than `share` of its images.
+    """Indices to learn from, and some to hold out for the critic's lead: of no class more than `share` of its images.
 
     None are held out where that would be fewer than eight.
     """

@@ -89,9 +89,7 @@ def seconds_a_step(make_contest: Callable[[Key], Contest], config: AdversarialCo
     return (time.perf_counter() - start) / (last - first)
 
 
-def _compete(
-    make_contest: Callable[[Key], Contest], config: AdversarialConfig, key: Key, keeper: Keeper
-) -> Outcome:
+def _compete(make_contest: Callable[[Key], Contest], config: AdversarialConfig, key: Key, keeper: Keeper) -> Outcome:
     contest, duel = _started(make_contest, config, key, 0)
     if (kept := keeper.checkpoint()) is not None:
         duel.restore(kept)
@@ -110,9 +108,10 @@ def _compete(
             if duel.step % config.watch_every and duel.step != duel.steps:
                 continue
             seen, pictures = _look(contest, duel, config)
-            trouble = _trouble(seen, duel, config)
+            trouble = _trouble(seen, pictures, duel, config)
             bar.advance(duel.step - bar.done, note=f"diversity {seen.get('diversity', 1.0):.2f}")
             if trouble is None:
+                assert pictures is not None
                 _adapt(duel, seen, config)
                 sound = duel.packed()
                 keeper.look(duel, seen, sound, contest, pictures)
@@ -248,7 +247,8 @@ def _variety(
     part = max(1, len(fake) // 4)
     other = torch.randn(part, config.noise_size, generator=random).to(noise.device)
     apart = (contest.generator(other, condition[:part], fade).float() - fake[:part]).abs().mean((1, 2, 3))
-    return (apart / (other - noise[:part]).abs().mean(1)).clamp(max=config.enough_variety).mean()
+    ratio: Tensor = apart / (other - noise[:part]).abs().mean(1)
+    return ratio.clamp(max=config.enough_variety).mean()
 
 
 def _drawn(contest: Contest, duel: Duel, config: AdversarialConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -287,8 +287,8 @@ def _follow(duel: Duel, config: AdversarialConfig) -> None:
 def _look(contest: Contest, duel: Duel, config: AdversarialConfig) -> tuple[dict[str, float], Tensor | None]:
     """Diversity, the critic's lead, and the pictures P x 8 x C x H x W that the average draws; None if not finite.
 
-    Diversity is 1 where pictures differ over the noise as much as real ones of the same condition. The lead is 0 where
-    held-out pictures score as those that were trained on, 1 where they score as generated ones.
+    Diversity is 1 where pictures differ over the noise as much as real ones of the same condition. The lead is 0
+    where held-out pictures score as those that were trained on, 1 where they score as generated ones.
     """
     weights = [*duel.generator.parameters(), *duel.critic.parameters(), *duel.averaged.parameters()]
     if not all(value.isfinite().all() for value in weights):
@@ -315,8 +315,10 @@ def _look(contest: Contest, duel: Duel, config: AdversarialConfig) -> tuple[dict
     return seen, pictures
 
 
-def _trouble(seen: dict[str, float], duel: Duel, config: AdversarialConfig) -> _Trouble | None:
-    if not math.isfinite(seen["diversity"]):
+def _trouble(
+    seen: dict[str, float], pictures: Tensor | None, duel: Duel, config: AdversarialConfig
+) -> _Trouble | None:
+    if pictures is None or not math.isfinite(seen["diversity"]):
         return _Trouble("the losses became NaN")
     if seen["diversity"] < config.least_diversity and duel.step >= GRACE * duel.steps:
         share = f"{seen['diversity']:.0%}"
@@ -325,9 +327,10 @@ def _trouble(seen: dict[str, float], duel: Duel, config: AdversarialConfig) -> _
 
 
 def _adapt(duel: Duel, seen: dict[str, float], config: AdversarialConfig) -> None:
-    """Disturb the critic's view more where it leads on its training pictures, less where not (after Karras et al. 2020).
+    """Disturb the critic's view more where it leads on its training pictures, less where not.
 
-    From one end of the strengths to the other takes at least half the training.
+    After Karras et al. 2020 (ADA), which reads the same lead and changes a probability. From one end of the
+    strengths to the other takes at least half the training.
     """
     if config.adapt and config.augment and "critic_lead" in seen:
         factor = (STRENGTHS[1] / STRENGTHS[0]) ** (2 * config.watch_every / duel.steps)

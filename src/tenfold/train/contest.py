@@ -15,8 +15,8 @@ Loss = Literal["relativistic", "binary", "wasserstein"]
 Precision = Literal["float32", "bfloat16"]
 
 Pair = tuple[Tensor, Tensor]
-"""Real pictures, float B x C x H x W in [-1, 1], and the condition under which each is to be drawn: labels int64 B, or
-pictures of the same class, B x C x H x W."""
+"""Real pictures, float B x C x H x W in [-1, 1], and the condition under which each is to be drawn: labels int64 B,
+or pictures of the same class, B x C x H x W."""
 
 
 @dataclass(eq=False)

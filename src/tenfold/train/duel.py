@@ -6,7 +6,7 @@ import copy
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import safetensors.torch
 import torch
@@ -43,22 +43,25 @@ class Duel:
     @classmethod
     def start(cls, contest: Contest, config: AdversarialConfig, key: Key) -> Duel:
         """At step 0, with the contest's first weights."""
-        learners = {"generator": contest.generator, "critic": contest.critic}
-        optimizers = {
-            name: torch.optim.Adam(
-                network.parameters(), config.learning_rate, betas=(config.beta1, config.beta2), fused=True
-            )
-            for name, network in learners.items()
-        }
-        averaged = copy.deepcopy(contest.generator).requires_grad_(False)
-        random = (key / "draws").torch_generator()
-        return cls(**learners, averaged=averaged, optimizers=optimizers, random=random, steps=config.steps,
-                   strength=config.augment)  # fmt: skip
+
+        def adam(network: nn.Module) -> torch.optim.Adam:
+            betas = (config.beta1, config.beta2)
+            return torch.optim.Adam(network.parameters(), config.learning_rate, betas=betas, fused=True)
+
+        return cls(
+            generator=contest.generator,
+            critic=contest.critic,
+            averaged=copy.deepcopy(contest.generator).requires_grad_(False),
+            optimizers={"generator": adam(contest.generator), "critic": adam(contest.critic)},
+            random=(key / "draws").torch_generator(),
+            steps=config.steps,
+            strength=config.augment,
+        )
 
     def packed(self) -> bytes:
         """Everything as a safetensors file."""
         told = {name: getattr(self, name) for name in PLAIN}
-        # The smallest steps count: floats go through JSON unharmed, since their shortest repr is exact.
+        # Floats go through JSON unharmed: what is written of them is exact.
         return safetensors.torch.save(dict(self._tensors()), {"duel": json.dumps(told, sort_keys=True)})
 
     def restore(self, packed: bytes) -> None:

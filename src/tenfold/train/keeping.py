@@ -173,4 +173,4 @@ def _tensorboard(directory: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(directory / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(directory / "tensorboard"))
