@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pkgutil
 
-PARTS = ("base", "running", "telling")
+PARTS = (
+    "base",
+    "few_shot_arms",
+    "few_shot_found",
+    "few_shot_generator",
+    "few_shot_scales",
+    "few_shot_sets",
+    "few_shot_source",
+    "few_shot_trainings",
+    "running",
+    "telling",
+)
 """Files of the folder that are no claims."""
 
 

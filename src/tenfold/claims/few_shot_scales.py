@@ -1,0 +1,164 @@
+"""How much is trained to repeat DAGAN's figures: all numbers that one may want to turn, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenfold.claims.few_shot_arms import ARMS
+
+FOUR_ARMS = ("classical", "classical + dagan", "strong classical", "strong classical + dagan")
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """One set with its generator, its source classifier and the size of the classifiers on unseen classes."""
+
+    name: str
+    classes: tuple[int, int, int]
+    """To train on, to choose settings by, never seen."""
+    test_classes: int
+    """Of the unseen ones, how many are told apart."""
+    samples: tuple[int, ...]
+    """A class."""
+    judge_images: int
+    """Real images of each unseen class that the judge learns from."""
+    steps: int
+    """Of every classifier on unseen classes."""
+    width: int
+    generator: Mapping[str, Any]
+    """Options of dagan."""
+    source_steps: int
+    source_width: int
+    size: int = 28
+    per_class: int | None = None
+    """Images a class that are read of a large set; None is all."""
+    turns: int = 1
+    """4: for the source classifier a class turned by 90 degrees is a class of its own."""
+    times: int = 5
+    """New images for each real one."""
+    arms: tuple[str, ...] = tuple(ARMS)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What `class_split` reads."""
+        return {"set": self.name, "size": self.size, "per_class": self.per_class, "classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A further table on the classes of a set's plan."""
+
+    test_classes: int
+    samples: tuple[int, ...]
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained."""
+
+    sets: tuple[SetPlan, ...]
+    replication: Comparison | None
+    """On omniglot, the design of an independent replication."""
+    label_filter: bool = False
+    """Whether a classifier of the samples must agree with a new image's label; five a class make a poor one."""
+    weak_policy: str = "light"
+    strong_policy: str = "standard"
+    judge_draws: int = 4
+    """New images of each held-out real one."""
+    judge_held: int = 5
+    """Held-out real images a class, at most."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of every dagan; a set's own come on top."""
+
+
+FULL = Scale(
+    sets=(
+        SetPlan(
+            "omniglot",
+            classes=(1200, 212, 211),
+            test_classes=211,
+            samples=(5, 10, 15),
+            judge_images=15,
+            steps=3000,
+            width=48,
+            generator={"steps": 6000},
+            source_steps=12000,
+            source_width=64,
+            turns=4,
+        ),
+        SetPlan(
+            "faces",
+            classes=(28, 4, 8),
+            test_classes=8,
+            samples=(1, 2, 3, 5),
+            judge_images=7,
+            steps=400,
+            width=32,
+            generator={"steps": 2000, "turns": False},
+            source_steps=1000,
+            source_width=32,
+            size=32,
+        ),
+        SetPlan(
+            "emnist_letters",
+            classes=(17, 4, 5),
+            test_classes=5,
+            samples=(15, 25, 50, 100),
+            judge_images=100,
+            steps=600,
+            width=32,
+            generator={"steps": 2000},
+            source_steps=2000,
+            source_width=32,
+            per_class=200,
+        ),
+    ),
+    replication=Comparison(100, (1, 2, 3, 4, 5), FOUR_ARMS),
+)
+
+QUICK = Scale(
+    sets=(
+        SetPlan(
+            "omniglot",
+            classes=(1200, 212, 211),
+            test_classes=60,
+            samples=(5,),
+            judge_images=15,
+            steps=600,
+            width=24,
+            generator={"steps": 800},
+            source_steps=800,
+            source_width=32,
+        ),
+        SetPlan(
+            "faces",
+            classes=(28, 4, 8),
+            test_classes=8,
+            samples=(1, 5),
+            judge_images=7,
+            steps=200,
+            width=24,
+            generator={"steps": 300, "turns": False},
+            source_steps=200,
+            source_width=24,
+            size=32,
+        ),
+        SetPlan(
+            "emnist_letters",
+            classes=(17, 4, 5),
+            test_classes=5,
+            samples=(15, 100),
+            judge_images=100,
+            steps=200,
+            width=24,
+            generator={"steps": 300},
+            source_steps=300,
+            source_width=24,
+            per_class=200,
+        ),
+    ),
+    replication=None,
+)

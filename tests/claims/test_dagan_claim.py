@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+import tenfold
+from made_up_sets import easy_set
+from tenfold.claims import dagan as claim
+from tenfold.claims import few_shot_found, few_shot_generator, few_shot_sets, few_shot_source
+from tenfold.claims.base import Finished, Training
+from tenfold.claims.few_shot_arms import ARMS, train_arm, train_judge
+from tenfold.claims.few_shot_scales import FOUR_ARMS, FULL, QUICK, Comparison, Scale, SetPlan
+from tenfold.claims.few_shot_sets import class_split, of_classes, samples_and_sealed
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+
+SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
+TWO_ARMS = FOUR_ARMS[:2]
+PLAN = SetPlan(
+    "omniglot",
+    classes=(6, 2, 4),
+    test_classes=4,
+    samples=(5,),
+    judge_images=6,
+    steps=8,
+    width=8,
+    generator=SHORT,
+    source_steps=3,
+    source_width=4,
+    size=16,
+    turns=4,
+    times=2,
+)
+TINY = Scale(
+    sets=(
+        PLAN,
+        replace(PLAN, name="faces", samples=(2,), turns=1, arms=TWO_ARMS),
+        replace(PLAN, name="emnist_letters", samples=(4,), per_class=4, judge_images=4, arms=TWO_ARMS),
+    ),
+    replication=Comparison(3, (1,), TWO_ARMS),
+)
+REAL = (
+    ({"set": "omniglot", "size": 28, "per_class": None, "classes": [1200, 212, 211]}, 28, 20),
+    ({"set": "faces", "size": 32, "per_class": None, "classes": [28, 4, 8]}, 32, 10),
+    ({"set": "emnist_letters", "size": 28, "per_class": 200, "classes": [17, 4, 5]}, 28, 400),
+)
+
+
+def made_up(name: str, size: int, per_class: int | None) -> ImageDataset:
+    """12 classes of 8 images; of the letters half are test images."""
+    roles = (["train"] * 4 + ["test"] * 4 if per_class else ["train"] * 8) * 12
+    return easy_set([8] * 12, (1, size, size), roles=roles, noise=60, key=name)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(few_shot_sets, "load", made_up)
+    monkeypatch.setattr(claim, "QUICK", TINY)
+    few_shot_sets._class_split.cache_clear()
+    yield
+    few_shot_sets._class_split.cache_clear()
+
+
+def settings_of(part: str, name: str = "omniglot", **wanted: Any) -> dict[str, Any]:
+    """The first training of a part with these settings."""
+    for training in claim.Claim().trainings([0, 1], quick=True):
+        told = training.settings
+        if told["part"] == part and told["data"]["set"] == name and wanted.items() <= told.items():
+            return dict(told)
+    raise AssertionError((part, name, wanted))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_whole_claim_on_made_up_sets(tmp_path: Path) -> None:
+    done = tenfold.reproduce("dagan", quick=True, out=tmp_path / "there", workers=1)
+    kept = json.loads((tmp_path / "there" / "claim.json").read_text())
+    titles = [table["title"] for table in kept["tables"]]
+    assert len(titles) == len(set(titles)) == 2 * 4 + 2
+    accuracy, differences = kept["tables"][:2]
+    assert accuracy["columns"] == ["they say, without", "they say, with DAGAN", *ARMS]
+    five = next(row for row in accuracy["rows"] if row["name"] == "5 images a class")
+    assert [cell["estimate"] for cell in five["cells"][:2]] == [69.0, 82.1]
+    by_arm = dict(zip(accuracy["columns"], five["cells"], strict=True))
+    gain = np.subtract(by_arm["classical + dagan"]["each"], by_arm["classical"]["each"])
+    assert kept["we_measured"]["effect_points"] == pytest.approx(gain.mean(), abs=2e-3)
+    assert differences["rows"][0]["cells"][0]["estimate"] == 13.1
+    letters = next(table for table in kept["tables"] if table["title"].startswith("EMNIST letters: test"))
+    assert letters["rows"][0]["cells"][:2] == [None, None], "nothing was published for four images a class"
+    assert kept["samples"]["training_images"] == 20
+    assert kept["samples"]["test_images"] == 12
+    assert len(kept["pictures"]) == 2 * 3
+    for picture in kept["pictures"]:
+        assert Image.open(tmp_path / "there" / picture["file"]).size[0] > 100
+    page = (tmp_path / "there" / "report.html").read_text("utf-8")
+    for words in ("VGG-Face cannot be had", "4.5 to 12.6", "independent classifier"):
+        assert words in page
+    again = tenfold.reproduce("dagan", quick=True, out=tmp_path / "there", workers=1)
+    assert again.document["tables"] == done.document["tables"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> None:
+    few_shot_generator.train_generator(settings_of("generator"), tmp_path)
+    few_shot_source.train_source_classifier(settings_of("source"), tmp_path)
+    for arm, how in ARMS.items():
+        told = settings_of("arm", samples=5, arm=arm, seed=1)
+        assert ("generator" in told) == how.dagan
+        assert ("source" in told) == how.source
+        result = train_arm(told, tmp_path)
+        assert result == train_arm(json.loads(json.dumps(told)), tmp_path)
+        assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
+        assert result.get("new_images", 0) == 40 * how.dagan
+    judged = train_judge(settings_of("judge"), tmp_path)
+    assert (judged["test_images"], judged["new_images"]) == (8, 32)
+    assert judged["variety"] > 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
+    told = settings_of("generator")
+    result = few_shot_generator.train_generator(told, tmp_path)
+    assert sorted(result["files"]) == sorted(path.name for path in tmp_path.iterdir())
+    real = class_split(told["data"]).unseen
+    method, kept = few_shot_generator.load_generator(told, tmp_path, real)
+    fresh = method.learn(class_split(told["data"]).source, Key("dagan") / "omniglot")
+    conditions = method.conditions(real, np.arange(3))
+    drawn = [method.draw(one.generator, conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
+    assert np.array_equal(*drawn)
+    other = told | {"options": {**told["options"], "steps": 4}}
+    with pytest.raises(FileNotFoundError):
+        few_shot_generator.load_generator(other, tmp_path, real)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_sheets_show_the_real_image_first_and_the_noise_moves(tmp_path: Path) -> None:
+    few_shot_generator.train_generator(settings_of("generator"), tmp_path)
+    told = settings_of("pictures")
+    shown = few_shot_generator.sheets(told, tmp_path)
+    unseen = class_split(told["data"]).unseen
+    for name, columns in (("new", 9), ("between", 10)):
+        picture = Image.open(io.BytesIO(few_shot_found.picture_bytes(shown[name])))
+        assert picture.size == (columns * 51 - 3, 4 * 51 - 3)
+        first = np.asarray(picture)[0:48:3, 0:48:3, 0]
+        assert np.array_equal(first, unseen.images[unseen.labels == 0][0, 0])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_classes_and_images_are_kept_apart() -> None:
+    for name, per_class in (("omniglot", None), ("emnist_letters", 4)):
+        parts = class_split({"set": name, "size": 16, "per_class": per_class, "classes": [6, 2, 4]})
+        classes = [set(part.class_names) for part in (parts.source, parts.validation, parts.unseen)]
+        assert sum(map(len, classes)) == len(set.union(*classes)) == 12
+        assert set(parts.source.roles) == {"train"}
+        fewer = class_split({"set": name, "size": 16, "per_class": per_class, "classes": [3, 2, 4]})
+        assert fewer.unseen.fingerprint() == parts.unseen.fingerprint()
+        train, sealed = samples_and_sealed(parts.unseen, 3, Key("a"))
+        assert not set(train.sources) & set(sealed.sources)
+        assert train.counts().tolist() == [3] * 4
+        assert set(sealed.roles) == {"test" if per_class else "train"}
+        assert len(sealed) == (16 if per_class else 20)
+        assert set(samples_and_sealed(parts.unseen, 2, Key("a"))[0].sources) < set(train.sources)
+        assert set(samples_and_sealed(parts.unseen, 3, Key("b"))[0].sources) != set(train.sources)
+        with pytest.raises(InputError, match="too few images"):
+            samples_and_sealed(parts.unseen, 8, Key("a"))
+    with pytest.raises(InputError, match="has 12 classes"):
+        class_split({"set": "omniglot", "size": 16, "per_class": None, "classes": [6, 3, 4]})
+
+
+def test_classes_are_numbered_anew_in_the_order_asked_for() -> None:
+    data = easy_set([2, 3, 4])
+    part = of_classes(data, [2, 0])
+    assert part.class_names == ("class 2", "class 0")
+    assert part.counts().tolist() == [4, 2]
+    assert np.array_equal(part.images[part.labels == 1], data.images[:2])
+
+
+def test_the_linear_head_is_logistic_regression() -> None:
+    random = Key("head").numpy_generator()
+    labels = np.arange(30) % 3
+    features = random.normal(size=(30, 4)) + labels[:, np.newaxis]
+    for strength in (0.1, 10.0):
+        wanted = LogisticRegression(C=strength, tol=1e-8, max_iter=1000).fit(features, labels)
+        found = few_shot_source.linear_head(
+            torch.tensor(features, dtype=torch.float32), torch.tensor(labels), 3, strength
+        )
+        assert found[:-1].T.numpy() == pytest.approx(wanted.coef_, abs=5e-3)
+
+
+def test_turned_images_are_turned_each_by_its_own() -> None:
+    images = torch.arange(5 * 9, dtype=torch.float32).view(5, 1, 3, 3)
+    turned = few_shot_source._turned(images, torch.tensor([0, 1, 2, 3, 1]))
+    for index, turn in enumerate([0, 1, 2, 3, 1]):
+        assert turned[index, 0].tolist() == np.rot90(images[index, 0].numpy(), turn).tolist()
+
+
+def finished_arm(samples: int, arm: str, seed: int, accuracy: float) -> Finished:
+    told = {"part": "arm", "comparison": "omniglot", "samples": samples, "arm": arm, "seed": seed}
+    return Finished(told, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165}, 1.0)
+
+
+def made_up_finished() -> list[Finished]:
+    """At 5 samples dagan adds 2 and 4 points to weak, 1 and 2 to strong classical augmentation, which is better."""
+    levels = {
+        "classical": (0.70, 0.72),
+        "classical + dagan": (0.72, 0.76),
+        "strong classical": (0.80, 0.81),
+        "strong classical + dagan": (0.81, 0.83),
+    }
+    arms = [finished_arm(5, arm, seed, of[seed]) for seed in (1, 0) for arm, of in levels.items()]
+    judged = [
+        Finished(
+            {"part": "judge", "data": {"set": "omniglot"}, "seed": seed},
+            {"real": 0.9, "generated": 0.87 + 0.01 * seed, "variety": 0.5},
+            1.0,
+        )
+        for seed in (0, 1)
+    ]
+    return [*arms, *judged]
+
+
+def test_what_finished_trainings_are_judged_to_show() -> None:
+    found = claim.Claim().judge(made_up_finished())
+    assert found.effect.estimate == pytest.approx(0.03)
+    assert found.values == pytest.approx({"with DAGAN": 0.74, "without": 0.71})
+    accuracy, differences, recognised, lost = found.tables
+    assert [cell and cell.estimate for cell in accuracy.rows["5 images a class"]] == pytest.approx(
+        [0.69, 0.821, 0.71, 0.74, 0.805, 0.82]
+    )
+    cells = differences.rows["5 images a class"]
+    assert [cell and cell.estimate for cell in cells] == pytest.approx([0.131, 0.03, 0.015, 0.015])
+    assert differences.columns[-1] == "the better with dagan − the better without"
+    for cell in cells[1:]:
+        assert cell is not None
+        assert cell.low is not None
+        assert cell.high is not None
+        assert cell.low < cell.estimate < cell.high
+    (row,) = recognised.rows.values()
+    assert [cell and cell.estimate for cell in row] == pytest.approx([0.9, 0.875, 0.5])
+    (row,) = lost.rows.values()
+    assert row[0] is not None
+    assert row[0].each == pytest.approx((-0.03, -0.02))
+
+
+def test_what_was_published() -> None:
+    assert claim.Claim.they_say.effect == pytest.approx(0.131)
+    gains = [round(100 * (grown - plain), 1) for plain, grown in few_shot_found.REPLICATION.values()]
+    assert gains == [2.8, 10.4, 5.5, 7.5, 2.4]
+    assert [pair[1] for pair in few_shot_found.OMNIGLOT.values()] == [0.821, 0.862, 0.874]
+    assert list(few_shot_found.EMNIST) == list(FULL.sets[2].samples)
+
+
+def test_the_scales_are_what_the_claim_speaks_of() -> None:
+    assert claim.Claim.seeds >= 5
+    full = FULL.sets[0]
+    assert (full.classes, full.test_classes, full.samples) == ((1200, 212, 211), 211, (5, 10, 15))
+    assert FULL.replication == Comparison(100, (1, 2, 3, 4, 5), FOUR_ARMS)
+    for scale in (FULL, QUICK):
+        assert [plan.name for plan in scale.sets] == ["omniglot", "faces", "emnist_letters"]
+        for plan in scale.sets:
+            assert plan.test_classes <= plan.classes[2]
+            few_shot_generator._method({"options": {**scale.options, **plan.generator}})
+    trainings: list[Training] = claim.Claim().trainings(range(5), quick=False)
+    by_stage = {stage: [t for t in trainings if t.stage == stage] for stage in (0, 1)}
+    assert [t.settings["part"] for t in by_stage[0]] == ["generator", "source"] * 3
+    assert len(by_stage[0]) + len(by_stage[1]) == len(trainings)
+    made = [t.settings for t in by_stage[0]]
+    for training in by_stage[1]:
+        for needed in ("generator", "source"):
+            assert training.settings.get(needed) in (None, *made), "what it reads is what the first stage leaves"
+
+
+@pytest.mark.usefixtures("data_directory")
+@pytest.mark.parametrize(("told", "side", "images"), REAL[1:], ids=["faces", "emnist_letters"])
+def test_the_real_sets_have_what_is_asked_of_them(told: dict[str, Any], side: int, images: int) -> None:
+    parts = class_split(told)
+    assert parts.unseen.image_shape == (1, side, side)
+    assert [p.class_count for p in (parts.source, parts.validation, parts.unseen)] == told["classes"]
+    assert set(parts.unseen.counts()) == {images}
+    for plan in FULL.sets:
+        if plan.name == told["set"]:
+            for samples in (*plan.samples, plan.judge_images):
+                samples_and_sealed(parts.unseen, samples, Key("seed-0"))
