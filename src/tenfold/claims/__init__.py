@@ -6,6 +6,7 @@ import pkgutil
 
 PARTS = (
     "base",
+    "cells_article",
     "few_shot_arms",
     "few_shot_found",
     "few_shot_generator",
@@ -13,6 +14,10 @@ PARTS = (
     "few_shot_sets",
     "few_shot_source",
     "few_shot_trainings",
+    "lesions_design",
+    "lesions_figures",
+    "lesions_found",
+    "lesions_trainings",
     "running",
     "telling",
 )
