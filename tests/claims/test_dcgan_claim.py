@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
+
+import tenfold
+from made_up_sets import SHORT, easy_set
+from tenfold.claims import cells_article, dcgan, lesions_design, lesions_trainings
+from tenfold.claims.base import Finished
+from tenfold.claims.lesions_design import deal, folds_of, pool, study_of, turned
+from tenfold.claims.lesions_figures import Judged, assemble, interval_of, share_figure
+from tenfold.claims.lesions_found import saturated
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import generating
+from tenfold.methods.base import MethodFailed
+from tenfold.train.recipe import Recipe
+
+TINY = dcgan.Scale(size=8, amounts=(2, None), steps=6, generator_steps=4, cells=(("quick", 8, 7),))
+NAMES = ("scarce", "first", "second", "third")
+
+
+def made_up(name: str, size: int) -> ImageDataset:
+    """Four classes of 3, 12, 80 and 18 images: too few, fewer than wanted, more than wanted, fewer again."""
+    assert name == "wbc"
+    return easy_set((3, 12, 80, 18), (3, size, size), noise=60, key="cells")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Short trainings on made-up cells."""
+
+    def forget() -> None:
+        pool.cache_clear()
+        lesions_trainings._fold.cache_clear()
+
+    monkeypatch.setattr(dcgan, "QUICK", TINY)
+    monkeypatch.setattr(generating, "FILTER", SHORT)
+    for module in (lesions_design, cells_article):
+        monkeypatch.setattr(module, "load", made_up)
+    monkeypatch.setattr(cells_article, "IMAGES", 40)
+    forget()
+    yield
+    forget()
+
+
+def test_what_they_say_is_the_published() -> None:
+    claim = dcgan.Claim()
+    said = claim.they_say.values
+    gain = said["sensitivity, classical + dcgan"] - said["sensitivity, classical"]
+    assert claim.they_say.effect == pytest.approx(gain)
+    assert re.findall(r"\d\d\.\d", claim.they_say.sentence) == ["78.6", "85.7", "88.4", "92.4"]
+    assert sum(lesions_design.WANTED) == 182
+    assert claim.seeds >= 5
+    assert cells_article.IMAGES * (1 + lesions_design.TURNED) == 640
+    for scale in (dcgan.FULL, dcgan.QUICK):
+        assert scale.amounts[-1] is None, "the last amount of classical augmentation has no end"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_three_largest_classes_stay_and_copies_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_a_copy(name: str, size: int) -> ImageDataset:
+        data = made_up(name, size)
+        data.images[20] = data.images[21]
+        return data
+
+    monkeypatch.setattr(lesions_design, "load", with_a_copy)
+    data = pool(8)
+    assert data.class_names == ("class 2", "class 3", "class 1")
+    assert data.counts().tolist() == [79, 18, 12]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_seed_takes_one_image_of_each_pile() -> None:
+    data = pool(8)
+    piles = deal(data.labels)
+    assert sorted(np.concatenate(piles).tolist()) == list(range(len(data)))
+    assert len(piles) == 65 + 18 + 12
+    place = {int(group): number for number, pile in enumerate(piles) for group in data.groups[pile]}
+    studies = [study_of(data, Key(f"seed-{seed}")) for seed in range(3)]
+    for study in studies:
+        assert [place[int(group)] for group in study.groups] == list(range(len(piles)))
+        assert study.counts().tolist() == [65, 18, 12]
+    assert len({study.sources for study in studies}) == 3
+
+
+@pytest.mark.usefixtures("tiny")
+def test_folds_are_disjoint_and_differ_from_seed_to_seed() -> None:
+    study = study_of(pool(8), Key("seed-0"))
+    splits = folds_of(study, Key("seed-0"))
+    assert len(splits) == 3
+    assert sorted(np.concatenate([split.test for split in splits]).tolist()) == list(range(len(study)))
+    for split in splits:
+        parts = [split.train, split.validation, split.test]
+        assert all(len(np.unique(study.labels[part])) == 3 for part in parts)
+        assert sorted(np.concatenate(parts).tolist()) == list(range(len(study)))
+    others = folds_of(study, Key("seed-1"))
+    assert splits[0].test.tolist() != others[0].test.tolist()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_turned_copies_have_the_label_and_the_group_of_their_parent() -> None:
+    data = pool(8)
+    more = turned(data, Key("a"), 2)
+    assert len(more) == 3 * len(data)
+    assert (more.images[: len(data)] == data.images).all()
+    label_of = dict(zip(data.groups.tolist(), data.labels.tolist(), strict=True))
+    assert [label_of[group] for group in more.groups.tolist()] == more.labels.tolist()
+    assert np.bincount(more.groups)[data.groups].tolist() == [3] * len(data)
+    assert len(np.unique(more.images, axis=0)) > 2.9 * len(data)
+
+
+class Recorder:
+    """A method that remembers what it was given and then fails."""
+
+    given: ImageDataset
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        assert reserve is None
+        self.given = train
+        raise MethodFailed("made up")
+
+
+def picture_settings(fold: int) -> dict[str, Any]:
+    return {"part": "pictures", "seed": 3, "fold": fold, "size": 8, "generator_steps": 4}
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("fold", range(3))
+def test_no_generator_is_given_test_images_or_inner_ones(
+    fold: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(lesions_trainings, "make_method", lambda name, options: recorder)
+    result = dcgan.Claim().train(picture_settings(fold), tmp_path)
+    study, split = lesions_trainings._fold(8, 3, fold)
+    assert set(recorder.given.groups) == set(study.groups[split.train])
+    unseen = np.concatenate([split.test, split.validation])
+    assert not set(recorder.given.groups) & set(study.groups[unseen])
+    assert not {i.tobytes() for i in study.images[unseen]} & {i.tobytes() for i in recorder.given.images}
+    assert result["failed"] == "made up"
+    assert result["used"] == 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_where_the_generator_failed_both_arms_are_equal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    make_method = lesions_trainings.make_method
+    monkeypatch.setattr(lesions_trainings, "make_method", lambda name, options: Recorder())
+    dcgan.Claim().train(picture_settings(1), tmp_path)
+    monkeypatch.setattr(lesions_trainings, "make_method", make_method)
+    common = {**picture_settings(1), "part": "lesions", "amount": 2, "steps": 6}
+    results = [dcgan.Claim().train(common | {"arm": arm}, tmp_path) for arm in lesions_trainings.ARMS]
+    assert results[0] == results[1]
+
+
+def judged_of(seed: int, classes: int, images: int, seeds: int) -> Judged:
+    random = Key(f"judged-{seed}").numpy_generator()
+    labels = np.concatenate([np.arange(classes), random.integers(classes, size=images)])
+    labels = labels.astype(np.int64)
+    right = random.random((len(labels), seeds)) < 0.7
+    predicted = np.where(right, labels[:, None], random.integers(classes, size=right.shape))
+    folds = np.stack([random.permutation(len(labels)) % 3 for _ in range(seeds)], axis=1)
+    return Judged(labels, predicted, folds, classes)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(6, 40), st.integers(1, 4))
+def test_sensitivity_and_specificity_are_those_of_a_confusion_matrix(
+    seed: int, classes: int, images: int, seeds: int
+) -> None:
+    judged = judged_of(seed, classes, images, seeds)
+    sensitivity, specificity = judged.sensitivity().sum(1), judged.specificity().sum(1)
+    for column in range(seeds):
+        table = confusion_matrix(judged.labels, judged.predicted[:, column], labels=range(classes))
+        for label in range(classes):
+            hits, members, taken = table[label, label], table[label].sum(), table[:, label].sum()
+            others = table.sum() - members
+            assert sensitivity[label, column] == pytest.approx(hits / members)
+            assert specificity[label, column] == pytest.approx((others - (taken - hits)) / others)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4))
+def test_an_interval_lies_around_the_mean_over_seeds(seed: int, seeds: int) -> None:
+    judged = judged_of(seed, 3, 40, seeds)
+    for parts in (*judged.sensitivity(), judged.specificity().mean(0)):
+        figure = share_figure(parts, judged)
+        assert figure.each == pytest.approx(parts.sum(0))
+        assert figure.estimate == pytest.approx(np.mean(figure.each))
+        assert figure.low is not None
+        assert figure.high is not None
+        assert 0 <= figure.low <= figure.estimate + 1e-9
+        assert figure.estimate - 1e-9 <= figure.high <= 1
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """Images of three classes, some harder than others and each judged in four seeds."""
+    random = Key("coverage").numpy_generator()
+    labels = np.repeat(np.arange(3), (65, 52, 48))
+    truth = np.array([0.9, 0.7, 0.5])
+    folds = np.tile(np.arange(len(labels)) % 3, (4, 1)).T
+    held = []
+    for _ in range(300):
+        sure = random.beta(4 * truth, 4 * (1 - truth), (len(labels), 3))[np.arange(len(labels)), labels]
+        right = random.random((len(labels), 4)) < sure[:, None]
+        judged = Judged(labels, np.where(right, labels[:, None], (labels[:, None] + 1) % 3), folds, 3)
+        interval = interval_of(judged.sensitivity().mean(0), judged)
+        held.append(interval.low <= truth.mean() <= interval.high)
+    assert 0.91 <= np.mean(held) <= 0.99
+
+
+def trained(seed: int, fold: int, amount: int | None, loss: float, **result: Any) -> Finished:
+    return Finished({"seed": seed, "fold": fold, "amount": amount}, {"inner_loss": loss, **result}, 1.0)
+
+
+def test_classical_is_enlarged_as_far_as_the_inner_images_want() -> None:
+    finished = [
+        trained(0, 0, None, 0.5),
+        trained(0, 0, 4, 0.5),
+        trained(0, 0, 0, 0.9),
+        trained(0, 1, 0, 0.1),
+        trained(0, 1, 4, 0.2),
+        trained(1, 0, 4, 0.2),
+        trained(1, 0, None, 0.1),
+    ]
+    assert saturated(finished) == {(0, 0): 4, (0, 1): 0, (1, 0): None}
+
+
+def test_the_chosen_amounts_make_one_table() -> None:
+    def fold_of(seed: int, fold: int, amount: int | None, predicted: list[int]) -> Finished:
+        rows = [[2, 0], [1, 3]][fold]
+        labels = [[1, 0], [0, 1]][fold]
+        return trained(seed, fold, amount, 0.0, rows=rows, labels=labels, predicted=predicted)
+
+    finished = [fold_of(s, f, a, [s, 2 if a else f]) for s in (5, 6) for f in (0, 1) for a in (4, None)]
+    judged = assemble(finished, {(5, 0): 4, (5, 1): None, (6, 0): None, (6, 1): 4}, 3)
+    assert judged.labels.tolist() == [0, 0, 1, 1]
+    assert judged.predicted.T.tolist() == [[2, 5, 5, 1], [0, 6, 6, 2]]
+    assert judged.folds.T.tolist() == [[0, 1, 0, 1]] * 2
+    with pytest.raises(ValueError, match="no fold"):
+        assemble(finished[:1] + finished[1:2], {(5, 0): 4, (6, 0): 4}, 3)
+
+
+def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
+    lines: list[Mapping[str, Any]] = [{"step": step, "critic_loss": float(step)} for step in range(1, 11)]
+    lines = [*lines, {"step": 10, "diversity": 0.5}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    told = cells_article.course(tmp_path / "metrics.jsonl", 10)
+    assert [(part["from"], part["to"], part["critic_loss"]) for part in told] == [
+        (1, 2, 1.5),
+        (3, 4, 3.5),
+        (5, 6, 5.5),
+        (7, 8, 7.5),
+        (9, 10, 9.5),
+    ]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
+    done = tenfold.reproduce("dcgan", quick=True, seeds=2, out=tmp_path / "a", workers=1)
+    kept = json.loads((tmp_path / "a" / "claim.json").read_text())
+    assert kept["they_say"]["effect_points"] == 7.1
+    assert kept["samples"]["test_images"] == 65 + 18 + 12
+    macro, classes, differences, amounts, course = kept["tables"]
+
+    cells = {row["name"]: row["cells"] for row in macro["rows"]}
+    for name, share in dcgan.Claim.they_say.values.items():
+        assert cells[name][0]["estimate"] == pytest.approx(100 * share)
+    for what, cell in zip(differences["columns"], differences["rows"][0]["cells"], strict=True):
+        with_dcgan, without = (cells[f"{what}, {arm}"][1]["estimate"] for arm in lesions_trainings.ARMS[::-1])
+        assert cell["estimate"] == pytest.approx(with_dcgan - without, abs=2e-3)
+        of_classes = [row["cells"][classes["columns"].index(f"{what}, classical")] for row in classes["rows"]]
+        assert np.mean([one["estimate"] for one in of_classes]) == pytest.approx(without, abs=2e-3)
+    assert differences["rows"][0]["cells"][0]["estimate"] == kept["we_measured"]["effect_points"]
+    assert sum(row["cells"][2]["estimate"] for row in amounts["rows"]) == pytest.approx(100)
+    assert len(course["rows"]) == 5
+
+    trials = [json.loads(path.read_text()) for path in (tmp_path / "a" / "trials").glob("*.json")]
+    used = {_place(one): one["result"]["used"] for one in trials if one["settings"]["part"] == "pictures"}
+    assert sum(used.values()) > 0
+    more = {
+        (*_place(one), one["settings"]["amount"], one["settings"]["arm"]): one["result"]["more_images"]
+        for one in trials
+        if one["settings"]["part"] == "lesions"
+    }
+    for place, count in used.items():
+        for amount in TINY.amounts:
+            without, with_dcgan = (more[*place, amount, arm] for arm in lesions_trainings.ARMS)
+            assert with_dcgan == without + count
+
+    (picture,) = kept["pictures"]
+    assert (tmp_path / "a" / picture["file"]).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "a" / "report.html").read_text("utf-8")
+    for word in ("85.7", "92.4", "classical + dcgan", picture["title"], "data:image/png"):
+        assert word in page
+    assert "nearer to a cell that was learned from" in picture["caption"]
+    assert done.holds in ("yes", "no", "not_shown")
+
+
+def _place(trial: Mapping[str, Any]) -> tuple[int, int]:
+    return trial["settings"]["seed"], trial["settings"]["fold"]
+
+
+@pytest.mark.usefixtures("data_directory")
+def test_the_cells_are_as_many_as_said() -> None:
+    pool.cache_clear()
+    data = pool(32)
+    assert data.class_names == ("neutrophil", "lymphocyte", "monocyte")
+    assert study_of(data, Key("seed-0")).counts().tolist() == [65, 52, 48]
