@@ -115,3 +115,27 @@ def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path) -> None:
         owner.wait()
         with files.locked(tmp_path):
             pass
+
+
+def test_text_is_added_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "metrics.jsonl"
+    for line in ("one\n", "zwei ä\n", ""):
+        files.append_text(path, line)
+    assert path.read_bytes() == "one\nzwei ä\n".encode()
+
+
+def test_adding_to_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(SystemFault, match="cannot write "):
+        files.append_text(tmp_path / "metrics.jsonl", "line\n")
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemFault, match="cannot write"):
+        files.append_text(tmp_path / "file" / "metrics.jsonl", "line\n")
+
+
+def test_a_full_disk_is_told_when_a_line_is_added() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no device that is always full")
+    with pytest.raises(SystemFault, match="No space left on device"):
+        files.append_text(full, "line\n")

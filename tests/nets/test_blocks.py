@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import build, with_gain
+from tenfold.nets.blocks import Residual, build, pyramid, with_gain
 from tenfold.transforms.pixels import to_float, to_uint8
 
 
@@ -50,3 +52,42 @@ def test_grey_levels_survive_the_way_to_the_network_and_back() -> None:
     assert (batch.min(), batch.max()) == (-1, 1)
     assert np.array_equal(to_uint8(batch), levels)
     assert to_uint8(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("outputs", [6, 10])
+def test_a_residual_block_starts_as_its_shortcut(outputs: int) -> None:
+    block = build(lambda: Residual(6, outputs), Key("a").torch_generator())
+    hidden = torch.randn(50, 6, 8, 8, generator=Key("hidden").torch_generator())
+    after = block(hidden)
+    assert after.shape == (50, outputs, 8, 8)
+    if outputs == 6:
+        assert torch.equal(after, hidden)
+    else:
+        # The spread over first weights is that of one draw of them.
+        assert after.std().item() == pytest.approx(1, rel=0.35), "the size of what passes stays"
+    assert block.first.weight.any(), "or no slope would reach the second"
+
+
+def test_a_residual_block_learns_from_its_identity() -> None:
+    block = build(lambda: Residual(4, 4), Key("a").torch_generator())
+    block(torch.randn(2, 4, 5, 5, generator=Key("hidden").torch_generator())).square().sum().backward()
+    assert block.second.weight.grad is not None
+    assert block.second.weight.grad.any()
+
+
+@given(st.integers(4, 256), st.sampled_from([4, 8, 24]))
+def test_a_pyramid_holds_the_picture_and_ends_small(side: int, width: int) -> None:
+    start, widths = pyramid(side, width)
+    assert 4 <= start <= 7
+    largest = start * 2 ** (len(widths) - 1)
+    assert side <= largest < side + 2 ** (len(widths) - 1), "with less than one pixel of the smallest map to spare"
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] == (width if side > 14 else 2 * width)
+    assert widths[0] <= 4 * widths[-1]
+
+
+def test_pyramids_of_usual_sizes() -> None:
+    assert pyramid(8, 8) == (4, [32, 16])
+    assert pyramid(28, 8) == (7, [32, 16, 8])
+    assert pyramid(32, 8) == (4, [32, 32, 16, 8])
+    assert pyramid(4, 8) == (4, [16])
