@@ -121,6 +121,8 @@ def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> N
         assert result == train_arm(json.loads(json.dumps(told)), tmp_path)
         assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
         assert result.get("new_images", 0) == 40 * how.dagan
+    chosen_by = settings_of("arm", arm="raw") | {"judged_on": "validation", "test_classes": 2}
+    assert train_arm(chosen_by, tmp_path)["training_images"] == 10
     judged = train_judge(settings_of("judge"), tmp_path)
     assert (judged["test_images"], judged["new_images"]) == (8, 32)
     assert judged["variety"] > 0

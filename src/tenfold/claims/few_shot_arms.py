@@ -87,7 +87,9 @@ def train_judge(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
 
 
 def _unseen(settings: Mapping[str, Any]) -> ImageDataset:
-    return of_classes(class_split(settings["data"]).unseen, range(settings["test_classes"]))
+    """The classes to tell apart; `"judged_on": "validation"` takes those by which a scale's numbers may be chosen."""
+    classes: ImageDataset = getattr(class_split(settings["data"]), settings.get("judged_on", "unseen"))
+    return of_classes(classes, range(settings["test_classes"]))
 
 
 def _classical(policy: str | None, train: ImageDataset, key: Key) -> Recipe:

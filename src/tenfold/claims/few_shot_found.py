@@ -91,6 +91,8 @@ def comparison_tables(comparison: str, found: Accuracies) -> list[Table]:
         NOTES[comparison],
     )
     contrasts = [(plain, grown) for plain, grown in WITH.items() if plain in arms and grown in arms]
+    if not contrasts:
+        return [accuracy]
 
     def row(samples: int) -> list[Figure | None]:
         of, pair = found[samples], published.get(samples)

@@ -68,7 +68,7 @@ class Scale:
     strong_policy: str = "standard"
     judge_draws: int = 4
     """New images of each held-out real one."""
-    judge_held: int = 5
+    judge_held: int = 20
     """Held-out real images a class, at most."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of every dagan; a set's own come on top."""

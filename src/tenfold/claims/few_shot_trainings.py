@@ -29,7 +29,7 @@ def trainings_of(plan: SetPlan, scale: Scale, seeds: Sequence[int]) -> list[Trai
         "policy": scale.strong_policy,
     }
     trainings = [
-        Training(f"{plan.name}, generator", generator, cost=options.get("steps", 800) * 0.45),
+        Training(f"{plan.name}, generator", generator, cost=options.get("steps", 1200) * 0.8),
         Training(f"{plan.name}, source classifier", source, cost=_seconds(plan.source_steps, plan.source_width)),
         Training(
             f"{plan.name}, sheets",
