@@ -1,0 +1,300 @@
+"""DCGAN: strided convolutions against transposed ones, with the plain binary loss (Radford et al. 2015).
+
+Few labelled images are drawn by one network a class, trained one after another, as in the liver-lesion study of
+Frid-Adar et al. 2018. The preset `article` has the network and the schedule of the cell article that this project
+repeats; `quick` is a small one for small pictures, with maps of the picture's own size and group normalisation.
+Deviations of `article`: the generator's step sees as many pictures as the critic sees generated ones; the average of
+the generator is what draws; first weights are those of `nets.blocks`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, cast, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base, generating
+from tenfold.nets.blocks import build, channels_last, with_gain
+from tenfold.nets.dropout import SeededDropout
+from tenfold.train.adversarial import TrainingFailed, compete
+from tenfold.train.contest import Contest, Loss, Pair
+from tenfold.train.keeping import Keeper
+from tenfold.transforms.pixels import to_float
+
+FROM_PRESET = -1
+"""An option that was not given. None may be below zero, so that nobody can ask for it and what is given wins."""
+
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "quick": {
+        "steps": 300,
+        "batch_size": 32,
+        "noise_size": 32,
+        "learning_rate": 2e-3,
+        "last_rate": 0.25,
+        "beta1": 0.5,
+        "beta2": 0.99,
+        "penalty": 0.3,
+        "augment": 0.0,
+        "hold_out": 0.1,
+        "watch_every": 50,
+        "width": 12,
+    },
+    "article": {
+        "steps": 2000,  # the article does not tell how many
+        "batch_size": 128,  # real ones; with as many generated ones the critic sees 256
+        "noise_size": 100,
+        "learning_rate": 2e-4,
+        "last_rate": 1.0,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "penalty": 0.0,
+        "augment": 0.0,
+        "hold_out": 0.0,
+        "watch_every": 100,
+        "width": 128,
+    },
+}
+
+SLOPES: Mapping[str, float] = {"quick": 0.2, "article": 0.02}
+"""Of the leaky rectifiers, below 0."""
+DROPPED: Mapping[str, float] = {"quick": 0.2, "article": 0.4}
+"""Share of the critic's last values that dropout takes away."""
+
+
+@dataclass(frozen=True)
+class Config(generating.GeneratorConfig):
+    """Options that are not given are the preset's; those that are given win over it."""
+
+    preset: Literal["quick", "article"] = "quick"
+    classes: Literal["one_a_class", "embedded", "none"] = "one_a_class"
+    """One network a class, one network that is told the label, or one that knows of no classes."""
+    loss: Loss = "binary"
+    fade_in_share: NonNegativeFloat = 0.0
+    steps: PositiveInt = FROM_PRESET
+    """Of each network: with one a class the time grows with the classes."""
+    batch_size: PositiveInt = FROM_PRESET
+    noise_size: PositiveInt = FROM_PRESET
+    learning_rate: PositiveFloat = FROM_PRESET
+    last_rate: PositiveFloat = FROM_PRESET
+    beta1: NonNegativeFloat = FROM_PRESET
+    beta2: NonNegativeFloat = FROM_PRESET
+    penalty: NonNegativeFloat = FROM_PRESET
+    augment: NonNegativeFloat = FROM_PRESET
+    hold_out: NonNegativeFloat = FROM_PRESET
+    watch_every: PositiveInt = FROM_PRESET
+    width: PositiveInt = FROM_PRESET
+    """Channels of the largest map (quick: twice that for pictures up to 14 pixels), doubled at each halving, up to
+    four times; article: of every map but the generator's first, which has eight times as many."""
+
+    def __post_init__(self) -> None:
+        for option, value in PRESETS[self.preset].items():
+            if getattr(self, option) == FROM_PRESET:
+                object.__setattr__(self, option, value)
+
+
+_Config = Config
+
+
+@final
+class Method(generating.GeneratorMethod):
+    Config = Config
+    config: _Config
+
+    def contest(self, train: ImageDataset, key: Key) -> Contest:
+        """Of all these images; `learn` hands over those of one class, where each has its own network."""
+        learned, apart = generating.held_out(train, self.config.hold_out, key)
+        images, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
+        shape, class_count = train.image_shape, train.class_count
+        pool, own = images[learned], labels[learned]
+        weights = 1 / torch.bincount(own, minlength=class_count).clamp(min=1)[own]
+
+        def draw(count: int, random: torch.Generator) -> Pair:
+            chosen = torch.multinomial(weights, count, replacement=True, generator=random)
+            return pool[chosen], own[chosen]
+
+        probe, spread = generating.spread_of(images, labels, class_count)
+        return Contest(
+            generator=build(
+                lambda: Generator(shape, class_count, self.config), (key / "generator").torch_generator()
+            ),
+            critic=build(
+                lambda: Critic(shape, class_count, self.config, key / "dropout"), (key / "critic").torch_generator()
+            ),
+            draw=draw,
+            probe=probe,
+            probe_spread=spread,
+            held_out=(images[apart], labels[apart]) if len(apart) else None,
+            penalty_scale=images[0].numel() / 64,
+        )
+
+    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        with torch.device("meta"):  # torch's own first weights would come from the global generator
+            of_class = [Generator(image_shape, class_count, self.config) for _ in range(class_count)]
+            network = OneAClass(of_class) if self.config.classes == "one_a_class" else of_class[0]
+        network = network.to_empty(device="cpu").requires_grad_(False).eval()
+        for weights in network.state_dict().values():
+            weights.zero_()
+        return channels_last(network)
+
+    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> generating.Learned:
+        if self.config.classes != "one_a_class":
+            return super().learn(train, key, keeper)
+        together = cast(OneAClass, self.generator(train.image_shape, train.class_count))
+        details = []
+        for label in np.flatnonzero(train.counts()).tolist():
+            name, images = train.class_names[label], train.take(np.flatnonzero(train.labels == label))
+            part = (keeper or Keeper()).part(_part_name(label, name))
+            try:
+                outcome = compete(
+                    lambda own, images=images: self.contest(images, own),  # type: ignore[misc]
+                    self.config,
+                    key / "class" / label,
+                    part,
+                )
+            except TrainingFailed as error:
+                raise base.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
+            together.of_class[label] = outcome.generator.cpu()
+            details.append(outcome.details)
+        return self.learned(train, together, _summary(details))
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+        self._refuse_several(train)  # before time is spent on a training
+        return super().grow(train, times, key)
+
+    def more(
+        self, learned: generating.Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key
+    ) -> base.Grown:
+        self._refuse_several(real)
+        return super().more(learned, real, chosen, key)
+
+    def _refuse_several(self, real: ImageDataset) -> None:
+        if self.config.classes == "none" and (several := np.count_nonzero(real.counts())) > 1:
+            raise base.MethodFailed(
+                f"{self.name()}(classes=none) draws pictures without labels, and these images are of {several} "
+                "classes; take classes=one_a_class or classes=embedded"
+            )
+
+
+class Generator(nn.Module):
+    """(noise B x Z, labels B) -> pictures B x C x H x W in [-1, 1]; labels count with `classes=embedded` alone."""
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        self.noise_size = config.noise_size
+        self.start, widths = map_widths(max(shape[1:]), config)
+        self.quick, embedded = config.preset == "quick", config.classes == "embedded"
+        if not self.quick:
+            widths = [8 * config.width, *widths[1:-1], channels]
+        self.slope = SLOPES[config.preset]
+        self.embedding = nn.Embedding(class_count, config.noise_size) if embedded else None
+        self.first = nn.Linear((1 + embedded) * config.noise_size, widths[0] * self.start**2)
+        self.ups = nn.ModuleList(_doubling(a, b) for a, b in pairwise(widths))
+        self.norms = nn.ModuleList(_norm(width) if self.quick else nn.Identity() for width in widths)
+        self.to_picture = (
+            with_gain(nn.Conv2d(widths[-1], channels, 3, padding=1), 0.25) if self.quick else nn.Identity()
+        )
+
+    def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        code = noise if self.embedding is None else torch.cat([noise, self.embedding(labels) * fade], dim=1)
+        hidden = self.first(code).unflatten(1, (-1, self.start, self.start))
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
+        for norm, up in zip(self.norms, self.ups, strict=False):
+            hidden = up(F.leaky_relu(norm(hidden), self.slope))
+        if self.quick:
+            hidden = self.to_picture(F.leaky_relu(self.norms[-1](hidden), self.slope))
+        return torch.tanh(hidden)[:, :, : self.height, : self.width]
+
+
+class OneAClass(nn.Module):
+    """(noise B x Z, labels B) -> pictures, each drawn by the generator of its class."""
+
+    def __init__(self, of_class: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.of_class = nn.ModuleList(of_class)
+
+    def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        found = labels.unique().tolist()
+        pictures: Tensor = self.of_class[found[0]](noise, labels, fade)
+        for label in found[1:]:
+            # Of all rows: in a batch of another size sums could be taken in another order.
+            drawn = self.of_class[label](noise, labels, fade)
+            pictures = torch.where((labels == label)[:, None, None, None], drawn, pictures)
+        return pictures
+
+
+class Critic(nn.Module):
+    """(pictures, labels) -> realness B; a projection reads the label, with `classes=embedded` alone."""
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config, dropout: Key) -> None:
+        super().__init__()
+        self.start, widths = map_widths(max(shape[1:]), config)
+        self.side = self.start * 2 ** (len(widths) - 1)
+        self.quick, self.slope = config.preset == "quick", SLOPES[config.preset]
+        if not self.quick:
+            widths = [*widths[:-1], shape[0]]
+        features = widths[0] * self.start**2
+        self.from_picture = nn.Conv2d(shape[0], widths[-1], 3, padding=1) if self.quick else nn.Identity()
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths[::-1]))
+        self.dropout = SeededDropout(DROPPED[config.preset], dropout)
+        self.real = with_gain(nn.Linear(features, 1), 1.0)
+        self.embedding = nn.Embedding(class_count, features) if config.classes == "embedded" else None
+
+    def forward(self, pictures: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        missing = (0, self.side - pictures.shape[3], 0, self.side - pictures.shape[2])
+        hidden = F.pad(pictures, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+        if self.quick:
+            hidden = F.leaky_relu(self.from_picture(hidden), self.slope)
+        for down in self.downs:
+            hidden = F.leaky_relu(down(hidden), self.slope)
+        hidden = self.dropout(hidden.flatten(1))
+        score: Tensor = self.real(hidden).squeeze(1)
+        if self.embedding is not None:
+            score = score + fade * (hidden * self.embedding(labels)).sum(1) / math.sqrt(hidden.shape[1])
+        return score
+
+
+def map_widths(side: int, config: Config) -> tuple[int, list[int]]:
+    """The smallest map's side (4..7, tiny pictures less), and channels from there to a map that holds the picture.
+
+    Each map has twice the side of the one before. `article` has no map of the picture's size but the picture.
+    """
+    depth = max(1, math.ceil(math.log2(side / 7)))
+    start = math.ceil(side / 2**depth)
+    if config.preset == "article":
+        return start, [config.width] * (depth + 1)
+    largest = 2 * config.width if depth == 1 else config.width  # small maps cost little
+    return start, [largest * min(4, 2**halvings) for halvings in range(depth, -1, -1)]
+
+
+def _doubling(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """To twice the side. `build` divides by 16 x outputs, but each value is a sum over 4 x inputs."""
+    return with_gain(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), 2.0 * 4 * outputs / inputs)
+
+
+def _norm(width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(4, width), width)
+
+
+def _part_name(label: int, name: str) -> str:
+    """A folder's name: the number keeps names apart that differ in other letters alone."""
+    return f"class-{label}-{re.sub('[^A-Za-z0-9]+', '-', name)[:40]}".strip("-")
+
+
+def _summary(details: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of several trainings: steps and roll-backs in all, the least diversity, the largest of the rest."""
+    together: dict[str, Callable[[list[Any]], Any]] = {"generator_steps": sum, "recoveries": sum, "diversity": min}
+    names = dict.fromkeys(name for one in details for name in one)
+    return {name: together.get(name, max)([one[name] for one in details if name in one]) for name in names}
