@@ -50,7 +50,7 @@ def train_arm(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
     key = key / settings["test_classes"] / settings["samples"]  # shared by all arms
     told: dict[str, Any] = {"training_images": len(train), "test_images": len(sealed), "classes": unseen.class_count}
     if "source" in settings:
-        predicted, told["C"] = head_predictions(settings["source"], files, train, sealed.images)
+        predicted = head_predictions(settings["source"], files, train, sealed.images)
         return told | {"accuracy": _share(predicted == sealed.labels)}
     recipe = _classical(settings["policy"], train, key)
     if "generator" in settings:
