@@ -36,13 +36,13 @@ class Scale:
 
 FULL = Scale(
     size=64,
-    amounts=(0, 4, 16, None),
+    amounts=(4, 16, None),
     steps=None,
-    generator_steps=250,
+    generator_steps=200,
     # A step of the article's networks takes 20 s on a core: its whole schedule takes a GPU.
-    cells=(("article", 128, 50), ("quick", 128, 300)),
+    cells=(("article", 128, 40), ("quick", 128, 200)),
 )
-QUICK = Scale(size=32, amounts=(4, None), steps=100, generator_steps=80, cells=(("quick", 64, 60),))
+QUICK = Scale(size=32, amounts=(4, None), steps=100, generator_steps=150, cells=(("quick", 64, 60),))
 
 
 @final
@@ -95,7 +95,7 @@ class Claim(base.Claim):
             Training(
                 f"cells, preset {preset}",
                 {"part": "cells", "seed": seeds[0], "preset": preset, "size": size, "steps": steps},
-                cost=steps * (20.0 if preset == "article" else 0.8 * (size / 128) ** 2),
+                cost=steps * (20.0 if preset == "article" else 1.6 * (size / 128) ** 2),
             )
             for preset, size, steps in scale.cells
         ]
@@ -105,7 +105,7 @@ class Claim(base.Claim):
             Training(
                 f"pictures, seed {seed}, fold {fold}",
                 picture_settings({**common, "seed": seed, "fold": fold}),
-                cost=3 * scale.generator_steps * 0.25 * (scale.size / 64) ** 2,
+                cost=10 + 3 * scale.generator_steps * 0.4 * (scale.size / 64) ** 2,
             )
             for seed, fold in places
         ]
@@ -121,7 +121,7 @@ class Claim(base.Claim):
                     "steps": scale.steps,
                     **common,
                 },
-                cost=(scale.steps or 400) / 30,
+                cost=(scale.steps or 400) / 20,
                 stage=ARMS.index(arm),
             )
             for arm in ARMS

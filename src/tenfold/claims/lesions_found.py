@@ -58,7 +58,7 @@ def found(finished: Sequence[Finished], said: Mapping[str, float]) -> Found:
         "Intervals are over images and trainings together; sensitivity and specificity are of one class against the "
         "rest, and their macro means weigh all classes alike.",
         "The study gives a single run on one set of lesions and no interval; its lesions were not ours to test on.",
-        _drawn_words(pictures),
+        _drawn_words(pictures, names),
         "Of the cell article too few steps can be afforded on two cores: its whole schedule belongs to a GPU, which "
         "the loop takes where there is one.",
         *_failures(pictures, cells),
@@ -176,15 +176,17 @@ def _failures(pictures: Sequence[Finished], cells: Sequence[Finished]) -> list[s
     ]
 
 
-def _drawn_words(pictures: Sequence[Finished]) -> str:
+def _drawn_words(pictures: Sequence[Finished], names: Sequence[str]) -> str:
     told = [one.result for one in pictures if "failed" not in one.result]
     if not told:
         return "No DCGAN gave a picture of use."
     total = {name: sum(result.get(name, 0) for result in told) for name in ("drawn", "wrong_label", "near_copies")}
-    used, diversity = sum(result["used"] for result in told), [result.get("diversity", 1.0) for result in told]
+    used = np.sum([result["used"] for result in told], axis=0)
+    of_classes = ", ".join(f"{count:,} of {name}" for name, count in zip(names, used, strict=True))
+    diversity = [result.get("diversity", 1.0) for result in told]
     return (
         f"Of {total['drawn']:,} pictures drawn by {len(told)} x {len(WANTED)} DCGANs a classifier of the real images "
         f"disagreed with {total['wrong_label']:,}, and {total['near_copies']:,} were near copies; rejected ones were "
-        f"drawn anew, and {used:,} were trained on. Least diversity over the classes of a fold: median "
-        f"{np.median(diversity):.2f} of the real images'."
+        f"drawn anew, and {used.sum():,} were trained on ({of_classes}). Least diversity over the classes of a fold: "
+        f"median {np.median(diversity):.2f} of the real images'."
     )

@@ -70,7 +70,7 @@ def draw_pictures(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
     content = io.BytesIO()
     np.savez_compressed(content, images=images, labels=labels)
     write_bytes(files / _picture_file(settings), content.getvalue())
-    return told | {"used": len(images)}
+    return told | {"used": np.bincount(labels, minlength=train.class_count).tolist()}
 
 
 def _drawn(settings: Mapping[str, Any], files: Path, train: ImageDataset) -> Recipe:
