@@ -175,7 +175,15 @@ def test_a_study_without_a_verdict_prints_what_it_can(verb: Any, tenfold: Any) -
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("run", ()), ("prove", ()), ("check", ()), ("grow", ("out", "--with", "cgan"))]
+    ("name", "words"),
+    [
+        ("run", ()),
+        ("prove", ()),
+        ("check", ()),
+        ("grow", ("out", "--with", "cgan")),
+        ("fit", ("x", "out")),
+        ("sample", ("out",)),
+    ],
 )
 def test_json_is_exactly_one_document(name: str, words: tuple[str, ...], verb: Any, tenfold: Any) -> None:
     document = {"verdict": "helped", "class": "ümläut \udce9", "left": None}
@@ -220,7 +228,7 @@ def test_grow_takes_its_directory_either_way(words: tuple[str, ...], verb: Any, 
     )
     assert seen == {
         "arguments": ("cells", Path("grown")), "method": "cgan", "times": 10, "only_new": True, "keep_copies": False,
-        "seed": 0,
+        "classes": (), "truncation": None, "seed": 0,
         "size": None, "per_class": None, "images": None,
     }  # fmt: skip
 
@@ -231,6 +239,51 @@ def test_grow_needs_one_directory(words: tuple[str, ...], verb: Any, tenfold: An
     status, out, err = tenfold("grow", "cells", *words, "--with", "cgan")
     assert (status, out) == (2, "")
     assert err == "error: name one directory to write to: tenfold grow DATA OUT --with METHOD\n"
+
+
+@pytest.mark.parametrize("words", [("there",), ("--out", "there")])
+def test_fit_gets_its_options(words: tuple[str, ...], verb: Any, tenfold: Any) -> None:
+    seen, function = recording(Result(sentence="kept in there"))
+    verb("fit", function)
+    assert tenfold("fit", "dagan(steps=9)", "cells", *words, "--budget", "1m")[:2] == (0, "kept in there\n")
+    assert seen == {
+        "arguments": ("dagan(steps=9)", "cells", Path("there")), "budget": 60.0, "seed": 0, "size": None,
+        "per_class": None, "images": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "data"),
+    [
+        (("new", "there"), "new"), (("new", "--out", "there"), "new"), (("new", "there", "--out", "there"), "new"),
+        (("there",), None), (("--out", "there"), None), (("there", "--out", "there"), None),
+    ],
+)  # fmt: skip
+def test_sample_takes_its_pictures_or_none(words: tuple[str, ...], data: str | None, verb: Any, tenfold: Any) -> None:
+    seen, function = recording(Result(sentence="drawn"))
+    verb("sample", function)
+    options = ("--class", "a", "--class", "b c", "--truncation", "0.8", "--keep-copies", "--seed", "3")
+    assert tenfold("sample", "kept", *words, *options)[:2] == (0, "drawn\n")
+    assert seen == {
+        "arguments": (Path("kept"), data, Path("there")), "times": 10, "classes": ["a", "b c"], "truncation": 0.8,
+        "keep_copies": True, "seed": 3, "size": None, "per_class": None, "images": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "forecast"),
+    [
+        ("grow cells out --with cgan", "grow_forecast"), ("fit cgan cells out", "fit_forecast"),
+        ("sample kept out", "sample_forecast"),
+    ],
+)  # fmt: skip
+def test_a_dry_run_only_tells_what_would_be_made(line: str, forecast: str, tenfold: Any, verb: Any) -> None:
+    name = line.split()[0]
+    verb(name, lambda *_, **__: pytest.fail("made"))
+    told = types.SimpleNamespace(sentence="about 2 min", to_json=lambda: {"seconds": 120})
+    setattr(sys.modules[f"tenfold.verbs.{name}"], forecast, lambda *_, **__: told)
+    assert tenfold(*line.split(), "--dry-run")[:2] == (0, "about 2 min\n")
+    assert json.loads(tenfold(*line.split(), "--dry-run", "--json")[1]) == {"seconds": 120}
 
 
 AWKWARD_NAMES = [
@@ -338,11 +391,12 @@ def test_a_bug_where_nothing_can_be_written_is_still_reported(
     "line",
     [
         "fly", "run", "run x --wings", "run x --repeats 0", "run x --seed -1", "run x --times many",
-        "run x --budget soon", "prove x --grow cgan", "grow x y", "predict m",
+        "run x --budget soon", "prove x --grow cgan", "grow x y", "predict m", "fit cgan",
+        "fit cgan x y --budget soon", "sample", "sample x --times 0", "sample x y z w", "sample x y --truncation 0",
     ],
 )  # fmt: skip
 def test_wrong_usage_is_status_2_before_anything_runs(line: str, verb: Any, tenfold: Any) -> None:
-    for name in ("run", "prove", "grow", "predict"):
+    for name in ("run", "prove", "grow", "predict", "fit", "sample"):
         verb(name, lambda *_, **__: pytest.fail("called"))
     status, out, err = tenfold(*line.split())
     assert (status, out) == (2, "")
@@ -424,7 +478,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (ran.stdout, ran.stderr) == ("[\n0\n", "")
 
 
-@pytest.mark.parametrize("name", ["run", "check", "prove", "grow", "predict", "preview", "reproduce"])
+@pytest.mark.parametrize(
+    "name", ["run", "check", "prove", "grow", "fit", "sample", "predict", "preview", "reproduce"]
+)
 def test_help_says_what_a_command_does_and_gives_an_example(name: str, tenfold: Any) -> None:
     status, out, _ = tenfold(name, "--help")
     assert status == 0

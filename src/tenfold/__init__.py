@@ -12,17 +12,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "grow", "load", "predict", "preview", "prove", "reproduce", "run"]
+__all__ = ["check", "fit", "grow", "load", "predict", "preview", "prove", "reproduce", "run", "sample"]
 
 if TYPE_CHECKING:
     from tenfold.data.loading import load
     from tenfold.verbs.check import check
+    from tenfold.verbs.fit import fit
     from tenfold.verbs.grow import grow
     from tenfold.verbs.predict import predict
     from tenfold.verbs.preview import preview
     from tenfold.verbs.prove import prove
     from tenfold.verbs.reproduce import reproduce
     from tenfold.verbs.run import run
+    from tenfold.verbs.sample import sample
 
 
 def __getattr__(name: str) -> Any:

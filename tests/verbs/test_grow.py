@@ -11,14 +11,18 @@ import pytest
 from made_up_folders import write_folders
 from PIL import Image
 
-from made_up_sets import QUICK_CGAN
+from made_up_sets import QUICK_CGAN as FILTERED_CGAN
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.loading import load
 from tenfold.methods.base import Grown, MethodFailed, method_class
-from tenfold.verbs.grow import OnlyCopied, grow
+from tenfold.methods.generating import GeneratorMethod
+from tenfold.verbs.grow import grow, grow_forecast
+from tenfold.verbs.grown_set import GrowResult, OnlyCopied
+
+QUICK_CGAN = FILTERED_CGAN.replace("cgan(", "cgan(label_filter=no,")
 
 
 @pytest.fixture
@@ -157,7 +161,9 @@ def copying_generator(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int
             images = random.integers(0, 256, (6, *train.image_shape), dtype=np.uint8)
             images[list(copies)] = train.images[0].clip(0, 254) + np.uint8(1)
             seeds = tuple(range(100, 106))
-            return Grown(images, np.arange(6) % 3, ((),) * 6, seeds, {"weight": np.zeros(1, np.float32)})
+            weights = {"weight": np.zeros(1, np.float32)}
+            marks = np.isin(np.arange(6), list(copies))
+            return Grown(images, np.arange(6) % 3, ((),) * 6, seeds, weights, near_copies=marks)
 
         monkeypatch.setattr(method_class("cgan"), "grow", remember)
 
@@ -217,3 +223,63 @@ def test_augmented_siblings_are_no_copies(folder: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(method_class("classical"), "grow", unchanged)
     result = grow(folder, tmp_path / "out", method="classical")
     assert (result.new_images, result.near_copies) == (11, 0)
+
+
+def test_what_the_method_threw_away_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def always_b(self: Any, real: ImageDataset, key: Key) -> Any:
+        return lambda images: np.ones(len(images), np.int64)
+
+    monkeypatch.setattr(GeneratorMethod, "_judge", always_b)
+    out = tmp_path / "out"
+    result = grow(folder, out, method=QUICK_CGAN, times=1)
+    # Four b of eleven pictures are right at once; the other seven are drawn three times more, in vain.
+    assert result.filters == {"drawn": 32, "wrong_label": 28, "near_copies": 0, "usable": 4}
+    assert result.to_json()["filters"] == result.filters
+    assert result.sentence == (
+        f"4 new images made by cgan beside 11 real ones in {out} (32 drawn, 28 not recognised as their class)"
+    )
+    assert read_json(out / "generator.json")["details"]["wrong_label"] == 28
+
+
+def test_near_copies_drawn_anew_are_told_beside_those_left_out() -> None:
+    details = {"drawn": 30, "wrong_label": 1, "near_copies": 5, "usable": 22}
+    result = GrowResult(Path("out"), "cgan", 0, 21, "0", details, near_copies=1)
+    assert result.sentence == (
+        "21 new images made by cgan in out (30 drawn, 1 not recognised as its class, 5 near copies of real images; "
+        "1 near copy of a real image left out; tenfold grow --keep-copies keeps it)"
+    )
+
+
+@pytest.mark.parametrize("method", [QUICK_CGAN, "classical"])
+def test_only_the_classes_named_are_grown(method: str, folder: Path, tmp_path: Path) -> None:
+    result = grow(folder, tmp_path / "out", method=method, times=2, classes=["c", "a"], keep_copies=True)
+    assert (result.real_images, result.new_images) == (11, 14)
+    new = [line["label"] for line in records(tmp_path / "out") if line["origin"] == "generated"]
+    assert (new.count("a"), new.count("b"), new.count("c")) == (12, 0, 2)
+    with pytest.raises(InputError, match="there is no class 'd'"):
+        grow(folder, tmp_path / "more", method=method, classes=["d"])
+
+
+def test_only_a_generators_noise_is_bounded(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--truncation bounds the noise of a generator, and classical trains none"):
+        grow(folder, tmp_path / "out", method="classical", truncation=1.0)
+    grow(folder, tmp_path / "out", method=QUICK_CGAN, times=1, truncation=0.7, keep_copies=True)
+    assert read_json(tmp_path / "out" / "generator.json")["config"]["truncation"] == 0.7
+
+
+def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.verbs.generators.seconds_a_step", lambda *_: 2.0)
+    told = grow_forecast(folder, method=QUICK_CGAN, times=2, classes=["a"])
+    assert told.sentence == (
+        "cgan would make 12 new images of 11 real ones, after a training of 10 steps, about 20 s"
+    )
+    assert told.to_json() == {
+        "sentence": told.sentence, "method": "cgan", "real_images": 11, "new_images": 12, "steps": 10,
+        "seconds": 20.0,
+    }  # fmt: skip
+    assert grow_forecast(folder, method="classical").sentence == (
+        "classical would make 110 new images of 11 real ones"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -118,6 +118,29 @@ DryRun = Annotated[
         help="Only say what would be trained, how long it would take and what effect it could show.",
     ),
 ]
+OnlyTell = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done and how long it would take; write nothing.")
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option("--class", metavar="NAME", help="Make new images of this class alone; may be given several times."),
+]
+Truncation = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        min=0.01,
+        help="The largest value of a generator's noise, in standard deviations: smaller is surer and less varied. "
+        "Default: no bound, or the generator's own.",
+    ),
+]
+KeepCopies = Annotated[
+    bool,
+    typer.Option(
+        "--keep-copies",
+        help="Write a generator's near copies of real images too, marked. Default: they are left out.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

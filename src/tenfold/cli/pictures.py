@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.options import Data, Images, Json, PerClass, Seed, Size, Times
+from tenfold.cli.options import (
+    Classes,
+    Data,
+    Images,
+    Json,
+    KeepCopies,
+    OnlyTell,
+    PerClass,
+    Seed,
+    Size,
+    Times,
+    Truncation,
+)
 from tenfold.cli.program import app, as_document
 from tenfold.cli.statuses import exit_statuses, say
 from tenfold.core.errors import InputError
@@ -55,18 +67,15 @@ def grow(
     ] = None,
     times: Times = 10,
     only_new: Annotated[bool, typer.Option("--only-new", help="Leave the real images out.")] = False,
-    keep_copies: Annotated[
-        bool,
-        typer.Option(
-            "--keep-copies",
-            help="Write a generator's near copies of real images too, marked. Default: they are left out.",
-        ),
-    ] = False,
+    classes: Classes = None,
+    truncation: Truncation = None,
+    keep_copies: KeepCopies = False,
     seed: Seed = 0,
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")] = None,
+    dry_run: OnlyTell = False,
     as_json: Json = False,
 ) -> None:
     """Write a grown set to a directory.
@@ -80,6 +89,22 @@ def grow(
         target = directory or out
         if target is None or (out or target) != target:
             raise InputError("name one directory to write to: tenfold grow DATA OUT --with METHOD")
+        if dry_run:
+            from tenfold.verbs.grow import grow_forecast
+
+            told = grow_forecast(
+                data,
+                method=method,
+                times=times,
+                classes=classes or (),
+                truncation=truncation,
+                seed=seed,
+                size=size,
+                per_class=per_class,
+                images=images,
+            )
+            say(as_document(told.to_json()) if as_json else told.sentence)
+            return
         from tenfold.verbs.grow import grow as verb
 
         grown = verb(
@@ -87,6 +112,8 @@ def grow(
             target,
             method=method,
             times=times,
+            classes=classes or (),
+            truncation=truncation,
             only_new=only_new,
             keep_copies=keep_copies,
             seed=seed,

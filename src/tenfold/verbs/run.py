@@ -22,14 +22,9 @@ from tenfold.study.settling import most_chosen
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
-from tenfold.verbs.grow import (
-    GrowResult,
-    grow_images,
-    parse_growing,
-    refuse_vectors,
-    save_generator,
-    write_grown,
-)
+from tenfold.verbs.generators import FILE
+from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
+from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import publish
 
@@ -161,7 +156,7 @@ def _grown(study: Study, component: Component | None) -> tuple[Grown | None, str
         warn(str(error))
         return None, f"Nothing was grown: {error}."
     if grown.generator:
-        save_generator(study.directory / "generator.safetensors", real, grown, component.method)
+        save_grown_generator(study.directory / FILE, real, grown, component, study.plan.seed)
     return grown, None
 
 

@@ -1,0 +1,239 @@
+"""`fit`: train a generator and keep it, with a checkpoint that a training killed at any moment goes on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tenfold.core import crash
+from tenfold.core.durations import about, duration
+from tenfold.core.errors import InputError
+from tenfold.core.files import locked, prepare_output, read_json, write_json
+from tenfold.core.progress import note
+from tenfold.core.types import ImageDataset
+from tenfold.methods.generating import GeneratorMethod
+from tenfold.study.plan import code_version
+from tenfold.train.keeping import DirectoryKeeper
+from tenfold.verbs.generators import (
+    CHECKPOINT,
+    FILE,
+    DryRun,
+    generator_key,
+    load_generator,
+    parse_generator,
+    save_generator,
+    training_time,
+    trainings,
+)
+from tenfold.verbs.grow import read_images
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A generator that is kept, and what it learned from."""
+
+    directory: Path
+    method: str
+    images: int
+    class_names: tuple[str, ...]
+    generator_hash: str
+    details: Mapping[str, Any]
+    found: bool = False
+    """It was there already: nothing was trained."""
+
+    @property
+    def sentence(self) -> str:
+        kinds = "1 class" if len(self.class_names) == 1 else f"{len(self.class_names)} classes"
+        learned = f"{self.method} learned from {self.images} images of {kinds}"
+        if steps := self.details.get("generator_steps"):
+            learned += f" in {steps} steps"
+        learned += f": {self.directory / FILE}"
+        return f"{learned} (finished before; nothing was trained)" if self.found else learned
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "directory": str(self.directory),
+            "method": self.method,
+            "real_images": self.images,
+            "class_names": list(self.class_names),
+            "generator_hash": self.generator_hash,
+            "details": dict(self.details),
+            "found": self.found,
+        }
+
+
+def fit(
+    method: str,
+    data: str | Path | ImageDataset,
+    out: str | Path,
+    *,
+    budget: float | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> Fitted:
+    """Train the generator of `method` (dcgan, cgan, dagan, with options in brackets) and keep it in `out`.
+
+    Writes generator.safetensors and generator.json, metrics.jsonl and grids/ as it learns, and a checkpoint. Where a
+    training with the same options was stopped or killed, it goes on, to the same bits; where one is finished, nothing
+    is done. A set with a single class is enough.
+
+    Args:
+        budget: seconds; the steps are cut to what fits.
+
+    Raises:
+        InputError: the method, the data or `out` cannot be used, or `out` holds a training of another kind.
+        MethodFailed: the losses became NaN or the pictures collapsed, again and again.
+    """
+    fitted = parse_generator(method)
+    directory = Path(out)
+    if not _config(directory) and not _killed_at_the_start(directory):
+        prepare_output(directory)
+    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    options = {
+        "method": method, "data": str(data) if isinstance(data, str | Path) else data.name, "budget": budget,
+        "seed": seed, "size": size, "per_class": per_class, "images": images,
+    }  # fmt: skip
+    with _opened(directory, options, fitted, real):
+        found = _finished(directory)
+        if not found:
+            _train(fitted, real, directory, budget, seed)
+        _forget_checkpoints(directory)
+        kept = load_generator(directory)
+    return Fitted(
+        directory, fitted.name(), len(real), kept.learned.class_names, kept.hash, kept.learned.details, found
+    )
+
+
+def fit_forecast(
+    method: str,
+    data: str | Path | ImageDataset,
+    *,
+    budget: float | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> DryRun:
+    """Say what `fit` would train with these options and how long that takes; writes nothing.
+
+    Raises:
+        InputError: the method or the data cannot be used.
+        MethodFailed: there is too little to learn from.
+    """
+    fitted = parse_generator(method)
+    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    steps, seconds = training_time(fitted, real, seed, budget)
+    count, whole = trainings(fitted, real), trainings(fitted, real) * fitted.config.steps
+    networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()
+    channels, height, width = real.image_shape
+    sentence = (
+        f"{networks} would be trained on {len(real)} images of {real.class_count} "
+        f"{'class' if real.class_count == 1 else 'classes'} ({channels} x {height} x {width}) for {steps} steps of "
+        f"{fitted.config.batch_size} images: {about(seconds)} at {duration_of_step(seconds / steps)} a step"
+    )
+    if steps < whole:
+        sentence += f"; {whole} steps do not fit into {duration(budget or 0)}"
+    return DryRun(
+        sentence,
+        {
+            "method": fitted.name(), "images": len(real), "image_shape": list(real.image_shape),
+            "classes": real.class_count, "networks": count, "steps": steps, "steps_without_budget": whole,
+            "seconds_a_step": round(seconds / steps, 6), "seconds": round(seconds, 1),
+        },
+    )  # fmt: skip
+
+
+def duration_of_step(seconds: float) -> str:
+    """Milliseconds where a tenth of a second says nothing."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else duration(seconds)
+
+
+def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:
+    article = getattr(fitted.config, "preset", None) == "article"
+    keeper = DirectoryKeeper(
+        directory,
+        f"training {fitted.name()}",
+        budget=None if budget is None else budget / trainings(fitted, real),
+        log_every=1 if article else 10,
+        every_grid=article,
+    )
+    learned = fitted.learn(real, generator_key(fitted, seed), keeper)
+    save_generator(directory / FILE, fitted, real, learned.weights(), learned.details, seed)
+
+
+def _forget_checkpoints(directory: Path) -> None:
+    """Of the parts too, and what a kill has left of a checkpoint that was being written."""
+    for pattern in (CHECKPOINT, f".{CHECKPOINT}.*"):
+        for path in directory.rglob(pattern):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(
+    directory: Path, options: Mapping[str, Any], fitted: GeneratorMethod, real: ImageDataset
+) -> Iterator[None]:
+    """The directory, locked: empty, or holding the same training, which config.json tells."""
+    with locked(directory):
+        config = {
+            "command": "fit",
+            "options": dict(options),
+            "training": {"method": fitted.name(), **asdict(fitted.config)},
+            "data": {"name": real.name, "fingerprint": real.fingerprint()},
+            "code": code_version(),
+        }
+        if before := _config(directory):
+            _require_same(directory, before, json.loads(json.dumps(config)))
+            if not _finished(directory):
+                note(f"continuing in {directory}")
+        crash.keep_in(directory)
+        write_json(directory / "config.json", config)
+        yield
+
+
+def _require_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a training that began otherwise; the message names in what."""
+    changed = [name for name, value in now["training"].items() if before["training"].get(name) != value]
+    if "method" in changed:
+        raise InputError(f"{directory} holds a generator of {before['training']['method']}; choose another directory")
+    decisive = ("budget", "seed", "size", "per_class", "images")
+    changed += [name for name in decisive if before["options"].get(name) != now["options"][name]]
+    if changed:
+        raise InputError(
+            f"{directory} holds a training with other options ({', '.join(changed)}); choose another directory"
+        )
+    if before["data"]["fingerprint"] != now["data"]["fingerprint"]:
+        raise InputError(
+            f"the images of {now['data']['name']} are not those that the training in {directory} began with; put "
+            "them back or choose another directory"
+        )
+    finished = _finished(directory)
+    if before["code"] != now["code"] and not finished:
+        raise InputError(
+            f"the training in {directory} was begun by another version of tenfold; choose another directory"
+        )
+
+
+def _finished(directory: Path) -> bool:
+    return (directory / FILE).with_suffix(".json").exists()
+
+
+def _config(directory: Path) -> dict[str, Any]:
+    """What a training's config.json holds; empty where there is none, or another command's."""
+    try:
+        found = read_json(directory / "config.json")
+    except (OSError, ValueError):
+        return {}
+    whole = {"options", "training", "data", "code"}
+    return found if isinstance(found, dict) and found.get("command") == "fit" and whole <= set(found) else {}
+
+
+def _killed_at_the_start(directory: Path) -> bool:
+    """Whether nothing is there but what a training leaves that was killed before its config.json."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)

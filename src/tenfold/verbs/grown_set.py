@@ -1,0 +1,151 @@
+"""A grown set on the disk: its pictures, where each came from, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.core.errors import InputError
+from tenfold.core.types import ImageDataset
+from tenfold.data.export import export
+from tenfold.methods.base import Grown, MethodFailed
+from tenfold.verbs.generators import weights_hash
+
+FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
+"""What a generator's method counts while it throws pictures away."""
+
+
+class OnlyCopied(MethodFailed):
+    """Every image that the generator made is a near copy of a real one: there is nothing new to write."""
+
+    exit_status = InputError.exit_status
+
+
+@dataclass(frozen=True)
+class GrowResult:
+    """What was written and where."""
+
+    directory: Path
+    method: str
+    real_images: int
+    new_images: int
+    """As written: without the near copies that were left out."""
+    generator_hash: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    near_copies: int = 0
+    """Generated images that lie as near to a real one as hardly any two real images do."""
+    kept_copies: bool = False
+    """Whether near copies were written too, had there been any."""
+    command: str = "grow"
+
+    @property
+    def filters(self) -> dict[str, int] | None:
+        """Pictures drawn, of a wrong label, near copies and usable; None of methods that throw none away."""
+        if not all(name in self.details for name in FILTERS):
+            return None
+        return {name: int(self.details[name]) for name in FILTERS}
+
+    @property
+    def sentence(self) -> str:
+        beside = f" beside {self.real_images} real ones" if self.real_images else ""
+        told = "; ".join(filter(None, (self._drawn, self._copies)))
+        made = f"{self.new_images} new images made by {self.method}{beside} in {self.directory}"
+        return f"{made} ({told})" if told else made
+
+    @property
+    def _drawn(self) -> str:
+        if (counts := self.filters) is None:
+            return ""
+        wrong, copies = counts["wrong_label"], counts["near_copies"]
+        parts = [
+            f"{wrong} not recognised as {'its' if wrong == 1 else 'their'} class" if wrong else "",
+            copies_in_words(copies) if copies else "",
+        ]
+        return f"{counts['drawn']} drawn, {', '.join(filter(None, parts)) or 'none rejected'}"
+
+    @property
+    def _copies(self) -> str:
+        if not self.near_copies:
+            return ""
+        copies = copies_in_words(self.near_copies)
+        if self.kept_copies:
+            return f"with {copies}, marked in metadata.jsonl"
+        them = "it" if self.near_copies == 1 else "them"
+        return f"{copies} left out; tenfold {self.command} --keep-copies keeps {them}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "directory": str(self.directory),
+            "method": self.method,
+            "real_images": self.real_images,
+            "new_images": self.new_images,
+            "generator_hash": self.generator_hash,
+            "details": dict(self.details),
+            "filters": self.filters,
+            "near_copies": self.near_copies,
+            "kept_copies": self.kept_copies,
+        }
+
+
+def copies_in_words(count: int) -> str:
+    return "1 near copy of a real image" if count == 1 else f"{count} near copies of real images"
+
+
+def write_grown(
+    directory: Path,
+    real: ImageDataset,
+    grown: Grown,
+    method: str,
+    seed: int,
+    *,
+    only_new: bool,
+    keep_copies: bool = False,
+    command: str = "grow",
+) -> GrowResult:
+    """Write the pictures and metadata.jsonl; a directory that has them already is left as it is.
+
+    A generator's near copies of real images are left out, or with `keep_copies` written and marked "near_copy".
+
+    Raises:
+        OnlyCopied: nothing else was made; nothing is written.
+    """
+    copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.images), dtype=np.bool_)
+    written = np.arange(len(copied)) if keep_copies else np.flatnonzero(~copied)
+    if not len(written):
+        raise OnlyCopied(
+            f"all {len(copied)} images that {method} made are near copies of real ones: give it more images or "
+            f"take another method (tenfold {command} --keep-copies writes them all the same)"
+        )
+    generator_hash = weights_hash(grown.generator) if grown.generator else None
+    made = grown.as_dataset(real).take(written)
+    new_records: list[Mapping[str, object]] = [
+        {
+            "origin": "generated",
+            "method": method,
+            "parents": [real.sources[parent] for parent in grown.parents[index]],
+            "seed": grown.seeds[index],
+            "run_seed": seed,
+            "generator": generator_hash,
+        }
+        | ({"near_copy": True} if copied[index] else {})
+        for index in written
+    ]
+    real_records: list[Mapping[str, object]] = [{"origin": "real"}] * len(real)
+    whole, records = (made, new_records) if only_new else (real.joined(made), real_records + new_records)
+    if not (directory / "metadata.jsonl").exists():
+        export(directory, whole, records)
+    return GrowResult(
+        directory,
+        method,
+        0 if only_new else len(real),
+        len(made),
+        generator_hash,
+        grown.details,
+        near_copies=int(copied.sum()),
+        kept_copies=keep_copies,
+        command=command,
+    )

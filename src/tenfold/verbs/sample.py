@@ -1,0 +1,287 @@
+"""`sample`: new labelled pictures from a generator that was kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tenfold.core.durations import about
+from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.files import prepare_output, write_bytes
+from tenfold.core.progress import note
+from tenfold.core.types import ImageDataset
+from tenfold.data.loading import load
+from tenfold.methods.base import Grown
+from tenfold.methods.generating import CHUNK, GeneratorMethod
+from tenfold.report.preview_sheet import preview_png
+from tenfold.verbs.generators import DryRun, KeptGenerator, generator_key, load_generator
+from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
+from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
+from tenfold.verbs.sample_sheets import interpolation, new_pictures, two_draws, walk_of
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What was drawn and where it lies."""
+
+    grown: GrowResult
+    checked: bool
+    """Against real pictures: labels and near copies."""
+    class_counts: Mapping[str, int]
+    """New images of each class, as written."""
+
+    @property
+    def directory(self) -> Path:
+        return self.grown.directory
+
+    @property
+    def sentence(self) -> str:
+        if self.checked:
+            return self.grown.sentence
+        return f"{self.grown.sentence}; no real pictures were given, so labels and near copies were not checked"
+
+    def to_json(self) -> dict[str, Any]:
+        sheets = {name: str(self.directory / f"{name}.png") for name in ("sheet", "interpolation")}
+        return self.grown.to_json() | sheets | {"checked": self.checked, "class_counts": dict(self.class_counts)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """A generator, what it is to draw, and the real pictures beside it."""
+
+    kept: KeptGenerator
+    method: GeneratorMethod
+    real: ImageDataset
+    """Those given; without any, no images, but the generator's classes."""
+    chosen: npt.NDArray[np.int64]
+    """For each new picture the real one that it stands beside; without real pictures its label."""
+    labels: tuple[int, ...]
+    checked: bool
+
+    @property
+    def from_pictures(self) -> bool:
+        """Whether new pictures are made from single real ones."""
+        return makes_from_pictures(self.method)
+
+
+def sample(
+    generator: str | Path,
+    data: str | Path | ImageDataset | None,
+    out: str | Path,
+    *,
+    times: float = 10.0,
+    classes: Sequence[str] = (),
+    truncation: float | None = None,
+    keep_copies: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> Sampled:
+    """Draw new labelled pictures: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
+
+    dagan makes `times` new pictures of each image of `data`, whose classes it need not have seen. cgan and dcgan
+    draw classes that they have learned; with `data`, pictures that a classifier of it does not recognise and near
+    copies of it are thrown away.
+
+    Args:
+        generator: a directory that `fit`, `grow` or `run` wrote, or generator.safetensors.
+        data: labelled pictures; None draws `times` as many of each class as were learned from, unchecked.
+        classes: those to draw; all, unless given.
+        truncation: the largest value of the noise, in standard deviations: smaller is surer and less varied.
+        size: of the pictures, in pixels; those that were learned from, unless given.
+
+    Raises:
+        InputError: the generator, the data or `out` cannot be used, or they do not fit one another.
+        MethodFailed: nothing that was drawn is usable; nothing is written.
+    """
+    order = _order(generator, data, times, classes, truncation, seed, size, per_class, images, Path(out))
+    key = generator_key(order.method, seed)
+    note(f"drawing {len(order.chosen)} pictures with {order.method.name()}")
+    if order.checked:
+        grown = order.method.more(order.kept.learned, order.real, order.chosen, key)
+    else:
+        grown = _unchecked(order, seed, size)
+    title = f"{order.method.name()}, {order.real.name}"
+    sheet = new_pictures(order.real, grown, title)
+    learned, truncation = order.kept.learned, order.method.config.truncation
+    walked, cells = walk_of(order.real, order.labels, order.from_pictures)
+    ends = two_draws(key / "interpolation", len(walked), order.method.config.noise_size, truncation)
+    conditions = order.method.conditions(order.real, walked) if order.from_pictures else torch.from_numpy(walked)
+    walk = interpolation(learned.generator, conditions, cells, ends, grown.images.shape[1:], title)
+    result = write_grown(
+        Path(out), order.real, grown, order.method.name(), seed,
+        only_new=True, keep_copies=keep_copies, command="sample",
+    )  # fmt: skip
+    write_bytes(Path(out) / "sheet.png", preview_png(sheet))
+    write_bytes(Path(out) / "interpolation.png", preview_png(walk))
+    return Sampled(result, order.checked, _counts(order.real, grown, keep_copies))
+
+
+def sample_forecast(
+    generator: str | Path,
+    data: str | Path | ImageDataset | None,
+    *,
+    times: float = 10.0,
+    classes: Sequence[str] = (),
+    truncation: float | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> DryRun:
+    """Say what `sample` would draw with these options and how long the drawing takes; writes nothing.
+
+    Raises:
+        InputError: as `sample`.
+    """
+    order = _order(generator, data, times, classes, truncation, seed, size, per_class, images, None)
+    labels = order.real.labels[order.chosen] if order.checked else order.chosen
+    counts = {order.real.class_names[k]: int((labels == k).sum()) for k in order.labels}
+    one = replace(order, chosen=order.chosen[:CHUNK])
+    started = time.perf_counter()
+    _draw(one, np.arange(len(one.chosen)), size)
+    seconds = (time.perf_counter() - started) * -(-len(order.chosen) // CHUNK)
+    drawn = f"{order.method.name()} would draw {len(order.chosen)} pictures of {_classes(counts)}, {about(seconds)}"
+    unchecked = "; no real pictures are given, so labels and near copies would not be checked"
+    sentence = f"{drawn}, and check them against the real ones" if order.checked else drawn + unchecked
+    return DryRun(
+        sentence,
+        {
+            "method": order.method.name(), "new_images": len(order.chosen), "class_counts": counts,
+            "checked": order.checked, "seconds": round(seconds, 1),
+        },
+    )  # fmt: skip
+
+
+def makes_from_pictures(method: GeneratorMethod) -> bool:
+    """Whether a new picture is made from a real one, and so may be of a class that nobody learned."""
+    return any(method.parents(np.zeros(1, np.int64)))
+
+
+def _order(
+    generator: str | Path, data: str | Path | ImageDataset | None, times: float, classes: Sequence[str],
+    truncation: float | None, seed: int, size: int | None, per_class: int | None, images: int | None,
+    out: Path | None,
+) -> _Order:  # fmt: skip
+    """Read everything and see that it fits, before anything is drawn."""
+    if not times > 0:
+        raise InputError(f"times must be above 0, not {times:g}")
+    kept = load_generator(Path(generator))
+    method = kept.truncated(truncation)
+    if data is None and makes_from_pictures(method):
+        raise InputError(
+            f"{method.name()} makes new pictures from real ones: name a set of them, "
+            "tenfold sample GENERATOR NEWDATA OUT"
+        )
+    if out is not None:
+        prepare_output(out)
+    if data is None:
+        return _without_pictures(kept, method, times, classes)
+    real = _fitting(kept, data, size, per_class, images, seed)
+    if not makes_from_pictures(method):
+        real = _relabelled(real, kept.learned.class_names)
+    labels = labels_of(classes, real.class_names)
+    chosen = chosen_of(real, times, labels)
+    return _Order(kept, method, real, chosen, tuple(np.unique(real.labels[chosen]).tolist()), checked=True)
+
+
+def _without_pictures(kept: KeptGenerator, method: GeneratorMethod, times: float, classes: Sequence[str]) -> _Order:
+    """As many of each class as were learned from, `times`."""
+    names, counts = kept.learned.class_names, np.array(kept.learned.class_counts)
+    if getattr(method.config, "classes", None) == "none" and np.count_nonzero(counts) > 1:
+        names, counts = ("unlabelled",), counts.sum(keepdims=True)
+    labels = labels_of(classes, names)
+    wanted = np.round(times * counts).astype(np.int64)
+    chosen = np.concatenate([np.full(wanted[label], label, np.int64) for label in sorted(labels)])
+    if not len(chosen):
+        raise InputError(f"{times:g} times what {method.name()} learned of these classes is not one picture")
+    nothing = np.zeros(0, np.int64)
+    shape = (0, *kept.learned.image_shape)
+    real = ImageDataset(
+        kept.path.parent.name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5")
+    )
+    return _Order(kept, method, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
+
+
+def _fitting(
+    kept: KeptGenerator, data: str | Path | ImageDataset, size: int | None, per_class: int | None, images: int | None,
+    seed: int,
+) -> ImageDataset:  # fmt: skip
+    """The pictures at the generator's size, unless another is asked for.
+
+    Raises:
+        InputError: they are grey where it draws colour, or the other way round.
+    """
+    channels, side, _ = kept.learned.image_shape
+    if not isinstance(data, ImageDataset):
+        loaded = load(data, size=size, per_class=per_class, images=images, seed=seed)
+        refuse_vectors(loaded)
+        if size is None and loaded.image_shape[1] != side:
+            loaded = load(data, size=side, per_class=per_class, images=images, seed=seed)
+        data = loaded
+    refuse_vectors(data)
+    if data.image_shape[0] != channels:
+        kinds = {1: "grey", 3: "colour"}
+        raise InputError(
+            f"{data.name} is {kinds[data.image_shape[0]]} and the generator in {kept.path} was trained on "
+            f"{kinds[channels]} pictures; convert the pictures, or fit a generator on such ones"
+        )
+    return read_images(data)
+
+
+def _relabelled(real: ImageDataset, class_names: tuple[str, ...]) -> ImageDataset:
+    """The same pictures with the generator's classes.
+
+    Raises:
+        InputError: a class is none of these.
+    """
+    for name in (real.class_names[label] for label in np.unique(real.labels)):
+        if name not in class_names:
+            raise InputError(
+                f"{real.name} has a class '{name}', which the generator has not learned."
+                f"{did_you_mean(name, class_names)}"
+            )
+    places = np.array([class_names.index(n) if n in class_names else -1 for n in real.class_names], dtype=np.int64)
+    return replace(real, labels=places[real.labels], class_names=class_names)
+
+
+def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
+    key = generator_key(order.method, seed)
+    seeds = np.array([(key / "sample" / 0 / index).seed for index in range(len(order.chosen))], dtype=np.int64)
+    return Grown(
+        images=_draw(order, seeds, size),
+        labels=order.chosen,
+        parents=((),) * len(order.chosen),
+        seeds=tuple(int(seed) for seed in seeds),
+        generator=order.kept.learned.weights(),
+        # What `grow` threw away when it made this generator is no count of these pictures.
+        details={name: value for name, value in order.kept.learned.details.items() if name not in FILTERS},
+    )
+
+
+def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> npt.NDArray[np.uint8]:
+    if order.checked:
+        conditions, shape = order.method.conditions(order.real, order.chosen), order.real.image_shape
+    else:
+        channels, height, width = order.kept.learned.image_shape
+        conditions, shape = torch.from_numpy(order.chosen), (channels, size or height, size or width)
+    return order.method.draw(order.kept.learned.generator, conditions, seeds, shape)
+
+
+def _counts(real: ImageDataset, grown: Grown, keep_copies: bool) -> dict[str, int]:
+    copied = grown.near_copies if len(grown.near_copies) and not keep_copies else np.zeros(len(grown.labels), bool)
+    counts = np.bincount(grown.labels[~copied], minlength=real.class_count)
+    return {name: int(count) for name, count in zip(real.class_names, counts, strict=True) if count}
+
+
+def _classes(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return f"1 class ({told})" if len(counts) == 1 else f"{len(counts)} classes ({told})"
