@@ -20,12 +20,23 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import Grown, Method, MethodFailed, make_method, method_class, method_names
+from tenfold.methods.generating import GeneratorMethod, Learned
+from tenfold.train import keeping
 from tenfold.train.classifier import train_classifier
+from tenfold.train.keeping import DirectoryKeeper
 from tenfold.train.recipe import Recipe
 from tenfold.transforms.pixels import to_float
 
-SHORTENED: dict[str, Any] = {"steps": 4, "batch_size": 8, "width": 4, "least_diversity": 0.0}
-"""Given to every method that has such an option, so that none takes long here."""
+SHORTENED: dict[str, Any] = {
+    "steps": 4,
+    "batch_size": 8,
+    "width": 4,
+    "least_diversity": 0.0,
+    "label_filter": False,
+    "head": "pixels",
+}
+"""Given to every method that has such an option, so that none takes long here. After so few steps nothing can be
+asked of labels, and a deformation is a near copy still."""
 
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 45, 45)]
 
@@ -206,18 +217,129 @@ def test_a_classifier_reads_the_recipe(name: str) -> None:
 GENERATING = [name for name in method_names() if method_class(name).trains_generator]
 
 
-@pytest.mark.parametrize("name", GENERATING)
+every_generator = pytest.mark.parametrize("name", GENERATING)
+
+
+def generator_method(name: str, **options: Any) -> GeneratorMethod:
+    method = short(name, **options)
+    assert isinstance(method, GeneratorMethod)
+    return method
+
+
+def bytes_of(weights: dict[str, Any]) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in weights.items()}
+
+
+@every_generator
+@pytest.mark.parametrize("counts", [[1, 1], [3, 3]])
 @pytest.mark.parametrize("steps", [3, 60])
-def test_a_training_that_explodes_is_told_and_never_used(name: str, steps: int) -> None:
-    with pytest.raises(MethodFailed, match=name):
+def test_a_training_that_explodes_is_told_and_never_used(name: str, steps: int, counts: list[int]) -> None:
+    with pytest.raises(MethodFailed, match=f"{name}.*(NaN|no class has two images)"):
         # One image a class leaves nothing for a look at diversity to compare with.
-        short(name, learning_rate=1e30, steps=steps).grow(easy_set([1, 1]), 4, Key("one"))
+        short(name, learning_rate=1e30, steps=steps, watch_every=10).grow(easy_set(counts), 4, Key("one"))
 
 
-@pytest.mark.parametrize("name", GENERATING)
+@every_generator
+def test_a_collapse_is_told_and_never_used(name: str) -> None:
+    with pytest.raises(MethodFailed, match=f"{name}.*: collapsed"):
+        generator_method(name, least_diversity=1e9).learn(easy_set([3, 3]), Key("one"))
+
+
+@every_generator
 def test_the_generator_kept_is_finite(name: str) -> None:
     grown = short(name).grow(easy_set([3, 3]), 1, Key("one"))
     assert all(np.isfinite(weights).all() for weights in grown.generator.values())
+
+
+@every_generator
+def test_a_class_of_one_image_is_grown_too(name: str) -> None:
+    grown = short(name).grow(easy_set([4, 1]), 3, Key("one"))
+    assert np.array_equal(np.bincount(grown.labels), [12, 3])
+    for label, parents in zip(grown.labels, grown.parents, strict=True):
+        assert len(parents) in (0, 1)
+        assert label == 0 or set(parents) <= {4}
+
+
+@every_generator
+@pytest.mark.parametrize("kill", [1, 3, 4, 6])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    name: str, kill: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    train = easy_set([4, 3])
+    method = generator_method(name, steps=6, watch_every=2)
+    undisturbed = method.learn(train, Key("one"))
+    log, done = DirectoryKeeper.log, [0]
+
+    def killed(self: DirectoryKeeper, step: int, figures: Any) -> None:
+        log(self, step, figures)
+        done[0] += 1
+        if done[0] == kill:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryKeeper, "log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            method.learn(train, Key("one"), DirectoryKeeper(tmp_path, name))
+    resumed = method.learn(train, Key("one"), DirectoryKeeper(tmp_path, name))
+    assert bytes_of(resumed.weights()) == bytes_of(undisturbed.weights())
+    assert resumed.details == undisturbed.details
+
+
+@every_generator
+def test_what_was_learned_says_from_what_and_fills_an_empty_network(name: str) -> None:
+    train = easy_set([3, 2], (3, 16, 16))
+    method = generator_method(name)
+    learned = method.learn(train, Key("one"))
+    assert (learned.class_names, learned.class_counts) == (train.class_names, (3, 2))
+    assert learned.image_shape == (3, 16, 16)
+    empty = method.generator(learned.image_shape, len(learned.class_names))
+    empty.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in learned.weights().items()})
+    conditions = method.conditions(train, np.array([0, 4]))
+    first, second = (
+        method.draw(one.eval(), conditions, [1, 2], train.image_shape) for one in (learned.generator, empty)
+    )
+    assert np.array_equal(first, second)
+
+
+def drawn(method: GeneratorMethod, learned: Learned, chosen: list[int], seeds: list[int], **options: Any) -> Any:
+    conditions = method.conditions(easy_set([3, 3]), np.array(chosen))
+    return method.draw(learned.generator, conditions, seeds, (1, 8, 8), **options)
+
+
+@every_generator
+def test_a_seeds_picture_does_not_depend_on_its_batch(name: str) -> None:
+    method = generator_method(name)
+    learned = method.learn(easy_set([3, 3]), Key("one"))
+    chosen, seeds = [index % 6 for index in range(70)], list(range(1000, 1070))
+    together = drawn(method, learned, chosen, seeds)
+    assert together.shape == (70, 1, 8, 8)
+    assert np.array_equal(drawn(method, learned, chosen[::-1], seeds[::-1])[::-1], together)
+    for index in (0, 63, 64, 69):
+        assert np.array_equal(drawn(method, learned, [chosen[index]], [seeds[index]])[0], together[index])
+    others = drawn(method, learned, chosen, [seed + 5000 for seed in seeds])
+    assert not np.array_equal(others, together)
+
+
+@every_generator
+def test_truncation_narrows(name: str) -> None:
+    method = generator_method(name)
+    learned = method.learn(easy_set([3, 3]), Key("one"))
+    seeds = list(range(64))
+    wide, narrow, hardly = (
+        drawn(method, learned, [0] * 64, seeds, truncation=bound).std(0).mean() for bound in (None, 0.3, 8.0)
+    )
+    assert narrow < 0.7 * wide
+    assert hardly == pytest.approx(wide, rel=0.05)
+    once = generator_method(name, truncation=0.3)
+    assert drawn(once, learned, [0] * 64, seeds).std(0).mean() == narrow
+
+
+@every_generator
+def test_growing_writes_nothing_by_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    short(name).grow(easy_set([3, 3]), 1, Key("one"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_dropped_into_the_folder_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

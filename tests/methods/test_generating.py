@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor, nn
+
+from made_up_sets import easy_set
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.copies import copies_among
+from tenfold.methods import generating
+from tenfold.methods.base import MethodFailed, spread
+from tenfold.methods.generating import CHUNK, ROUNDS, GeneratorConfig, GeneratorMethod, Learned
+from tenfold.train.classifier import ClassifierConfig
+from tenfold.train.contest import Contest
+from tenfold.train.keeping import Keeper
+from tenfold.transforms.pixels import to_float, to_uint8
+
+KEY = Key("generating")
+SHAPE = (1, 8, 8)
+
+
+class Stamp(nn.Module):
+    """The mean picture of a class, with noise; where the first number is below a bound, something else is drawn."""
+
+    def __init__(
+        self, train: ImageDataset, *, wrong_below: float = -9.0, copied_above: float = 9.0, texture: float = 0.8
+    ) -> None:
+        super().__init__()
+        images, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
+        means = [images[labels == label].mean(0) for label in range(train.class_count)]
+        self.means = nn.Parameter(torch.stack(means), requires_grad=False)
+        self.copies = nn.Parameter(images[[int((labels == k).nonzero()[0]) for k in range(train.class_count)]])
+        self.wrong_below, self.copied_above, self.texture = wrong_below, copied_above, texture
+
+    def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        first = noise[:, 0]
+        drawn = torch.where(first < self.wrong_below, (labels + 1) % len(self.means), labels)
+        texture = noise[:, 1:].repeat(1, 8)[:, :64].reshape(-1, *SHAPE)
+        pictures = self.means[drawn] + self.texture * texture
+        copied = (first > self.copied_above)[:, None, None, None]
+        return torch.where(copied, self.copies[labels], pictures).clamp(-1, 1)
+
+
+class Stamping(GeneratorMethod):
+    """A method that has nothing to learn."""
+
+    Config = GeneratorConfig
+    bounds: dict[str, float] = {}  # noqa: RUF012
+
+    def contest(self, train: ImageDataset, key: Key) -> Contest:
+        raise AssertionError("there is nothing to train")
+
+    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        raise AssertionError("nothing is loaded")
+
+    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> Learned:
+        return self.learned(train, Stamp(train, **self.bounds), {"generator_steps": 7})
+
+
+def stamping(bounds: dict[str, float] | None = None, **options: Any) -> Stamping:
+    method = Stamping(replace(GeneratorConfig(), noise_size=9, **options))
+    method.bounds = bounds or {}
+    return method
+
+
+def nearest_mean(train: ImageDataset) -> Any:
+    """A judge that is quick, and right of these pictures."""
+    means = np.stack([train.images[train.labels == k].mean(0) for k in range(train.class_count)])
+
+    def judge(images: np.ndarray) -> np.ndarray:
+        return ((images[:, None] - means[None]) ** 2).mean((2, 3, 4)).argmin(1)
+
+    return judge
+
+
+@pytest.fixture
+def quick_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GeneratorMethod, "_judge", lambda self, real, key: nearest_mean(real))
+
+
+@pytest.mark.usefixtures("quick_judge")
+@pytest.mark.parametrize(
+    "bounds",
+    [{}, {"wrong_below": 0.5}, {"copied_above": 0.0}, {"wrong_below": -0.3, "copied_above": 0.3}],
+    ids=str,
+)
+def test_more_is_what_a_loop_over_single_pictures_gives(bounds: dict[str, float]) -> None:
+    train = easy_set([7, 5, 4], SHAPE)
+    method = stamping(bounds)
+    learned, judge = method.learn(train, KEY), nearest_mean(train)
+    chosen = spread(3, len(train))[::-1].copy()
+    grown = method.more(learned, train, chosen, KEY)
+
+    chosen = chosen[np.argsort(train.labels[chosen], kind="stable")]
+    count = {"drawn": 0, "wrong_label": 0, "near_copies": 0, "usable": 0}
+    expected: list[tuple[np.ndarray, int, int, bool]] = []
+    for index, label in enumerate(train.labels[chosen]):
+        for round_ in range(ROUNDS):
+            seed = (KEY / "sample" / round_ / index).seed
+            picture = method.draw(learned.generator, torch.tensor([label]), [seed], SHAPE)
+            wrong = judge(picture)[0] != label
+            copied = bool(copies_among(picture, train.images, train.groups)[0][0])
+            count["drawn"] += 1
+            count["wrong_label"] += wrong
+            count["near_copies"] += copied and not wrong
+            if not wrong and not copied:
+                break
+        if not wrong:
+            expected.append((picture[0], label, seed, copied))
+    count["usable"] = len(expected)
+    images, labels, seeds, copies = zip(*expected, strict=True)
+    assert np.array_equal(grown.images, images)
+    assert np.array_equal(grown.labels, labels)
+    assert grown.seeds == seeds
+    assert np.array_equal(grown.near_copies, copies)
+    assert grown.details == {"generator_steps": 7, **count}
+    assert grown.parents == ((),) * len(expected)
+    assert bool(count["wrong_label"]) == ("wrong_below" in bounds)
+    assert bool(count["near_copies"]) == ("copied_above" in bounds)
+
+
+@pytest.mark.usefixtures("quick_judge")
+@pytest.mark.parametrize("bounds", [{"wrong_below": 0.2}, {"wrong_below": -0.3, "copied_above": 0.6}], ids=str)
+def test_counts_add_up_and_what_is_kept_is_agreed_on(bounds: dict[str, float]) -> None:
+    train = easy_set([9, 6], SHAPE)
+    grown = stamping(bounds).grow(train, 4, KEY)
+    told = grown.details
+    clean = int((~grown.near_copies).sum())
+    assert told["usable"] == len(grown.images)
+    assert told["drawn"] == told["wrong_label"] + told["near_copies"] + clean
+    assert told["drawn"] > 4 * len(train), "rejected ones were drawn anew"
+    assert np.array_equal(nearest_mean(train)(grown.images), grown.labels)
+    assert len(set(grown.seeds)) == len(grown.seeds)
+    assert np.bincount(grown.labels).min() > 0.6 * 4 * 6
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_fit_uses_no_near_copy() -> None:
+    train = easy_set([6, 6], SHAPE)
+    method = stamping({"copied_above": -1.5}, times=4.0)
+    grown = method.grow(train, 4.0, KEY)
+    assert 0 < grown.near_copies.sum() < len(grown.images)
+    recipe = method.fit(train, None, KEY)
+    assert recipe.extra is not None
+    assert np.array_equal(recipe.extra.images, grown.images[~grown.near_copies])
+    assert np.array_equal(recipe.extra.labels, grown.labels[~grown.near_copies])
+    assert recipe.details == grown.details
+
+
+@pytest.mark.usefixtures("quick_judge")
+def test_nothing_usable_fails() -> None:
+    train = easy_set([6, 6], SHAPE)
+    with pytest.raises(MethodFailed, match=r"agrees with the label of none of 48 pictures; nothing is used from it"):
+        stamping({"wrong_below": 9.0}).grow(train, 1, KEY)
+    copying = stamping({"copied_above": -9.0})
+    assert copying.grow(train, 1, KEY).near_copies.all(), "told, and kept for whoever wants to look"
+    with pytest.raises(MethodFailed, match="all its pictures are near copies of real ones; nothing is used"):
+        copying.fit(train, None, KEY)
+
+
+@pytest.mark.parametrize(("wrong_below", "usable"), [(-9.0, 24), (9.0, 0)])
+def test_the_classifier_of_the_real_images_is_the_judge(
+    monkeypatch: pytest.MonkeyPatch, wrong_below: float, usable: int
+) -> None:
+    monkeypatch.setattr(generating, "FILTER", ClassifierConfig(steps=60, batch_size=16, width=8))
+    train = easy_set([12, 12], SHAPE)
+    method = stamping({"wrong_below": wrong_below, "texture": 0.25})
+    if not usable:
+        with pytest.raises(MethodFailed, match="agrees with the label of none"):
+            method.grow(train, 1, KEY)
+        assert len(stamping(method.bounds, label_filter=False).grow(train, 1, KEY).images) == 24
+    else:
+        grown = method.grow(train, 1, KEY)
+        assert len(grown.images) == usable
+        assert grown.details["wrong_label"] <= 2
+
+
+def test_one_class_leaves_nothing_to_tell_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("a classifier of one class was trained")
+
+    monkeypatch.setattr(generating, "train_classifier", never)
+    grown = stamping().grow(easy_set([6], SHAPE), 2, KEY)
+    assert len(grown.images) == 12
+    assert grown.details["wrong_label"] == 0
+
+
+@pytest.mark.parametrize("times", [0.5, 1.0, 2.5])
+def test_growing_is_spread_over_the_classes_and_comes_in_their_order(times: float) -> None:
+    grown = stamping(label_filter=False).grow(easy_set([8, 4], SHAPE), times, KEY)
+    assert np.array_equal(np.bincount(grown.labels), [8 * times, 4 * times])
+    assert np.array_equal(grown.labels, np.sort(grown.labels))
+
+
+def drawn(seeds: list[int], labels: list[int], truncation: float | None = None) -> np.ndarray:
+    stamp = Stamp(easy_set([3, 3], SHAPE))
+    return stamping().draw(stamp, torch.tensor(labels), seeds, SHAPE, truncation)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 1)), min_size=1, max_size=2 * CHUNK + 3))
+def test_a_seeds_picture_depends_on_nothing_else(asked: list[tuple[int, int]]) -> None:
+    seeds, labels = [seed for seed, _ in asked], [label for _, label in asked]
+    together = drawn(seeds, labels)
+    assert together.dtype == np.uint8
+    assert together.shape == (len(asked), *SHAPE)
+    assert np.array_equal(drawn(seeds[::-1], labels[::-1])[::-1], together)
+    for index in {0, len(asked) // 2, len(asked) - 1}:
+        assert np.array_equal(drawn(seeds[index : index + 1], labels[index : index + 1])[0], together[index])
+
+
+def test_truncation_is_that_of_the_call_or_else_that_of_the_configuration() -> None:
+    seeds, labels = list(range(40)), [0] * 40
+    wide = drawn(seeds, labels)
+    narrow = drawn(seeds, labels, truncation=0.5)
+    assert narrow.std(0).mean() < 0.6 * wide.std(0).mean()
+    method = Stamping(replace(GeneratorConfig(), noise_size=9, truncation=0.5))
+    train = easy_set([3, 3], SHAPE)
+    assert np.array_equal(method.draw(Stamp(train), torch.tensor(labels), seeds, SHAPE), narrow)
+    assert not np.array_equal(method.draw(Stamp(train), torch.tensor(labels), seeds, SHAPE, 2.0), narrow)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 16, 16), (1, 13, 9)], ids=str)
+def test_pictures_of_another_size_are_brought_to_that_of_the_set(shape: tuple[int, int, int]) -> None:
+    method, stamp = stamping(), Stamp(easy_set([3, 3], SHAPE))
+    pictures = method.draw(stamp, torch.tensor([0, 1]), [4, 5], shape)
+    assert pictures.shape == (2, *shape)
+    plain = stamp(generating.noise_of([4, 5], 9), torch.tensor([0, 1]))
+    resized = nn.functional.interpolate(plain, shape[1:], mode="bilinear", align_corners=False)
+    assert np.abs(pictures.astype(int) - to_uint8(resized)).max() <= 1
+
+
+def test_noise_is_standard_normal() -> None:
+    noise = generating.noise_of(list(range(400)), 32).numpy()
+    assert noise.dtype == np.float32
+    assert stats.kstest(noise.ravel(), "norm").pvalue > 0.01
+    assert stats.kstest(noise.sum(1) / np.sqrt(32), "norm").pvalue > 0.01, "values of a row hang together"
+    assert stats.kstest(noise.sum(0) / 20, "norm").pvalue > 0.01, "rows hang together"
+    assert np.isfinite(noise).all()
+
+
+@pytest.mark.parametrize("truncation", [0.01, 0.5, 1.0, 3.0])
+def test_truncated_noise_is_a_normal_cut_at_its_bound(truncation: float) -> None:
+    noise = generating.noise_of(list(range(300)), 16, truncation).numpy()
+    assert np.abs(noise).max() <= truncation * (1 + 1e-6)
+    assert stats.kstest(noise.ravel(), stats.truncnorm(-truncation, truncation).cdf).pvalue > 0.01
+
+
+def test_a_row_of_noise_is_its_seeds_own() -> None:
+    rows = generating.noise_of([5, 6, 5], 8)
+    assert torch.equal(rows[0], rows[2])
+    assert not torch.equal(rows[0], rows[1])
+    assert torch.equal(generating.noise_of(np.array([6]), 8)[0], rows[1])
+    state = torch.get_rng_state()
+    generating.noise_of([1], 8)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=6).filter(any),
+    st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5]),
+    st.integers(0, 5),
+)
+def test_of_no_class_more_than_its_share_is_held_out(counts: list[int], share: float, name: int) -> None:
+    train = easy_set(counts, (1, 2, 2))
+    learned, apart = generating.held_out(train, share, Key(f"held/{name}"))
+    assert np.array_equal(np.sort(np.concatenate([learned, apart])), np.arange(len(train)))
+    allowed = [int(count * share) for count in counts]
+    taken = np.bincount(train.labels[apart], minlength=len(counts)).tolist()
+    assert taken == (allowed if sum(allowed) >= 8 else [0] * len(counts))
+    again = generating.held_out(train, share, Key(f"held/{name}"))
+    assert np.array_equal(again[1], apart)
+
+
+def test_another_key_holds_others_out() -> None:
+    train = easy_set([100, 100], (1, 2, 2))
+    first, second = (generating.held_out(train, 0.1, Key(name))[1] for name in "ab")
+    assert not np.array_equal(first, second)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20).filter(any))
+def test_the_probe_is_of_classes_that_have_two_pictures(counts: list[int]) -> None:
+    train = easy_set(counts, (1, 3, 3))
+    pictures, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
+    probe, spread_ = generating.spread_of(pictures, labels, len(counts))
+    plural = [label for label, count in enumerate(counts) if count > 1][:16]
+    assert probe.tolist() == (plural or [int(train.labels[0])])
+    for label, found in zip(probe.tolist(), spread_.tolist(), strict=True):
+        expected = pictures[labels == label].numpy().std(0).mean()
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert plural or spread_.tolist() == [0]
+
+
+def test_what_was_learned_says_from_what() -> None:
+    train = easy_set([4, 0, 2], SHAPE)
+    learned = Stamping(GeneratorConfig()).learned(train, nn.Linear(2, 1), {"a": 1})
+    assert learned.class_names == train.class_names
+    assert learned.class_counts == (4, 0, 2)
+    assert learned.image_shape == SHAPE
+    assert {name: value.shape for name, value in learned.weights().items()} == {"weight": (1, 2), "bias": (1,)}
