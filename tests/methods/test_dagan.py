@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_the_maps_hold_the_picture_and_end_small(side: int) -> None:
     sides = dagan.map_sides(side)
     assert len(sides) >= 2
     assert sides[0] >= side
-    assert all(larger == 2 * smaller for larger, smaller in zip(sides, sides[1:], strict=False))
+    assert all(larger == 2 * smaller for larger, smaller in pairwise(sides))
     assert sides[-1] <= 7
     if side >= 8:
         assert sides[-1] >= 4
