@@ -2,9 +2,9 @@
 
 Few labelled images are drawn by one network a class, trained one after another, as in the liver-lesion study of
 Frid-Adar et al. 2018. The preset `article` has the network and the schedule of the cell article that this project
-repeats; `quick` is a small one for small pictures, with maps of the picture's own size and group normalisation.
-Deviations of `article`: the generator's step sees as many pictures as the critic sees generated ones; the average of
-the generator is what draws; first weights are those of `nets.blocks`.
+repeats; `quick` is a small one for small pictures, with maps of the picture's own size and without normalisation,
+which would undo what truncation does to the noise. Deviations of `article`: the generator's step sees as many pictures
+as the critic sees generated ones; the average of the generator draws; first weights are those of `nets.blocks`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
         "steps": 300,
         "batch_size": 32,
         "noise_size": 32,
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-3,
         "last_rate": 0.25,
         "beta1": 0.5,
         "beta2": 0.99,
@@ -71,6 +71,9 @@ SLOPES: Mapping[str, float] = {"quick": 0.2, "article": 0.02}
 """Of the leaky rectifiers, below 0."""
 DROPPED: Mapping[str, float] = {"quick": 0.2, "article": 0.4}
 """Share of the critic's last values that dropout takes away."""
+
+NEAR_GREY = 0.25
+"""The gain of the generator's last layer: first pictures at which tanh still has slopes."""
 
 
 @dataclass(frozen=True)
@@ -202,19 +205,20 @@ class Generator(nn.Module):
         self.embedding = nn.Embedding(class_count, config.noise_size) if embedded else None
         self.first = nn.Linear((1 + embedded) * config.noise_size, widths[0] * self.start**2)
         self.ups = nn.ModuleList(_doubling(a, b) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(_norm(width) if self.quick else nn.Identity() for width in widths)
-        self.to_picture = (
-            with_gain(nn.Conv2d(widths[-1], channels, 3, padding=1), 0.25) if self.quick else nn.Identity()
-        )
+        self.to_picture: nn.Module = nn.Identity()
+        if self.quick:
+            self.to_picture = with_gain(nn.Conv2d(widths[-1], channels, 3, padding=1), NEAR_GREY)
+        else:
+            self.ups[-1] = _doubling(widths[-2], channels, NEAR_GREY)
 
     def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
         code = noise if self.embedding is None else torch.cat([noise, self.embedding(labels) * fade], dim=1)
         hidden = self.first(code).unflatten(1, (-1, self.start, self.start))
         hidden = hidden.contiguous(memory_format=torch.channels_last)
-        for norm, up in zip(self.norms, self.ups, strict=False):
-            hidden = up(F.leaky_relu(norm(hidden), self.slope))
+        for up in self.ups:
+            hidden = up(F.leaky_relu(hidden, self.slope))
         if self.quick:
-            hidden = self.to_picture(F.leaky_relu(self.norms[-1](hidden), self.slope))
+            hidden = self.to_picture(F.leaky_relu(hidden, self.slope))
         return torch.tanh(hidden)[:, :, : self.height, : self.width]
 
 
@@ -279,13 +283,9 @@ def map_widths(side: int, config: Config) -> tuple[int, list[int]]:
     return start, [largest * min(4, 2**halvings) for halvings in range(depth, -1, -1)]
 
 
-def _doubling(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+def _doubling(inputs: int, outputs: int, gain: float = 2.0) -> nn.ConvTranspose2d:
     """To twice the side. `build` divides by 16 x outputs, but each value is a sum over 4 x inputs."""
-    return with_gain(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), 2.0 * 4 * outputs / inputs)
-
-
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(4, width), width)
+    return with_gain(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), gain * 4 * outputs / inputs)
 
 
 def _part_name(label: int, name: str) -> str:
