@@ -3,8 +3,8 @@
 Few labelled images are drawn by one network a class, trained one after another, as in the liver-lesion study of
 Frid-Adar et al. 2018. The preset `article` has the network and the schedule of the cell article that this project
 repeats; `quick` is a small one for small pictures, with maps of the picture's own size and without normalisation,
-which would undo what truncation does to the noise. Deviations of `article`: the generator's step sees as many pictures
-as the critic sees generated ones; the average of the generator draws; first weights are those of `nets.blocks`.
+which would undo what truncation does to the noise. Deviations of `article`: the generator's step sees as many
+pictures as the critic sees generated ones; the averaged generator draws; first weights are those of `nets.blocks`.
 """
 
 from __future__ import annotations
