@@ -11,7 +11,6 @@ import pytest
 from made_up_folders import write_folders
 from PIL import Image
 
-from made_up_sets import QUICK_CGAN as FILTERED_CGAN
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
@@ -22,7 +21,7 @@ from tenfold.methods.generating import GeneratorMethod
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied
 
-QUICK_CGAN = FILTERED_CGAN.replace("cgan(", "cgan(label_filter=no,")
+QUICK_CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
 
 
 @pytest.fixture
