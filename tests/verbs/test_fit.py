@@ -16,9 +16,9 @@ from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
 from tenfold.core.types import ImageDataset
+from tenfold.methods.kept import load_generator
 from tenfold.train import keeping
 from tenfold.verbs.fit import fit, fit_forecast
-from tenfold.verbs.generators import load_generator
 from tenfold.verbs.grow import grow
 
 CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=50,watch_every=10,width=4)"

@@ -18,9 +18,9 @@ from tenfold.core.files import read_json, write_json
 from tenfold.core.types import ImageDataset
 from tenfold.data.loading import load
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods.kept import load_generator
 from tenfold.transforms.pixels import to_float
 from tenfold.verbs.fit import fit
-from tenfold.verbs.generators import load_generator
 from tenfold.verbs.grow import grow
 from tenfold.verbs.sample import sample, sample_forecast
 from tenfold.verbs.sample_sheets import spherical

@@ -72,7 +72,8 @@ class Claim(base.Claim):
             "classical": f"policy {scale.weak_policy}, no flips; strong: policy {scale.strong_policy}, no flips",
             "classifier": "one network, the same first weights and batches for all arms of a draw; no image is held "
             "back, and the weights of the last steps are averaged",
-            "linear head": "linear discriminant analysis with a shrunk covariance, on square roots of features, of length 1",
+            "linear head": "linear discriminant analysis with a shrunk covariance, on the square roots of features, "
+            "scaled to length 1",
             "a seed": "a draw of the samples; all other images of the unseen classes serve for accuracy alone "
             "(of the letters, their own test images)",
             "judge": f"trained on many real images; {scale.judge_draws} new images of each held-out real one",

@@ -10,9 +10,10 @@ loss with zero-centred penalties, and a bounded reward for differing over the no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
@@ -22,13 +23,16 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base, generating
 from tenfold.methods.generating import FROM_PRESET, take_preset
+from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.nets.blocks import Residual, build, with_gain
 from tenfold.nets.uresnet import PaperCritic, PaperGenerator
 from tenfold.train.contest import Contest, Loss, Pair
+from tenfold.train.keeping import Keeper
 from tenfold.transforms.geometry import warp
 from tenfold.transforms.pixels import to_float
 
@@ -109,6 +113,8 @@ class Config(generating.GeneratorConfig):
     """Channels of the largest map of `fast`; twice to four times as many below."""
     head: Literal["deform", "pixels", "both"] = FROM_PRESET
     """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
+    generator: str = ""
+    """The directory of a fitted dagan, to be used in place of training one: what it learned on other classes."""
     turns: bool = True
     """Turn both pictures of a pair alike by multiples of 90 degrees: more kinds of pairs from the same classes."""
 
@@ -123,6 +129,30 @@ _Config = Config
 class Method(generating.GeneratorMethod):
     Config = Config
     config: _Config
+
+    def __init__(self, config: _Config) -> None:
+        self._kept = load_generator(Path(config.generator)) if config.generator else None
+        if self._kept is not None:
+            own = {name: getattr(config, name) for name in ("generator", "times", "label_filter", "truncation")}
+            config = replace(self._same_method(self._kept).config, **own)
+        super().__init__(config)
+
+    def _same_method(self, kept: KeptGenerator) -> Method:
+        if not isinstance(kept.method, Method):
+            raise InputError(f"{kept.path} holds a {kept.method.name()}, and dagan(generator=...) takes a dagan")
+        return kept.method
+
+    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> generating.Learned:
+        if self._kept is None:
+            return super().learn(train, key, keeper)
+        learned, channels = self._kept.learned, train.image_shape[0]
+        if learned.image_shape[0] != channels:
+            raise base.MethodFailed(
+                f"dagan: the generator in {self.config.generator} draws pictures of {learned.image_shape[0]} "
+                f"channels, and these have {channels}"
+            )
+        told = {"generator": self._kept.hash, "generator_learned_from": sum(learned.class_counts)}
+        return self.learned(train, learned.generator, told)
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         kinds = _kinds(train)
@@ -188,7 +218,7 @@ class Generator(nn.Module):
     def __init__(self, shape: tuple[int, int, int], config: Config) -> None:
         super().__init__()
         channels, side, w = shape[0], max(shape[1:]), config.width
-        self.sides = map_sides(side)
+        self.side, self.sides = side, map_sides(side)
         self.head = config.head
         widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
         self.stem = nn.Conv2d(channels, w, 3, padding=1)
@@ -211,7 +241,10 @@ class Generator(nn.Module):
         self.residual = with_gain(nn.Conv2d(w, channels, 3, padding=1), 1.0 if config.head == "pixels" else 0.0)
 
     def forward(self, noise: Tensor, pictures: Tensor, fade: float = 1.0) -> Tensor:
-        read = _padded(read_at(pictures), self.sides[0])
+        read = read_at(pictures)
+        if max(read.shape[2:]) != self.side:  # of another set than it learned from
+            read = F.interpolate(read, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        size, read = read.shape[2:], _padded(read, self.sides[0])
         maps = [F.leaky_relu(self.down_norms[0](self.stem(read)), 0.2)]
         for down, norm in zip(self.downs, self.down_norms[1:], strict=True):
             maps.append(F.leaky_relu(norm(down(maps[-1])), 0.2))
@@ -234,7 +267,7 @@ class Generator(nn.Module):
             assert hidden is not None
             hidden = torch.cat([F.interpolate(hidden, scale_factor=2.0), maps[0], read], 1)
             change = self.residual(F.leaky_relu(self.last(hidden), 0.2)).float()
-            result = _with_residual(result, change, read_at(pictures).shape[2:], self.head)
+            result = _with_residual(result, change, size, self.head)
         return result
 
 
@@ -267,16 +300,18 @@ def deformed(pictures: Tensor, field: Tensor, affine: Tensor) -> Tensor:
     smooth = F.interpolate(torch.tanh(field) * REACH, size=(height, width), mode="bicubic", align_corners=False)
     matrix = torch.eye(2, 3, device=pictures.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
     # Not `sampling_grid`, which writes in place and lets no slopes through.
-    grid = (_places(height, width, pictures.device) @ matrix.mT).unflatten(1, (height, width))
+    with torch.autocast(pictures.device.type, enabled=False):  # eight bits are too few for where a pixel lies
+        grid = (_places(height, width, pictures.device) @ matrix.float().mT).unflatten(1, (height, width))
     return warp(pictures.float(), grid + smooth.movedim(1, -1))
 
 
 @cache
 def _places(height: int, width: int, device: torch.device) -> Tensor:
     """Where each pixel lies, in half sides from the centre: H * W x (across, down, 1)."""
-    down, across = ((torch.arange(side, device=device) + 0.5) / side * 2 - 1 for side in (height, width))
-    down, across = torch.meshgrid(down, across, indexing="ij")
-    return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
+    with torch.inference_mode(False):  # kept, and met again by a training
+        down, across = ((torch.arange(side, device=device) + 0.5) / side * 2 - 1 for side in (height, width))
+        down, across = torch.meshgrid(down, across, indexing="ij")
+        return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
 
 
 def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: str) -> Tensor:

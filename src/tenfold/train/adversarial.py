@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
+from tenfold.nets.memory import LARGE, keep_large_blocks
 from tenfold.nets.threads import threads
 from tenfold.train.contest import (
     AdversarialConfig,
@@ -26,7 +27,7 @@ from tenfold.train.contest import (
     slope_penalty,
     unit_slope_penalty,
 )
-from tenfold.train.duel import Duel
+from tenfold.train.duel import Duel, attempt_of
 from tenfold.train.keeping import Keeper
 from tenfold.transforms.disturbing import disturb
 
@@ -90,8 +91,9 @@ def seconds_a_step(make_contest: Callable[[Key], Contest], config: AdversarialCo
 
 
 def _compete(make_contest: Callable[[Key], Contest], config: AdversarialConfig, key: Key, keeper: Keeper) -> Outcome:
-    contest, duel = _started(make_contest, config, key, 0)
-    if (kept := keeper.checkpoint()) is not None:
+    kept = keeper.checkpoint()
+    contest, duel = _started(make_contest, config, key, 0 if kept is None else attempt_of(kept))
+    if kept is not None:
         duel.restore(kept)
     sound, started = duel.packed(), time.perf_counter()
     seen, pictures = _look(contest, duel, config)
@@ -141,7 +143,9 @@ def _started(
 ) -> tuple[Contest, Duel]:
     key = key / attempt
     contest = make_contest(key).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    return contest, Duel.start(contest, config, key)
+    duel = Duel.start(contest, config, key)
+    duel.attempt = attempt
+    return contest, duel
 
 
 def _recovered(
@@ -253,6 +257,8 @@ def _variety(
 
 def _drawn(contest: Contest, duel: Duel, config: AdversarialConfig) -> tuple[Tensor, Tensor, Tensor]:
     real, condition = contest.draw(config.batch_size, duel.random)
+    if real.numel() >= LARGE:
+        keep_large_blocks()
     noise = torch.randn(config.batch_size, config.noise_size, generator=duel.random)
     device = contest.probe.device
     return real.to(device), condition.to(device), noise.to(device)

@@ -19,7 +19,7 @@ from tenfold.train.contest import AdversarialConfig, Contest
 
 NETWORKS = ("generator", "critic", "averaged")
 LEARNERS = ("generator", "critic")
-PLAIN = ("step", "steps", "rate_factor", "strength", "recoveries")
+PLAIN = ("step", "steps", "rate_factor", "strength", "recoveries", "attempt")
 """What is kept as JSON in the file's header."""
 
 
@@ -39,6 +39,8 @@ class Duel:
     rate_factor: float = 1.0
     """What roll-backs have made of the learning rate."""
     recoveries: int = 0
+    attempt: int = 0
+    """Names the start whose pictures and first weights these are: 0, or the roll-back that made another."""
 
     @classmethod
     def start(cls, contest: Contest, config: AdversarialConfig, key: Key) -> Duel:
@@ -87,9 +89,11 @@ class Duel:
                         kept = torch.zeros_like(parameter).copy_(value) if value.dim() else value.to(parameter.device)
                         optimizer.state[parameter][slot.removeprefix(prefix)] = kept
             self.random.set_state(tensors.pop("random"))
+            if tensors:
+                raise ValueError(f"also holds {sorted(tensors)}")
             for name in PLAIN:
                 setattr(self, name, told[name])
-        except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
+        except (SafetensorError, RuntimeError, LookupError, ValueError, TypeError, struct.error) as error:
             raise InputError("the checkpoint is of another training; choose another directory") from error
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -109,3 +113,15 @@ def _header(packed: bytes) -> dict[str, dict[str, str]]:
     (length,) = struct.unpack_from("<Q", packed)
     header: dict[str, dict[str, str]] = json.loads(packed[8 : 8 + length])
     return header
+
+
+def attempt_of(packed: bytes) -> int:
+    """Which start a checkpoint goes back to, known before the networks are made.
+
+    Raises:
+        InputError: it is no checkpoint.
+    """
+    try:
+        return int(json.loads(_header(packed)["__metadata__"]["duel"])["attempt"])
+    except (LookupError, ValueError, TypeError, struct.error) as error:
+        raise InputError("the checkpoint is of another training; choose another directory") from error

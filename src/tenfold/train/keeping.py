@@ -103,9 +103,12 @@ class DirectoryKeeper(Keeper):
         self._forget_after(done)
         self._board = _tensorboard(self.directory)
         with progress(self.title, steps, done) as bar:
-            yield bar
-        if self._board is not None:
-            self._board.close()
+            try:
+                yield bar
+            finally:
+                self._flush()  # of a failed training too; a resume drops what is past its checkpoint
+                if self._board is not None:
+                    self._board.close()
 
     def affordable_steps(self, seconds_a_step: float, done: int) -> int:
         if self.budget is None:

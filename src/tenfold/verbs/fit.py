@@ -16,19 +16,10 @@ from tenfold.core.files import locked, prepare_output, read_json, write_json
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
 from tenfold.study.plan import code_version
 from tenfold.train.keeping import DirectoryKeeper
-from tenfold.verbs.generators import (
-    CHECKPOINT,
-    FILE,
-    DryRun,
-    generator_key,
-    load_generator,
-    parse_generator,
-    save_generator,
-    training_time,
-    trainings,
-)
+from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time, trainings
 from tenfold.verbs.grow import read_images
 
 

@@ -19,15 +19,9 @@ from tenfold.data.audit import audit, cleaned
 from tenfold.data.loading import load
 from tenfold.methods.base import Grown, Method, spread
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods.kept import FILE, save_generator, truncated
 from tenfold.study.arms import Component, parse_component
-from tenfold.verbs.generators import (
-    FILE,
-    DryRun,
-    generator_key,
-    save_generator,
-    training_time,
-    truncated,
-)
+from tenfold.verbs.generators import DryRun, generator_key, training_time
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
 

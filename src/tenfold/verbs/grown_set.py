@@ -13,7 +13,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods.base import Grown, MethodFailed
-from tenfold.verbs.generators import weights_hash
+from tenfold.methods.kept import weights_hash
 
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
 """What a generator's method counts while it throws pictures away."""

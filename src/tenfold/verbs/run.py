@@ -15,6 +15,7 @@ from tenfold.core.verdicts import Verdict
 from tenfold.data.sealed import with_grown
 from tenfold.evaluate.telling import verdict_json
 from tenfold.methods.base import Grown, MethodFailed, method_class
+from tenfold.methods.kept import FILE
 from tenfold.study.arms import Arm, Component
 from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
 from tenfold.study.directory import opened
@@ -22,7 +23,6 @@ from tenfold.study.settling import most_chosen
 from tenfold.study.trial import external_test, train_arm
 from tenfold.train.classifier import Diverged
 from tenfold.train.store import save_classifier
-from tenfold.verbs.generators import FILE
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
 from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH

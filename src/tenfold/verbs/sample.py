@@ -20,8 +20,9 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.loading import load
 from tenfold.methods.base import Grown
 from tenfold.methods.generating import CHUNK, GeneratorMethod
+from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.report.preview_sheet import preview_png
-from tenfold.verbs.generators import DryRun, KeptGenerator, generator_key, load_generator
+from tenfold.verbs.generators import DryRun, generator_key
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
 from tenfold.verbs.sample_sheets import interpolation, new_pictures, two_draws, walk_of
