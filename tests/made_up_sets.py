@@ -13,7 +13,7 @@ from tenfold.train.classifier import ClassifierConfig
 SHORT = ClassifierConfig(steps=20, batch_size=16, width=8, looks=2)
 """A training of well under a tenth of a second."""
 
-QUICK_CGAN = "cgan(batch_size=8,least_diversity=0,steps=10,width=4)"
+QUICK_CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
 
 
 def easy_set(

@@ -42,7 +42,7 @@ def is_sane(drawn: Preview, rows: int) -> bool:
 
 
 def shortened(name: str) -> str:
-    return QUICK_CGAN if name == "cgan" else name
+    return QUICK_CGAN.replace("cgan", name) if method_class(name).trains_generator else name
 
 
 NOTHING_TO_SEE = {"placebo", "oracle", "manifold", "label_smoothing"}

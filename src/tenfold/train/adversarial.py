@@ -267,7 +267,7 @@ def _drawn(contest: Contest, duel: Duel, config: AdversarialConfig) -> tuple[Ten
 def _seen(real: Tensor, fake: Tensor, condition: Tensor, duel: Duel) -> tuple[Tensor, Tensor, Tensor]:
     """All three as the critic sees them; a condition that is a picture is disturbed like the picture beside it."""
     if condition.dim() == 4:
-        real, fake, condition = disturb([real, fake, condition], duel.strength, duel.random)
+        real, fake, condition = disturb([real, fake, condition], duel.strength, duel.random, resampled=True)
     else:
         real, fake = disturb([real, fake], duel.strength, duel.random)
     return real, fake, condition

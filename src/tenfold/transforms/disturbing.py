@@ -18,8 +18,17 @@ LIGHT = 0.2
 """Half-width of the factors and of the offsets in half the range, at strength 1."""
 
 
-def disturb(pictures: Sequence[Tensor], strength: float, random: torch.Generator) -> list[Tensor]:
+TURN, ZOOM = 0.2, 0.1
+"""Half-widths of the angle in radians and of the factors of size, at strength 1."""
+
+
+def disturb(
+    pictures: Sequence[Tensor], strength: float, random: torch.Generator, *, resampled: bool = False
+) -> list[Tensor]:
     """Several batches of floats, each B x C x H x W, row by row disturbed alike; strength 0 changes nothing.
+
+    With `resampled` they are turned and scaled a little too, which blurs all of them alike: where a generator can only
+    move pixels, sharpness would be all that the critic looks at.
 
     Strength is where the draws end: shifts by whole pixels up to an eighth of the side, light by a fifth, colours
     (of three channels) by two fifths towards grey or away from it, times `strength`.
@@ -36,8 +45,17 @@ def disturb(pictures: Sequence[Tensor], strength: float, random: torch.Generator
     rows = (offset[0][:, None] + torch.arange(height, device=device))[:, :, None]
     columns = (offset[1][:, None] + torch.arange(width, device=device))[:, None, :]
     every = torch.arange(batch, device=device)[:, None, None]
+    grid = None
+    if resampled:
+        turn, zoom = (torch.rand(2, batch, generator=random, device=random.device) * 2 - 1).to(device) * strength
+        across, along = (turn * TURN).cos() * (zoom * ZOOM).exp(), (turn * TURN).sin() * (zoom * ZOOM).exp()
+        nowhere = torch.zeros_like(across)
+        matrix = torch.stack([across, -along, nowhere, along, across, nowhere], 1).unflatten(1, (2, 3))
+        grid = F.affine_grid(matrix, [batch, 1, height, width], align_corners=False)
     disturbed = []
     for one in pictures:
+        if grid is not None:
+            one = F.grid_sample(one, grid, padding_mode="border", align_corners=False)
         padded = F.pad(one, (reach,) * 4, mode="replicate")
         moved = padded.permute(0, 2, 3, 1)[every, rows, columns].permute(0, 3, 1, 2)
         if channels == 3:
