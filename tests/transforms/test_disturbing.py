@@ -135,3 +135,16 @@ def test_the_same_draws_give_the_same_and_no_other_generator_is_touched() -> Non
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_resampled_is_turned_alike_and_differentiable() -> None:
+    one = torch.rand(6, 1, 16, 16, generator=Key("one").torch_generator())
+    given = one.clone().requires_grad_()
+    first, second = disturb([given, one], 1.0, Key("draws").torch_generator(), resampled=True)
+    assert torch.equal(first, second)
+    assert first.shape == one.shape
+    plain, _ = disturb([one, one], 1.0, Key("draws").torch_generator())
+    assert not torch.allclose(first, plain, atol=0.05)
+    first.sum().backward()
+    assert given.grad is not None
+    assert given.grad.abs().sum() > 0

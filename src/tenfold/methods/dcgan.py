@@ -26,15 +26,13 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base, generating
+from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.nets.blocks import build, channels_last, with_gain
 from tenfold.nets.dropout import SeededDropout
 from tenfold.train.adversarial import TrainingFailed, compete
 from tenfold.train.contest import Contest, Loss, Pair
 from tenfold.train.keeping import Keeper
 from tenfold.transforms.pixels import to_float
-
-FROM_PRESET = -1
-"""An option that was not given. None may be below zero, so that nobody can ask for it and what is given wins."""
 
 PRESETS: Mapping[str, Mapping[str, float]] = {
     "quick": {
@@ -102,9 +100,7 @@ class Config(generating.GeneratorConfig):
     four times; article: of every map but the generator's first, which has eight times as many."""
 
     def __post_init__(self) -> None:
-        for option, value in PRESETS[self.preset].items():
-            if getattr(self, option) == FROM_PRESET:
-                object.__setattr__(self, option, value)
+        take_preset(self, PRESETS[self.preset])
 
 
 _Config = Config

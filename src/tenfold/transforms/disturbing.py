@@ -27,8 +27,8 @@ def disturb(
 ) -> list[Tensor]:
     """Several batches of floats, each B x C x H x W, row by row disturbed alike; strength 0 changes nothing.
 
-    With `resampled` they are turned and scaled a little too, which blurs all of them alike: where a generator can only
-    move pixels, sharpness would be all that the critic looks at.
+    With `resampled` they are turned and scaled a little too, which blurs all of them alike: of a generator that moves
+    pixels, the critic would otherwise look at nothing but the blur.
 
     Strength is where the draws end: shifts by whole pixels up to an eighth of the side, light by a fifth, colours
     (of three channels) by two fifths towards grey or away from it, times `strength`.
