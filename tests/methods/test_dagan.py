@@ -315,3 +315,14 @@ def test_what_was_drawn_before_stands_in_no_trainings_way() -> None:
     dagan.deformed(pictures(2, shape), field, affine.requires_grad_()).sum().backward()
     assert field.grad is not None
     assert affine.grad is not None
+
+
+@pytest.mark.parametrize(("counts", "steps"), [([3, 2], 150), ([300], 375), ([1200], 1000)])
+def test_steps_follow_the_size_of_the_set_unless_they_are_given(counts: list[int], steps: int) -> None:
+    train = easy_set(counts)
+    for config, wanted in (
+        (dagan.Config(), steps),
+        (dagan.Config(steps=7), 7),
+        (dagan.Config(preset="paper"), 20000),
+    ):
+        assert dagan.Method(config).settled(train).config.steps == wanted

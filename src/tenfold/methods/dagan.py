@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +42,14 @@ REACH = 0.22
 """Largest displacement of a knot, in half sides."""
 LEAN = 0.3
 """Largest entry of the affine part."""
+SHOWN, STEPS = 80, (150, 1000)
+"""How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 FIELD = 8
 """Knots of the displacement along each side, about."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {
-        "steps": 1200,
         "batch_size": 64,
         "noise_size": 64,
         "learning_rate": 3e-4,
@@ -93,6 +94,7 @@ class Config(generating.GeneratorConfig):
     preset: Literal["fast", "paper"] = "fast"
     """`paper`: the published networks and loss, half a minute a step on a processor; needs a graphics card."""
     steps: PositiveInt = FROM_PRESET
+    """Unless given, `fast` takes as many as show each image 80 times, between 150 and 1,000."""
     batch_size: PositiveInt = FROM_PRESET
     noise_size: PositiveInt = FROM_PRESET
     learning_rate: PositiveFloat = FROM_PRESET
@@ -153,6 +155,12 @@ class Method(generating.GeneratorMethod):
             )
         told = {"generator": self._kept.hash, "generator_learned_from": sum(learned.class_counts)}
         return self.learned(train, learned.generator, told)
+
+    def settled(self, train: ImageDataset) -> Self:
+        if self.config.steps != FROM_PRESET:
+            return self
+        shows = int(SHOWN * len(train) / self.config.batch_size)
+        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         kinds = _kinds(train)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,10 @@ class GeneratorMethod(base.Method):
         """The real images that each new one is made from; none, where it is drawn from what was learned of all."""
         return ((),) * len(chosen)
 
+    def settled(self, train: ImageDataset) -> Self:
+        """The method with what its configuration leaves to the size of the set."""
+        return self
+
     def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> Learned:
         """Train on these images alone.
 
@@ -111,7 +115,7 @@ class GeneratorMethod(base.Method):
             MethodFailed: the losses became NaN or the pictures collapsed, again and again.
         """
         try:
-            outcome = compete(lambda own: self.contest(train, own), self.config, key, keeper)
+            outcome = compete(lambda own: self.contest(train, own), self.settled(train).config, key, keeper)
         except TrainingFailed as error:
             raise base.MethodFailed(f"{self.name()}: {error}") from error
         return self.learned(train, outcome.generator, outcome.details)

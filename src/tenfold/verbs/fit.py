@@ -86,6 +86,7 @@ def fit(
     if not _config(directory) and not _killed_at_the_start(directory):
         prepare_output(directory)
     real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    fitted = fitted.settled(real)
     options = {
         "method": method, "data": str(data) if isinstance(data, str | Path) else data.name, "budget": budget,
         "seed": seed, "size": size, "per_class": per_class, "images": images,
@@ -117,8 +118,8 @@ def fit_forecast(
         InputError: the method or the data cannot be used.
         MethodFailed: there is too little to learn from.
     """
-    fitted = parse_generator(method)
     real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    fitted = parse_generator(method).settled(real)
     steps, seconds = training_time(fitted, real, seed, budget)
     count, whole = trainings(fitted, real), trainings(fitted, real) * fitted.config.steps
     networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()

@@ -92,7 +92,7 @@ def grow_forecast(
     sentence = f"{grower.name()} would make {count} new images of {len(real)} real ones"
     facts: dict[str, Any] = {"method": grower.name(), "real_images": len(real), "new_images": count}
     if isinstance(grower, GeneratorMethod):
-        steps, seconds = training_time(grower, real, seed)
+        steps, seconds = training_time(grower.settled(real), real, seed)
         sentence += f", after a training of {steps} steps, {about(seconds)}"
         facts |= {"steps": steps, "seconds": round(seconds, 1)}
     return DryRun(sentence, facts)
