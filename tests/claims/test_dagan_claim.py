@@ -47,7 +47,7 @@ TINY = Scale(
         replace(PLAN, name="faces", samples=(2,), turns=1, arms=TWO_ARMS),
         replace(PLAN, name="emnist_letters", samples=(4,), per_class=4, judge_images=4, arms=TWO_ARMS),
     ),
-    replication=Comparison(3, (1,), TWO_ARMS),
+    more=(Comparison("replication", 3, (1,), TWO_ARMS, times=2, steps=8),),
 )
 REAL = (
     ({"set": "omniglot", "size": 28, "per_class": None, "classes": [1200, 212, 211]}, 28, 20),
@@ -270,7 +270,8 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
     assert claim.Claim.seeds >= 5
     full = FULL.sets[0]
     assert (full.classes, full.test_classes, full.samples) == ((1200, 212, 211), 211, (5, 10, 15))
-    assert FULL.replication == Comparison(100, (1, 2, 3, 4, 5), FOUR_ARMS)
+    replication = next(one for one in FULL.more if one.name == "replication")
+    assert (replication.test_classes, replication.arms) == (100, FOUR_ARMS[:2])
     for scale in (FULL, QUICK):
         assert [plan.name for plan in scale.sets] == ["omniglot", "faces", "emnist_letters"]
         for plan in scale.sets:

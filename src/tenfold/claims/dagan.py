@@ -54,7 +54,7 @@ class Claim(base.Claim):
         told: dict[str, Any] = {
             plan.name: f"classes {plan.classes[0]:,} to train on, {plan.classes[1]} to choose settings by, "
             f"{plan.classes[2]} unseen, {plan.test_classes} of them told apart; {plan.size} x {plan.size} pixels; "
-            f"classifier of width {plan.width}, {plan.steps:,} steps; dagan with "
+            f"classifier of width {plan.width}, {plan.steps:,} steps; dagan"
             f"{_words({**scale.options, **plan.generator})}; {plan.times} new images a real one; source "
             f"classifier of width {plan.source_width}, {plan.source_steps:,} steps"
             + (f", each class also turned to {plan.turns} sides" if plan.turns > 1 else "")
@@ -132,4 +132,5 @@ def _decides(one: Finished) -> bool:
 
 
 def _words(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in options.items())
+    """The options in brackets, if any."""
+    return f"({', '.join(f'{name}={value}' for name, value in options.items())})" if options else ""

@@ -27,16 +27,16 @@ class SetPlan:
     steps: int
     """Of every classifier on unseen classes."""
     width: int
-    generator: Mapping[str, Any]
-    """Options of dagan."""
     source_steps: int
     source_width: int
+    generator: Mapping[str, Any] = field(default_factory=dict)
+    """Options of dagan, apart from the defaults."""
     size: int = 28
     per_class: int | None = None
     """Images a class that are read of a large set; None is all."""
     turns: int = 1
     """4: for the source classifier a class turned by 90 degrees is a class of its own."""
-    times: int = 5
+    times: int = 2
     """New images for each real one."""
     arms: tuple[str, ...] = tuple(ARMS)
 
@@ -48,11 +48,16 @@ class SetPlan:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A further table on the classes of a set's plan."""
+    """A further table on unseen characters, with the generator of their plan."""
 
+    name: str
     test_classes: int
     samples: tuple[int, ...]
     arms: tuple[str, ...]
+    times: int
+    """New images for each real one."""
+    steps: int
+    """Of every classifier."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,7 @@ class Scale:
     """How much is trained."""
 
     sets: tuple[SetPlan, ...]
-    replication: Comparison | None
-    """On omniglot, the design of an independent replication."""
+    more: tuple[Comparison, ...] = ()
     label_filter: bool = False
     """Whether a classifier of the samples must agree with a new image's label; five a class make a poor one."""
     weak_policy: str = "light"
@@ -82,22 +86,19 @@ FULL = Scale(
             test_classes=211,
             samples=(5, 10, 15),
             judge_images=15,
-            steps=3000,
-            width=48,
-            generator={"steps": 6000},
-            source_steps=12000,
-            source_width=64,
-            turns=4,
+            steps=2000,
+            width=32,
+            source_steps=3000,
+            source_width=32,
         ),
         SetPlan(
             "faces",
-            classes=(28, 4, 8),
-            test_classes=8,
+            classes=(20, 4, 16),
+            test_classes=16,
             samples=(1, 2, 3, 5),
             judge_images=7,
-            steps=400,
+            steps=300,
             width=32,
-            generator={"steps": 2000},
             source_steps=1000,
             source_width=32,
             size=32,
@@ -108,15 +109,17 @@ FULL = Scale(
             test_classes=5,
             samples=(15, 25, 50, 100),
             judge_images=100,
-            steps=600,
+            steps=400,
             width=32,
-            generator={"steps": 2000},
             source_steps=2000,
             source_width=32,
             per_class=200,
         ),
     ),
-    replication=Comparison(100, (1, 2, 3, 4, 5), FOUR_ARMS),
+    more=(
+        Comparison("replication", 100, (1, 3, 5), FOUR_ARMS[:2], times=5, steps=1000),
+        Comparison("shorter", 211, (5,), FOUR_ARMS, times=2, steps=1000),
+    ),
 )
 
 QUICK = Scale(
@@ -135,8 +138,8 @@ QUICK = Scale(
         ),
         SetPlan(
             "faces",
-            classes=(28, 4, 8),
-            test_classes=8,
+            classes=(20, 4, 16),
+            test_classes=16,
             samples=(1, 5),
             judge_images=7,
             steps=200,
@@ -160,5 +163,4 @@ QUICK = Scale(
             per_class=200,
         ),
     ),
-    replication=None,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.claims.base import Training
 from tenfold.claims.few_shot_arms import ARMS
-from tenfold.claims.few_shot_scales import Scale, SetPlan
+from tenfold.claims.few_shot_scales import Comparison, Scale, SetPlan
 
 CLAIMED = ("omniglot", 5)
 """The set and the samples a class that decide."""
@@ -40,10 +40,8 @@ def trainings_of(plan: SetPlan, scale: Scale, seeds: Sequence[int]) -> list[Trai
     ]
     shared = {"data": plan.data, "classifier": {"steps": plan.steps, "width": plan.width}}
     cost = _seconds(plan.steps, plan.width) + 2
-    comparisons = [(plan.name, plan.test_classes, plan.samples, plan.arms)]
-    if plan.name == CLAIMED[0] and scale.replication is not None:
-        more = scale.replication
-        comparisons.append(("replication", more.test_classes, more.samples, more.arms))
+    comparisons = [Comparison(plan.name, plan.test_classes, plan.samples, plan.arms, plan.times, plan.steps)]
+    comparisons += scale.more if plan.name == CLAIMED[0] else ()
     for seed in seeds:
         judge = {
             "part": "judge",
@@ -56,30 +54,40 @@ def trainings_of(plan: SetPlan, scale: Scale, seeds: Sequence[int]) -> list[Trai
             "seed": seed,
         }
         trainings.append(Training(f"{plan.name}, judge, seed {seed}", shared | judge, cost=cost + 5, stage=1))
-        for comparison, classes, samples_of, arms in comparisons:
-            for samples in samples_of:
-                for arm in arms:
-                    told = {"part": "arm", "comparison": comparison, "test_classes": classes, "samples": samples}
-                    trainings.append(
-                        Training(
-                            f"{comparison}, {samples} a class, {arm}, seed {seed}",
-                            shared | told | {"arm": arm, "seed": seed} | _arm(arm, plan, scale, generator, source),
-                            cost=20 if ARMS[arm].source else cost + 5 * ARMS[arm].dagan,
-                            stage=1,
-                        )
-                    )
+        for comparison in comparisons:
+            told = {
+                "part": "arm",
+                "comparison": comparison.name,
+                "test_classes": comparison.test_classes,
+                "classifier": {"steps": comparison.steps, "width": plan.width},
+                "seed": seed,
+            }
+            cost = _seconds(comparison.steps, plan.width) + 2
+            trainings += [
+                Training(
+                    f"{comparison.name}, {samples} a class, {arm}, seed {seed}",
+                    shared
+                    | told
+                    | {"samples": samples, "arm": arm}
+                    | _arm(arm, comparison.times, scale, generator, source),
+                    cost=10 if ARMS[arm].source else cost + 5 * ARMS[arm].dagan,
+                    stage=1,
+                )
+                for samples in comparison.samples
+                for arm in comparison.arms
+            ]
     return trainings
 
 
 def _arm(
-    name: str, plan: SetPlan, scale: Scale, generator: Mapping[str, Any], source: Mapping[str, Any]
+    name: str, times: int, scale: Scale, generator: Mapping[str, Any], source: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What of an arm's settings is its own."""
     arm = ARMS[name]
     if arm.source:
         return {"source": source}
     policy = (scale.strong_policy if arm.strong else scale.weak_policy) if arm.classical else None
-    return {"policy": policy, **({"generator": generator, "times": plan.times} if arm.dagan else {})}
+    return {"policy": policy, **({"generator": generator, "times": times} if arm.dagan else {})}
 
 
 def _seconds(steps: int, width: int) -> float:

@@ -10,9 +10,9 @@ collapse (Shahbazi et al. 2022).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
+from typing import Self, final
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import generating
+from tenfold.methods.generating import FROM_PRESET
 from tenfold.nets.blocks import Residual, build, pyramid, with_gain
 from tenfold.train.contest import Contest, Pair
 from tenfold.transforms.pixels import to_float
@@ -30,8 +31,14 @@ LARGEST_SIDE = 40
 """Larger pictures are drawn at half the side and enlarged."""
 
 
+SMALL_SIDE, STEPS = 14, (400, 1000)
+"""Steps for pictures up to that side, and for larger ones."""
+
+
 @dataclass(frozen=True)
 class Config(generating.GeneratorConfig):
+    steps: PositiveInt = FROM_PRESET
+    """Unless given, 400 for pictures of up to 14 pixels and 1,000 for larger ones."""
     width: PositiveInt = 8
     """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
     four times."""
@@ -44,6 +51,12 @@ _Config = Config
 class Method(generating.GeneratorMethod):
     Config = Config
     config: _Config
+
+    def settled(self, train: ImageDataset) -> Self:
+        if self.config.steps != FROM_PRESET:
+            return self
+        large = max(train.image_shape[1:]) > SMALL_SIDE
+        return type(self)(replace(self.config, steps=STEPS[large]))
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         learned, apart = generating.held_out(train, self.config.hold_out, key)

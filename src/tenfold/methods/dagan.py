@@ -52,19 +52,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {
         "batch_size": 64,
         "noise_size": 64,
-        "learning_rate": 3e-4,
+        "learning_rate": 6e-4,
         "last_rate": 0.25,
         "beta2": 0.95,
         "loss": "relativistic",
-        "penalty": 0.25,
+        "penalty": 0.05,
         "penalty_every": 8,
         "critic_steps": 1,
         "variety": 2.0,
+        "enough_variety": 0.2,
         "average_images": 8000,
-        "augment": 0.5,
+        "augment": 0.05,
         "hold_out": 0.1,
         "least_diversity": 0.1,
-        "head": "both",
+        "head": "deform",
     },
     "paper": {
         "steps": 20000,
@@ -78,6 +79,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "penalty_every": 1,
         "critic_steps": 5,
         "variety": 0.0,
+        "enough_variety": 0.2,
         "average_images": 1,  # none: batch normalisation's figures belong to the weights of the moment
         "augment": 0.0,
         "hold_out": 0.0,
@@ -106,6 +108,7 @@ class Config(generating.GeneratorConfig):
     critic_steps: PositiveInt = FROM_PRESET
     fade_in_share: NonNegativeFloat = 0.0
     variety: NonNegativeFloat = FROM_PRESET
+    enough_variety: NonNegativeFloat = FROM_PRESET
     average_images: PositiveInt = FROM_PRESET
     augment: NonNegativeFloat = FROM_PRESET
     hold_out: NonNegativeFloat = FROM_PRESET
