@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -29,24 +26,17 @@ from tenfold.core.types import ImageDataset
 from tenfold.methods import base, generating
 from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.methods.kept import KeptGenerator, load_generator
-from tenfold.nets.blocks import Residual, build, with_gain
+from tenfold.nets.blocks import build
+from tenfold.nets.deforming import Critic, Generator, Head, read_at
 from tenfold.nets.uresnet import PaperCritic, PaperGenerator
 from tenfold.train.contest import Contest, Loss, Pair
 from tenfold.train.keeping import Keeper
-from tenfold.transforms.geometry import warp
 from tenfold.transforms.pixels import to_float
 
-LARGEST_SIDE = 40
-"""Larger pictures are read and judged at half the side or less; the deformation is applied at full size."""
-REACH = 0.22
-"""Largest displacement of a knot, in half sides."""
-LEAN = 0.3
-"""Largest entry of the affine part."""
 SHOWN, STEPS = 80, (150, 1000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
-FIELD = 8
-"""Knots of the displacement along each side, about."""
-
+MOST_PROBES = 16
+"""Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {
@@ -116,7 +106,7 @@ class Config(generating.GeneratorConfig):
     least_diversity: NonNegativeFloat = FROM_PRESET
     width: PositiveInt = 24
     """Channels of the largest map of `fast`; twice to four times as many below."""
-    head: Literal["deform", "pixels", "both"] = FROM_PRESET
+    head: Head = FROM_PRESET
     """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
     generator: str = ""
     """The directory of a fitted dagan, to be used in place of training one: what it learned on other classes."""
@@ -191,7 +181,7 @@ class Method(generating.GeneratorMethod):
                 lambda: self._generator(shape, key / "generator dropout"), (key / "generator").torch_generator()
             ),
             critic=build(
-                lambda: PaperCritic(shape, key / "critic dropout") if paper else Critic(shape, self.config),
+                lambda: PaperCritic(shape, key / "critic dropout") if paper else Critic(shape, self.config.width),
                 (key / "critic").torch_generator(),
             ),
             draw=draw,
@@ -210,144 +200,13 @@ class Method(generating.GeneratorMethod):
     def _generator(self, shape: tuple[int, int, int], dropout: Key) -> nn.Module:
         if self.config.preset == "paper":
             return PaperGenerator(shape, self.config.noise_size, dropout)
-        return Generator(shape, self.config)
+        return Generator(shape, self.config.width, self.config.noise_size, self.config.head)
 
     def conditions(self, real: ImageDataset, chosen: npt.NDArray[np.int64]) -> Tensor:
         return to_float(torch.from_numpy(real.images[chosen]))
 
     def parents(self, chosen: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         return tuple((int(index),) for index in chosen)
-
-
-MOST_PROBES = 16
-"""Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
-
-
-class Generator(nn.Module):
-    """(noise B x Z, pictures B x C x H x W of any size) -> pictures of the same size and kind, in [-1, 1]."""
-
-    def __init__(self, shape: tuple[int, int, int], config: Config) -> None:
-        super().__init__()
-        channels, side, w = shape[0], max(shape[1:]), config.width
-        self.side, self.sides = side, map_sides(side)
-        self.head = config.head
-        widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
-        self.stem = nn.Conv2d(channels, w, 3, padding=1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.down_norms = nn.ModuleList(nn.GroupNorm(4, b) for b in widths)
-        self.noises = nn.ModuleList()
-        self.ups = nn.ModuleList()
-        self.up_norms = nn.ModuleList()
-        above = 0
-        for depth in range(len(self.sides) - 1, 0, -1):  # from the smallest map to the one below the picture's size
-            maps = 2 ** min(3, depth)
-            self.noises.append(nn.Linear(config.noise_size, maps * self.sides[depth] ** 2))
-            self.ups.append(nn.Conv2d(above + widths[depth] + maps, above := widths[max(1, depth - 1)], 3, padding=1))
-            self.up_norms.append(nn.GroupNorm(4, above))
-        self.field_depth = max(depth for depth, s in enumerate(self.sides) if s >= min(FIELD - 1, side // 2))
-        field_width = widths[max(1, self.field_depth - 1)]
-        self.field = with_gain(nn.Conv2d(field_width, 2, 3, padding=1), 0.1)
-        self.affine = with_gain(nn.Linear(widths[-1] * self.sides[-1] ** 2 + config.noise_size, 6), 0.0)
-        self.last = nn.Conv2d(above + w + channels, w, 3, padding=1)
-        self.residual = with_gain(nn.Conv2d(w, channels, 3, padding=1), 1.0 if config.head == "pixels" else 0.0)
-
-    def forward(self, noise: Tensor, pictures: Tensor, fade: float = 1.0) -> Tensor:
-        read = read_at(pictures)
-        if max(read.shape[2:]) != self.side:  # of another set than it learned from
-            read = F.interpolate(read, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        size, read = read.shape[2:], _padded(read, self.sides[0])
-        maps = [F.leaky_relu(self.down_norms[0](self.stem(read)), 0.2)]
-        for down, norm in zip(self.downs, self.down_norms[1:], strict=True):
-            maps.append(F.leaky_relu(norm(down(maps[-1])), 0.2))
-        affine = self.affine(torch.cat([maps[-1].flatten(1), noise], 1))
-        hidden: Tensor | None = None
-        for depth, noisy, up, norm in zip(
-            range(len(self.sides) - 1, 0, -1), self.noises, self.ups, self.up_norms, strict=True
-        ):
-            side = self.sides[depth]
-            parts = [maps[depth], noisy(noise).unflatten(1, (-1, side, side))]
-            if hidden is not None:
-                parts.append(F.interpolate(hidden, scale_factor=2.0))
-            hidden = F.leaky_relu(norm(up(torch.cat(parts, 1))), 0.2)
-            if depth == self.field_depth:
-                field = self.field(hidden)
-        result = pictures
-        if self.head != "pixels":
-            result = deformed(pictures, field.float(), affine.float())
-        if self.head != "deform":
-            assert hidden is not None
-            hidden = torch.cat([F.interpolate(hidden, scale_factor=2.0), maps[0], read], 1)
-            change = self.residual(F.leaky_relu(self.last(hidden), 0.2)).float()
-            result = _with_residual(result, change, size, self.head)
-        return result
-
-
-class Critic(nn.Module):
-    """(pictures, pictures of the same class) -> how much each pair looks like two real pictures of one class: B."""
-
-    def __init__(self, shape: tuple[int, int, int], config: Config) -> None:
-        super().__init__()
-        w = config.width
-        self.sides = map_sides(max(shape[1:]))
-        widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
-        self.stem = nn.Conv2d(2 * shape[0], widths[0], 3, padding=1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.blocks = nn.ModuleList(Residual(b, b) for b in widths[1:])
-        self.features = nn.Linear(widths[-1] * self.sides[-1] ** 2, 128)
-        self.score = nn.Linear(128, 1)
-
-    def forward(self, pictures: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
-        hidden = self.stem(_padded(torch.cat([pictures, others], 1), self.sides[0]))
-        for down, block in zip(self.downs, self.blocks, strict=True):
-            hidden = block(down(F.leaky_relu(hidden, 0.2)))
-        hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)
-        score: Tensor = self.score(hidden).squeeze(1)
-        return score
-
-
-def deformed(pictures: Tensor, field: Tensor, affine: Tensor) -> Tensor:
-    """Pictures B x C x H x W moved by a field B x 2 x h x w and an affine part B x 6, both before their bounds."""
-    height, width = pictures.shape[2:]
-    smooth = F.interpolate(torch.tanh(field) * REACH, size=(height, width), mode="bicubic", align_corners=False)
-    matrix = torch.eye(2, 3, device=pictures.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
-    # Not `sampling_grid`, which writes in place and lets no slopes through.
-    with torch.autocast(pictures.device.type, enabled=False):  # eight bits are too few for where a pixel lies
-        grid = (_places(height, width, pictures.device) @ matrix.float().mT).unflatten(1, (height, width))
-    return warp(pictures.float(), grid + smooth.movedim(1, -1))
-
-
-@cache
-def _places(height: int, width: int, device: torch.device) -> Tensor:
-    """Where each pixel lies, in half sides from the centre: H * W x (across, down, 1)."""
-    with torch.inference_mode(False):  # kept, and met again by a training
-        down, across = ((torch.arange(side, device=device) + 0.5) / side * 2 - 1 for side in (height, width))
-        down, across = torch.meshgrid(down, across, indexing="ij")
-        return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
-
-
-def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: str) -> Tensor:
-    """The change was found where the network reads; larger pictures take it enlarged."""
-    change = change[:, :, : read[0], : read[1]]
-    if change.shape[2:] != pictures.shape[2:]:
-        change = F.interpolate(change, size=pictures.shape[2:], mode="bilinear", align_corners=False)
-    if head == "pixels":
-        return torch.tanh(change)
-    return (pictures + 2 * torch.tanh(change)).clamp(-1, 1)
-
-
-def map_sides(side: int) -> list[int]:
-    """The sides of the networks' maps, from one that holds the picture down to 4..7."""
-    sides = [side]
-    while sides[-1] > 7:
-        sides.append(-(-sides[-1] // 2))
-    return [sides[-1] * 2**k for k in range(len(sides) - 1, -1, -1)] if len(sides) > 1 else [2 * side, side]
-
-
-def read_at(images: Tensor) -> Tensor:
-    """Float pictures as the networks see them: halved until no side is over 40 pixels."""
-    while max(images.shape[2:]) > LARGEST_SIDE:
-        images = F.avg_pool2d(images, 2, ceil_mode=True)
-    return images
 
 
 def turned(pictures: Tensor, preset: str, random: torch.Generator) -> Tensor:
@@ -360,12 +219,6 @@ def turned(pictures: Tensor, preset: str, random: torch.Generator) -> Tensor:
     if square and (draws[0] < 0.5 or not paper):
         pictures = pictures.rot90(int(4 * draws[1]), (2, 3))
     return pictures.flip(3) if draws[2] < 0.5 and not paper else pictures
-
-
-def _padded(pictures: Tensor, side: int) -> Tensor:
-    missing = (0, side - pictures.shape[3], 0, side - pictures.shape[2])
-    padded = F.pad(pictures, missing, mode="replicate") if any(missing) else pictures
-    return padded.contiguous(memory_format=torch.channels_last)
 
 
 def _kinds(train: ImageDataset) -> list[npt.NDArray[np.int64]]:
