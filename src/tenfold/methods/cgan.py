@@ -23,8 +23,8 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import generating
 from tenfold.methods.generating import FROM_PRESET
-from tenfold.nets.blocks import Residual, build, pyramid, with_gain
-from tenfold.train.contest import Contest, Pair
+from tenfold.nets.blocks import Residual, pyramid, with_gain
+from tenfold.train.contest import Contest
 from tenfold.transforms.pixels import to_float
 
 LARGEST_SIDE = 40
@@ -59,27 +59,15 @@ class Method(generating.GeneratorMethod):
         return type(self)(replace(self.config, steps=STEPS[large]))
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
-        learned, apart = generating.held_out(train, self.config.hold_out, key)
-        images, labels = shrunk(to_float(torch.tensor(train.images))), torch.tensor(train.labels)
-        shape, class_count = (images.shape[1], images.shape[2], images.shape[3]), train.class_count
-        pool, own = images[learned], labels[learned]
-        weights = 1 / torch.bincount(own, minlength=class_count).clamp(min=1)[own]
-
-        def draw(count: int, random: torch.Generator) -> Pair:
-            chosen = torch.multinomial(weights, count, replacement=True, generator=random)
-            return pool[chosen], own[chosen]
-
-        probe, spread = generating.spread_of(images, labels, class_count)
-        return Contest(
-            generator=build(
-                lambda: Generator(shape, class_count, self.config), (key / "generator").torch_generator()
-            ),
-            critic=build(lambda: Critic(shape, class_count, self.config), (key / "critic").torch_generator()),
-            draw=draw,
-            probe=probe,
-            probe_spread=spread,
-            held_out=(images[apart], labels[apart]) if len(apart) else None,
-            penalty_scale=images[0].numel() / 64,
+        pictures = shrunk(to_float(torch.tensor(train.images)))
+        shape, class_count = (pictures.shape[1], pictures.shape[2], pictures.shape[3]), train.class_count
+        return generating.labelled_contest(
+            pictures,
+            train,
+            lambda: Generator(shape, class_count, self.config),
+            lambda: Critic(shape, class_count, self.config),
+            self.config.hold_out,
+            key,
         )
 
     def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:

@@ -27,10 +27,10 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import base, generating
 from tenfold.methods.generating import FROM_PRESET, take_preset
-from tenfold.nets.blocks import build, channels_last, with_gain
+from tenfold.nets.blocks import channels_last, with_gain
 from tenfold.nets.dropout import SeededDropout
 from tenfold.train.adversarial import TrainingFailed, compete
-from tenfold.train.contest import Contest, Loss, Pair
+from tenfold.train.contest import Contest, Loss
 from tenfold.train.keeping import Keeper
 from tenfold.transforms.pixels import to_float
 
@@ -113,29 +113,14 @@ class Method(generating.GeneratorMethod):
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         """Of all these images; `learn` hands over those of one class, where each has its own network."""
-        learned, apart = generating.held_out(train, self.config.hold_out, key)
-        images, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
         shape, class_count = train.image_shape, train.class_count
-        pool, own = images[learned], labels[learned]
-        weights = 1 / torch.bincount(own, minlength=class_count).clamp(min=1)[own]
-
-        def draw(count: int, random: torch.Generator) -> Pair:
-            chosen = torch.multinomial(weights, count, replacement=True, generator=random)
-            return pool[chosen], own[chosen]
-
-        probe, spread = generating.spread_of(images, labels, class_count)
-        return Contest(
-            generator=build(
-                lambda: Generator(shape, class_count, self.config), (key / "generator").torch_generator()
-            ),
-            critic=build(
-                lambda: Critic(shape, class_count, self.config, key / "dropout"), (key / "critic").torch_generator()
-            ),
-            draw=draw,
-            probe=probe,
-            probe_spread=spread,
-            held_out=(images[apart], labels[apart]) if len(apart) else None,
-            penalty_scale=images[0].numel() / 64,
+        return generating.labelled_contest(
+            to_float(torch.tensor(train.images)),
+            train,
+            lambda: Generator(shape, class_count, self.config),
+            lambda: Critic(shape, class_count, self.config, key / "dropout"),
+            self.config.hold_out,
+            key,
         )
 
     def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
