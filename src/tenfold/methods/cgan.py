@@ -25,6 +25,7 @@ from tenfold.methods import generating
 from tenfold.methods.generating import FROM_PRESET
 from tenfold.nets.blocks import Residual, pyramid, with_gain
 from tenfold.train.contest import Contest
+from tenfold.train.labelled import labelled_contest
 from tenfold.transforms.pixels import to_float
 
 LARGEST_SIDE = 40
@@ -61,7 +62,7 @@ class Method(generating.GeneratorMethod):
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         pictures = shrunk(to_float(torch.tensor(train.images)))
         shape, class_count = (pictures.shape[1], pictures.shape[2], pictures.shape[3]), train.class_count
-        return generating.labelled_contest(
+        return labelled_contest(
             pictures,
             train,
             lambda: Generator(shape, class_count, self.config),

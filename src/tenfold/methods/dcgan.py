@@ -32,6 +32,7 @@ from tenfold.nets.dropout import SeededDropout
 from tenfold.train.adversarial import TrainingFailed, compete
 from tenfold.train.contest import Contest, Loss
 from tenfold.train.keeping import Keeper
+from tenfold.train.labelled import labelled_contest
 from tenfold.transforms.pixels import to_float
 
 PRESETS: Mapping[str, Mapping[str, float]] = {
@@ -114,7 +115,7 @@ class Method(generating.GeneratorMethod):
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         """Of all these images; `learn` hands over those of one class, where each has its own network."""
         shape, class_count = train.image_shape, train.class_count
-        return generating.labelled_contest(
+        return labelled_contest(
             to_float(torch.tensor(train.images)),
             train,
             lambda: Generator(shape, class_count, self.config),

@@ -7,7 +7,7 @@ copy of a real one. Both are counted and told.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,11 +22,10 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.copies import copies_among
 from tenfold.methods import base
-from tenfold.nets.blocks import build
 from tenfold.nets.threads import one_thread
 from tenfold.train.adversarial import TrainingFailed, compete
 from tenfold.train.classifier import ClassifierConfig, train_classifier
-from tenfold.train.contest import AdversarialConfig, Contest, Pair
+from tenfold.train.contest import AdversarialConfig, Contest
 from tenfold.train.keeping import Keeper
 from tenfold.train.recipe import Recipe
 from tenfold.transforms.classical import Classical
@@ -226,64 +225,6 @@ def noise_of(seeds: Sequence[int] | npt.NDArray[np.int64], size: int, truncation
         share = (1 - end) + share * (2 * end - 1)
     noise: Tensor = torch.special.ndtri(share.clamp(1e-12, 1 - 1e-12)).float()
     return noise
-
-
-def labelled_contest(
-    pictures: Tensor,
-    train: ImageDataset,
-    generator: Callable[[], nn.Module],
-    critic: Callable[[], nn.Module],
-    hold_out: float,
-    key: Key,
-) -> Contest:
-    """A contest whose condition is the label; classes are drawn equally often.
-
-    Args:
-        pictures: of `train` as the networks see them, float N x C x H x W.
-        generator: makes the network; its first weights are drawn here, as the critic's are.
-    """
-    labels = torch.tensor(train.labels)
-    learned, apart = held_out(train, hold_out, key)
-    pool, own = pictures[learned], labels[learned]
-    weights = 1 / torch.bincount(own, minlength=train.class_count).clamp(min=1)[own]
-
-    def draw(count: int, random: torch.Generator) -> Pair:
-        chosen = torch.multinomial(weights, count, replacement=True, generator=random)
-        return pool[chosen], own[chosen]
-
-    probe, spread = spread_of(pictures, labels, train.class_count)
-    return Contest(
-        generator=build(generator, (key / "generator").torch_generator()),
-        critic=build(critic, (key / "critic").torch_generator()),
-        draw=draw,
-        probe=probe,
-        probe_spread=spread,
-        held_out=(pictures[apart], labels[apart]) if len(apart) else None,
-        penalty_scale=pictures[0].numel() / 64,
-    )
-
-
-def held_out(train: ImageDataset, share: float, key: Key) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Indices to learn from, and some to hold out for the critic's lead: of no class more than `share` of its images.
-
-    None are held out where that would be fewer than eight.
-    """
-    apart: list[int] = []
-    order = (key / "held out").numpy_generator().permutation(len(train))
-    for label in range(train.class_count):
-        members = order[train.labels[order] == label]
-        apart += members[: int(len(members) * share)].tolist()
-    if len(apart) < 8:
-        apart = []
-    return np.setdiff1d(np.arange(len(train)), apart), np.array(sorted(apart), dtype=np.int64)
-
-
-def spread_of(pictures: Tensor, labels: Tensor, class_count: int) -> tuple[Tensor, Tensor]:
-    """Up to 16 classes with two pictures or more, and how far each one's pictures differ: the probe of a contest."""
-    told = [label for label in range(class_count) if int((labels == label).sum()) > 1][:16]
-    told = told or [int(labels[0])]
-    spread = [pictures[labels == label].std(0, correction=0).mean() for label in told]
-    return torch.tensor(told), torch.stack(spread)
 
 
 def _filled(rows: Tensor) -> Tensor:
