@@ -16,8 +16,10 @@ from tenfold.claims.lesions_design import TURNED, classical, folds_of, pool, stu
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
+from tenfold.data.sealed import open_fold
 from tenfold.methods.base import MethodFailed, make_method
 from tenfold.study.plan import classifier_for
+from tenfold.study.trial import tested
 from tenfold.train.classifier import train_classifier
 from tenfold.train.recipe import Recipe
 
@@ -87,21 +89,21 @@ def _drawn(settings: Mapping[str, Any], files: Path, train: ImageDataset) -> Rec
 def judge_fold(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
     """What one arm's classifier says of the fold's test images."""
     study, split = _fold(settings["size"], settings["seed"], settings["fold"])
-    train, key = study.take(split.train), _key(settings)
+    fold, key = open_fold(study, split), _key(settings)
+    train = fold.train
     recipe = classical(train, settings["amount"], key / "classical" / str(settings["amount"]))
     if settings["arm"] == ARMS[1]:
         recipe = recipe + _drawn(settings, files, train)
     config = classifier_for(train)
     config = replace(config, steps=settings["steps"] or config.steps)
-    classifier = train_classifier(train, study.take(split.validation), recipe, key / "classifier", config)
-    test = study.take(split.test)
+    classifier = train_classifier(train, fold.validation, recipe, key / "classifier", config)
     return {
         "classes": list(study.class_names),
         "training_images": len(train),
         "more_images": 0 if recipe.extra is None else len(recipe.extra),
         "inner_score": round(classifier.inner_score, 5),
         "inner_loss": round(classifier.inner_loss, 6),
-        "rows": split.test.tolist(),
-        "labels": test.labels.tolist(),
-        "predicted": classifier.probabilities(test.images).argmax(1).tolist(),
+        "rows": fold.test.indices.tolist(),
+        "labels": study.labels[fold.test.indices].tolist(),
+        "predicted": tested(fold, classifier).argmax(1).tolist(),
     }

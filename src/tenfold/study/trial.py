@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
@@ -52,7 +55,7 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | Non
         return _failed(task, str(error), start)
     if leaked := _leak(fitted.recipe, fold):
         return _failed(task, leaked, start)
-    probabilities = fold.test.shown_to(fitted.classifier.probabilities)
+    probabilities = tested(fold, fitted.classifier)
     return Trial(
         arm=task.arm.name,
         repeat=task.repeat,
@@ -65,6 +68,11 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | Non
         wall_seconds=_since(start),
         details=details,
     )
+
+
+def tested(fold: Fold, classifier: TrainedClassifier) -> npt.NDArray[np.float32]:
+    """What a trained classifier says of the fold's test images: M x K, in the order of `fold.test.indices`."""
+    return fold.test.shown_to(classifier.probabilities)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
