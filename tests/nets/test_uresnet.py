@@ -12,9 +12,9 @@ from tenfold.nets import uresnet
 from tenfold.nets.blocks import build
 from tenfold.nets.dropout import SeededDropout
 from tenfold.nets.uresnet import BatchNorm, PaperCritic, PaperGenerator, map_sizes
-from tenfold.train.adversarial import _step
 from tenfold.train.contest import AdversarialConfig, Contest
 from tenfold.train.duel import Duel
+from tenfold.train.turns import step as _step
 
 NOISE_SIZE = 6
 SMALL = (1, 28, 28)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.nets.blocks import build
-from tenfold.train import adversarial
+from tenfold.train import turns, watching
 from tenfold.train.adversarial import TrainingFailed, compete, seconds_a_step
 from tenfold.train.contest import AdversarialConfig, Contest, Pair
 from tenfold.train.duel import Duel
@@ -238,7 +238,7 @@ def test_strength_stays_between_its_ends(lead: float, augment: float, looks: int
     duel = Duel.start(labelled(KEY), config, KEY)
     for _ in range(looks):
         before = duel.strength
-        adversarial._adapt(duel, {"critic_lead": lead}, config)
+        watching.adapt(duel, {"critic_lead": lead}, config)
         assert min(0.25, augment) <= duel.strength <= 2
         assert duel.strength >= before if lead > 0.5 else duel.strength <= before
 
@@ -252,27 +252,27 @@ def test_the_lead_is_0_for_pictures_like_those_trained_on_and_1_for_pictures_lik
     made = duel.averaged(noise[:8], labels, 1.0).detach()
     for unseen, lead in ((known, 0.0), (made, 1.0), ((known + made) / 2, 0.5)):
         contest.held_out = unseen, labels
-        seen, _ = adversarial._look(contest, duel, TINY)
+        seen, _ = watching.look(contest, duel, TINY)
         assert seen["critic_lead"] == pytest.approx(lead, abs=1e-4)
 
 
 def test_diversity_is_the_spread_over_the_noise_relative_to_that_of_real_pictures() -> None:
     contest = labelled(KEY, spread=0.2)
     duel = Duel.start(contest, TINY, KEY)
-    seen, pictures = adversarial._look(contest, duel, TINY)
+    seen, pictures = watching.look(contest, duel, TINY)
     assert pictures is not None
-    assert pictures.shape == (2, adversarial.PROBES, 1, SIDE, SIDE)
+    assert pictures.shape == (2, watching.PROBES, 1, SIDE, SIDE)
     spread = pictures.numpy().std(axis=1).mean(axis=(1, 2, 3)) / 0.2
     assert seen["diversity"] == pytest.approx(spread.min(), rel=1e-4), "of two, torch's median is the lower"
     contest.probe_spread = torch.zeros(2)
-    assert adversarial._look(contest, duel, TINY)[0]["diversity"] == 1, "nothing to compare with"
+    assert watching.look(contest, duel, TINY)[0]["diversity"] == 1, "nothing to compare with"
 
 
 def test_a_look_changes_nothing() -> None:
     contest = labelled(KEY, held_out=labelled(KEY).draw(8, KEY.torch_generator()))
     duel = Duel.start(contest, TINY, KEY)
     before = duel.packed()
-    adversarial._look(contest, duel, TINY)
+    watching.look(contest, duel, TINY)
     assert duel.packed() == before
     assert duel.critic.training
     often, seldom = (compete(paired, replace(TINY, watch_every=every, adapt=False), KEY) for every in (1, 20))
@@ -309,7 +309,7 @@ def test_the_average_follows_as_its_half_life_says() -> None:
     duel = Duel.start(contest, config, KEY)
     expected = {name: value.numpy().astype(np.float64) for name, value in duel.averaged.state_dict().items()}
     for step in range(1, 61):
-        adversarial._step(contest, duel, config)
+        turns.step(contest, duel, config)
         half_life = min(20.0, 0.05 * step * config.batch_size)
         memory = 0.5 ** (config.batch_size / max(1.0, half_life))
         for name, value in duel.generator.state_dict().items():
@@ -336,7 +336,7 @@ def test_running_figures_are_taken_over_as_they_are() -> None:
     contest.generator = build(Normalised, KEY.torch_generator())
     duel = Duel.start(contest, TINY, KEY)
     for _ in range(3):
-        adversarial._step(contest, duel, TINY)
+        turns.step(contest, duel, TINY)
     assert duel.averaged.norm.num_batches_tracked > 0
     for slow, fast in zip(duel.averaged.buffers(), duel.generator.buffers(), strict=True):
         assert torch.equal(slow, fast)
@@ -368,8 +368,8 @@ def test_turns_and_penalties_are_as_many_as_configured(
         return counting
 
     contest.draw = counted("draw", contest.draw)
-    monkeypatch.setattr(adversarial, "slope_penalty", counted("flat", adversarial.slope_penalty))
-    monkeypatch.setattr(adversarial, "unit_slope_penalty", counted("unit", adversarial.unit_slope_penalty))
+    monkeypatch.setattr(turns, "slope_penalty", counted("flat", turns.slope_penalty))
+    monkeypatch.setattr(turns, "unit_slope_penalty", counted("unit", turns.unit_slope_penalty))
     config = replace(TINY, steps=8, critic_steps=critic_steps, penalty=penalty, penalty_every=every, loss=loss)
     outcome = compete(lambda key: contest, config, KEY)
     assert count["draw"] == 8 * (critic_steps + 1)
@@ -430,7 +430,7 @@ def test_the_reward_for_variety_is_bounded_and_its_formula() -> None:
     ratios = apart / (other - noise[:2]).abs().numpy().mean(axis=1)
     for bound in (0.12, 100.0):
         config = replace(TINY, enough_variety=bound)
-        found = adversarial._variety(contest, fake, labels, noise, config, 1.0, Key("other").torch_generator())
+        found = turns._variety(contest, fake, labels, noise, config, 1.0, Key("other").torch_generator())
         assert found.item() == pytest.approx(np.minimum(ratios, bound).mean(), rel=1e-5)
 
 
@@ -480,7 +480,7 @@ def test_the_critics_own_slopes_are_left_as_they_should_be() -> None:
     duel = Duel.start(contest, TINY, KEY)
     before = [value.clone() for value in duel.critic.parameters()]
     for _ in range(2):
-        adversarial._step(contest, duel, TINY)
+        turns.step(contest, duel, TINY)
     after = list(duel.critic.parameters())
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
 

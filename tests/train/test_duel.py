@@ -18,7 +18,7 @@ from tenfold.core.keys import Key
 from tenfold.methods import cgan, dagan
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.nets.threads import threads
-from tenfold.train import adversarial
+from tenfold.train import turns
 from tenfold.train.contest import AdversarialConfig, Contest
 from tenfold.train.duel import Duel
 
@@ -38,7 +38,7 @@ def started(make: Any, config: AdversarialConfig = TINY, key: Key = KEY) -> tupl
 
 def train(contest: Contest, duel: Duel, config: AdversarialConfig, steps: int) -> bytes:
     for _ in range(steps):
-        adversarial._step(contest, duel, config)
+        turns.step(contest, duel, config)
     return duel.packed()
 
 

@@ -15,10 +15,11 @@ from PIL import Image
 
 from tenfold.core.keys import Key
 from tenfold.train import keeping
-from tenfold.train.adversarial import PROBES, TrainingFailed, compete
+from tenfold.train.adversarial import TrainingFailed, compete
 from tenfold.train.contest import AdversarialConfig, Contest
 from tenfold.train.duel import Duel
 from tenfold.train.keeping import DirectoryKeeper, Keeper
+from tenfold.train.watching import PROBES
 
 KEY = Key("keeping")
 
