@@ -337,6 +337,13 @@ def test_what_trials_tell_of_new_images_is_summed_up():
     assert result.extra_images == 100
     assert result.diagnostics == {"kid": pytest.approx(0.2)}, "a figure that a fold lacks has no mean"
 
+    filtered = [
+        replace(first, details={**told(1.0, {}), "drawn": 30, "wrong_label": 6, "near_copies": 3}),
+        replace(second, details={**told(1.0, {}), "drawn": 10, "wrong_label": 0, "near_copies": 1}),
+    ]
+    result = arm(judge(base + filtered, LABELS), "gan")
+    assert result.diagnostics == {"drawn": 40, "rejected_wrong_label": 0.15, "rejected_near_copies": 0.1}
+
 
 def test_the_external_test_compares_the_votes_of_pick_and_baseline():
     base = [replace(t, external_predictions=[0, 1, 1, 0]) for t in trials_of("classical", shares(30), LABELS)]

@@ -241,10 +241,16 @@ def _settled(trials: Sequence[Trial]) -> dict[str, int]:
 
 
 def _diagnostics(arm: Arm) -> dict[str, float]:
-    """Means over the folds that were inspected, of the figures that all of them have."""
+    """Means over the inspected folds of the figures that all of them have, and what was thrown away in all trials."""
     inspected = [trial.details["diagnostics"] for trial in arm.values() if trial.details.get("diagnostics")]
     common = set.intersection(*map(set, inspected)) if inspected else set()
-    return {name: _mean(figures[name] for figures in inspected) for name in sorted(common)}
+    figures = {name: _mean(found[name] for found in inspected) for name in sorted(common)}
+    told = [trial.details for trial in arm.values() if "drawn" in trial.details]
+    if drawn := sum(details["drawn"] for details in told):
+        for name in ("wrong_label", "near_copies"):
+            figures[f"rejected_{name}"] = sum(details[name] for details in told) / drawn
+        figures["drawn"] = float(drawn)
+    return figures
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -168,7 +168,12 @@ class GeneratorMethod(base.Method):
                 f"{self.name()}: a classifier of the real images agrees with the label of none of {drawn} pictures; "
                 "nothing is used from it"
             )
-        filters = {"drawn": drawn, "wrong_label": wrong_ones, "near_copies": copies, "usable": len(kept)}
+        filters = {
+            "drawn": drawn,
+            "wrong_label": wrong_ones,
+            "near_copies": copies,
+            "usable": int((~copied[kept]).sum()),
+        }
         return base.Grown(
             images=images[kept],
             labels=real.labels[chosen[kept]],

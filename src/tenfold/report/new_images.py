@@ -39,6 +39,10 @@ def _number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
 def _small(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
@@ -93,6 +97,19 @@ FIGURES = (
         _share,
         "heldout_near_copies",
         "unseen real",
+    ),
+    Figure("drawn", "Drawn in all", "New images in all trials together, before any was thrown away.", _count),
+    Figure(
+        "rejected_wrong_label",
+        "Thrown away: not recognised",
+        "Share of those drawn with whose label a classifier of the same real images did not agree.",
+        _share,
+    ),
+    Figure(
+        "rejected_near_copies",
+        "Thrown away: near copies",
+        "Share of those drawn that lie as near to a training image as hardly any two of these do to one another.",
+        _share,
     ),
     Figure(
         "distance_ratio",
