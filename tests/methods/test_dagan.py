@@ -166,7 +166,7 @@ def test_what_is_given_wins_over_the_preset() -> None:
     assert left == ["steps"], "the set decides on them"
 
 
-@pytest.mark.parametrize(("counts", "steps"), [([3, 2], 150), ([300], 375), ([1200], 1000)])
+@pytest.mark.parametrize(("counts", "steps"), [([3, 2], 150), ([300], 375), ([1200], 1500), ([1700], 2000)])
 def test_steps_follow_the_size_of_the_set_unless_they_are_given(counts: list[int], steps: int) -> None:
     train = easy_set(counts)
     for config, wanted in (

@@ -33,7 +33,7 @@ from tenfold.train.contest import Contest, Loss, Pair
 from tenfold.train.keeping import Keeper
 from tenfold.transforms.pixels import to_float
 
-SHOWN, STEPS = 80, (150, 1000)
+SHOWN, STEPS = 80, (150, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 MOST_PROBES = 16
 """Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
@@ -56,6 +56,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "hold_out": 0.1,
         "least_diversity": 0.1,
         "head": "deform",
+        "truncation": 1.0,
     },
     "paper": {
         "steps": 20000,
@@ -75,6 +76,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "hold_out": 0.0,
         "least_diversity": 0.02,
         "head": "pixels",
+        "truncation": None,
     },
 }
 
@@ -86,7 +88,7 @@ class Config(generating.GeneratorConfig):
     preset: Literal["fast", "paper"] = "fast"
     """`paper`: the published networks and loss, half a minute a step on a processor; needs a graphics card."""
     steps: PositiveInt = FROM_PRESET
-    """Unless given, `fast` takes as many as show each image 80 times, between 150 and 1,000."""
+    """Unless given, `fast` takes as many as show each image 80 times, between 150 and 2,000."""
     batch_size: PositiveInt = FROM_PRESET
     noise_size: PositiveInt = FROM_PRESET
     learning_rate: PositiveFloat = FROM_PRESET
@@ -108,6 +110,7 @@ class Config(generating.GeneratorConfig):
     """Channels of the largest map of `fast`; twice to four times as many below."""
     head: Head = FROM_PRESET
     """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
+    truncation: PositiveFloat | None = FROM_PRESET
     generator: str = ""
     """The directory of a fitted dagan, to be used in place of training one: what it learned on other classes."""
     turns: bool = True
