@@ -326,11 +326,11 @@ def test_truncation_narrows(name: str) -> None:
     method = generator_method(name)
     learned = method.learn(easy_set([3, 3]), Key("one"))
     seeds = list(range(64))
-    wide, narrow, hardly = (
-        drawn(method, learned, [0] * 64, seeds, truncation=bound).std(0).mean() for bound in (None, 0.3, 8.0)
+    wide, narrow, usual = (
+        drawn(method, learned, [0] * 64, seeds, truncation=bound).std(0).mean() for bound in (8.0, 0.3, None)
     )
     assert narrow < 0.7 * wide
-    assert hardly == pytest.approx(wide, rel=0.05)
+    assert narrow < usual <= 1.05 * wide
     once = generator_method(name, truncation=0.3)
     assert drawn(once, learned, [0] * 64, seeds).std(0).mean() == narrow
 

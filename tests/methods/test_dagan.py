@@ -15,6 +15,7 @@ from made_up_sets import easy_set
 from tenfold.core.keys import Key
 from tenfold.methods import dagan
 from tenfold.methods.base import MethodFailed
+from tenfold.nets.blocks import channels_last
 from tenfold.transforms.pixels import to_float
 
 SMALL = dagan.Config(steps=4, batch_size=8, width=4, noise_size=6, least_diversity=0.0, label_filter=False)
@@ -145,7 +146,7 @@ def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int) -> None:
     train = easy_set([3, 2], (1, side, side))
     method = dagan.Method(SMALL)
     trained = method.contest(train, Key("one")).generator.eval()
-    empty = method.generator(train.image_shape, 99).eval()
+    empty = channels_last(method.generator(train.image_shape, 99)).eval()
     empty.load_state_dict(trained.state_dict())
     conditions = method.conditions(train, np.array([0, 4]))
     first, second = (method.draw(one, conditions, [1, 2], train.image_shape) for one in (trained, empty))

@@ -22,6 +22,7 @@ from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import Method, make_method
 from tenfold.methods.generating import FROM_PRESET, GeneratorMethod, Learned
+from tenfold.nets.blocks import channels_last
 
 FILE = "generator.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -118,7 +119,8 @@ def load_generator(path: Path) -> KeptGenerator:
         raise InputError(f"{description} is missing: a generator is this file and {path.name} together") from error
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path} and {description.name} do not hold a generator of this version") from error
-    learned = Learned(network.eval(), names, (channels, height, width), counts, details)
+    # In the memory format of training, so that every bit of a picture is as it was there.
+    learned = Learned(channels_last(network).eval(), names, (channels, height, width), counts, details)
     return KeptGenerator(path, method, learned)
 
 
