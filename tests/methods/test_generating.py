@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ class Stamping(GeneratorMethod):
     """A method that has nothing to learn."""
 
     Config = GeneratorConfig
-    bounds: dict[str, float] = {}  # noqa: RUF012
+    bounds: ClassVar[dict[str, float]] = {}
 
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         raise AssertionError("there is nothing to train")

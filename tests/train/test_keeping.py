@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -257,7 +257,7 @@ def test_a_budget_ends_the_training_in_time(tmp_path: Path) -> None:
 class Writer:
     """In place of TensorBoard's."""
 
-    made: list[Writer] = []  # noqa: RUF012
+    made: ClassVar[list[Writer]] = []
 
     def __init__(self, directory: str) -> None:
         self.directory, self.closed = directory, False
@@ -273,7 +273,7 @@ class Writer:
 
 def test_tensorboard_is_written_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "SummaryWriter", Writer, raising=False)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     Writer.made.clear()
     trained(tmp_path)

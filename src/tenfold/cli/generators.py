@@ -15,17 +15,17 @@ from tenfold.cli.options import (
     KeepCopies,
     OnlyTell,
     PerClass,
+    SameAsOut,
     Seed,
     Size,
     Times,
     Truncation,
+    one_directory,
 )
 from tenfold.cli.program import app, as_document
 from tenfold.cli.statuses import exit_statuses, say
 from tenfold.core.durations import parse_duration
 from tenfold.core.errors import InputError
-
-SameAsOut = Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")]
 
 
 @app.command()
@@ -61,7 +61,7 @@ def fit(
     Example: tenfold fit dagan letters/ generator/ --budget 10m
     """
     with exit_statuses():
-        target = _one_directory(directory, out, "tenfold fit METHOD DATA OUT")
+        target = one_directory(directory, out, "tenfold fit METHOD DATA OUT")
         seconds = None if budget is None else parse_duration(budget)
         if dry_run:
             from tenfold.verbs.fit import fit_forecast
@@ -122,7 +122,7 @@ def sample(
     with exit_statuses():
         usage = "tenfold sample GENERATOR [NEWDATA] OUT"
         data, directory = _data_and_directory(words or [], out, usage)
-        target = _one_directory(directory, out, usage)
+        target = one_directory(directory, out, usage)
         if dry_run:
             from tenfold.verbs.sample import sample_forecast
 
@@ -155,13 +155,6 @@ def sample(
             images=images,
         )
         say(as_document(drawn.to_json()) if as_json else drawn.sentence)
-
-
-def _one_directory(directory: Path | None, out: Path | None, usage: str) -> Path:
-    target = directory or out
-    if target is None or (out or target) != target:
-        raise InputError(f"name one directory to write to: {usage}")
-    return target
 
 
 def _data_and_directory(words: list[str], out: Path | None, usage: str) -> tuple[str | None, Path | None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.core.errors import did_you_mean
+from tenfold.core.errors import InputError, did_you_mean
 
 
 def _read_options(context: typer.Context, file: Path | None) -> Path | None:
@@ -148,3 +148,16 @@ Workers = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+SameAsOut = Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")]
+
+
+def one_directory(directory: Path | None, out: Path | None, usage: str) -> Path:
+    """OUT, which may be given as a word or as --out.
+
+    Raises:
+        InputError: neither is, or they differ.
+    """
+    target = directory or out
+    if target is None or (out or target) != target:
+        raise InputError(f"name one directory to write to: {usage}")
+    return target

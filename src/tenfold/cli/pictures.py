@@ -18,14 +18,15 @@ from tenfold.cli.options import (
     KeepCopies,
     OnlyTell,
     PerClass,
+    SameAsOut,
     Seed,
     Size,
     Times,
     Truncation,
+    one_directory,
 )
 from tenfold.cli.program import app, as_document
 from tenfold.cli.statuses import exit_statuses, say
-from tenfold.core.errors import InputError
 
 
 @app.command()
@@ -74,7 +75,7 @@ def grow(
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")] = None,
+    out: SameAsOut = None,
     dry_run: OnlyTell = False,
     as_json: Json = False,
 ) -> None:
@@ -86,9 +87,7 @@ def grow(
     Example: tenfold grow cells/ grown/ --with cgan --times 10
     """
     with exit_statuses():
-        target = directory or out
-        if target is None or (out or target) != target:
-            raise InputError("name one directory to write to: tenfold grow DATA OUT --with METHOD")
+        target = one_directory(directory, out, "tenfold grow DATA OUT --with METHOD")
         if dry_run:
             from tenfold.verbs.grow import grow_forecast
 

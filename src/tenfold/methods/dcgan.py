@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, cast, final
 
@@ -142,12 +143,7 @@ class Method(generating.GeneratorMethod):
             name, images = train.class_names[label], train.take(np.flatnonzero(train.labels == label))
             part = (keeper or Keeper()).part(_part_name(label, name))
             try:
-                outcome = compete(
-                    lambda own, images=images: self.contest(images, own),  # type: ignore[misc]
-                    self.config,
-                    key / "class" / label,
-                    part,
-                )
+                outcome = compete(partial(self.contest, images), self.config, key / "class" / label, part)
             except TrainingFailed as error:
                 raise base.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
             together.of_class[label] = outcome.generator.cpu()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -115,7 +116,7 @@ class GeneratorMethod(base.Method):
             MethodFailed: the losses became NaN or the pictures collapsed, again and again.
         """
         try:
-            outcome = compete(lambda own: self.contest(train, own), self.settled(train).config, key, keeper)
+            outcome = compete(partial(self.contest, train), self.settled(train).config, key, keeper)
         except TrainingFailed as error:
             raise base.MethodFailed(f"{self.name()}: {error}") from error
         return self.learned(train, outcome.generator, outcome.details)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def training_time(
         MethodFailed: there is too little to learn from.
     """
     count = trainings(method, real)
-    pace = seconds_a_step(lambda own: method.contest(real, own), method.config, generator_key(method, seed))
+    pace = seconds_a_step(partial(method.contest, real), method.config, generator_key(method, seed))
     steps = count * method.config.steps
     if budget is not None:
         steps = min(steps, max(count, int(budget * BUDGET_SHARE / pace)))
