@@ -134,6 +134,17 @@ class Method(generating.GeneratorMethod):
             weights.zero_()
         return channels_last(network)
 
+    def trainings(self, train: ImageDataset) -> int:
+        return int(np.count_nonzero(train.counts())) if self.config.classes == "one_a_class" else 1
+
+    @property
+    def draws_labels(self) -> bool:
+        return self.config.classes != "none"
+
+    @property
+    def tells_every_step(self) -> bool:
+        return self.config.preset == "article"
+
     def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> generating.Learned:
         if self.config.classes != "one_a_class":
             return super().learn(train, key, keeper)
@@ -161,7 +172,7 @@ class Method(generating.GeneratorMethod):
         return super().more(learned, real, chosen, key)
 
     def _refuse_several(self, real: ImageDataset) -> None:
-        if self.config.classes == "none" and (several := np.count_nonzero(real.counts())) > 1:
+        if not self.draws_labels and (several := np.count_nonzero(real.counts())) > 1:
             raise base.MethodFailed(
                 f"{self.name()}(classes=none) draws pictures without labels, and these images are of {several} "
                 "classes; take classes=one_a_class or classes=embedded"

@@ -105,6 +105,20 @@ class GeneratorMethod(base.Method):
         """The real images that each new one is made from; none, where it is drawn from what was learned of all."""
         return ((),) * len(chosen)
 
+    def trainings(self, train: ImageDataset) -> int:
+        """How many networks it trains, one after another."""
+        return 1
+
+    @property
+    def draws_labels(self) -> bool:
+        """Whether what it draws is of a class."""
+        return True
+
+    @property
+    def tells_every_step(self) -> bool:
+        """Whether a kept training has a line of figures for every step and a grid for every look."""
+        return False
+
     def settled(self, train: ImageDataset) -> Self:
         """The method with what its configuration leaves to the size of the set."""
         return self

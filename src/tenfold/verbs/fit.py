@@ -19,7 +19,7 @@ from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
 from tenfold.study.plan import code_version
 from tenfold.train.keeping import DirectoryKeeper
-from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time, trainings
+from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
 
 
@@ -121,7 +121,8 @@ def fit_forecast(
     real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
     fitted = parse_generator(method).settled(real)
     steps, seconds = training_time(fitted, real, seed, budget)
-    count, whole = trainings(fitted, real), trainings(fitted, real) * fitted.config.steps
+    count = fitted.trainings(real)
+    whole = count * fitted.config.steps
     networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()
     channels, height, width = real.image_shape
     sentence = (
@@ -147,13 +148,12 @@ def duration_of_step(seconds: float) -> str:
 
 
 def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:
-    article = getattr(fitted.config, "preset", None) == "article"
     keeper = DirectoryKeeper(
         directory,
         f"training {fitted.name()}",
-        budget=None if budget is None else budget / trainings(fitted, real),
-        log_every=1 if article else 10,
-        every_grid=article,
+        budget=None if budget is None else budget / fitted.trainings(real),
+        log_every=1 if fitted.tells_every_step else 10,
+        every_grid=fitted.tells_every_step,
     )
     learned = fitted.learn(real, generator_key(fitted, seed), keeper)
     save_generator(directory / FILE, fitted, real, learned.weights(), learned.details, seed)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -49,12 +47,6 @@ def generator_key(method: Method | str, seed: int) -> Key:
     return Key(f"seed-{seed}") / "grow" / (method if isinstance(method, str) else method.name())
 
 
-def trainings(method: GeneratorMethod, real: ImageDataset) -> int:
-    """How many networks it trains, one after another: several with one a class."""
-    one_a_class = getattr(method.config, "classes", None) == "one_a_class"
-    return int(np.count_nonzero(real.counts())) if one_a_class else 1
-
-
 def training_time(
     method: GeneratorMethod, real: ImageDataset, seed: int, budget: float | None = None
 ) -> tuple[int, float]:
@@ -65,7 +57,7 @@ def training_time(
     Raises:
         MethodFailed: there is too little to learn from.
     """
-    count = trainings(method, real)
+    count = method.trainings(real)
     pace = seconds_a_step(partial(method.contest, real), method.config, generator_key(method, seed))
     steps = count * method.config.steps
     if budget is not None:

@@ -197,7 +197,7 @@ def _order(
 def _without_pictures(kept: KeptGenerator, method: GeneratorMethod, times: float, classes: Sequence[str]) -> _Order:
     """As many of each class as were learned from, `times`."""
     names, counts = kept.learned.class_names, np.array(kept.learned.class_counts)
-    if getattr(method.config, "classes", None) == "none" and np.count_nonzero(counts) > 1:
+    if not method.draws_labels and np.count_nonzero(counts) > 1:
         names, counts = ("unlabelled",), counts.sum(keepdims=True)
     labels = labels_of(classes, names)
     wanted = np.round(times * counts).astype(np.int64)
