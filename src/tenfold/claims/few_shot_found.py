@@ -28,13 +28,12 @@ REPLICATION: Mapping[int, tuple[float, float]] = {
 }
 """An independent replication on 100 classes of Omniglot, 10 draws of the samples."""
 
-PUBLISHED = {"omniglot": OMNIGLOT, "emnist_letters": EMNIST, "faces": {}, "replication": REPLICATION, "shorter": {}}
+PUBLISHED = {"omniglot": OMNIGLOT, "emnist_letters": EMNIST, "faces": {}, "replication": REPLICATION}
 TITLES = {
     "omniglot": "Omniglot characters",
     "emnist_letters": "EMNIST letters",
     "faces": "Faces, in place of VGG-Face",
     "replication": "Omniglot, the design of an independent replication",
-    "shorter": "Omniglot characters, every classifier trained half as long",
 }
 NOTES = {
     "omniglot": "They say: 211 unseen classes, a dense network as the classifier, classical augmentation in both "
@@ -45,7 +44,6 @@ NOTES = {
     + ", ".join(f"{n}: {100 * a:.1f} to {100 * b:.1f} %" for n, (a, b) in VGG_FACE.items())
     + ".",
     "replication": "They say: 100 classes, 10 draws of the samples, classical augmentation in both arms.",
-    "shorter": "What new images add depends on how far the classifier is from what it could learn without them.",
 }
 WITH = {"classical": "classical + dagan", "strong classical": "strong classical + dagan"}
 """Arms without the generator's images, and the same with them."""

@@ -8,8 +8,6 @@ from typing import Any
 
 from tenfold.claims.few_shot_arms import ARMS
 
-FOUR_ARMS = ("classical", "classical + dagan", "strong classical", "strong classical + dagan")
-
 
 @dataclass(frozen=True)
 class SetPlan:
@@ -87,7 +85,7 @@ FULL = Scale(
             samples=(5, 10, 15),
             judge_images=15,
             steps=2000,
-            width=32,
+            width=24,
             source_steps=3000,
             source_width=32,
         ),
@@ -95,7 +93,7 @@ FULL = Scale(
             "faces",
             classes=(20, 4, 16),
             test_classes=16,
-            samples=(1, 2, 3, 5),
+            samples=(1, 3, 5),
             judge_images=7,
             steps=300,
             width=32,
@@ -116,10 +114,7 @@ FULL = Scale(
             per_class=200,
         ),
     ),
-    more=(
-        Comparison("replication", 100, (1, 3, 5), FOUR_ARMS[:2], times=5, steps=1000),
-        Comparison("shorter", 211, (5,), FOUR_ARMS, times=2, steps=1000),
-    ),
+    more=(Comparison("replication", 100, (1, 3, 5), ("classical", "classical + dagan"), times=5, steps=1000),),
 )
 
 QUICK = Scale(
