@@ -1,8 +1,8 @@
 """Do generated images help on ordinary small sets? With generators of the set itself, and of a related one.
 
 For each seed the same images: so many of each class, trained on with classical augmentation alone and with generated
-images beside them, two for each real one. Judged by balanced accuracy on the set's test images, or where it has none on
-all its images that were not drawn, of the classes that have enough of those; differences are paired by seed.
+images beside them, two for each real one. Judged by balanced accuracy on the set's test images, or where it has none
+on all its images that were not drawn, of the classes that have enough of those; differences are paired by seed.
 
     TENFOLD_DATA=... python benchmarks/generated.py [--set mnist] [--per-class 20] [--seeds 5] [--size PIXELS]
         [--related DIR] [--out FILE.md]
