@@ -79,7 +79,7 @@ def test_an_unknown_claim_names_the_nearest() -> None:
     ("low", "high", "verdict", "inside"),
     [
         (0.001, 0.02, "yes", True),
-        (0.001, 0.01, "yes", False),  # a gain, but smaller than claimed
+        (0.001, 0.01, "smaller", False),
         (0.02, 0.03, "yes", False),  # a larger one
         (-0.001, 0.02, "not_shown", True),
         (0.0, 0.02, "not_shown", True),  # 0 itself is in the interval
@@ -100,7 +100,8 @@ def test_whether_it_holds(low: float, high: float, verdict: str, inside: bool) -
 def test_the_verdict_is_what_the_rule_says(low: float, width: float, claimed: float) -> None:
     measured = interval(low, low + width)
     verdict = holds(measured, claimed)
-    assert (verdict == "yes") == (measured.low > 0)
+    assert (verdict in ("yes", "smaller")) == (measured.low > 0)
+    assert (verdict in ("smaller", "no")) == (measured.high < claimed)
     assert (verdict == "not_shown") == (measured.low <= 0 < claimed <= measured.high)
 
 
@@ -256,7 +257,7 @@ def test_a_directory_with_something_else_is_left_alone(counted: list[int], tmp_p
 
 def test_a_directory_of_a_run_killed_at_its_start_is_taken_up(counted: list[int], tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text("1")
-    assert tenfold.reproduce("counted", out=tmp_path, workers=1).holds == "yes"
+    assert tenfold.reproduce("counted", out=tmp_path, workers=1).holds == "smaller"
 
 
 @pytest.fixture
@@ -284,7 +285,7 @@ def test_a_tiny_mixup_is_told_in_full_and_the_same_again(tmp_path: Path) -> None
 
     kept = json.loads((tmp_path / "a" / "claim.json").read_text())
     assert kept | {"directory": str(tmp_path / "a")} == first.to_json()
-    assert kept["holds"] in ("yes", "no", "not_shown")
+    assert kept["holds"] in ("yes", "smaller", "no", "not_shown")
     assert kept["quick"] is True
     assert kept["they_say"]["effect_points"] == 1.49
     assert kept["samples"] == {"training_images": 200, "test_images": 50, "pairs": 2, "steps_a_training": 4}

@@ -18,14 +18,14 @@ from tenfold.claims import dagan as claim
 from tenfold.claims import few_shot_found, few_shot_generator, few_shot_sets, few_shot_source
 from tenfold.claims.base import Finished, Training
 from tenfold.claims.few_shot_arms import ARMS, train_arm, train_judge
-from tenfold.claims.few_shot_scales import FOUR_ARMS, FULL, QUICK, Comparison, Scale, SetPlan
+from tenfold.claims.few_shot_scales import FULL, QUICK, Comparison, Scale, SetPlan
 from tenfold.claims.few_shot_sets import class_split, of_classes, samples_and_sealed
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 
 SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
-TWO_ARMS = FOUR_ARMS[:2]
+TWO_ARMS = ("classical", "classical + dagan")
 PLAN = SetPlan(
     "omniglot",
     classes=(6, 2, 4),
@@ -271,7 +271,7 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
     full = FULL.sets[0]
     assert (full.classes, full.test_classes, full.samples) == ((1200, 212, 211), 211, (5, 10, 15))
     replication = next(one for one in FULL.more if one.name == "replication")
-    assert (replication.test_classes, replication.arms) == (100, FOUR_ARMS[:2])
+    assert (replication.test_classes, replication.arms) == (100, TWO_ARMS)
     for scale in (FULL, QUICK):
         assert [plan.name for plan in scale.sets] == ["omniglot", "faces", "emnist_letters"]
         for plan in scale.sets:

@@ -24,13 +24,13 @@ from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.verdicts import Interval
 from tenfold.evaluate.paired import mean_interval
 
-Holds = Literal["yes", "no", "not_shown"]
+Holds = Literal["yes", "smaller", "no", "not_shown"]
 
 RULE = (
-    "Yes: the whole 95 % interval of the measured effect lies above 0, whatever its size; whether the claimed size "
-    "lies in the interval is said beside it. No: the interval does not lie above 0 and ends below the claimed size, "
-    "so that the claimed size is ruled out and no smaller gain was shown either. Not shown: the interval holds both "
-    "0 and the claimed size."
+    "Yes: the whole 95 % interval of the measured effect lies above 0 and reaches the claimed size. Smaller than "
+    "claimed: it lies above 0 and ends below the claimed size. No: it does not lie above 0 and ends below the "
+    "claimed size, so that this is ruled out and no smaller gain was shown either. Not shown: it holds both 0 and "
+    "the claimed size."
 )
 
 
@@ -161,9 +161,9 @@ class Claim(ABC):
 def holds(effect: Interval, claimed: float) -> Holds:
     """Whether a claimed gain is borne out by the interval of the measured one; both shares, the claimed above 0.
 
-    `yes`: low > 0. `no`: low <= 0 and high < claimed. `not_shown`: low <= 0 and high >= claimed. The claim is taken
-    to be that there is a gain, so that a gain smaller than claimed is a `yes` whose size was wrong; where no gain
-    is shown, only an interval that leaves room for the claimed one leaves the question open.
+    `yes`: low > 0 and high >= claimed, a larger gain among them. `smaller`: low > 0 and high < claimed. `no`:
+    low <= 0 and high < claimed. `not_shown`: low <= 0 and high >= claimed: where no gain is shown, only an interval
+    that leaves room for the claimed one leaves the question open.
 
     Raises:
         ValueError: the claimed gain is not above 0, or the interval is not finite.
@@ -171,7 +171,7 @@ def holds(effect: Interval, claimed: float) -> Holds:
     if not claimed > 0 or not np.isfinite([effect.low, effect.high]).all():
         raise ValueError(f"a claim is a gain above 0 and has a finite interval, not {claimed} and {effect}")
     if effect.low > 0:
-        return "yes"
+        return "smaller" if effect.high < claimed else "yes"
     return "no" if effect.high < claimed else "not_shown"
 
 

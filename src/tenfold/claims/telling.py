@@ -14,6 +14,13 @@ from tenfold.claims.base import RULE, Claim, Figure, Finished, Found, Table, cla
 from tenfold.core.verdicts import Interval
 from tenfold.study.conduct import available_cores
 
+HEADS = {
+    "yes": "The claim holds",
+    "smaller": "The gain is smaller than claimed",
+    "no": "The claim does not hold",
+    "not_shown": "The claim is not shown",
+}
+
 
 def claim_json(
     name: str,
@@ -68,10 +75,9 @@ def claim_json(
 
 def _sentence(document: dict[str, Any]) -> str:
     low, high = document["interval"]
-    head = {"yes": "The claim holds", "no": "The claim does not hold", "not_shown": "The claim is not shown"}
     quick = "A quick trial, whose figures are not the claim's. " if document["quick"] else ""
     return (
-        f"{quick}{head[document['holds']]}: they say {document['they_say']['sentence']} "
+        f"{quick}{HEADS[document['holds']]}: they say {document['they_say']['sentence']} "
         f"({document['they_say']['effect_points']:+.2f} points); we measured {document['we_measured']['sentence']} "
         f"({document['we_measured']['effect_points']:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
         f"{len(document['seeds'])} seeds). {_reason(document)}"
@@ -88,8 +94,10 @@ def _reason(document: dict[str, Any]) -> str:
             if document["interval"][1] < 0
             else "The claimed size does not lie in the interval, and no smaller gain is shown."
         )
-    size = "lies" if document["claimed_size_in_interval"] else "does not lie"
-    return f"There is a gain, and the claimed size {size} in the interval."
+    if document["holds"] == "smaller":
+        return "There is a gain, and the claimed size lies above the interval."
+    place = "in" if document["claimed_size_in_interval"] else "below"
+    return f"There is a gain, and the claimed size lies {place} the interval."
 
 
 def _table(table: Table) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def reproduce(
 ) -> None:
     """Repeat the experiment behind a published claim.
 
-    Says what was claimed, what was measured, with a 95 % interval, and whether the claim holds: yes, no or not
-    shown. Leaves claim.json and report.html. A run that was stopped goes on where it was.
+    Says what was claimed, what was measured, with a 95 % interval, and whether the claim holds: yes, smaller
+    than claimed, no or not shown. Leaves claim.json and report.html. A run that was stopped goes on where it was.
 
     Example: tenfold reproduce mixup --out mixup/
     """

@@ -13,8 +13,8 @@ from tenfold.report.page import environment
 from tenfold.report.plot import round_numbers
 from tenfold.report.text import WIDTH, aligned
 
-WORDS = {"yes": "holds", "no": "does not hold", "not_shown": "not shown"}
-LOOKS = {"yes": "helped", "no": "hurt", "not_shown": "not_proven"}
+WORDS = {"yes": "holds", "smaller": "smaller than claimed", "no": "does not hold", "not_shown": "not shown"}
+LOOKS = {"yes": "helped", "smaller": "not_proven", "no": "hurt", "not_shown": "not_proven"}
 """The look that the house style gives an outcome of the same kind."""
 
 ROW_HEIGHT, TOP, BOTTOM = 46, 44, 34
@@ -28,14 +28,15 @@ def render_claim(document: Mapping[str, Any], pictures: Mapping[str, bytes] | No
         pictures: the PNG of each file that `document["pictures"]` names.
     """
     shown = [{**told, **_inside((pictures or {})[told["file"]])} for told in document.get("pictures", ())]
+    holds = document["holds"]
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
         "duration": duration,
         "true_minus": lambda text: re.sub(r"-(?=\d)", "−", text),
-        "words": {look: WORDS[holds] for holds, look in LOOKS.items()}.__getitem__,
+        "words": {LOOKS[holds]: WORDS[holds]}.__getitem__,
     }
     page = environment(filters).get_template("claim.html")
-    return page.render(told=document, look=LOOKS[document["holds"]], plot=_plot(document), pictures=shown)
+    return page.render(told=document, look=LOOKS[holds], plot=_plot(document), pictures=shown)
 
 
 def _inside(png: bytes) -> dict[str, Any]:

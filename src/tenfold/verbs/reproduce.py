@@ -30,7 +30,7 @@ class Reproduction:
 
     @property
     def holds(self) -> str:
-        """`yes`, `no` or `not_shown`; what each means is `document["rule"]`."""
+        """`yes`, `smaller`, `no` or `not_shown`; what each means is `document["rule"]`."""
         return str(self.document["holds"])
 
     @property
