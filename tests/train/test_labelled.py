@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,16 @@ def test_of_no_class_more_than_its_share_is_held_out(counts: list[int], share: f
     assert taken == (allowed if sum(allowed) >= 8 else [0] * len(counts))
     again = labelled.held_out(train, share, Key(f"held/{name}"))
     assert np.array_equal(again[1], apart)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((1, 8, 8), 1), ((1, 28, 28), 12.25), ((3, 32, 32), 48), ((3, 128, 128), 48)]
+)
+def test_the_penalty_grows_with_the_picture_to_an_end(shape: tuple[int, int, int], scale: float) -> None:
+    train = easy_set([2, 2], shape)
+    layer = partial(torch.nn.Linear, 1, 1)
+    contest = labelled.labelled_contest(to_float(torch.tensor(train.images)), train, layer, layer, 0.0, KEY)
+    assert contest.penalty_scale == scale
 
 
 def test_another_key_holds_others_out() -> None:

@@ -14,6 +14,10 @@ from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build
 from tenfold.train.contest import Contest, Pair
 
+MOST_PENALISED = 3 * 32 * 32
+"""Values of a picture up to which the gradient penalty grows with them. Growing on, it leaves the critic blind: a
+dcgan drew noise at 128 x 128 pixels."""
+
 
 def labelled_contest(
     pictures: Tensor,
@@ -46,7 +50,7 @@ def labelled_contest(
         probe=probe,
         probe_spread=spread,
         held_out=(pictures[apart], labels[apart]) if len(apart) else None,
-        penalty_scale=pictures[0].numel() / 64,
+        penalty_scale=min(pictures[0].numel(), MOST_PENALISED) / 64,
     )
 
 
