@@ -17,7 +17,7 @@ run: $(VENV)/.installed
 	$(VENV)/bin/tenfold run $(call quoted,$(DATA)) $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n auto $(ARGS)
 
 $(VENV)/.installed: $(declared)
 	$(PYTHON) -m venv $(VENV)

@@ -13,6 +13,8 @@ from PIL import Image
 
 from tenfold.core.keys import Key
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests run in a process a core
+
 Pixels = npt.NDArray[np.uint8]
 
 
