@@ -19,12 +19,15 @@ from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.methods import transferring
 from tenfold.methods.base import Grown, Method, MethodFailed, make_method, method_class, method_names
 from tenfold.methods.generating import GeneratorMethod, Learned
+from tenfold.nets.blocks import build
+from tenfold.nets.classifiers import SmallConvNet
 from tenfold.train import keeping
 from tenfold.train.classifier import train_classifier
 from tenfold.train.keeping import DirectoryKeeper
-from tenfold.train.recipe import Recipe
+from tenfold.train.recipe import Recipe, Start
 from tenfold.transforms.pixels import to_float
 
 SHORTENED: dict[str, Any] = {
@@ -34,9 +37,22 @@ SHORTENED: dict[str, Any] = {
     "least_diversity": 0.0,
     "label_filter": False,
     "head": "pixels",
+    "fewest": 1,
 }
 """Given to every method that has such an option, so that none takes long here. After so few steps nothing can be
 asked of labels, and a deformation is a near copy still."""
+
+
+@pytest.fixture(autouse=True)
+def a_source(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Related pictures for the methods that read some."""
+    path = tmp_path_factory.getbasetemp() / "source.npz"
+    if not path.exists():
+        others = easy_set([5, 5, 5, 5], (1, 12, 12), key="others")
+        np.savez(path, images=others.images[:, 0], labels=others.labels)
+    monkeypatch.setitem(SHORTENED, "source", str(path))
+    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
+
 
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 45, 45)]
 
@@ -203,6 +219,14 @@ def test_the_global_generators_are_left_alone(name: str) -> None:
     assert before[1][0] == after[1][0]
     assert np.array_equal(before[1][1], after[1][1])
     assert before[2] == after[2]
+
+
+@every_method
+def test_what_changes_batches_says_so(name: str) -> None:
+    recipe = fitted(name, easy_set([4, 4]))
+    changes = bool(recipe.transforms) or recipe.objective is not None or recipe.auxiliary is not None
+    assert changes == method_class(name).changes_batches
+    assert (recipe.init is not None and recipe.init.steps == 0) == method_class(name).takes_no_steps
 
 
 @every_method
@@ -407,8 +431,10 @@ def test_recipes_add_up_in_order_and_refuse_two_of_what_can_be_only_one() -> Non
     assert both.details == {"a": 1, "b": 2}
     assert (Recipe() + Recipe(first)).extra is first
     assert (Recipe(first) + Recipe()).extra is first
-    with pytest.raises(InputError, match="starting weights"):
-        Recipe(init={}) + Recipe(init={})
+    start = Start(lambda train, validation, key: build(lambda: SmallConvNet((1, 8, 8), 2), key.torch_generator()))
+    assert (Recipe(init=start) + Recipe(first)).init is start
+    with pytest.raises(InputError, match="a network to begin with"):
+        Recipe(init=start) + Recipe(init=start)
     with pytest.raises(InputError, match="auxiliary loss"):
         Recipe(auxiliary=lambda f, g: f.sum()) + Recipe(auxiliary=lambda f, g: f.sum())
 

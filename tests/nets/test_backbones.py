@@ -5,7 +5,8 @@ import torch
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.nets import backbones
-from tenfold.nets.backbones import available, imagenet_features, prepared
+from tenfold.nets.backbones import as_trained, available, imagenet_features
+from tenfold.transforms.pixels import to_float
 
 needs_weights = pytest.mark.skipif(not available(), reason="the extra `weights` is not installed")
 
@@ -17,19 +18,19 @@ def pictures(n, *shape):
 def test_pictures_are_laid_out_as_the_weights_were_trained():
     picture = torch.full((2, 1, 8, 8), 127, dtype=torch.uint8)
     picture[1] = 255
-    ready = prepared(picture)
+    ready = as_trained(to_float(picture))
     assert ready.shape == (2, 3, 128, 128)
     assert ready.is_contiguous(memory_format=torch.channels_last)
-    assert not ready[0].any()
+    assert ready[0].abs().max() < 1e-6
     assert torch.allclose(ready[1], torch.ones(()))
     colours = torch.tensor(pictures(1, 3, 128, 128))
-    torch.testing.assert_close(prepared(colours), (colours.float() - 127) / 128)
+    torch.testing.assert_close(as_trained(to_float(colours)), (colours.float() - 127) / 128, atol=1e-6, rtol=1e-5)
 
 
 def test_large_pictures_are_averaged_when_they_are_shrunk():
     stripes = torch.zeros(1, 1, 512, 512, dtype=torch.uint8)
     stripes[..., ::2] = 254
-    assert prepared(stripes).abs().max() < 0.1  # and not 1
+    assert as_trained(to_float(stripes)).abs().max() < 0.1  # and not 1
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -85,6 +85,13 @@ def test_the_default_arms_have_an_oracle_where_there_is_a_reserve() -> None:
     assert parse_arms(default_arms(True))[-1].name == "oracle"
 
 
+def test_the_probe_joins_where_there_are_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "probe" not in default_arms(False)
+    monkeypatch.setattr("tenfold.nets.backbones.available", lambda: True)
+    assert "probe" in default_arms(False)
+    assert "probe" not in default_arms(True, "raw")
+
+
 def test_the_learning_curve_is_the_baseline_on_fewer_images_and_never_picked() -> None:
     half, more = learning_curve()
     assert (half.name, half.percent, more.name, more.percent) == ("classical@50%", 50, "classical@70%", 70)

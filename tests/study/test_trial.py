@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_plans import plan_for, whole_set
 
-from made_up_sets import QUICK_CGAN
+from made_up_sets import QUICK_CGAN, SHORT
 from tenfold.core.files import write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -308,3 +308,28 @@ def test_a_canary_that_copies_test_images_is_caught_and_its_arm_fails(
 def test_an_honest_arm_is_no_canary(arm: str) -> None:
     plan = plan_for(DATA, EVERY_METHOD)
     assert all(run_trial(DATA, plan, task_of(plan, arm, fold)).failed is None for fold in range(3))
+
+
+def test_a_network_that_has_learned_from_test_images_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    for name, data in (("same", DATA), ("other", whole_set("another"))):
+        np.savez(tmp_path / f"{name}.npz", images=data.images[:, 0], labels=data.labels)
+    same, other = (f"probe(source={tmp_path / name}.npz)" for name in ("same", "other"))
+    plan = plan_for(DATA, f"classical,{same},{other}")
+    trial = run_trial(DATA, plan, task_of(plan, same))
+    assert trial.failed is not None
+    assert "test images are among the 26 that the network has learned from" in trial.failed
+    assert run_trial(DATA, plan, task_of(plan, other)).failed is None
+
+
+def test_the_width_is_chosen_on_top_of_the_augmentation_and_taken_for_all() -> None:
+    plan = plan_for(DATA, "classical,classical+classifier")
+    settled = run_trial(DATA, plan, task_of(plan, "classical")).details["settled"]
+    trial = run_trial(DATA, plan, task_of(plan, "classical+classifier"), settled)
+    (chosen,) = trial.details["settled"].values()
+    losses = trial.details["inner_losses"]["classifier"]
+    assert list(losses) == [f"width={width}" for width in (24, 12, 6, 48)]
+    assert chosen == {"width": min(losses, key=losses.get).removeprefix("width=")}

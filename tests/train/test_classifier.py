@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from tenfold.train.classifier import (
     draw_plan,
     train_classifier,
 )
-from tenfold.train.recipe import Recipe
+from tenfold.train.recipe import Recipe, Start
 
 KEY = Key("train")
 LONGER = replace(SHORT, steps=80)
@@ -98,11 +99,51 @@ def test_transforms_are_applied_in_order_to_every_image_once(side: int) -> None:
 
 def test_starting_weights_are_obeyed() -> None:
     train = easy_set([4, 4])
-    start = build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator())
-    config = replace(SHORT, steps=1, learning_rate=0.0)
-    kept = train_classifier(train, None, Recipe(init=start.state_dict()), KEY, config).network
-    for name, weights in start.named_parameters():
-        assert torch.equal(weights, kept.get_parameter(name)), name
+    given: list[SmallConvNet] = []
+
+    def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+        given.append(build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator()))
+        return given[-1]
+
+    for start in (Start(network, steps=0), Start(network, steps=3, rates={"stem": 0.0, "body": 0.0, "head": 0.0})):
+        kept = train_classifier(train, train, Recipe(init=start), KEY, replace(SHORT, weight_decay=0.0))
+        for name, weights in given[-1].named_parameters():
+            assert torch.equal(weights, kept.network.get_parameter(name)), name
+        assert kept.details["steps"] == start.steps
+
+
+def test_a_part_with_a_rate_of_its_own_learns_at_that_rate() -> None:
+    def moved(rates: dict[str, float]) -> dict[str, float]:
+        def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+            return build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator())
+
+        start = Start(network, steps=1, learning_rate=1e-3, rates=rates)
+        train = easy_set([4, 4])
+        before = network(train, None, KEY)
+        after = train_classifier(train, None, Recipe(init=start), KEY, SHORT).network
+        return {
+            part: float((after.get_parameter(part) - before.get_parameter(part)).detach().abs().max())
+            for part in ("stem.0.weight", "head.weight")
+        }
+
+    usual, slow = moved({}), moved({"stem": 0.1})
+    assert slow["stem.0.weight"] == pytest.approx(0.1 * usual["stem.0.weight"], rel=0.05)
+    assert slow["head.weight"] == pytest.approx(usual["head.weight"], rel=1e-3)
+
+
+def test_training_on_is_kept_only_where_the_inner_images_do_not_get_worse() -> None:
+    train = easy_set([8, 8])
+    good = train_classifier(train, train, Recipe(), KEY, LONGER)
+
+    def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+        return copy.deepcopy(good.network)
+
+    def wrong(images: torch.Tensor, labels: torch.Tensor, _: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return images, labels.flip(1)
+
+    kept = train_classifier(train, train, Recipe(transforms=(wrong,), init=Start(network, steps=40)), KEY, SHORT)
+    assert kept.inner_score == good.inner_score == 1.0
+    assert kept.details["kept_step"] == 0
 
 
 def test_the_auxiliary_loss_reaches_the_features() -> None:

@@ -38,6 +38,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    changes_batches = True
     has_objective = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:

@@ -23,7 +23,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.train.recipe import Recipe
 
-PARTS = ("base", "generating", "kept")
+PARTS = ("base", "generating", "kept", "transferring")
 """Files of the folder that are no methods."""
 
 
@@ -84,6 +84,12 @@ class Method(ABC):
     smooths_labels: ClassVar[bool] = False
     """It takes a little of every label away and spreads it over all classes."""
 
+    changes_batches: ClassVar[bool] = False
+    """It works on what the classifier reads in every step: transforms, or a loss of its own."""
+
+    takes_no_steps: ClassVar[bool] = False
+    """Its classifier is fitted at once, so that nothing can work on batches beside it."""
+
     reads_vectors: ClassVar[bool] = False
     """It takes vectors (N x F x 1 x 1) as well as pictures."""
 
@@ -113,6 +119,13 @@ class Method(ABC):
             MethodFailed: nothing usable came out.
         """
         raise NotImplementedError(f"{self.name()} makes no image files")
+
+    def outside(self) -> str:
+        """A hash of what it reads beside the training images (weights, related pictures); empty where nothing.
+
+        It is a part of the plan: with other files under the same name a trial is another one.
+        """
+        return ""
 
     def undecided(self) -> Mapping[str, tuple[str, ...]]:
         """Options that are left for inner images to choose, in the order in which to choose them, each with the
@@ -175,5 +188,4 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
         return found(pydantic.TypeAdapter(found.Config).validate_python(options or {}))
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"{name}({where}={problem['input']}): {problem['msg']}") from error
+        raise InputError(f"{name}({problem['loc'][0]}={problem['input']}): {problem['msg']}") from error

@@ -45,6 +45,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    changes_batches = True
 
     def undecided(self) -> Mapping[str, tuple[str, ...]]:
         """Policy before flips: nearly all sets gain from the first, few from the second.

@@ -28,6 +28,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    changes_batches = True
     smooths_labels = True
     reads_vectors = True
 

@@ -29,6 +29,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    changes_batches = True
     mixes_labels = True
     reads_vectors = True
     has_objective = True

@@ -33,6 +33,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    changes_batches = True
     mixes_labels = True
     reads_vectors = True
 

@@ -40,6 +40,7 @@ class SmallConvNet(nn.Module):
     def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
         super().__init__()
         channels, height, _ = shape
+        self.width = width
         large = height > 40
         self.stem = _block(channels, width, kernel=5 if large else 3, stride=2 if large else 1)
         side = (height + 1) // 2 if large else height
@@ -73,7 +74,7 @@ class VectorNet(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
         super().__init__()
-        self.feature_count = 4 * width
+        self.width, self.feature_count = width, 4 * width
         self.standardise = Standardise(shape[0])
         self.body = nn.Sequential(_dense(shape[0], 4 * width), _dense(4 * width, 4 * width))
         self.head = nn.Linear(self.feature_count, class_count)
@@ -90,7 +91,7 @@ class VectorNet(nn.Module):
 
 
 NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {"SmallConvNet": SmallConvNet, "VectorNet": VectorNet}
-"""By the name under which a classifier's file tells its network."""
+"""Those of the judge's own, by the name under which a classifier's file tells its network."""
 
 
 def _dense(inputs: int, outputs: int) -> nn.Module:

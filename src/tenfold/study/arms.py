@@ -14,6 +14,7 @@ from typing import Any
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import Method, make_method, method_class, method_names
+from tenfold.nets import backbones
 
 BASELINE = "classical"
 """What growing has to beat: the cheapest thing that everybody can do."""
@@ -68,6 +69,10 @@ class Arm:
         """Whether a method of it has options left open, which the baseline settles for all arms of a fold."""
         return self.rerun == 1 and any(component.make({}).undecided() for component in self.components)
 
+    def outside(self) -> str:
+        """A hash of what its methods read beside the training images; empty where nothing."""
+        return "".join(component.make({}).outside() for component in self.components)
+
     @property
     def trains_generator(self) -> bool:
         """Whether its new images come from a network that learned from the real ones."""
@@ -96,8 +101,10 @@ def baseline_for(data: ImageDataset) -> str:
 
 
 def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]:
-    """What `prove` compares when nothing is said."""
+    """What `prove` compares when nothing is said; `probe` is among it where the extra `weights` is installed."""
     arms: tuple[str, ...] = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
+    if backbones.available():
+        arms += ("probe",)
     if baseline == VECTOR_BASELINE:
         arms = ("raw", "placebo", "mixup")
     return (*arms, "oracle") if has_reserve else arms
@@ -165,6 +172,14 @@ def _refuse_conflicts(text: str, methods: Sequence[type[Method]]) -> None:
         raise InputError(
             f"the arm '{text}' smooths the labels and mixes them: mixed labels are soft already, and smoothing would "
             "falsify the shares that they state; take one of the two"
+        )
+    at_once = next((method.name() for method in methods if method.takes_no_steps), None)
+    changing = [method.name() for method in methods if method.changes_batches]
+    if at_once and changing:
+        raise InputError(
+            f"the arm '{text}' cannot be had: {at_once} reads each picture once, as it is, and what "
+            f"{' and '.join(changing)} would change is read step by step; take {at_once} alone, or "
+            f"{'+'.join(changing)}+transfer"
         )
     if sum(method.has_objective for method in methods) > 1:
         own = " and ".join(method.name() for method in methods if method.has_objective)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class Plan:
     baseline: str = BASELINE
     metric: str = "balanced accuracy"
     code: str = ""
+    outside: Mapping[str, str] = field(default_factory=dict)
+    """For arms that read more than the training images (weights, related pictures) a hash of that."""
 
     @property
     def hash(self) -> str:
@@ -89,7 +91,8 @@ class Plan:
         The number of repeats and the other arms are left out, so that a longer study reuses a shorter one's trials.
         """
         undecisive = dict.fromkeys(("repeats", "data", "margin", "looks", "stop_below"))
-        outline = asdict(self) | undecisive | {"arms": asdict(task.arm)}
+        outside = self.outside.get(task.arm.name, "")
+        outline = asdict(self) | undecisive | {"arms": asdict(task.arm), "outside": outside}
         return _hash({**outline, "repeat": task.repeat, "fold": task.fold})
 
 
@@ -120,6 +123,7 @@ def make_plan(
         classifier=classifier_for(study),
         baseline=baseline_for(study),
         code=code_version(),
+        outside={arm.name: found for arm in arms if (found := arm.outside())},
     )
 
 

@@ -56,9 +56,9 @@ def trainings_to_settle(method: Method) -> int:
     return 1 + sum(len(candidates) - 1 for candidates in undecided.values()) if undecided else 0
 
 
-def most_chosen(trials: Sequence[Trial], baseline: str) -> Settled:
-    """What the baseline chose in most folds, for when nothing is left to choose by; of equals the earlier one."""
-    chosen = [trial.details["settled"] for trial in trials if trial.arm == baseline and "settled" in trial.details]
+def most_chosen(trials: Sequence[Trial], arm: str) -> Settled:
+    """What the arm chose in most folds, for when nothing is left to choose by; of equals the earlier one."""
+    chosen = [trial.details["settled"] for trial in trials if trial.arm == arm and "settled" in trial.details]
     return max(chosen, key=chosen.count, default={})
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | Non
                 details["samples"] = samples(fitted.recipe.extra)
     except (MethodFailed, Diverged) as error:
         return _failed(task, str(error), start)
-    if leaked := _leak(fitted.recipe, fold):
+    if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
         return _failed(task, leaked, start)
     probabilities = tested(fold, fitted.classifier)
     return Trial(
@@ -111,29 +110,35 @@ def train_arm(
         key, settled = key / f"run-{arm.rerun}", None
     train = part_of(train, arm.percent, key / "part")
 
+    made: dict[str, Recipe] = {}
+
     def fit(component: Component, options: Mapping[str, str]) -> Recipe:
-        method = component.make({"times": plan.times, **options})
-        return method.fit(train, reserve if method.needs_reserve else None, key / component.method)
+        name = f"{component.method} {sorted(options.items())}"
+        if name not in made:  # what stays the same while another method's options are chosen is made once
+            method = component.make({"times": plan.times, **options})
+            made[name] = method.fit(train, reserve if method.needs_reserve else None, key / component.method)
+        return made[name]
+
+    def recipe_of(components: Sequence[Component], options: Settled) -> Recipe:
+        return sum((fit(component, options.get(component.method, {})) for component in components), Recipe())
 
     def classifier_of(recipe: Recipe) -> TrainedClassifier:
         return train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
 
     settlings = {}
     if validation is not None:
-        settlings = _settlings(arm, settled or {}, lambda component, tried: classifier_of(fit(component, tried)))
+        settlings = _settlings(arm, settled or {}, lambda *tried: classifier_of(recipe_of(*tried)))
     options = {**(settled or {}), **{name: found.options for name, found in settlings.items()}}
     choosing = _since(start)
-    recipe = Recipe()
-    for component in arm.components:
-        recipe = recipe + fit(component, options.get(component.method, {}))
+    recipe = recipe_of(arm.components, options)
     fitted = _since(start) - choosing
     chooses = recipe.extra is not None and not arm.fixes_ratio
     ratios: Sequence[float | None] = [None]
     if chooses:
         ratios = [ratio] if ratio is not None else plan.ratios if validation is not None else [plan.times]
     trained: list[tuple[float | None, TrainedClassifier]]
-    if len(arm.components) == len(settlings) == 1:
-        trained = [(None, found.classifier) for found in settlings.values()]  # it was trained to be chosen
+    if not chooses and (last := settlings.get(arm.components[-1].method)):
+        trained = [(None, last.classifier)]  # it was trained to be chosen
     else:
         trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
     # The fewest new images win a tie: what does not help is not worth making.
@@ -150,14 +155,25 @@ def train_arm(
 
 
 def _settlings(
-    arm: Arm, settled: Settled, train: Callable[[Component, Mapping[str, str]], TrainedClassifier]
+    arm: Arm, settled: Settled, train: Callable[[Sequence[Component], Settled], TrainedClassifier]
 ) -> dict[str, Settling]:
-    """For each method with open options that are not settled yet, what the inner images choose."""
-    found = {}
-    for component in arm.components:
+    """For each method with open options that are not settled yet, what the inner images choose.
+
+    One method after the other, each on top of those that stand before it in the arm.
+    """
+    found: dict[str, Settling] = {}
+    options = dict(settled)
+    for count, component in enumerate(arm.components, 1):
         undecided = component.make({}).undecided()
         if undecided and component.method not in settled:
-            found[component.method] = settle(undecided, partial(train, component))
+
+            def on_top(
+                tried: Mapping[str, str], count: int = count, method: str = component.method
+            ) -> TrainedClassifier:
+                return train(arm.components[:count], {**options, method: tried})
+
+            found[component.method] = settle(undecided, on_top)
+            options[component.method] = found[component.method].options
     return found
 
 
@@ -183,6 +199,20 @@ def _leak(recipe: Recipe, fold: Fold) -> str | None:
             unseen_groups=fold.validation.groups,
             test_groups=fold.test.groups,
         )
+    )
+
+
+def _seen(recipe: Recipe, fold: Fold) -> str | None:
+    """Why what the classifier began with has learned from test images; None where nothing says so."""
+    if recipe.init is None or recipe.init.seen is None:
+        return None
+    seen = {image.tobytes() for image in recipe.init.seen.images if image.min() < image.max()}
+    count = fold.test.shown_to(lambda images: sum(image.tobytes() in seen for image in images))
+    if not count:
+        return None
+    return (
+        f"{count} of {len(fold.test)} test images are among the {len(seen)} that the network has learned from; take "
+        "them out of the source"
     )
 
 

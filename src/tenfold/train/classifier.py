@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet, VectorNet
+from tenfold.nets.networks import Network
 from tenfold.nets.threads import one_thread
+from tenfold.nets.trunks import BackboneNet
+from tenfold.train.features import frozen_features
 from tenfold.train.inner import inner_loss, inner_score
-from tenfold.train.recipe import Recipe, Transform, plain_objective
+from tenfold.train.recipe import Recipe, Start, Transform, plain_objective
 from tenfold.transforms.pixels import to_float
-
-Network = SmallConvNet | VectorNet
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 pictures is above it."""
@@ -97,6 +98,9 @@ def train_classifier(
     """
     if validation is not None and not len(validation):
         validation = None  # so few groups that the inner split got none
+    if (start := recipe.init) is not None:
+        own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
+        config = replace(config, **{name: value for name, value in own.items() if value is not None})
     for attempt in range(3):
         rate = config.learning_rate / 3**attempt
         try:
@@ -123,23 +127,19 @@ def _attempt(
         pool = train if recipe.extra is None else train.joined(recipe.extra)
         images, labels = torch.tensor(pool.images), torch.tensor(pool.labels)
         targets = F.one_hot(labels, train.class_count).float()
-        kind: type[Network] = VectorNet if train.is_vectors else SmallConvNet
-        network = build(
-            lambda: kind(train.image_shape, train.class_count, config.width), (key / "weights").torch_generator()
-        )
-        if recipe.init is not None:
-            network.load_state_dict(dict(recipe.init))
-        if isinstance(network, VectorNet):
-            network.standardise.fit(images.flatten(1))
+        network = begin(pool, validation, recipe.init, key / "weights", config.width)
         averaged = copy.deepcopy(network).eval()
         schedule = draw_plan(pool.labels, train.class_count, config, (key / "batches").torch_generator())
-        optimizer = torch.optim.AdamW(
-            network.parameters(), learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        groups = _parameter_groups(network, recipe.init.rates if recipe.init else {})
+        optimizer = torch.optim.AdamW(groups, learning_rate, weight_decay=config.weight_decay, fused=True)
         generator = (key / "transforms").torch_generator()
         objective = recipe.objective or plain_objective
         best_state, best_score, best_step = None, 0.0, config.steps
         look_every = max(1, config.steps // config.looks)
+    if validation is not None and (recipe.init is not None or not config.steps):
+        with clock("validation"):  # training on need not be better than what it begins with
+            best_state, best_step = copy.deepcopy(averaged.state_dict()), 0
+            best_score = inner_score(_probabilities(averaged, validation.images), validation.labels)
 
     network.train()
     batches = _batches(images, targets, schedule, recipe.transforms, generator)
@@ -147,7 +147,7 @@ def _attempt(
         with clock("batches"):
             batch, soft = next(batches)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * _cosine(step / config.steps, config.warmup_share)
+                group["lr"] = group["share"] * learning_rate * _cosine(step / config.steps, config.warmup_share)
         with clock("forward/backward/step"):
             batch = batch.contiguous(memory_format=torch.channels_last)
             loss, features = objective(network, batch, soft, generator)
@@ -190,6 +190,25 @@ def _attempt(
         },
         train.feature_names,
     )
+
+
+def begin(train: ImageDataset, validation: ImageDataset | None, start: Start | None, key: Key, width: int) -> Network:
+    """The network that a training begins with: where `start` says, or the judge's own with fresh weights."""
+    if start is not None:
+        return start.network(train, validation, key)
+    kind: type[SmallConvNet | VectorNet] = VectorNet if train.is_vectors else SmallConvNet
+    network = build(lambda: kind(train.image_shape, train.class_count, width), key.torch_generator())
+    if isinstance(network, VectorNet):
+        network.standardise.fit(torch.tensor(train.images).flatten(1))
+    return network
+
+
+def _parameter_groups(network: Network, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """What learns, by the share of the learning rate at which it does."""
+    slow = {name: list(network.get_submodule(name).parameters()) for name in rates}
+    apart = {id(one) for parameters in slow.values() for one in parameters}
+    rest = [one for one in network.parameters() if id(one) not in apart]
+    return [{"params": rest, "share": 1.0}, *({"params": slow[name], "share": rates[name]} for name in rates)]
 
 
 def _batches(
@@ -263,6 +282,9 @@ def _follow(averaged: Network, network: Network, weight: float) -> None:
 @torch.inference_mode()
 def _probabilities(network: Network, images: npt.NDArray[Any], chunk: int = 256) -> npt.NDArray[np.float32]:
     network.eval()
+    if isinstance(network, BackboneNet) and network.frozen:
+        return torch.softmax(network.head(frozen_features(network, images)), dim=1).numpy()
+    chunk = 64 if isinstance(network, BackboneNet) else chunk  # whose maps are larger
     rows = [
         torch.softmax(network(to_float(part).contiguous(memory_format=torch.channels_last)), dim=1)
         for part in torch.tensor(images).split(chunk)

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.nets.classifiers import Classifier
+from tenfold.nets.networks import Network
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(images float B x C x H x W in [-1, 1], soft labels B x K, generator) -> the same two, changed."""
@@ -27,6 +29,26 @@ Auxiliary = Callable[[Tensor, torch.Generator], Tensor]
 Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy, and the features
 B x F of the last hidden layer that it saw. For methods that reach into the forward pass or make it several times."""
+
+
+Beginning = Callable[[ImageDataset, ImageDataset | None, Key], Network]
+"""(images to train on, inner images if any, key) -> the network to begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """How a classifier begins, in place of the usual network with fresh weights."""
+
+    network: Beginning
+    steps: int | None = None
+    """Of training from there; as many as any other classifier takes where None; 0 is to use it as it comes."""
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    """Both in place of the usual ones."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Parts of the network by name that learn at this share of the learning rate."""
+    seen: ImageDataset | None = None
+    """Images beside the training images that it has learned from, where they are at hand."""
 
 
 def cross_entropy(logits: Tensor, soft_labels: Tensor) -> Tensor:
@@ -42,7 +64,7 @@ def plain_objective(
     return cross_entropy(network.head(features), soft_labels), features
 
 
-ONE_ONLY = {"init": "starting weights", "auxiliary": "an auxiliary loss", "objective": "a loss of their own"}
+ONE_ONLY = {"init": "a network to begin with", "auxiliary": "an auxiliary loss", "objective": "a loss of their own"}
 """Slots of a recipe that cannot be added up."""
 
 
@@ -54,8 +76,8 @@ class Recipe:
     """More labelled images, trained on beside the real ones."""
     transforms: tuple[Transform, ...] = ()
     """Applied to every batch, in order."""
-    init: Mapping[str, Tensor] | None = None
-    """Starting weights of the classifier."""
+    init: Start | None = None
+    """Where the classifier begins."""
     auxiliary: Auxiliary | None = None
     """One more term of the loss."""
     objective: Objective | None = None
@@ -67,7 +89,7 @@ class Recipe:
         """Both recipes at once: `classical+cgan` trains on generated images and augments them.
 
         Raises:
-            InputError: both bring starting weights, an auxiliary loss or an objective: only one can be obeyed.
+            InputError: both bring a network to begin with, an auxiliary loss or an objective: only one can be obeyed.
         """
         for slot, meaning in ONE_ONLY.items():
             if getattr(self, slot) is not None and getattr(other, slot) is not None:
@@ -75,7 +97,7 @@ class Recipe:
         return Recipe(
             extra=_joined(self.extra, other.extra),
             transforms=self.transforms + other.transforms,
-            init=self.init if self.init is not None else other.init,
+            init=self.init or other.init,
             auxiliary=self.auxiliary or other.auxiliary,
             objective=self.objective or other.objective,
             details={**self.details, **other.details},

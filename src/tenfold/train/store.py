@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
-from tenfold.nets.blocks import channels_last
-from tenfold.nets.classifiers import NETWORKS
+from tenfold.nets.networks import network_of, told_of
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier
 
 
@@ -23,7 +22,7 @@ def save_classifier(path: Path, classifier: TrainedClassifier, told: dict[str, A
     write_json(
         path.with_suffix(".json"),
         {
-            "network": type(classifier.network).__name__,
+            **told_of(classifier.network),
             "class_names": list(classifier.class_names),
             "image_shape": list(classifier.image_shape),
             "feature_names": list(classifier.feature_names),
@@ -51,13 +50,12 @@ def load_classifier(path: Path) -> TrainedClassifier:
         shape = told["image_shape"]
         config = ClassifierConfig(**told["config"])
         image_shape = (shape[0], shape[1], shape[2])
-        network = NETWORKS[told["network"]](image_shape, len(told["class_names"]), config.width)
         feature_names = tuple(told.get("feature_names", ()))  # files made before there were vectors lack it
-        network.load_state_dict(safetensors.torch.load(path.read_bytes()))
+        weights = safetensors.torch.load(path.read_bytes())
+        # Files made before there were other networks tell their width in the configuration alone.
+        network = network_of({"width": config.width, **told}, image_shape, len(told["class_names"]), weights).eval()
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
-    # In the memory format of training, so that every bit of a prediction is as it was there.
-    channels_last(network).eval()
     return TrainedClassifier(network, config, tuple(told["class_names"]), image_shape, feature_names=feature_names)

@@ -192,7 +192,7 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
     reached = judged.balanced_accuracy
     # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
     ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
-    settled = most_chosen(study.trials, study.plan.baseline)
+    settled = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
     classifier = train_arm(
         winner,
         images,

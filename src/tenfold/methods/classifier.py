@@ -1,0 +1,39 @@
+"""The judge's own network at another width: the classical answer to few images is a smaller network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+from pydantic import PositiveInt
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import base
+from tenfold.nets.networks import Network
+from tenfold.train.classifier import begin
+from tenfold.train.recipe import Recipe, Start
+
+
+@dataclass(frozen=True)
+class Config:
+    width: PositiveInt | Literal["auto"] = "auto"
+    """Channels of the first layer; the usual is 24, and `auto` lets inner images choose between 24, 12, 6 and 48."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+    reads_vectors = True
+
+    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+        return {"width": ("24", "12", "6", "48")} if self.config.width == "auto" else {}
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        width = int(self.usual_options().get("width", self.config.width))
+
+        def network(images: ImageDataset, validation: ImageDataset | None, draws: Key) -> Network:
+            return begin(images, validation, None, draws, width)
+
+        return Recipe(init=Start(network))

@@ -1,0 +1,56 @@
+"""Fine-tuning a network that has seen other pictures, from a linear head on (LP-FT).
+
+The head is fitted first, so that the backbone is not bent by the gradients of a head that knows nothing; then the
+backbone learns at a fraction of the head's rate, with its batch normalisation as it came. What is kept is never worse
+on the inner images than the head alone. Source: Kumar et al. 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, final
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods.transferring import BackboneConfig, BackboneMethod
+from tenfold.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Config(BackboneConfig):
+    mirror: Literal["auto", "no", "yes"] = "no"
+    """Fit the head to mirror images too; `auto` trains twice, to choose."""
+    side: PositiveInt = 128
+    steps: PositiveInt = 60
+    batch_size: PositiveInt = 32
+    learning_rate: PositiveFloat = 1e-3
+    """Of the head."""
+    backbone_rate: Annotated[float, Field(ge=0)] = 0.1
+    """Of the backbone, as a share of the head's."""
+    fewest: PositiveInt = 10
+    """Training images a class, on average, below which the head alone is taken: they do not say where to move."""
+
+
+_Config = Config
+
+
+@final
+class Method(BackboneMethod):
+    Config = Config
+    config: _Config
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        classes = max(1, int((train.counts() > 0).sum()))
+        if len(train) / classes < self.config.fewest:
+            return Recipe(init=self.start(train.image_shape[1]), details={"fine_tuned": False})
+        start = self.start(
+            train.image_shape[1],
+            frozen=False,
+            steps=self.config.steps,
+            batch_size=self.config.batch_size,
+            learning_rate=self.config.learning_rate,
+            rates={"trunk": self.config.backbone_rate},
+        )
+        return Recipe(init=start, details={"fine_tuned": True})

@@ -1,0 +1,123 @@
+"""What probe and transfer share: a network that has learned from other pictures, and a linear head on it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import PositiveInt
+
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.loading import load
+from tenfold.methods import base
+from tenfold.nets.classifiers import SmallConvNet
+from tenfold.nets.trunk import Trunk
+from tenfold.nets.trunks import BackboneNet, ClassifierTrunk, named_trunk, with_head
+from tenfold.train.classifier import ClassifierConfig, train_classifier
+from tenfold.train.features import frozen_features, unscaled_features
+from tenfold.train.heads import ChosenHead, fit_head
+from tenfold.train.recipe import Recipe, Start
+from tenfold.transforms.classical import Classical
+from tenfold.transforms.pixels import SIGNED
+
+SOURCE_TRAINING = ClassifierConfig(steps=1200)
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which network, and how it reads."""
+
+    backbone: str = "imagenet"
+    """`imagenet` (EfficientNet-Lite0, extra `weights`), or with the extra `hub` a local directory or a hub's name."""
+    source: str = ""
+    """Labelled images of other classes, in any form DATA may have: a network trained on these is the backbone."""
+    side: PositiveInt = 160
+    """Pixels at which a network from elsewhere reads; larger is a little better and slower with its square."""
+    mirror: Literal["auto", "no", "yes"] = "auto"
+    """Fit the head to mirror images too."""
+
+
+class BackboneMethod(base.Method):
+    """A classifier on a network that has seen other pictures."""
+
+    config: BackboneConfig
+
+    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+        return {"mirror": ("no", "yes")} if self.config.mirror == "auto" else {}
+
+    def outside(self) -> str:
+        if not self.config.source:
+            return named_trunk(self.config.backbone, self.config.side).weights_hash()
+        for kept in (_loaded, _trained):
+            kept.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
+        return _loaded(self.config.source, None).fingerprint()
+
+    def start(self, side: int, *, frozen: bool = True, **training: Any) -> Start:
+        """Where a classifier of pictures of this side begins: the backbone with the head that inner images prefer.
+
+        Unless it is frozen it is trained on as `training` says, by the names of `Start`.
+        """
+
+        def network(train: ImageDataset, validation: ImageDataset | None, key: Key) -> BackboneNet:
+            found = BackboneNet(self._trunk(side), train.class_count, frozen=True)
+            head = self._head(found, train, validation, key)
+            found.frozen = frozen
+            return with_head(found, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+
+        return Start(
+            network,
+            **({"steps": 0} | training),
+            seen=_loaded(self.config.source, side) if self.config.source else None,
+        )
+
+    def _head(
+        self, network: BackboneNet, train: ImageDataset, validation: ImageDataset | None, key: Key
+    ) -> ChosenHead:
+        images, labels, groups = train.images, train.labels, np.arange(len(train))
+        if (self.config.mirror if self.config.mirror != "auto" else self.usual_options()["mirror"]) == "yes":
+            images = np.concatenate([images, images[..., ::-1]])
+            labels, groups = np.tile(labels, 2), np.tile(groups, 2)
+        network.scale.fit(torch.from_numpy(unscaled_features(network, images)))
+        inner = None
+        if validation is not None:
+            inner = frozen_features(network, validation.images).numpy(), validation.labels
+        features = frozen_features(network, images).numpy()
+        return fit_head(features, labels, inner, train.class_count, groups, key)
+
+    def _trunk(self, side: int) -> Trunk:
+        if not self.config.source:
+            return named_trunk(self.config.backbone, self.config.side)
+        network, shape = _trained(self.config.source, side)
+        return ClassifierTrunk(copy.deepcopy(network), shape)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(source: str, side: int | None) -> ImageDataset:
+    """The images to learn from, those that a study would hold in reserve among them, as the study reads its own.
+
+    Raises:
+        InputError: they cannot be read, are vectors or of a single class.
+    """
+    data = load(source, size=side)
+    data = data.take(np.flatnonzero(np.isin(data.roles, ("train", "reserve"))))
+    if data.is_vectors or (data.counts() > 0).sum() < 2:
+        raise InputError(f"{source} is to teach a network what to look at: give pictures of two classes or more")
+    return data
+
+
+@functools.lru_cache(maxsize=4)
+def _trained(source: str, side: int) -> tuple[SmallConvNet, tuple[int, int, int]]:
+    """The judge's own network, trained on the source; one for all folds, as weights from elsewhere are."""
+    data = _loaded(source, side)
+    changes = Classical("standard", value_range=SIGNED)
+    recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
+    trained = train_classifier(data, None, recipe, Key(f"source/{data.fingerprint()}"), SOURCE_TRAINING)
+    assert isinstance(trained.network, SmallConvNet)
+    return trained.network, data.image_shape

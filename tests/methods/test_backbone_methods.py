@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from made_up_sets import SHORT, easy_set
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods import transferring
+from tenfold.methods.base import make_method
+from tenfold.nets.trunks import BackboneNet
+from tenfold.study.arms import parse_arms
+from tenfold.train.classifier import train_classifier
+from tenfold.train.store import load_classifier, save_classifier
+
+KEY = Key("backbone methods")
+
+
+@pytest.fixture(autouse=True)
+def short_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return written(tmp_path / "source.npz", easy_set([12, 12, 12, 12], (1, 16, 16), key="source"))
+
+
+def written(path: Path, data: ImageDataset) -> str:
+    np.savez(path, images=data.images[:, 0], labels=data.labels)
+    return str(path)
+
+
+def trained(name: str, train: ImageDataset, **options: object):
+    recipe = make_method(name, options).fit(train, None, KEY)
+    return train_classifier(train, train, recipe, KEY, SHORT), recipe
+
+
+def accuracy(classifier, data: ImageDataset) -> float:
+    return float((classifier.probabilities(data.images).argmax(1) == data.labels).mean())
+
+
+def test_a_head_on_a_related_network_recognises_what_is_easy(source: str) -> None:
+    train, fresh = easy_set([4, 4, 4]), easy_set([40, 40, 40], key="fresh")
+    classifier, _ = trained("probe", train, source=source)
+    assert isinstance(classifier.network, BackboneNet)
+    assert accuracy(classifier, fresh) > 0.9
+    assert classifier.details["steps"] == 0
+
+
+def test_fine_tuning_moves_the_backbone_and_the_head_alone_does_not(source: str) -> None:
+    train = easy_set([6, 6])
+    tuned, recipe = trained("transfer", train, source=source, steps=4, batch_size=8, fewest=1)
+    head_alone, few = trained("transfer", train, source=source, steps=4, batch_size=8, fewest=7)
+    assert (recipe.details["fine_tuned"], few.details["fine_tuned"]) == (True, False)
+    before = trained("probe", train, source=source)[0].network.trunk.weights_hash()
+    assert head_alone.network.trunk.weights_hash() == before
+    assert tuned.network.frozen is False
+    assert tuned.details["kept_step"] in (0, 2, 4)
+    assert tuned.inner_score >= head_alone.inner_score
+
+
+@pytest.mark.parametrize("name", ["probe", "transfer"])
+def test_a_kept_classifier_says_the_same_again(name: str, source: str, tmp_path: Path) -> None:
+    train = easy_set([6, 6], (3, 10, 10))
+    classifier, _ = trained(name, train, source=source, **({"steps": 2, "fewest": 1} if name == "transfer" else {}))
+    path = tmp_path / "classifier.safetensors"
+    save_classifier(path, classifier, {"arm": name})
+    again = load_classifier(path)
+    assert np.array_equal(again.probabilities(train.images), classifier.probabilities(train.images))
+
+
+def test_what_lies_outside_enters_the_plan(source: str, tmp_path: Path) -> None:
+    (arm,) = parse_arms([f"probe(source={source})"], baseline=f"probe(source={source})")
+    before = arm.outside()
+    written(Path(source), easy_set([12, 12], (1, 16, 16), key="other"))
+    assert before != arm.outside() != ""
+    (plain,) = parse_arms("classical")
+    assert plain.outside() == ""
+
+
+@pytest.mark.parametrize("name", ["probe", "transfer"])
+def test_a_source_must_be_able_to_teach(name: str, tmp_path: Path) -> None:
+    single = written(tmp_path / "single.npz", easy_set([9]))
+    with pytest.raises(InputError, match="pictures of two classes or more"):
+        trained(name, easy_set([3, 3]), source=single)
+
+
+def test_a_missing_extra_is_named() -> None:
+    with pytest.raises(InputError, match=r"pip install 'tenfold\[weights\]'"):
+        trained("probe", easy_set([3, 3]))
+
+
+def test_a_probe_takes_no_augmentation_beside_it() -> None:
+    with pytest.raises(InputError, match=r"probe reads each picture once.*take probe alone, or classical\+transfer"):
+        parse_arms("classical+probe")
+    assert parse_arms("classical+transfer")
+
+
+def test_two_networks_to_begin_with_are_refused(source: str) -> None:
+    both = make_method("probe", {"source": source}).fit(easy_set([2, 2]), None, KEY)
+    with pytest.raises(InputError, match="a network to begin with"):
+        both + make_method("classifier").fit(easy_set([2, 2]), None, KEY)
+
+
+def test_mirror_images_teach_the_head(source: str) -> None:
+    train = easy_set([5, 5])
+    plain, both = (trained("probe", train, source=source, mirror=mirror)[0] for mirror in ("no", "yes"))
+    assert not np.array_equal(plain.probabilities(train.images), both.probabilities(train.images))
+    mirrored = train.images[..., ::-1].copy()
+    np.testing.assert_allclose(both.network.scale.mean, _mean(both, np.concatenate([train.images, mirrored])), 1e-4)
+
+
+def _mean(classifier, images):
+    from tenfold.train.features import trunk_features
+
+    return trunk_features(classifier.network.trunk, images).mean(0)
+
+
+def test_the_width_is_the_networks() -> None:
+    for width in (3, 10):
+        classifier, _ = trained("classifier", easy_set([4, 4]), width=width)
+        assert classifier.network.width == width
+    assert make_method("classifier").undecided() == {"width": ("24", "12", "6", "48")}
+    assert make_method("classifier", {"width": "12"}).undecided() == {}
