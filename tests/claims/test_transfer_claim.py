@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_up_sets import easy_set
+from tenfold.claims.base import Finished, holds, make_claim, packed
+from tenfold.claims.transfer import ARMS, FULL, PRE_TRAINED, Claim, _images
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.study.arms import parse_arms
+
+TESTED = 200
+
+
+def finished(shares: dict[str, float], counts: tuple[int, ...] = (5, 100), seeds: int = 3) -> list[Finished]:
+    """Made-up trainings that recognise about these shares of the test images."""
+    made = []
+    for count in counts:
+        for seed in range(seeds):
+            luck = Key(f"{count}/{seed}").numpy_generator().random(TESTED)
+            made += [
+                Finished(
+                    {"arm": arm, "count": count, "seed": seed},
+                    {"correct": packed(luck < share), "test_images": TESTED},
+                    10.0,
+                )
+                for arm, share in shares.items()
+            ]
+    return made
+
+
+def test_the_gain_is_that_over_the_best_from_scratch() -> None:
+    shares = dict.fromkeys(ARMS, 0.3) | {"+ mixup": 0.4, "probe": 0.6, "transfer": 0.7}
+    found = Claim().judge(finished(shares))
+    assert "(transfer)" in found.sentence
+    assert "(+ mixup)" in found.sentence
+    assert found.effect.estimate == pytest.approx(0.3, abs=0.04)
+    assert holds(found.effect, Claim.they_say.effect) == "yes"
+    assert found.values["pre-trained"] > found.values["from scratch"]
+    assert found.samples == {"training_images": 1000, "test_images": TESTED, "seeds": 3}
+    assert [tuple(table.columns) for table in found.tables] == [tuple(ARMS), tuple(PRE_TRAINED)]
+    assert all(len(row) == len(table.columns) for table in found.tables for row in table.rows.values())
+
+
+def test_a_backbone_that_is_no_better_is_not_said_to_be() -> None:
+    found = Claim().judge(finished({"classical": 0.5, "probe": 0.5}))
+    assert holds(found.effect, Claim.they_say.effect) == "no"
+    assert "(probe)" in found.sentence
+
+
+def test_every_arm_can_be_had() -> None:
+    assert len(parse_arms(list(ARMS.values()))) == len(ARMS) + 1  # and the baseline
+    names = [training.name for training in make_claim("transfer").trainings(range(3), quick=False)]
+    assert len(set(names)) == len(names) == 3 * len(FULL.counts) * len(FULL.arms)
+
+
+def test_seeds_draw_training_images_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = ["train"] * 5 + ["test"] * 30
+
+    def made_up(name: str, *, per_class: int, seed: int) -> ImageDataset:
+        data = easy_set([35, 35], roles=roles * 2)
+        drawn = np.random.default_rng(seed).permutation(5)[:per_class]
+        return data.take([*drawn, *range(5, 35), *(35 + drawn), *range(40, 70)])
+
+    monkeypatch.setattr("tenfold.claims.transfer.load", made_up)
+    _images.cache_clear()
+    (first, test), (other, same) = _images(2, 0, 50), _images(2, 1, 50)
+    assert first.fingerprint() != other.fingerprint()
+    assert test.fingerprint() == same.fingerprint()
+    assert (len(first), len(test)) == (4, 50)
+    _images.cache_clear()
