@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,25 @@ def test_every_training_is_counted() -> None:
         "classical+cgan(times=1)": (12, 12 + 6, 12),
         "classical@50%": (12, 12, 0),
     }
+
+
+def test_options_that_an_arm_chooses_for_itself_are_counted(tmp_path: Path) -> None:
+    np.savez(tmp_path / "source.npz", images=STUDY.images[:, 0], labels=STUDY.labels)
+    probe = f"probe(source={tmp_path / 'source.npz'})"
+    plan = plan_for(DATA, f"classical,classical+classifier,{probe},classical+classifier+cgan", repeats=1)
+    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
+    assert [arm.classifiers for arm in told.arms] == [3 * 4, 3 * 4, 3 * 2, 3 * (4 + 3) + 6]
+
+
+def test_a_network_of_its_own_predicts_at_its_own_pace() -> None:
+    plan = plan_for(DATA, "raw,classical(policy=light,flips=no)+classifier(width=6)", repeats=1)
+    pilot = pilot_for(plan)
+    slow = plan.arms[-1].components
+    costs = {**pilot.costs, slow: replace(pilot.costs[slow], prediction=2.0)}
+    usual, slower = (
+        estimate(DATA, plan, one, workers=1, cores=1).arms[-1].seconds for one in (pilot, replace(pilot, costs=costs))
+    )
+    assert slower - usual == pytest.approx(3 * (16 / 3 + 4) * (2.0 - 0.1))
 
 
 def test_seconds_are_those_of_all_that_a_trial_does() -> None:

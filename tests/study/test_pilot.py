@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from made_up_plans import plan_for, whole_set
 
-from made_up_sets import QUICK_CGAN
+from made_up_sets import QUICK_CGAN, SHORT
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.sealed import SealedFold
@@ -39,6 +41,22 @@ def test_every_arm_gets_a_cost_that_was_measured() -> None:
     assert by_name[f"classical+{QUICK_CGAN}"].methods > by_name["raw"].methods
     assert by_name["placebo"].training == by_name["classical"].training, "their batches are made alike"
     assert 0 < found.prediction < found.seconds
+
+
+def test_a_network_of_its_own_is_timed_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    source = tmp_path / "source.npz"
+    np.savez(source, images=STUDY.images[:, 0], labels=STUDY.labels)
+    arms = ["classical", "classical+classifier(width=4)", f"probe(source={source})"]
+    plan = plan_for(DATA, ",".join([*arms, f"transfer(fewest=1,source={source},steps=30)"]))
+    found = run_pilot(DATA, plan)
+    by_name = {arm.name: found.costs[arm.components] for arm in plan.arms}
+    assert by_name.pop("classical").prediction is None
+    for cost in by_name.values():
+        assert cost.training > 0
+        assert cost.prediction is not None
+        assert 0 < cost.prediction < 1
 
 
 def test_the_error_is_that_of_the_first_baseline_trial_on_its_inner_images() -> None:

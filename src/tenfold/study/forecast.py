@@ -94,7 +94,8 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
         cost = pilot.costs[arm.components]
         inspecting = INSPECTIONS * cost.training + cost.inspection if _inspects(arm, repeat) else 0.0
         classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
-        return cost.methods + classifiers + inspecting + cost.leak_check + predicted * pilot.prediction
+        prediction = pilot.prediction if cost.prediction is None else cost.prediction
+        return cost.methods + classifiers + inspecting + cost.leak_check + predicted * prediction
 
     def on_the_clock(repeats: int) -> float:
         start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
@@ -119,11 +120,19 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
 
 
 def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
-    """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and in the
-    baseline's, where options are left open, one for each that is tried."""
-    if arm.name == plan.baseline or arm.rerun > 1:
-        return max(1, sum(trainings_to_settle(component.make({})) for component in arm.components))
-    return len(plan.ratios) if makes_images and not arm.fixes_ratio else 1
+    """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and one for
+    each value that is tried of an option which is left open and which the baseline does not settle."""
+    baseline = next(one for one in plan.arms if one.name == plan.baseline)
+    taken_over = () if arm == baseline or arm.rerun > 1 else [part.method for part in baseline.components]
+    open_ = {
+        component.method: trainings_to_settle(component.make({}))
+        for component in arm.components
+        if component.method not in taken_over
+    }
+    if makes_images and not arm.fixes_ratio:
+        return sum(open_.values()) + len(plan.ratios)
+    last_is_trained = bool(open_.get(arm.components[-1].method))  # with what was chosen for all
+    return sum(open_.values()) + (0 if last_is_trained else 1)
 
 
 def _inspects(arm: Arm, repeat: int) -> bool:

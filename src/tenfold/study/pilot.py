@@ -23,12 +23,13 @@ from tenfold.evaluate.leaks import leak
 from tenfold.methods.base import Method, MethodFailed, spread
 from tenfold.nets import backbones
 from tenfold.nets.threads import one_thread
+from tenfold.nets.trunks import BackboneNet
 from tenfold.study.arms import Arm, Component
 from tenfold.study.inspection import features_of
 from tenfold.study.plan import Plan
 from tenfold.study.trial import train_arm
 from tenfold.train.classifier import TrainedClassifier, train_classifier
-from tenfold.train.recipe import Recipe
+from tenfold.train.recipe import Recipe, Start
 
 T = TypeVar("T")
 Components = tuple[Component, ...]
@@ -56,6 +57,8 @@ class Cost:
     leak_check: float
     inspection: float
     """Of a generator's new images, beside the two classifiers that it trains."""
+    prediction: float | None = None
+    """For one image; None where its network is the baseline's."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,17 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         for components, arm in kinds.items():
             bar.advance(0, note=f"{arm.name}, in part")
             fitted = _fit(arm, fold, plan)
-            if fitted.batch_methods not in short:
-                short[fitted.batch_methods] = _short_training(fitted, fold, plan)
-            training = full * short[fitted.batch_methods] / short[plain.batch_methods]
+            own_prediction = None
+            if fitted.recipe.init is not None:
+                training, own_prediction = _own_network(fitted.recipe, fitted.recipe.init, fold, plan)
+            else:
+                if fitted.batch_methods not in short:
+                    short[fitted.batch_methods] = _short_training(fitted, fold, plan)
+                training = full * short[fitted.batch_methods] / short[plain.batch_methods]
             makes_images = fitted.recipe.extra is not None or arm.trains_generator
             checked = _leak_check(fitted.recipe, fold)
             inspected = _inspection(fitted.recipe, fold, trained.classifier, plan) if arm.trains_generator else 0.0
-            measured[components] = Cost(fitted.seconds, training, makes_images, checked, inspected)
+            measured[components] = Cost(fitted.seconds, training, makes_images, checked, inspected, own_prediction)
             bar.advance()
     on_the_clock = time.perf_counter() - began
     waiting = on_the_clock / max(time.process_time() - worked, 1e-9)
@@ -161,7 +168,34 @@ def _timed(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def _scaled(cost: Cost, by: float) -> Cost:
-    return Cost(by * cost.methods, by * cost.training, cost.makes_images, by * cost.leak_check, by * cost.inspection)
+    return Cost(
+        by * cost.methods,
+        by * cost.training,
+        cost.makes_images,
+        by * cost.leak_check,
+        by * cost.inspection,
+        None if cost.prediction is None else by * cost.prediction,
+    )
+
+
+def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple[float, float]:
+    """Seconds for a classifier that does not begin as the baseline does, and for one of its predictions."""
+    steps = plan.classifier.steps if start.steps is None else start.steps
+    few = max(1, steps // SHARE_OF_TRAINING)
+
+    def train(count: int) -> tuple[float, TrainedClassifier]:
+        shortened = replace(recipe, init=replace(start, steps=min(count, steps)))
+        arguments = (fold.train, fold.validation, shortened, fold.key / "classifier", plan.classifier)
+        return _timed(lambda: train_classifier(*arguments))
+
+    train(1)  # reads the images, whose features are kept, and pays for what torch prepares once
+    short, trained = train(few)
+    longer = train(3 * few)[0] if steps > few else short
+    full = longer + max(0.0, longer - short) / (2 * few) * max(0, steps - 3 * few)
+    fresh = 255 - fold.train.images[np.arange(INSPECTED) % len(fold.train)]  # of which no features are kept
+    prediction = _timed(lambda: trained.probabilities(fresh))[0] / INSPECTED
+    frozen = isinstance(trained.network, BackboneNet) and trained.network.frozen
+    return full, prediction / (plan.repeats * plan.fold_plan.folds if frozen else 1)
 
 
 def _short_training(fitted: _Fitted, fold: _Fold, plan: Plan) -> float:
