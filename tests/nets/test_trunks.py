@@ -83,7 +83,7 @@ def test_what_is_told_builds_the_same_network(frozen: bool) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert isinstance(again, BackboneNet)
     assert torch.equal(again(noise(4, 1, 8, 8)), before(noise(4, 1, 8, 8)))
-    assert (again.frozen, again.trunk_hash) == (before.frozen, before.trunk_hash)
+    assert (again.frozen, again.began_with) == (before.frozen, before.began_with)
 
 
 def test_an_unknown_trunk_is_refused() -> None:

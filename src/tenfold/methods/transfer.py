@@ -17,19 +17,23 @@ from tenfold.core.types import ImageDataset
 from tenfold.methods.transferring import BackboneConfig, BackboneMethod
 from tenfold.train.recipe import Recipe
 
+SHOWN, STEPS = 6, (60, 200)
+"""How often each training image is shown, and the fewest and most steps that are taken for it."""
+
 
 @dataclass(frozen=True)
 class Config(BackboneConfig):
     mirror: Literal["auto", "no", "yes"] = "no"
     """Fit the head to mirror images too; `auto` trains twice, to choose."""
     side: PositiveInt = 128
-    steps: PositiveInt = 60
+    steps: PositiveInt | None = None
+    """Unless given, as many as show each training image 6 times, between 60 and 200."""
     batch_size: PositiveInt = 32
     learning_rate: PositiveFloat = 1e-3
     """Of the head."""
     backbone_rate: Annotated[float, Field(ge=0)] = 0.1
     """Of the backbone, as a share of the head's."""
-    fewest: PositiveInt = 10
+    fewest: PositiveInt = 5
     """Training images a class, on average, below which the head alone is taken: they do not say where to move."""
 
 
@@ -48,7 +52,7 @@ class Method(BackboneMethod):
         start = self.start(
             train.image_shape[1],
             frozen=False,
-            steps=self.config.steps,
+            steps=self.config.steps or min(max(SHOWN * len(train) // self.config.batch_size, STEPS[0]), STEPS[1]),
             batch_size=self.config.batch_size,
             learning_rate=self.config.learning_rate,
             rates={"trunk": self.config.backbone_rate},

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
+from tenfold.nets.blocks import channels_last
 from tenfold.nets.trunk import Trunk
 
 IMAGENET_MEAN, IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -65,7 +66,7 @@ class HubTrunk(Trunk):
         with torch.inference_mode():
             found.feature_count = found(torch.zeros(1, 3, side, side)).shape[1]
         found._told["feature_count"] = found.feature_count
-        return found
+        return channels_last(found)
 
     @classmethod
     def empty(cls, told: Mapping[str, Any]) -> Self:

@@ -28,8 +28,8 @@ class Trunk(nn.Module, ABC):
         """What `trunk_of` needs to build the same network again, as plain JSON values; weights are kept apart."""
 
     def weights_hash(self) -> str:
-        """16 hex digits over all weights and what is told of them."""
+        """The sha256 of all weights and of what is told of them."""
         digest = hashlib.sha256(repr(sorted(self.told().items())).encode())
         for name, value in self.state_dict().items():
             digest.update(name.encode() + value.contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return digest.hexdigest()

@@ -106,13 +106,16 @@ class BackboneNet(nn.Module):
     Args:
         trunk: with its weights.
         class_count: K.
-        frozen: whether the trunk is as it came, so that its features of a picture can be kept and need no gradient.
+        frozen: whether the trunk stays as it came, so that its features of a picture can be kept.
     """
+
+    began_with: str
+    """The sha256 of the trunk as it came."""
 
     def __init__(self, trunk: Trunk, class_count: int, *, frozen: bool) -> None:
         super().__init__()
         self.trunk, self.frozen = trunk, frozen
-        self.trunk_hash = trunk.weights_hash() if frozen else ""
+        self.began_with = "" if next(trunk.parameters()).is_meta else trunk.weights_hash()
         self.scale = UnitLength(trunk.feature_count)
         # A linear layer's own first weights would be drawn from the global generator.
         self.head = nn.utils.skip_init(nn.Linear, trunk.feature_count, class_count)
@@ -136,7 +139,7 @@ class BackboneNet(nn.Module):
 
     def told(self) -> dict[str, Any]:
         """What `backbone_net_of` needs to build the same network again."""
-        return {"trunk": self.trunk.told(), "frozen": self.frozen}
+        return {"trunk": self.trunk.told(), "frozen": self.frozen, "began_with": self.began_with}
 
 
 def named_trunk(name: str, side: int) -> Trunk:
@@ -171,10 +174,9 @@ def trunk_of(told: dict[str, Any]) -> Trunk:
 
 def backbone_net_of(told: dict[str, Any], class_count: int, weights: dict[str, Tensor]) -> BackboneNet:
     """The classifier that was told so, with its weights; raises what `trunk_of` does, and RuntimeError."""
-    network = BackboneNet(trunk_of(told["trunk"]), class_count, frozen=False)
+    network = BackboneNet(trunk_of(told["trunk"]), class_count, frozen=bool(told["frozen"]))
     network.load_state_dict(weights, assign=True)
-    network.frozen = bool(told["frozen"])
-    network.trunk_hash = network.trunk.weights_hash() if network.frozen else ""
+    network.began_with = str(told["began_with"])
     return channels_last(network)
 
 

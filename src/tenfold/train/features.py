@@ -43,7 +43,7 @@ def frozen_features(network: BackboneNet, images: Images) -> Tensor:
 def unscaled_features(network: BackboneNet, images: Images) -> Features:
     """uint8 N x C x H x W -> N x F, as the trunk gives them, from the cache where they are there."""
     trunk = network.trunk
-    return cached(images, network.trunk_hash, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
+    return cached(images, network.began_with, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
 
 
 @one_thread()
