@@ -60,7 +60,9 @@ def test_colours_are_measured_by_channel() -> None:
     assert found["contrast"].tolist() == [0.0, 0.5]
 
 
-def pairs(count: int = 400, key: str = "pairs") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], np.random.Generator]:
+def pairs(
+    count: int = 400, key: str = "pairs"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], np.random.Generator]:
     random = Key(f"tests/{key}").numpy_generator()
     sources = random.integers(0, 4, count)
     return sources, (sources + random.integers(1, 4, count)) % 4, random

@@ -1,4 +1,4 @@
-"""Measurable style: slant, stroke thickness, ink and width of grey pictures, mean colours and contrast of colour ones.
+"""Measurable style: slant, thickness, ink and width of grey pictures, mean colours and contrast of colour ones.
 
 What a picture's style is, nobody can measure; these are parts of it that have a number. A picture that was redrawn as
 another class kept its style as far as these numbers follow those of the picture that it was made from.
@@ -25,8 +25,8 @@ def style_features(images: npt.NDArray[np.uint8]) -> Features:
     blue and the contrast.
 
     Ink is how far a pixel is from the ground, which is the median of the picture's border, in 0..1. Slant is the
-    shift of the ink to the right for each pixel further up; width the standard deviation of its columns in pixels with
-    the slant taken out; thickness twice the ink over the length of its edge, the width of a long stroke in pixels.
+    shift of the ink to the right for each pixel further up; width the standard deviation of its columns, in pixels,
+    with the slant taken out; thickness twice the ink over the length of its edge: the width of a stroke, in pixels.
     """
     values = images.astype(np.float64) / 255
     if values.shape[1] > 1:
@@ -78,7 +78,7 @@ def style_correlation(
 
 
 def _edge_length(ink: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """N x H x W -> N: the sum of slopes, taken between four pixels each so that slanted edges count like upright ones."""
+    """N x H x W -> N: the sum of slopes, each between four pixels, so that slanted edges count like upright ones."""
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
     across, along = np.diff(padded, axis=2), np.diff(padded, axis=1)
     across, along = (across[:, 1:] + across[:, :-1]) / 2, (along[:, :, 1:] + along[:, :, :-1]) / 2
@@ -93,4 +93,4 @@ def _within(values: npt.NDArray[np.float64], cells: Labels) -> npt.NDArray[np.fl
 def _ink(grey: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """N x H x W in 0..1 -> how far each pixel is from the ground."""
     border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
-    return np.abs(grey - np.median(border, axis=1)[:, None, None])
+    return np.asarray(np.abs(grey - np.median(border, axis=1)[:, None, None]), dtype=np.float64)

@@ -3,8 +3,8 @@
 A code is to hold the style alone, since a network that reads the label from it is fooled as the autoencoder learns
 (Lample et al. 2017, Fader Networks); then a picture's code, decoded under another label, is a new labelled picture.
 Nothing is used unless an independent classifier of the real pictures reads the new labels. Deviations: a bounded
-code, readers that are taught more than the autoencoder, and a guide (`train.restyling`); the loss of the article behind
-this project is the preset `article`.
+code, readers that are taught more than the autoencoder, and a guide (`train.restyling`). The loss of the article
+behind this project is the preset `article`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tenfold.train.restyling_gates import Gates, codes_of, held_out, measured, p
 from tenfold.transforms.classical import Classical
 from tenfold.transforms.pixels import SIGNED
 
-SHOWN, STEPS = 40, (1000, 3000)
+SHOWN, STEPS = 30, (1000, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 GUIDE_WIDTH, JUDGE_WIDTH = 8, 24
 """Channels of the first layer of the two classifiers."""
@@ -42,7 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {
         "bounded": True,
         "target": "other",
-        "beta": 0.1,
+        "beta": 0.05,
         "guide": 0.02,
         "ramp_share": 0.3,
         "reader_steps": 5,
@@ -70,7 +70,7 @@ class Config(RestylingConfig):
     """`article`: the reconstruction error minus the reader's loss, as an article has it; its labels stay in the
     code, and new ones change nothing."""
     steps: PositiveInt = FROM_PRESET
-    """Unless given, as many as show each image 40 times, between 1,000 and 3,000."""
+    """Unless given, as many as show each image 30 times, between 1,000 and 2,000."""
     bounded: bool = FROM_PRESET
     target: Target = FROM_PRESET
     beta: NonNegativeFloat = FROM_PRESET
@@ -179,9 +179,7 @@ class Method(base.Method):
         self.require(restyler)
         return self.more(restyler, train, base.spread(times, len(train)), key)
 
-    def more(
-        self, restyler: Restyler, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key
-    ) -> base.Grown:
+    def more(self, restyler: Restyler, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> base.Grown:
         """For each of the chosen real images a new one of its class, in the style of an image of another class.
 
         Rejected ones are painted anew in other styles, three times at most; near copies that are left are marked.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -54,13 +55,13 @@ class Fader(nn.Module):
         self.read_height, self.read_width = (-(-side // 2) if self.halved else side for side in shape[1:])
         self.small = tuple(-(-side // 2**halvings) for side in (self.read_height, self.read_width))
         widths = [width * min(MOST_WIDENING, 2**k) for k in range(halvings)]
-        self.down = nn.ModuleList(_block(a, b) for a, b in zip([channels, *widths], widths, strict=False))
+        self.down = nn.ModuleList(_block(a, b) for a, b in pairwise([channels, *widths]))
         self.dropout = nn.ModuleList(dropout)
         area = widths[-1] * self.small[0] * self.small[1]
         self.to_code = nn.Linear(area, code_size)
         self.bound = nn.BatchNorm1d(code_size, affine=False) if bounded else nn.Identity()
         self.from_code = nn.Linear(code_size + class_count, area)
-        self.up = nn.ModuleList(_enlarging(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False))
+        self.up = nn.ModuleList(_enlarging(a, b) for a, b in pairwise(widths[::-1]))
         self.to_picture = nn.ConvTranspose2d(widths[0], channels, 4, 2, 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
@@ -103,7 +104,7 @@ class CodeReader(nn.Module):
         super().__init__()
         self.scale = nn.BatchNorm1d(code_size, affine=False)
         widths = [code_size, *[width] * layers]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.head = nn.Linear(width, class_count)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -127,6 +128,4 @@ def _block(inputs: int, outputs: int) -> nn.Module:
 
 
 def _enlarging(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

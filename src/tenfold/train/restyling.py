@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -55,9 +55,9 @@ class RestylingConfig:
     beta: NonNegativeFloat = 0.1
     """Weight of keeping the readers from the label, beside the mean squared error of pixels in [-1, 1]."""
     guide: NonNegativeFloat = 0.02
-    """Weight of a guide's loss: a classifier of the same real pictures, which learns no more, is to read the new label
-    from pictures that were painted under another one. The readers only take labels out of the code; this makes the
-    decoder paint the one it is told. The guide never judges."""
+    """Weight of a guide's loss: a classifier of the same real pictures, which learns no more, is to read the new
+    label from pictures that were painted under another one. The readers only take labels out of the code; this makes
+    the decoder paint the one it is told. The guide never judges."""
     ramp_share: NonNegativeFloat = 0.3
     """Beta and the guide's weight grow from 0 over this share of the steps."""
     target: Target = "other"
@@ -214,13 +214,15 @@ def reading_loss(logits: Tensor, labels: Tensor, target: Target) -> Tensor:
 
     Source: the first is Lample et al. 2017, equation 3 (minus log P(1 - y)), for more than two labels.
     """
-    logs: Any = logits.log_softmax(1)
-    if target == "uniform":
-        return -logs.mean(1).mean() - math.log(logits.shape[1])
+    logs: Tensor = logits.log_softmax(1)
     true = logs.gather(1, labels[:, None]).squeeze(1)
-    if target == "article":
-        return true.mean()
-    return -torch.log1p(-true.exp().clamp(max=SURE)).mean()
+    if target == "uniform":
+        punished = -logs.mean(1) - math.log(logits.shape[1])
+    elif target == "article":
+        punished = true
+    else:
+        punished = -torch.log1p(-true.exp().clamp(max=SURE))
+    return punished.mean()
 
 
 def _late_cosine(share: float) -> float:

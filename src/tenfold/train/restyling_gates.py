@@ -179,9 +179,7 @@ def painted(fader: Fader, codes: Tensor, labels: Labels) -> Images:
 
 
 @one_thread()
-def probe_accuracy(
-    learned: tuple[Tensor, Labels], unseen: tuple[Tensor, Labels], steps: int, key: Key
-) -> float:
+def probe_accuracy(learned: tuple[Tensor, Labels], unseen: tuple[Tensor, Labels], steps: int, key: Key) -> float:
     """Balanced accuracy on `unseen` of a probe trained afresh on `learned`: codes N x Z and labels N each.
 
     A dense network of two hidden layers of 256 units on standardised codes, AdamW, classes equally often.
