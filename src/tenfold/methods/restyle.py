@@ -19,7 +19,7 @@ import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from tenfold.core.keys import Key
-from tenfold.core.progress import Bar
+from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.copies import copies_among
 from tenfold.methods import base
@@ -126,7 +126,7 @@ class Method(base.Method):
         shows = SHOWN * len(train) // self.config.batch_size
         return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
-    def learn(self, train: ImageDataset, key: Key, bar: Bar | None = None) -> Restyler:
+    def learn(self, train: ImageDataset, key: Key, *, shown: bool = False) -> Restyler:
         """Train the autoencoder and the judge on these images alone, and measure the gates.
 
         Raises:
@@ -137,11 +137,13 @@ class Method(base.Method):
         config = self.settled(train).config
         learned, apart = held_out(train, config.hold_out, key)
         pictures, labels = torch.tensor(learned.images), torch.tensor(learned.labels)
+        if shown:
+            note("training the classifier that guides and the one that judges")
         # Apart in seeds, size and looks at the autoencoder: the guide teaches it, the judge has never met it.
         guide = self._classifier(learned, GUIDE_WIDTH, key / "guide").network if config.guide else None
         judge = self._classifier(learned, JUDGE_WIDTH, key / "judge")
         try:
-            fader = train_fader(pictures, labels, train.class_count, config, key / "training", guide, bar)
+            fader = train_fader(pictures, labels, train.class_count, config, key / "training", guide, shown=shown)
         except TrainingFailed as error:
             raise base.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)

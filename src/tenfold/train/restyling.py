@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
-from tenfold.core.progress import Bar
+from tenfold.core.progress import Bar, progress
 from tenfold.nets.blocks import build
 from tenfold.nets.dropout import SeededDropout
 from tenfold.nets.fader import CodeReader, Fader, halvings_of
@@ -84,24 +85,26 @@ def train_fader(
     config: RestylingConfig,
     key: Key,
     guide: nn.Module | None = None,
-    bar: Bar | None = None,
+    *,
+    shown: bool = False,
 ) -> Fader:
     """A Fader of these pictures, uint8 N x C x H x W, and labels, int64 N; classes are drawn equally often.
 
     Args:
         guide: pictures B x C x H x W in [-1, 1] -> logits B x K; needed where the guide has a weight.
+        shown: show how far it is; trials do not.
 
     Raises:
         TrainingFailed: the losses became NaN three times.
     """
-    bar = bar or Bar("", config.steps)
     for attempt in range(ATTEMPTS):
-        bar.done = 0
         training = _Training(pictures, labels, class_count, config, key / attempt, 3.0**-attempt, guide)
+        silent = nullcontext(Bar("", config.steps))
         try:
-            for step in range(config.steps):
-                told = training.step(step)
-                bar.advance(1, note=told or bar.note)
+            with progress("training restyle", config.steps) if shown else silent as bar:
+                for step in range(config.steps):
+                    told = training.step(step)
+                    bar.advance(1, note=told or bar.note)
             return training.fader.eval()
         except _NotFinite:
             continue
