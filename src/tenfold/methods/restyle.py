@@ -103,6 +103,8 @@ class Restyler:
     fader: Fader
     judge: TrainedClassifier
     gates: Gates
+    looked_at: ImageDataset
+    """What the gates were measured on."""
     details: Mapping[str, Any]
 
     def weights(self) -> dict[str, npt.NDArray[Any]]:
@@ -147,7 +149,13 @@ class Method(base.Method):
         except TrainingFailed as error:
             raise base.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)
-        return Restyler(fader, judge, gates, {"steps": config.steps, "gates": gates.to_json()})
+        return Restyler(
+            fader,
+            judge,
+            gates,
+            learned if apart is None else apart,
+            {"steps": config.steps, "gates": gates.to_json()},
+        )
 
     def seconds_a_step(self, train: ImageDataset, key: Key) -> float:
         """The pace of its training, from a few steps that are thrown away."""

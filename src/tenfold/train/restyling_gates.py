@@ -33,6 +33,7 @@ Images = npt.NDArray[np.uint8]
 CHUNK = 256
 MOST_HELD_OUT, FEWEST_HELD_OUT = 1000, 8
 MOST_SWAPS = 10_000
+GRID_ROWS, GRID_COLUMNS = 10, 30
 PROBE_WIDTH, PROBE_BATCH, PROBE_RATE, PROBE_DECAY = 256, 256, 2e-3, 0.01
 
 
@@ -157,6 +158,20 @@ def swaps_of(labels: Labels, class_count: int) -> tuple[Labels, Labels]:
     rows = np.arange(len(labels)).repeat(each)
     steps = 1 + np.arange(len(rows)) % others
     return rows, (labels[rows] + steps) % class_count
+
+
+def styles_by_classes(fader: Fader, images: ImageDataset, key: Key) -> tuple[Labels, Images]:
+    """R pictures, one of each class but of ten classes at most, and each under the first 30 labels at most: their
+    indices, in the order of their classes, and R x K x C x H x W.
+    """
+    present = np.unique(images.labels)
+    places = np.linspace(0, len(present) - 1, min(GRID_ROWS, len(present))).round().astype(np.int64)
+    order = key.numpy_generator().permutation(len(images))
+    rows = np.array([order[images.labels[order] == label][0] for label in present[places]], dtype=np.int64)
+    columns = min(GRID_COLUMNS, images.class_count)
+    codes = codes_of(fader, images.images[rows]).repeat_interleave(columns, 0)
+    pictures = painted(fader, codes, np.tile(np.arange(columns, dtype=np.int64), len(rows)))
+    return rows, pictures.reshape(len(rows), columns, *images.image_shape)
 
 
 @torch.inference_mode()

@@ -7,27 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from tenfold.core.durations import about
 from tenfold.core.files import prepare_output, write_bytes, write_json
-from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import MethodFailed, make_method
 from tenfold.methods.kept import save_generator
-from tenfold.methods.restyle import Method, Restyler
-from tenfold.report.preview_sheet import Cell, PreviewSheet, preview_png
-from tenfold.train.restyling_gates import Gates, codes_of, held_out, painted
+from tenfold.methods.restyle import Method
+from tenfold.report.preview_sheet import preview_png
+from tenfold.report.style_grid import style_grid
+from tenfold.train.restyling_gates import Gates, styles_by_classes
 from tenfold.verbs.generators import DryRun, generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
 FILE = "restyler.safetensors"
-GRID_ROWS, MOST_COLUMNS = 10, 30
-OWN = "its own class"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +85,8 @@ def restyle(
     method, key = method.settled(real), generator_key(method, seed)
     note(f"restyling {len(real)} images of {real.class_count} classes")
     restyler = method.learn(real, key, shown=True)
-    grid = preview_png(style_grid(restyler, real, method.config.hold_out, key))
+    rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
+    grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
     try:
         method.require(restyler)
         grown = method.more(restyler, real, chosen_of(real, times, labels), key)
@@ -138,38 +133,6 @@ def restyle_forecast(
     )
     facts = {"method": "restyle", "real_images": len(real), "new_images": count, "steps": taken}
     return DryRun(sentence, facts | {"seconds": round(seconds, 1)})
-
-
-def style_grid(restyler: Restyler, real: ImageDataset, share: float, key: Key) -> PreviewSheet:
-    """A row for the style of one picture, held out where any were: the picture, then what it is as every class."""
-    learned, apart = held_out(real, share, key)
-    shown = learned if apart is None else apart
-    rows = _one_of_each(shown, GRID_ROWS, key / "grid")
-    columns = min(MOST_COLUMNS, real.class_count)
-    codes = codes_of(restyler.fader, shown.images[rows]).repeat_interleave(columns, 0)
-    labels = np.tile(np.arange(columns, dtype=np.int64), len(rows))
-    pictures = painted(restyler.fader, torch.as_tensor(codes), labels).reshape(len(rows), columns, *real.image_shape)
-    table: list[list[Cell | None]] = []
-    for row, made in zip(rows, pictures, strict=True):
-        own = int(shown.labels[row])
-        cells = [Cell(picture, (OWN,) if label == own else ()) for label, picture in enumerate(made)]
-        table.append([Cell(shown.images[row], (real.class_names[own],)), *cells])
-    seen = "which nothing learned from" if apart is not None else "of those learned from"
-    left_out = f" {real.class_count - columns} more classes are not shown." if real.class_count > columns else ""
-    return PreviewSheet(
-        f"restyle on {real.name}",
-        f"Left a real picture, {seen}; beside it its style under the label of each column.{left_out}",
-        ["real", *real.class_names[:columns]],
-        table,
-    )
-
-
-def _one_of_each(images: ImageDataset, most: int, key: Key) -> npt.NDArray[np.int64]:
-    """One picture of each class, of `most` classes at most, spread over all; in the order of the classes."""
-    present = np.unique(images.labels)
-    present = present[np.unique(np.linspace(0, len(present) - 1, min(most, len(present))).round().astype(int))]
-    order = key.numpy_generator().permutation(len(images))
-    return np.array([order[images.labels[order] == label][0] for label in present], dtype=np.int64)
 
 
 def _method(preset: str, steps: int | None, code_size: int | None) -> Method:
