@@ -79,8 +79,8 @@ class Claim(base.Claim):
         return asdict(scale) | {
             "few": list(scale.few),
             "steps": scale.steps or "as many as restyle takes",
-            "data": "mnist; a fifth of the images held out for the gates; accuracies of arms on the 10,000 test images",
-            "presets": "article: error minus beta (0.1, the article's own is not known to us) times the reader's loss, "
+            "data": "mnist; a fifth of the images held out for the gates; arms are judged on the 10,000 test images",
+            "presets": "article: error minus beta (0.1; the article's is not known to us) times the reader's loss, "
             "unbounded code, one step of the reader, dropout 0.2; fast: what `tenfold restyle` takes",
             "judge": "a classifier of the images that the autoencoder learned from, with no part in its training",
             "probe": "a dense network of two hidden layers of 256 units, trained afresh on the codes",
@@ -189,7 +189,7 @@ def _judge(finished: Sequence[Finished]) -> Found:
             "%",
             tuple(ARMS),
             {f"{count} images a class": [mean_figure(of_few(arm, count)) for arm in ARMS] for count in few},
-            "tenfold's own classifier and loss for restyle; all arms of a seed share images, batches and first weights.",
+            "tenfold's own classifier and loss; all arms of a seed share images, batches and first weights.",
         ),
         Table(
             "As augmentation: differences",
@@ -215,9 +215,7 @@ def _judge(finished: Sequence[Finished]) -> Found:
         effect=effect,
         meaning="the article's loss, over seeds: images, first weights and batches",
         values={"read as the new digit": float(np.mean(article)), "by chance": 0.1},
-        sentence=f"{np.mean(article):.1%} of the pictures made with its loss are read as the new digit".replace(
-            "%", " %"
-        ),
+        sentence=f"{_percent(article)} of the pictures made with its loss are read as the new digit",
         samples={"images": images, "swaps": gates["tenfold's"][0]["swaps"], "seeds": len(article)},
         tables=tables,
         other_intervals={"tenfold's loss in its place": of_ours},
@@ -226,11 +224,8 @@ def _judge(finished: Sequence[Finished]) -> Found:
             "tenfold's bounds both, teaches the reader more, and adds a classifier of real pictures that the painted "
             "ones are to please, which is not the one that judges.",
             "The autoencoders of the arms read so many of the new digits: "
-            + "; ".join(
-                f"{np.mean(found):.1%} at {count} a class" for count, found in swaps.items() if found
-            ).replace("%", " %")
-            + f". Below {USED_FROM:.0%} ".replace("%", " %")
-            + "restyle would give an arm nothing.",
+            + "; ".join(f"{_percent(found)} at {count} a class" for count, found in swaps.items() if found)
+            + f". Below {100 * USED_FROM:.0f} % restyle would give an arm nothing.",
         ),
         pictures=tuple(
             Picture(
@@ -241,6 +236,10 @@ def _judge(finished: Sequence[Finished]) -> Found:
             for name, preset in PRESETS.items()
         ),
     )
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return f"{100 * np.mean(shares):.1f} %"
 
 
 def _figure(found: Sequence[Mapping[str, Any]], name: str) -> Figure:

@@ -42,11 +42,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {
         "bounded": True,
         "target": "other",
-        "beta": 0.05,
-        "guide": 0.02,
+        "beta": 0.02,
+        "guide": 0.01,
         "ramp_share": 0.3,
         "reader_steps": 5,
-        "reader_extra": 192,
+        "reader_extra": 64,
         "dropout": 0.0,
     },
     "article": {
@@ -149,13 +149,8 @@ class Method(base.Method):
         except TrainingFailed as error:
             raise base.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)
-        return Restyler(
-            fader,
-            judge,
-            gates,
-            learned if apart is None else apart,
-            {"steps": config.steps, "gates": gates.to_json()},
-        )
+        looked_at = learned if apart is None else apart
+        return Restyler(fader, judge, gates, looked_at, {"steps": config.steps, "gates": gates.to_json()})
 
     def seconds_a_step(self, train: ImageDataset, key: Key) -> float:
         """The pace of its training, from a few steps that are thrown away."""

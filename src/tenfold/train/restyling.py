@@ -43,7 +43,7 @@ SURE = 1 - 1e-4
 class RestylingConfig:
     """How a Fader is trained; the method brings the values that its presets set."""
 
-    steps: PositiveInt = 3000
+    steps: PositiveInt = 2000
     batch_size: PositiveInt = 64
     width: PositiveInt = 16
     """Channels of the largest map; twice as many below."""
@@ -53,9 +53,9 @@ class RestylingConfig:
     learning_rate: PositiveFloat = 1e-3
     reader_rate: PositiveFloat = 2e-3
     """Learning rate of the readers."""
-    beta: NonNegativeFloat = 0.1
+    beta: NonNegativeFloat = 0.02
     """Weight of keeping the readers from the label, beside the mean squared error of pixels in [-1, 1]."""
-    guide: NonNegativeFloat = 0.02
+    guide: NonNegativeFloat = 0.01
     """Weight of a guide's loss: a classifier of the same real pictures, which learns no more, is to read the new
     label from pictures that were painted under another one. The readers only take labels out of the code; this makes
     the decoder paint the one it is told. The guide never judges."""
@@ -67,7 +67,7 @@ class RestylingConfig:
     readers: PositiveInt = 1
     reader_steps: PositiveInt = 5
     """Steps of each reader for one of the autoencoder."""
-    reader_extra: NonNegativeInt = 192
+    reader_extra: NonNegativeInt = 64
     """Codes that the readers are taught with beside those of the batch."""
     dropout: NonNegativeFloat = 0.0
     """Share of the encoder's values that is dropped after each halving."""
