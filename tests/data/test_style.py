@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tenfold.core.keys import Key
-from tenfold.data.style import style_correlation, style_features
+from tenfold.data.style import StyleSources, style_correlation, style_features
 
 SIDE = 28
 
@@ -102,3 +102,21 @@ def test_a_feature_that_does_not_vary_is_left_out_and_a_collapse_scores_0() -> N
     varied, still = random.normal(size=400), np.ones(400)
     found = style_correlation({"a": still, "b": varied}, {"a": varied, "b": still}, old, new)
     assert found == {"b": 0.0}
+
+
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=12), st.integers(0, 2), st.integers(1, 30))
+def test_each_style_comes_once_before_two_are_mixed(labels: list[int], label: int, count: int) -> None:
+    own = np.array(labels, dtype=np.int64)
+    others = set(np.flatnonzero(own != label).tolist())
+    assume(others)
+    drawn = StyleSources(own, Key("order"))
+    taken = [drawn.next(label, seed) for seed in range(count)]
+    singles = [parents[0] for parents, _ in taken[: len(others)]]
+    assert len(set(singles)) == len(singles) == min(count, len(others))
+    for parents, share in taken:
+        assert set(parents) <= others
+        assert len(set(parents)) == len(parents)
+        assert 0.5 <= share <= 1
+    assert all(share == 1 for _, share in taken[: len(others)])
+    again = StyleSources(own, Key("order"))
+    assert [again.next(label, seed) for seed in range(count)] == taken

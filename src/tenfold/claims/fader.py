@@ -8,7 +8,7 @@ the label in the code, and classifiers are trained with what was painted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -46,13 +46,13 @@ class Scale:
     images: int
     """For the gates, a fifth of them held out."""
     steps: int | None
-    """Of the autoencoder and the classifier; None is what they take by themselves."""
+    """Of each network; None is what they take by themselves."""
     few: tuple[int, ...]
     """Images a class for the classifiers."""
 
 
 FULL = Scale(images=5000, steps=None, few=(10, 50))
-QUICK = Scale(images=1000, steps=150, few=(10,))
+QUICK = Scale(images=500, steps=100, few=(10,))
 
 
 @final
@@ -123,8 +123,7 @@ class Claim(base.Claim):
 
 def _gates(settings: Mapping[str, Any], key: Key) -> dict[str, Any]:
     real = load("mnist", images=settings["images"], seed=settings["seed"]).part("train")
-    given = {"preset": settings["preset"], "steps": settings["steps"]}
-    method = make_method("restyle", {name: value for name, value in given.items() if value is not None})
+    method = make_method("restyle", {"preset": settings["preset"], **_steps(settings["steps"])})
     assert isinstance(method, Method)
     restyler = method.learn(real, key)
     rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
@@ -137,6 +136,7 @@ def _arm(settings: Mapping[str, Any], key: Key) -> dict[str, Any]:
     train, test = data.part("train"), data.part("test")
     recipe = _recipe(ARMS[settings["arm"]], settings["steps"], train, key)
     config = classifier_for(train)
+    config = replace(config, steps=settings["steps"] or config.steps)
     classifier = train_classifier(train, None, recipe, key / "classifier", config)
     correct = np.asarray(classifier.probabilities(test.images).argmax(1) == test.labels)
     return {
@@ -150,11 +150,13 @@ def _arm(settings: Mapping[str, Any], key: Key) -> dict[str, Any]:
 def _recipe(arm: str, steps: int | None, train: ImageDataset, key: Key) -> Recipe:
     recipe = Recipe()
     for component in map(parse_component, arm.split("+")):
-        options = dict(component.options)
-        if component.method == "restyle" and steps is not None:
-            options["steps"] = str(steps)
+        options = dict(component.options) | (_steps(steps) if component.method == "restyle" else {})
         recipe = recipe + make_method(component.method, options).fit(train, None, key / component.method)
     return recipe
+
+
+def _steps(steps: int | None) -> dict[str, Any]:
+    return {} if steps is None else dict.fromkeys(("steps", "judge_steps", "probe_steps"), steps)
 
 
 def _judge(finished: Sequence[Finished]) -> Found:

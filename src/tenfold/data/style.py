@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.core.keys import Key
+
 Features = dict[str, npt.NDArray[np.float64]]
 """N values by the feature's name."""
 Labels = npt.NDArray[np.int64]
@@ -75,6 +77,32 @@ def style_correlation(
         lengths = float(np.linalg.norm(before) * np.linalg.norm(after))
         found[name] = float(before @ after) / lengths if after.std() >= LEAST_SPREAD else 0.0
     return found
+
+
+class StyleSources:
+    """Whose style the next picture of a class gets: each image of another class once, then mixtures of two."""
+
+    def __init__(self, labels: Labels, key: Key) -> None:
+        """
+        Args:
+            labels: N, of all images.
+            key: names the order in which they come.
+        """
+        self.labels, self.key = labels, key
+        self._left: dict[int, list[int]] = {}
+        self._all: dict[int, Labels] = {}
+
+    def next(self, label: int, seed: int) -> tuple[tuple[int, ...], float]:
+        """One image or two, as indices, and the share of the first; `seed` names the draw of two."""
+        if label not in self._all:
+            others = np.flatnonzero(self.labels != label)
+            self._all[label] = others
+            self._left[label] = (self.key / label).numpy_generator().permutation(others).tolist()
+        if left := self._left[label]:
+            return (left.pop(),), 1.0
+        random = np.random.default_rng(seed)
+        two = random.choice(self._all[label], min(2, len(self._all[label])), replace=False)
+        return tuple(map(int, two)), float(random.uniform(0.5, 0.9))
 
 
 def _edge_length(ink: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -22,6 +22,7 @@ from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.copies import copies_among
+from tenfold.data.style import StyleSources
 from tenfold.methods import base
 from tenfold.methods.generating import FROM_PRESET, ROUNDS, take_preset
 from tenfold.nets.fader import Fader
@@ -195,7 +196,7 @@ class Method(base.Method):
         chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
         labels = real.labels[chosen]
         codes = codes_of(restyler.fader, real.images)
-        styles = _Styles(real, key / "styles")
+        styles = StyleSources(real.labels, key / "styles")
         images = np.zeros((len(chosen), *real.image_shape), np.uint8)
         parents: list[tuple[int, ...]] = [()] * len(chosen)
         seeds = np.zeros(len(chosen), np.int64)
@@ -248,24 +249,3 @@ class Method(base.Method):
         recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
         config = ClassifierConfig(steps=self.config.judge_steps, width=width)
         return train_classifier(real, None, recipe, key, config)
-
-
-class _Styles:
-    """Whose style the next picture of a class gets: each image of another class once, then mixtures of two."""
-
-    def __init__(self, real: ImageDataset, key: Key) -> None:
-        self.labels, self.key = real.labels, key
-        self._left: dict[int, list[int]] = {}
-        self._all: dict[int, npt.NDArray[np.int64]] = {}
-
-    def next(self, label: int, seed: int) -> tuple[tuple[int, ...], float]:
-        """One or two images, and the share of the first."""
-        if label not in self._all:
-            others = np.flatnonzero(self.labels != label)
-            self._all[label] = others
-            self._left[label] = (self.key / label).numpy_generator().permutation(others).tolist()
-        if left := self._left[label]:
-            return (left.pop(),), 1.0
-        random = np.random.default_rng(seed)
-        two = random.choice(self._all[label], min(2, len(self._all[label])), replace=False)
-        return tuple(map(int, two)), float(random.uniform(0.5, 0.9))
