@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tenfold
+from made_up_sets import QUICK_RESTYLE
 from made_up_styles import styled_set
 from tenfold.cli import app
 from tenfold.core.errors import InputError
@@ -26,8 +27,6 @@ from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.restyle import restyle_forecast
-
-QUICK = "restyle(steps=4,width=4,judge_steps=4,probe_steps=4,least_swap_accuracy=0,label_filter=no)"
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tm
     assert told.facts["steps"] == 50
     assert told.facts["seconds"] > 0
     assert "48 images of 4 classes for 50 steps" in told.sentence
-    assert grow_forecast(folder, method=QUICK, times=2).facts["steps"] == 4
+    assert grow_forecast(folder, method=QUICK_RESTYLE, times=2).facts["steps"] == 4
     asked = ["restyle", str(folder), str(tmp_path / "no"), "--dry-run", "--json"]
     assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 1000
     assert not (tmp_path / "no").exists()
@@ -155,7 +154,7 @@ def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
 
 
 def test_grow_takes_it_and_fit_and_sample_name_what_does(folder: Path, tmp_path: Path) -> None:
-    grown = grow(folder, tmp_path / "grown", method=QUICK, times=0.5, only_new=True, keep_copies=True)
+    grown = grow(folder, tmp_path / "grown", method=QUICK_RESTYLE, times=0.5, only_new=True, keep_copies=True)
     assert grown.new_images == 24
     with pytest.raises(InputError, match="tenfold restyle DATA OUT"):
         load_generator(tmp_path / "grown")

@@ -19,6 +19,8 @@ Labels = npt.NDArray[np.int64]
 
 LEAST_SPREAD = 1e-6
 """A feature of a smaller standard deviation within the classes says nothing."""
+CHUNK = 512
+"""Images that are measured at a time."""
 COLOURS = ("red", "green", "blue")
 
 
@@ -30,6 +32,9 @@ def style_features(images: npt.NDArray[np.uint8]) -> Features:
     shift of the ink to the right for each pixel further up; width the standard deviation of its columns, in pixels,
     with the slant taken out; thickness twice the ink over the length of its edge: the width of a stroke, in pixels.
     """
+    if len(images) > CHUNK:
+        parts = [style_features(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     values = images.astype(np.float64) / 255
     if values.shape[1] > 1:
         means = {name: values[:, channel].mean((1, 2)) for channel, name in enumerate(COLOURS)}
