@@ -75,3 +75,5 @@ def test_nothing_hides_from_a_reader_by_being_small() -> None:
     codes = torch.randn(64, 5, generator=Key("codes").torch_generator())
     shrunk = codes * torch.tensor([1.0, 1.0, 1.0, 1.0, 0.05])
     assert torch.allclose(reader(codes), reader(shrunk), atol=0.05)
+    plain = build(lambda: CodeReader(5, 3, scaled=False), Key("reader").torch_generator())
+    assert not torch.allclose(plain(codes), plain(shrunk), atol=0.05)

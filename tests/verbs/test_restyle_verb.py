@@ -131,7 +131,7 @@ def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tm
     assert "48 images of 4 classes for 50 steps" in told.sentence
     assert grow_forecast(folder, method=QUICK_RESTYLE, times=2).facts["steps"] == 4
     asked = ["restyle", str(folder), str(tmp_path / "no"), "--dry-run", "--json"]
-    assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 1000
+    assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 600
     assert not (tmp_path / "no").exists()
 
 

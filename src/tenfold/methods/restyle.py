@@ -34,7 +34,7 @@ from tenfold.train.restyling_gates import Gates, codes_of, held_out, measured, p
 from tenfold.transforms.classical import Classical
 from tenfold.transforms.pixels import SIGNED
 
-SHOWN, STEPS = 30, (1000, 2000)
+SHOWN, STEPS = 30, (600, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 GUIDE_WIDTH, JUDGE_WIDTH = 8, 24
 """Channels of the first layer of the two classifiers."""
@@ -46,6 +46,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "beta": 0.02,
         "guide": 0.01,
         "ramp_share": 0.3,
+        "scaled_readers": True,
         "reader_steps": 5,
         "reader_extra": 64,
         "dropout": 0.0,
@@ -56,6 +57,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "beta": 0.1,  # the article's own is not known to us
         "guide": 0.0,
         "ramp_share": 0.0,
+        "scaled_readers": False,
         "reader_steps": 1,
         "reader_extra": 0,
         "dropout": 0.2,
@@ -71,12 +73,13 @@ class Config(RestylingConfig):
     """`article`: the reconstruction error minus the reader's loss, as an article has it; its labels stay in the
     code, and new ones change nothing."""
     steps: PositiveInt = FROM_PRESET
-    """Unless given, as many as show each image 30 times, between 1,000 and 2,000."""
+    """Unless given, as many as show each image 30 times, between 600 and 2,000."""
     bounded: bool = FROM_PRESET
     target: Target = FROM_PRESET
     beta: NonNegativeFloat = FROM_PRESET
     guide: NonNegativeFloat = FROM_PRESET
     ramp_share: NonNegativeFloat = FROM_PRESET
+    scaled_readers: bool = FROM_PRESET
     reader_steps: PositiveInt = FROM_PRESET
     reader_extra: NonNegativeInt = FROM_PRESET
     dropout: NonNegativeFloat = FROM_PRESET

@@ -97,12 +97,15 @@ class Fader(nn.Module):
 class CodeReader(nn.Module):
     """Guesses the label from a code: B x Z -> logits B x K.
 
-    Each value of the code is brought to variance 1 first, so that nothing hides from it by being small.
+    Where `scaled`, each value of the code is brought to variance 1 first, so that nothing hides by being small
+    or by growing faster than the reader learns.
     """
 
-    def __init__(self, code_size: int, class_count: int, width: int = 128, layers: int = 2) -> None:
+    def __init__(
+        self, code_size: int, class_count: int, width: int = 128, layers: int = 2, scaled: bool = True
+    ) -> None:
         super().__init__()
-        self.scale = nn.BatchNorm1d(code_size, affine=False)
+        self.scale = nn.BatchNorm1d(code_size, affine=False) if scaled else nn.Identity()
         widths = [code_size, *[width] * layers]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.head = nn.Linear(width, class_count)

@@ -64,6 +64,8 @@ class RestylingConfig:
     target: Target = "other"
     """What the readers are to say of a code: some other label, every label alike, or (`article`) anything at all that
     makes their loss larger, which has no end."""
+    scaled_readers: bool = True
+    """Bring the code to variance 1 before it is read: otherwise readers are fooled by a code that grows."""
     readers: PositiveInt = 1
     reader_steps: PositiveInt = 5
     """Steps of each reader for one of the autoencoder."""
@@ -154,7 +156,10 @@ class _Training:
         )
         self.guide = None if guide is None or not config.guide else copy.deepcopy(guide).eval().requires_grad_(False)
         self.readers = [
-            build(lambda: CodeReader(config.code_size, class_count), (key / "reader" / k).torch_generator())
+            build(
+                lambda: CodeReader(config.code_size, class_count, scaled=config.scaled_readers),
+                (key / "reader" / k).torch_generator(),
+            )
             for k in range(config.readers)
         ]
         self.optimizer = torch.optim.Adam(self.fader.parameters(), config.learning_rate, AUTOENCODER_ADAM)
