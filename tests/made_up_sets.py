@@ -14,6 +14,7 @@ SHORT = ClassifierConfig(steps=20, batch_size=16, width=8, looks=2)
 """A training of well under a tenth of a second."""
 
 QUICK_CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
+QUICK_RESTYLE = "restyle(judge_steps=4,label_filter=no,least_swap_accuracy=0,probe_steps=4,steps=4,width=4)"
 
 
 def easy_set(

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "fit", "grow", "load", "predict", "preview", "prove", "reproduce", "run", "sample"]
+__all__ = ["check", "fit", "grow", "load", "predict", "preview", "prove", "reproduce", "restyle", "run", "sample"]
 
 if TYPE_CHECKING:
     from tenfold.data.loading import load
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tenfold.verbs.preview import preview
     from tenfold.verbs.prove import prove
     from tenfold.verbs.reproduce import reproduce
+    from tenfold.verbs.restyle import restyle
     from tenfold.verbs.run import run
     from tenfold.verbs.sample import sample
 

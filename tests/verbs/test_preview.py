@@ -15,7 +15,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import tenfold
-from made_up_sets import QUICK_CGAN, easy_set, easy_vectors
+from made_up_sets import QUICK_CGAN, QUICK_RESTYLE, easy_set, easy_vectors
 from tenfold.cli import app
 from tenfold.core.errors import InputError
 from tenfold.methods.base import Method, method_class, method_names
@@ -42,6 +42,8 @@ def is_sane(drawn: Preview, rows: int) -> bool:
 
 
 def shortened(name: str) -> str:
+    if name == "restyle":
+        return QUICK_RESTYLE
     return QUICK_CGAN.replace("cgan", name) if method_class(name).trains_generator else name
 
 

@@ -56,7 +56,7 @@ class GeneratorConfig(AdversarialConfig):
     """Largest value of the noise, in standard deviations: smaller is surer and less varied. None is no bound."""
 
 
-def take_preset(config: GeneratorConfig, preset: Mapping[str, Any]) -> None:
+def take_preset(config: Any, preset: Mapping[str, Any]) -> None:
     """Fill in what was not given; called by `__post_init__` of a configuration with presets."""
     for option, value in preset.items():
         if getattr(config, option) == FROM_PRESET:

@@ -88,6 +88,10 @@ def save_generator(
     )
 
 
+class Undrawable(InputError):
+    """What was kept is no generator that draws from noise, but an autoencoder."""
+
+
 def load_generator(path: Path) -> KeptGenerator:
     """Read what `save_generator` wrote; `path` may also be the directory of a fit, of a run or of a grown set.
 
@@ -107,7 +111,10 @@ def load_generator(path: Path) -> KeptGenerator:
         told = read_json(description)
         method = make_method(told["method"], told["config"])
         if not isinstance(method, GeneratorMethod):
-            raise ValueError(f"{method.name()} trains no generator")
+            raise Undrawable(
+                f"{path} holds a {method.name()}, which paints given pictures as another class and draws none from "
+                f"noise: tenfold {method.name()} DATA OUT, or tenfold grow DATA OUT --with {method.name()}"
+            )
         channels, height, width = (int(side) for side in told["image_shape"])
         names, counts = tuple(told["class_names"]), tuple(int(count) for count in told["class_counts"])
         if len(names) != len(counts) or not all(isinstance(name, str) for name in names):
@@ -115,6 +122,8 @@ def load_generator(path: Path) -> KeptGenerator:
         network = method.generator((channels, height, width), len(names))
         network.load_state_dict(safetensors.torch.load(path.read_bytes()))
         details = dict(told["details"])
+    except Undrawable:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a generator is this file and {path.name} together") from error
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError, InputError) as error:

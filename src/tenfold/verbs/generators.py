@@ -12,6 +12,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import Method, method_class, method_names
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods.restyle import Method as Restyle
 from tenfold.study.arms import parse_component
 from tenfold.train.adversarial import seconds_a_step
 from tenfold.train.keeping import BUDGET_SHARE
@@ -37,7 +38,13 @@ def parse_generator(text: str) -> GeneratorMethod:
     component = parse_component(text)
     method = component.make({})
     if not isinstance(method, GeneratorMethod):
-        able = ", ".join(name for name in method_names() if method_class(name).trains_generator)
+        if method.trains_generator:
+            name = component.method
+            raise InputError(
+                f"{name} paints given pictures as another class and draws none from noise, so that there is no "
+                f"generator to keep and sample: tenfold {name} DATA OUT, or tenfold grow DATA OUT --with {name}"
+            )
+        able = ", ".join(name for name in method_names() if issubclass(method_class(name), GeneratorMethod))
         raise InputError(f"{component.method} trains no generator; methods that do: {able}")
     return method
 
@@ -62,4 +69,10 @@ def training_time(
     steps = count * method.config.steps
     if budget is not None:
         steps = min(steps, max(count, int(budget * BUDGET_SHARE / pace)))
+    return steps, steps * pace
+
+
+def restyling_time(method: Restyle, real: ImageDataset, seed: int) -> tuple[int, float]:
+    """The same of restyle's autoencoder: its steps and their seconds."""
+    pace, steps = method.seconds_a_step(real, generator_key(method, seed)), method.settled(real).config.steps
     return steps, steps * pace

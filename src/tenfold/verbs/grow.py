@@ -20,8 +20,9 @@ from tenfold.data.loading import load
 from tenfold.methods.base import Grown, Method, spread
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import FILE, save_generator, truncated
+from tenfold.methods.restyle import Method as Restyle
 from tenfold.study.arms import Component, parse_component
-from tenfold.verbs.generators import DryRun, generator_key, training_time
+from tenfold.verbs.generators import DryRun, generator_key, restyling_time, training_time
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
 
@@ -91,8 +92,12 @@ def grow_forecast(
     count = len(chosen_of(real, times, labels_of(classes, real.class_names)))
     sentence = f"{grower.name()} would make {count} new images of {len(real)} real ones"
     facts: dict[str, Any] = {"method": grower.name(), "real_images": len(real), "new_images": count}
-    if isinstance(grower, GeneratorMethod):
-        steps, seconds = training_time(grower.settled(real), real, seed)
+    if isinstance(grower, GeneratorMethod | Restyle):
+        steps, seconds = (
+            restyling_time(grower, real, seed)
+            if isinstance(grower, Restyle)
+            else training_time(grower.settled(real), real, seed)
+        )
         sentence += f", after a training of {steps} steps, {about(seconds)}"
         facts |= {"steps": steps, "seconds": round(seconds, 1)}
     return DryRun(sentence, facts)

@@ -1,0 +1,254 @@
+"""Restyling: each picture's style under every other label, by an autoencoder that is told the label.
+
+A code is to hold the style alone, since a network that reads the label from it is fooled as the autoencoder learns
+(Lample et al. 2017, Fader Networks); then a picture's code, decoded under another label, is a new labelled picture.
+Nothing is used unless an independent classifier of the real pictures reads the new labels. Deviations: a bounded
+code, readers that are taught more than the autoencoder, and a guide (`train.restyling`). The loss of the article
+behind this project is the preset `article`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from tenfold.core.keys import Key
+from tenfold.core.progress import note
+from tenfold.core.types import ImageDataset
+from tenfold.data.copies import copies_among
+from tenfold.data.style import StyleSources
+from tenfold.methods import base
+from tenfold.methods.generating import FROM_PRESET, ROUNDS, take_preset
+from tenfold.nets.fader import Fader
+from tenfold.train.adversarial import TrainingFailed
+from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.train.recipe import Recipe
+from tenfold.train.restyling import RestylingConfig, Target, seconds_a_step, train_fader
+from tenfold.train.restyling_gates import Gates, codes_of, held_out, measured, painted
+from tenfold.transforms.classical import Classical
+from tenfold.transforms.pixels import SIGNED
+
+SHOWN, STEPS = 30, (600, 2000)
+"""How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
+GUIDE_WIDTH, JUDGE_WIDTH = 8, 24
+"""Channels of the first layer of the two classifiers."""
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {
+        "bounded": True,
+        "target": "other",
+        "beta": 0.02,
+        "guide": 0.01,
+        "ramp_share": 0.3,
+        "scaled_readers": True,
+        "reader_steps": 5,
+        "reader_extra": 64,
+        "dropout": 0.0,
+    },
+    "article": {
+        "bounded": False,
+        "target": "article",
+        "beta": 0.1,  # the article's own is not known to us
+        "guide": 0.0,
+        "ramp_share": 0.0,
+        "scaled_readers": False,
+        "reader_steps": 1,
+        "reader_extra": 0,
+        "dropout": 0.2,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Config(RestylingConfig):
+    """Options that are not given are the preset's; those that are given win over it."""
+
+    preset: Literal["fast", "article"] = "fast"
+    """`article`: the reconstruction error minus the reader's loss, as an article has it; its labels stay in the
+    code, and new ones change nothing."""
+    steps: PositiveInt = FROM_PRESET
+    """Unless given, as many as show each image 30 times, between 600 and 2,000."""
+    bounded: bool = FROM_PRESET
+    target: Target = FROM_PRESET
+    beta: NonNegativeFloat = FROM_PRESET
+    guide: NonNegativeFloat = FROM_PRESET
+    ramp_share: NonNegativeFloat = FROM_PRESET
+    scaled_readers: bool = FROM_PRESET
+    reader_steps: PositiveInt = FROM_PRESET
+    reader_extra: NonNegativeInt = FROM_PRESET
+    dropout: NonNegativeFloat = FROM_PRESET
+    times: PositiveFloat = 1.0
+    """New images for each real one, when used as an arm."""
+    label_filter: bool = True
+    """Use a picture only where a classifier of the real images agrees with its label."""
+    least_swap_accuracy: NonNegativeFloat = 0.85
+    """Where that classifier reads fewer of the new labels than this share, nothing is used at all."""
+    hold_out: NonNegativeFloat = 0.2
+    """Share of the images that the gates are measured on and nothing learns from."""
+    judge_steps: PositiveInt = 400
+    """Of the classifier that judges new labels, and of the guide."""
+    probe_steps: PositiveInt = 1500
+    """Of the network that is trained to read labels from codes."""
+
+    def __post_init__(self) -> None:
+        take_preset(self, PRESETS[self.preset])
+
+
+@dataclass(frozen=True, eq=False)
+class Restyler:
+    """A trained autoencoder, its gates, and the classifier that measured them."""
+
+    fader: Fader
+    judge: TrainedClassifier
+    gates: Gates
+    looked_at: ImageDataset
+    """What the gates were measured on."""
+    details: Mapping[str, Any]
+
+    def weights(self) -> dict[str, npt.NDArray[Any]]:
+        """Of the autoencoder, by name."""
+        return {name: value.cpu().numpy() for name, value in self.fader.state_dict().items()}
+
+
+_Config = Config
+
+
+@final
+class Method(base.Method):
+    Config = Config
+    config: _Config
+    trains_generator = True
+
+    def settled(self, train: ImageDataset) -> Self:
+        """The method with as many steps as this set takes."""
+        if self.config.steps != FROM_PRESET:
+            return self
+        shows = SHOWN * len(train) // self.config.batch_size
+        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
+
+    def learn(self, train: ImageDataset, key: Key, *, shown: bool = False) -> Restyler:
+        """Train the autoencoder and the judge on these images alone, and measure the gates.
+
+        Raises:
+            MethodFailed: there are not two classes, or the losses became NaN again and again.
+        """
+        if len(np.unique(train.labels)) < 2:
+            raise base.MethodFailed("restyle paints pictures as another class, and there is only one")
+        config = self.settled(train).config
+        learned, apart = held_out(train, config.hold_out, key)
+        pictures, labels = torch.tensor(learned.images), torch.tensor(learned.labels)
+        if shown:
+            note("training the classifier that guides and the one that judges")
+        # Apart in seeds, size and looks at the autoencoder: the guide teaches it, the judge has never met it.
+        guide = self._classifier(learned, GUIDE_WIDTH, key / "guide").network if config.guide else None
+        judge = self._classifier(learned, JUDGE_WIDTH, key / "judge")
+        try:
+            fader = train_fader(pictures, labels, train.class_count, config, key / "training", guide, shown=shown)
+        except TrainingFailed as error:
+            raise base.MethodFailed(f"restyle: {error}") from error
+        gates = measured(fader, judge, learned, apart, config.probe_steps, key)
+        looked_at = learned if apart is None else apart
+        return Restyler(fader, judge, gates, looked_at, {"steps": config.steps, "gates": gates.to_json()})
+
+    def seconds_a_step(self, train: ImageDataset, key: Key) -> float:
+        """The pace of its training, from a few steps that are thrown away."""
+        config = self.settled(train).config
+        guide = train_classifier(train, None, Recipe(), key, ClassifierConfig(steps=1, width=GUIDE_WIDTH)).network
+        pictures, labels = torch.tensor(train.images), torch.tensor(train.labels)
+        return seconds_a_step(pictures, labels, train.class_count, config, key, guide)
+
+    def require(self, restyler: Restyler) -> None:
+        """Refuse an autoencoder whose new labels cannot be read.
+
+        Raises:
+            MethodFailed: its swap accuracy is below the least that is used.
+        """
+        reached, least = restyler.gates.swap_accuracy, self.config.least_swap_accuracy
+        if reached < least:
+            raise base.MethodFailed(
+                f"restyle: an independent classifier reads the new label of {reached:.1%} of the restyled pictures, "
+                f"and below {least:.0%} none are used".replace("%", " %")
+            )
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        grown = self.grow(train, self.config.times, key)
+        new = grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies))
+        if not len(new):
+            raise base.MethodFailed("restyle: all its pictures are near copies of real ones; nothing is used")
+        return Recipe(extra=new, details=grown.details)
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+        restyler = self.learn(train, key)
+        self.require(restyler)
+        return self.more(restyler, train, base.spread(times, len(train)), key)
+
+    def more(self, restyler: Restyler, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> base.Grown:
+        """For each of the chosen real images a new one of its class, in the style of an image of another class.
+
+        Rejected ones are painted anew in other styles, three times at most; near copies that are left are marked.
+
+        Raises:
+            MethodFailed: the classifier agrees with none.
+        """
+        chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
+        labels = real.labels[chosen]
+        codes = codes_of(restyler.fader, real.images)
+        styles = StyleSources(real.labels, key / "styles")
+        images = np.zeros((len(chosen), *real.image_shape), np.uint8)
+        parents: list[tuple[int, ...]] = [()] * len(chosen)
+        seeds = np.zeros(len(chosen), np.int64)
+        wrong, copied = np.ones(len(chosen), bool), np.zeros(len(chosen), bool)
+        drawn = wrong_ones = copies = 0
+        for round_ in range(ROUNDS):
+            missing = np.flatnonzero(wrong | copied)
+            if not len(missing):
+                break
+            shares = np.ones(len(missing), np.float32)
+            for place, index in enumerate(missing.tolist()):
+                seeds[index] = (key / "sample" / round_ / index).seed
+                parents[index], shares[place] = styles.next(int(labels[index]), int(seeds[index]))
+            first = codes[[parents[index][0] for index in missing]]
+            last = codes[[parents[index][-1] for index in missing]]
+            mixed = torch.lerp(last, first, torch.from_numpy(shares)[:, None])
+            images[missing] = painted(restyler.fader, mixed, labels[missing])
+            if self.config.label_filter:
+                wrong[missing] = restyler.judge.probabilities(images[missing]).argmax(1) != labels[missing]
+            else:
+                wrong[missing] = False
+            copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
+            drawn += len(missing)
+            wrong_ones += int(wrong[missing].sum())
+            copies += int((copied & ~wrong)[missing].sum())
+        kept = np.flatnonzero(~wrong)
+        if not len(kept):
+            raise base.MethodFailed(
+                f"restyle: a classifier of the real images agrees with the label of none of {drawn} pictures; "
+                "nothing is used from it"
+            )
+        filters = {
+            "drawn": drawn,
+            "wrong_label": wrong_ones,
+            "near_copies": copies,
+            "usable": int((~copied[kept]).sum()),
+        }
+        return base.Grown(
+            images=images[kept],
+            labels=labels[kept],
+            parents=tuple(parents[index] for index in kept),
+            seeds=tuple(int(seed) for seed in seeds[kept]),
+            generator=restyler.weights(),
+            details={**restyler.details, **filters},
+            near_copies=copied[kept],
+        )
+
+    def _classifier(self, real: ImageDataset, width: int, key: Key) -> TrainedClassifier:
+        changes = Classical("standard", value_range=SIGNED)
+        recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
+        config = ClassifierConfig(steps=self.config.judge_steps, width=width)
+        return train_classifier(real, None, recipe, key, config)

@@ -1,0 +1,150 @@
+"""`restyle`: paint each picture's style under every other label, and say what these pictures are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tenfold.core.durations import about
+from tenfold.core.files import prepare_output, write_bytes, write_json
+from tenfold.core.progress import note
+from tenfold.core.types import ImageDataset
+from tenfold.methods.base import MethodFailed, make_method
+from tenfold.methods.kept import save_generator
+from tenfold.methods.restyle import Method
+from tenfold.report.preview_sheet import preview_png
+from tenfold.report.style_grid import style_grid
+from tenfold.train.restyling_gates import Gates, styles_by_classes
+from tenfold.verbs.generators import DryRun, generator_key, restyling_time
+from tenfold.verbs.grow import chosen_of, labels_of, read_images
+from tenfold.verbs.grown_set import GrowResult, write_grown
+
+FILE = "restyler.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Restyled:
+    """What was painted and where it lies."""
+
+    grown: GrowResult
+    gates: Gates
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.grown.sentence}; the grid is {self.grown.directory / 'grid.png'}"
+
+    @property
+    def text(self) -> str:
+        """What the terminal shows: a line a gate, then what was written."""
+        return "\n".join([*self.gates.sentences, self.sentence])
+
+    def to_json(self) -> dict[str, Any]:
+        return self.grown.to_json() | {
+            "gates": self.gates.to_json(),
+            "gates_in_words": list(self.gates.sentences),
+            "grid": str(self.grown.directory / "grid.png"),
+        }
+
+
+def restyle(
+    data: str | Path | ImageDataset,
+    out: str | Path,
+    *,
+    times: float = 1.0,
+    classes: Sequence[str] = (),
+    preset: str = "fast",
+    steps: int | None = None,
+    code_size: int | None = None,
+    keep_copies: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> Restyled:
+    """Train an autoencoder that tells style from label and write what it paints: about `times` new pictures for each
+    real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside grid.png, gates.json and restyler.safetensors.
+
+    Each picture has the class of a real one and the style of another, its parent, which is of another class.
+
+    Args:
+        classes: those to paint new pictures of; all, unless given.
+        preset: `article` for the loss of the article behind this, which does not do.
+        steps: of the training; chosen from the number of images unless given.
+        code_size: values that hold a style.
+
+    Raises:
+        InputError: the data, an option or OUT cannot be used.
+        MethodFailed: too few of the new labels can be read. The grid and the gates are written, the pictures are not.
+    """
+    method, directory = _method(preset, steps, code_size), Path(out)
+    prepare_output(directory)
+    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    labels = labels_of(classes, real.class_names)
+    method, key = method.settled(real), generator_key(method, seed)
+    note(f"restyling {len(real)} images of {real.class_count} classes")
+    restyler = method.learn(real, key, shown=True)
+    rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
+    grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
+    try:
+        method.require(restyler)
+        grown = method.more(restyler, real, chosen_of(real, times, labels), key)
+        result = write_grown(
+            directory, real, grown, method.name(), seed, only_new=True, keep_copies=keep_copies, command="restyle"
+        )
+    except MethodFailed as failure:
+        _write_gates(directory, grid, restyler.gates, str(failure))
+        for sentence in restyler.gates.sentences:
+            note(sentence)
+        raise type(failure)(
+            f"{failure}; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
+        ) from failure
+    _write_gates(directory, grid, restyler.gates, None)
+    save_generator(directory / FILE, method, real, grown.generator, grown.details, seed)
+    return Restyled(result, restyler.gates)
+
+
+def restyle_forecast(
+    data: str | Path | ImageDataset,
+    *,
+    times: float = 1.0,
+    classes: Sequence[str] = (),
+    preset: str = "fast",
+    steps: int | None = None,
+    code_size: int | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> DryRun:
+    """Say what `restyle` would train and paint with these options and how long the training takes; writes nothing.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+    """
+    method = _method(preset, steps, code_size)
+    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    count = len(chosen_of(real, times, labels_of(classes, real.class_names)))
+    taken, seconds = restyling_time(method, real, seed)
+    sentence = (
+        f"restyle would be trained on {len(real)} images of {real.class_count} classes for {taken} steps, "
+        f"{about(seconds)}, and paint {count} new pictures"
+    )
+    facts = {"method": "restyle", "real_images": len(real), "new_images": count, "steps": taken}
+    return DryRun(sentence, facts | {"seconds": round(seconds, 1)})
+
+
+def _method(preset: str, steps: int | None, code_size: int | None) -> Method:
+    given = {"preset": preset, "steps": steps, "code_size": code_size}
+    method = make_method("restyle", {name: value for name, value in given.items() if value is not None})
+    assert isinstance(method, Method)
+    return method
+
+
+def _write_gates(directory: Path, grid: bytes, gates: Gates, refused: str | None) -> None:
+    write_bytes(directory / "grid.png", grid)
+    write_json(
+        directory / "gates.json",
+        gates.to_json() | {"in_words": list(gates.sentences), "passed": refused is None, "refused": refused},
+    )

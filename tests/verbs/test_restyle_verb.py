@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import tenfold
+from made_up_sets import QUICK_RESTYLE
+from made_up_styles import styled_set
+from tenfold.cli import app
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json
+from tenfold.core.keys import Key
+from tenfold.data.export import export
+from tenfold.methods.base import MethodFailed
+from tenfold.methods.kept import load_generator
+from tenfold.methods.restyle import Method
+from tenfold.report.style_grid import OWN, style_grid
+from tenfold.train.restyling_gates import styles_by_classes
+from tenfold.verbs import restyle as verb
+from tenfold.verbs.fit import fit
+from tenfold.verbs.grow import grow, grow_forecast
+from tenfold.verbs.restyle import restyle_forecast
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every restyling of these tests is short and passes its gates."""
+    made = verb.make_method
+
+    def short(name: str, options: dict[str, Any]) -> Any:
+        given = {"steps": 4, "width": 4, "judge_steps": 4, "probe_steps": 4, "least_swap_accuracy": 0.0}
+        return made(name, {**given, "label_filter": False, **options})
+
+    monkeypatch.setattr(verb, "make_method", short)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    real = styled_set(48)
+    export(tmp_path / "set", real, [{"origin": "real"}] * len(real))
+    return tmp_path / "set"
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("quick")
+def test_everything_is_written_and_tells_where_it_came_from(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = tenfold.restyle(folder, out, times=1.5, seed=3, keep_copies=True)
+    real = {line["file_name"]: line["label"] for line in records(folder)}
+    lines = records(out)
+    assert len(lines) == done.grown.new_images == 72
+    assert len(list(out.glob("?/*.png"))) == 72
+    weights = (out / "restyler.safetensors").read_bytes()
+    for line in lines:
+        assert line["origin"] == "generated"
+        assert line["method"] == "restyle"
+        assert line["generator"] == hashlib.sha256(weights).hexdigest()[:16]
+        assert isinstance(line["seed"], int)
+        assert line["parents"]
+        assert all(real[parent] != line["label"] for parent in line["parents"])
+        assert Image.open(out / line["file_name"]).size == (8, 8)
+    told = read_json(out / "restyler.json")
+    assert (told["method"], told["class_names"], told["config"]["steps"]) == ("restyle", ["a", "b", "c", "d"], 4)
+    gates = read_json(out / "gates.json")
+    assert gates["passed"] is True
+    assert gates["in_words"] == list(done.gates.sentences)
+    assert gates["held_out"] is True
+    assert 0 <= gates["swap_accuracy"] <= 1
+    assert done.text.splitlines()[:4] == gates["in_words"]
+    assert Image.open(out / "grid.png").size[0] > 500
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_same_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
+    def written(name: str, seed: int) -> dict[str, bytes]:
+        tenfold.restyle(folder, tmp_path / name, seed=seed)
+        return {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+
+    assert written("a", 1) == written("b", 1)
+    assert written("c", 2)["gates.json"] != written("d", 1)["gates.json"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_below_the_gate_no_picture_is_written_but_the_grid_and_the_gates_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: Method, restyler: Any) -> None:
+        raise MethodFailed("restyle: too few can be read")
+
+    monkeypatch.setattr(Method, "require", refuse)
+    with pytest.raises(MethodFailed, match=r"too few can be read; grid\.png and gates\.json in"):
+        tenfold.restyle(folder, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gates.json", "grid.png"]
+    gates = read_json(tmp_path / "out" / "gates.json")
+    assert (gates["passed"], gates["refused"]) == (False, "restyle: too few can be read")
+    assert "swap accuracy" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_tells_the_gates_and_leaves_with_its_status(folder: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    told = runner.invoke(app, ["restyle", str(folder), str(tmp_path / "a"), "--class", "b", "--keep-copies"])
+    assert told.exit_code == 0, told.output
+    assert "fresh probe" in told.stdout
+    assert {line["label"] for line in records(tmp_path / "a")} == {"b"}
+    asked = ["restyle", str(folder), "--out", str(tmp_path / "b"), "--json", "--times", "0.5", "--keep-copies"]
+    document = json.loads(runner.invoke(app, asked).stdout)
+    assert document["new_images"] == 24
+    assert document["gates"]["pictures"] > 0
+    again = runner.invoke(app, ["restyle", str(folder), str(tmp_path / "a")])
+    assert again.exit_code == 2
+    assert runner.invoke(app, ["restyle", str(folder), str(tmp_path / "c"), "--preset", "no"]).exit_code == 2
+    assert not (tmp_path / "c" / "grid.png").exists()
+
+
+def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tmp_path: Path) -> None:
+    told = restyle_forecast(folder, times=2, steps=50)
+    assert told.facts["new_images"] == 96
+    assert told.facts["steps"] == 50
+    assert told.facts["seconds"] > 0
+    assert "48 images of 4 classes for 50 steps" in told.sentence
+    assert grow_forecast(folder, method=QUICK_RESTYLE, times=2).facts["steps"] == 4
+    asked = ["restyle", str(folder), str(tmp_path / "no"), "--dry-run", "--json"]
+    assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 600
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
+    method = Method(Method.Config(steps=4, width=4, judge_steps=4, probe_steps=4))
+    restyler = method.learn(styled_set(60), Key("one"))
+    real = restyler.looked_at
+    rows, pictures = styles_by_classes(restyler.fader, real, Key("grid"))
+    assert pictures.shape == (4, 4, 1, 8, 8)
+    sheet = style_grid(real, rows, pictures, seen=False)
+    assert list(sheet.headings) == ["real", "a", "b", "c", "d"]
+    assert len(sheet.rows) == 4
+    for place, row in enumerate(sheet.rows):
+        first, *others = row
+        assert first is not None
+        assert first.caption == (real.class_names[place],)
+        assert any(np.array_equal(first.image, image) for image in real.images)
+        assert [cell is not None and cell.caption == (OWN,) for cell in others] == [k == place for k in range(4)]
+    assert "from which nothing learned" in sheet.note
+
+
+def test_grow_takes_it_and_fit_and_sample_name_what_does(folder: Path, tmp_path: Path) -> None:
+    grown = grow(folder, tmp_path / "grown", method=QUICK_RESTYLE, times=0.5, only_new=True, keep_copies=True)
+    assert grown.new_images == 24
+    with pytest.raises(InputError, match="tenfold restyle DATA OUT"):
+        load_generator(tmp_path / "grown")
+    with pytest.raises(InputError, match="tenfold restyle DATA OUT"):
+        fit("restyle", folder, tmp_path / "fitted")
+    with pytest.raises(InputError, match=r"methods that do: cgan, dagan, dcgan$"):
+        fit("mixup", folder, tmp_path / "fitted")
