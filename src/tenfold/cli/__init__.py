@@ -5,7 +5,8 @@ from tenfold.cli import (  # their commands join the program as they are importe
     experiments,
     generators,
     pictures,
+    related,
 )
 from tenfold.cli.program import app, main
 
-__all__ = ["app", "claims", "experiments", "generators", "main", "pictures"]
+__all__ = ["app", "claims", "experiments", "generators", "main", "pictures", "related"]
