@@ -16,6 +16,8 @@ from tenfold.train.classifier import TrainedClassifier
 from tenfold.train.domains import DomainConfig, train_domains, with_statistics_of
 from tenfold.train.inner import inner_score
 from tenfold.train.recipe import Transform
+from tenfold.transforms.classical import Classical
+from tenfold.transforms.pixels import SIGNED
 
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
@@ -74,6 +76,12 @@ class AdaptedArm:
     def collapsed(self) -> bool:
         """Whether predictions on the target have left most classes."""
         return self.missing > MOST_MISSING * len(self.shares)
+
+
+def augmentation() -> tuple[Transform, ...]:
+    """The usual changes of source and target alike, but no mirroring, which turns letters and digits into others."""
+    changes = Classical("standard", value_range=SIGNED)
+    return (lambda images, labels, generator: (changes(images, generator), labels),)
 
 
 def train_arm(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,10 @@ from tenfold.core.errors import TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress, warn
-from tenfold.train.adaptation import ARMS, AUGMENTED, TRAINED, AdaptedArm, described, train_arm
+from tenfold.train.adaptation import ARMS, AUGMENTED, TRAINED, AdaptedArm, augmentation, described, train_arm
 from tenfold.train.classifier import Diverged
-from tenfold.train.domains import DomainConfig
-from tenfold.train.recipe import Transform
+from tenfold.train.domains import DomainConfig, train_domains
 from tenfold.train.store import load_classifier, save_classifier
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED
 from tenfold.verbs.adapt_sets import AdaptSets
 
 TIMED_STEPS = 12
@@ -39,12 +36,6 @@ class TrainedArms:
     seconds: dict[str, float]
     failures: dict[str, str]
     """Why an arm gave nothing."""
-
-
-def augmentation() -> tuple[Transform, ...]:
-    """The usual changes: no mirroring, which turns letters and digits into others."""
-    changes = Classical("standard", value_range=SIGNED)
-    return (lambda images, labels, generator: (changes(images, generator), labels),)
 
 
 def trained_arms(
@@ -84,11 +75,7 @@ def trained_arms(
 
 def seconds_of_a_training(sets: AdaptSets, key: Key, config: DomainConfig) -> float:
     """About how long all arms take here, from the first steps of one."""
-    from dataclasses import replace
-
     short = replace(config, steps=TIMED_STEPS, confusion=1.0)
-    from tenfold.train.domains import train_domains
-
     ends: list[float] = []
     train_domains(
         sets.train, sets.target.images, augmentation(), key, short, after_step=lambda: ends.append(time.monotonic())

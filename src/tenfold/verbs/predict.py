@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,7 @@ def predict(
     trained = load_classifier(Path(classifier))
     wanted = [images] if isinstance(images, str | Path) else images
     paths = [Path(path) for path in wanted]
+    inputs: npt.NDArray[Any]
     if trained.reads_vectors:
         files, inputs = _vectors(paths, trained)
     else:
