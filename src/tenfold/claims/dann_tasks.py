@@ -51,7 +51,7 @@ def read_task(name: str, seed: int, most: int, *, reframed: bool) -> Task:
         source = source.take(np.sort((key / "source").numpy_generator().choice(len(source), most, replace=False)))
     looks = framing(source), framing(target)
     found = mends(looks[:1], looks[1])
-    applied = found if reframed else tuple(mend for mend in found if mend.grey)
+    applied = found if reframed else tuple(mend for mend in found if mend.kind == "grey")
     frame = shared_frame(looks[:1], looks[1], applied, SIDE)
     source = replace(frame.on(source), name=source_name)
     train, heldout = hold_out(source, HELD_OUT, key / "held out")

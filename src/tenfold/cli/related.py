@@ -42,7 +42,7 @@ def adapt(
         Literal["auto", "no"],
         typer.Option(help="Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
     ] = "auto",
-    steps: Annotated[int, typer.Option(metavar="NUMBER", min=10, help="Of each arm's training.")] = 600,
+    steps: Annotated[int, typer.Option(metavar="NUMBER", min=10, help="Of each arm's training.")] = 400,
     confidence: Annotated[
         float,
         typer.Option(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from tenfold.data.squares import luminance
 
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
+
+Ground = Literal["any", "dark", "light"]
 
 PLAIN_GROUND = 0.15
 """Of the range of values: a border whose values spread less shows a ground and not a scene."""
@@ -83,12 +85,12 @@ class Frame:
     channels: int
     read_side: int
     """To which later pictures are first brought, as the target's were."""
-    darken: bool = False
-    """Pictures on a light ground are turned into their negatives."""
-    crop: bool = False
-    """What is shown is moved to the middle and scaled to fill 20/28 of the side."""
-    stretch: bool = False
-    """Values are stretched to the whole range."""
+    ground: Ground = "any"
+    """Pictures on the other ground are turned into their negatives."""
+    fill: float = 0.0
+    """What is shown is moved to the middle and scaled to fill so much of the side; 0 leaves it where it is."""
+    contrast: float = 0.0
+    """Values are stretched until they span so much of the range; 0 leaves them."""
 
     def of(self, images: Images) -> Images:
         """N x C x H x W of any one size -> N x channels x side x side."""
@@ -113,14 +115,11 @@ def frame_of(told: Mapping[str, Any] | None) -> Frame | None:
 
 @dataclass(frozen=True)
 class Mend:
-    """One difference between two sets and what takes it away."""
+    """One difference between two sets and what takes it away in both."""
 
+    kind: Literal["ground", "fill", "contrast", "grey"]
     difference: str
     remedy: str
-    darken: bool = False
-    crop: bool = False
-    stretch: bool = False
-    grey: bool = False
 
 
 def mends(sources: Sequence[Framing], target: Framing) -> tuple[Mend, ...]:
@@ -136,14 +135,28 @@ def mends(sources: Sequence[Framing], target: Framing) -> tuple[Mend, ...]:
 def shared_frame(sources: Sequence[Framing], target: Framing, mending: Sequence[Mend], side: int | None) -> Frame:
     """One frame for all sets, with these mends; pixels as the largest set has them, unless given."""
     every = (*sources, target)
-    grey = any(mend.grey for mend in mending)
+    kinds = {mend.kind for mend in mending}
     return Frame(
         side=side or max(one.side for one in every),
-        channels=1 if grey else max(one.channels for one in every),
+        channels=1 if "grey" in kinds else max(one.channels for one in every),
         read_side=target.side,
-        darken=any(mend.darken for mend in mending),
-        crop=any(mend.crop for mend in mending),
-        stretch=any(mend.stretch for mend in mending),
+        ground="dark" if "ground" in kinds else "any",
+        fill=FILLED if "fill" in kinds else 0.0,
+        contrast=1.0 if "contrast" in kinds else 0.0,
+    )
+
+
+def frame_like(source: Framing, target: Framing) -> Frame:
+    """What makes the source's pictures look framed as the target's are, which stay as they are."""
+    kinds = {mend.kind for mend in mends([source], target)}
+    ground: Ground = "any" if target.both_ways else "light" if target.light > 0.5 else "dark"
+    return Frame(
+        side=target.side,
+        channels=target.channels,
+        read_side=source.side,
+        ground=ground if "ground" in kinds else "any",
+        fill=target.filled if "fill" in kinds else 0.0,
+        contrast=target.contrast if "contrast" in kinds else 0.0,
     )
 
 
@@ -151,10 +164,10 @@ def _polarity(source: Framing, target: Framing) -> Mend | None:
     if abs(source.light - target.light) < 0.2:
         return None
     return Mend(
+        "ground",
         f"{source.light:.0%} of the source's pictures lie on a ground lighter than what they show, of the target's "
         f"{target.light:.0%}",
         "every picture is turned to a dark ground",
-        darken=True,
     )
 
 
@@ -163,9 +176,9 @@ def _size(source: Framing, target: Framing) -> Mend | None:
     if not both_plain or max(source.filled, target.filled) < 1.1 * min(source.filled, target.filled):
         return None
     return Mend(
+        "fill",
         f"what is shown fills {source.filled:.0%} of the side in the source and {target.filled:.0%} in the target",
         f"every picture is cropped and scaled to fill {FILLED:.0%}",
-        crop=True,
     )
 
 
@@ -173,9 +186,9 @@ def _contrast(source: Framing, target: Framing) -> Mend | None:
     if max(source.contrast, target.contrast) < 1.25 * min(source.contrast, target.contrast):
         return None
     return Mend(
+        "contrast",
         f"values span {source.contrast:.0%} of the range in the source and {target.contrast:.0%} in the target",
         "every picture is stretched to the whole range",
-        stretch=True,
     )
 
 
@@ -183,28 +196,29 @@ def _colours(source: Framing, target: Framing) -> Mend | None:
     if source.channels == target.channels:
         return None
     which = "source" if source.channels == 3 else "target"
-    return Mend(f"only the {which} is coloured", "all pictures are made grey", grey=True)
+    return Mend("grey", f"only the {which} is coloured", "all pictures are made grey")
 
 
 def _framed(images: Images, frame: Frame) -> Images:
     grey = _grey(images)
     ground, _ = _border(grey)
     values = torch.tensor(images, dtype=torch.float32) / 255
-    if frame.darken:
-        light = torch.from_numpy(_is_light(grey, ground))[:, None, None, None]
-        values = torch.where(light, 1 - values, values)
-    if frame.stretch:
+    if frame.ground != "any":
+        turned = _is_light(grey, ground) == (frame.ground == "dark")
+        values = torch.where(torch.from_numpy(turned)[:, None, None, None], 1 - values, values)
+    if frame.contrast:
         flat = values.flatten(1)
         low, high = (torch.quantile(flat, q, dim=1)[:, None, None, None] for q in QUANTILES)
         values = ((values - low) / (high - low).clamp(min=1e-3)).clamp(0, 1)
+        values = 0.5 + (values - 0.5) * frame.contrast
     count, height, width = grey.shape
-    boxes = _boxes(grey, ground) if frame.crop else np.tile([0, height, 0, width], (count, 1))
-    if not frame.crop and height == width == frame.side:
+    boxes = _boxes(grey, ground) if frame.fill else np.tile([0, height, 0, width], (count, 1))
+    if not frame.fill and height == width == frame.side:
         return _as_bytes(values)
     top, bottom, left, right = boxes.T.astype(np.float32)
     longer = np.maximum(bottom - top, right - left).clip(2)
     # How many pixels of the old side the new one spans.
-    seen = longer / FILLED if frame.crop else np.full(count, max(height, width), np.float32)
+    seen = longer / frame.fill if frame.fill else np.full(count, max(height, width), np.float32)
     theta = np.zeros((count, 2, 3), np.float32)
     theta[:, 0, 0], theta[:, 1, 1] = seen / width, seen / height
     theta[:, 0, 2] = (left + right) / width - 1

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.data.audit import audit, cleaned
+from tenfold.data.duplicates import near_pairs
 from tenfold.data.listing import index_labels
+from tenfold.data.loading import load
 
 Images = npt.NDArray[np.uint8]
+ALL = 1_000_000_000
+"""More images than any set has: known sets are used whole unless told otherwise."""
+LARGEST_AUDITED = 3_000
+"""Pictures whose duplicates are looked for, which takes time that grows with the square of their number."""
 FEWEST_TO_SPARE = 5
 """Groups of a class; of fewer none is held out."""
+
+
+def read_related(
+    data: str | Path | ImageDataset, *, per_class: int | None = None, images: int | None = None, seed: int = 0
+) -> ImageDataset:
+    """The pictures of a labelled set that are to be learned from, without faults and without its own test part.
+
+    Raises:
+        InputError: it cannot be read, or holds vectors.
+    """
+    if isinstance(data, ImageDataset):
+        found = data
+    elif images is not None:
+        found = load(data, images=images, seed=seed)
+    else:
+        found = load(data, per_class=per_class or ALL, seed=seed)
+    if found.is_vectors:
+        raise InputError(f"{found.name} holds vectors; this takes pictures")
+    studied = found.part("train")
+    return cleaned(studied, audit(studied)) if len(studied) <= LARGEST_AUDITED else studied
 
 
 def all_classes(sets: Sequence[ImageDataset]) -> tuple[str, ...]:
@@ -62,3 +91,18 @@ def equal_to_any(images: Images, others: Images) -> npt.NDArray[np.bool_]:
         return np.zeros(len(images), np.bool_)
     known = {image.tobytes() for image in others}
     return np.array([image.tobytes() in known for image in images], dtype=np.bool_)
+
+
+def copies_of(images: Images, others: Images) -> npt.NDArray[np.int64]:
+    """Pairs M x 2 (one of the images, one of the others) that are equal, or as close as a re-saved JPEG."""
+    known = {image.tobytes(): index for index, image in enumerate(others)}
+    equal = [(index, known[key]) for index, image in enumerate(images) if (key := image.tobytes()) in known]
+    joined = np.concatenate([others, images])
+    near = near_pairs(joined, np.arange(len(others)))
+    near = np.sort(near, axis=1)
+    across = near[(near[:, 0] < len(others)) & (near[:, 1] >= len(others))]
+    pairs = [
+        np.array(equal, dtype=np.int64).reshape(-1, 2),
+        np.stack([across[:, 1] - len(others), across[:, 0]], axis=1),
+    ]
+    return np.unique(np.concatenate(pairs), axis=0)

@@ -30,6 +30,9 @@ from tenfold.transforms.pixels import to_float
 
 Images = npt.NDArray[np.uint8]
 
+LARGEST_GRADIENT = 2.0
+"""Norm of a step's gradient over all weights."""
+
 
 @dataclass(frozen=True)
 class DomainConfig:
@@ -43,7 +46,7 @@ class DomainConfig:
     """Weight of the loss on what the moving average is sure of on the target; 0 is none."""
     threshold: float = 0.9
     """Confidence from which on the teacher's word counts."""
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 64
     """Of the sources together, and once more of the target."""
     width: int = 24
@@ -113,6 +116,8 @@ def train_domains(
             loss = loss + F.cross_entropy(domains, batches.domains)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        # Without it one batch in which a class is missing can throw the weights away: such trainings collapsed.
+        nn.utils.clip_grad_norm_(learned, LARGEST_GRADIENT)
         optimizer.step()
         _follow(averaged, network, 1 / (memory if init is not None else min(float(step), memory)))
         after_step()

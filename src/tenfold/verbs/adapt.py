@@ -175,7 +175,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _tell(sets: AdaptSets, reframe: Reframe) -> None:
     for mend in sets.mending:
-        done = mend.remedy if reframe == "auto" or mend.grey else f"--reframe auto mends it ({mend.remedy})"
+        done = mend.remedy if reframe == "auto" or mend.kind == "grey" else f"--reframe auto mends it ({mend.remedy})"
         note(f"framing: {mend.difference}; {done}")
     if not sets.mending:
         note("framing: source and target are framed alike")

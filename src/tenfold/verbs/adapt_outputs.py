@@ -126,7 +126,7 @@ def _document(
             {
                 "difference": mend.difference,
                 "remedy": mend.remedy,
-                "applied": told["reframe"] == "auto" or mend.grey,
+                "applied": told["reframe"] == "auto" or mend.kind == "grey",
             }
             for mend in sets.mending
         ],

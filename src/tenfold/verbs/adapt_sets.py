@@ -12,20 +12,15 @@ import numpy as np
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.audit import audit, cleaned
 from tenfold.data.framing import Frame, Framing, Mend, framing, mends, shared_frame
 from tenfold.data.loading import load, load_unlabelled
-from tenfold.data.related import all_classes, equal_to_any, hold_out, in_classes, missing_classes
+from tenfold.data.related import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 
 Reframe = Literal["auto", "no"]
 
-ALL = 1_000_000_000
-"""More images than any set has: known sets are used whole unless told otherwise."""
 HELD_OUT = 0.1
 """Of every source: what an arm still knows of it is measured there."""
 FEW_TARGET_PICTURES = 50
-LARGEST_AUDITED = 3_000
-"""Pictures of a source whose duplicates are looked for, which takes time that grows with their square."""
 SAME_SET = 0.9
 """Of the target's pictures; where more of them are among the sources', there is nothing to carry over."""
 
@@ -61,26 +56,6 @@ class AdaptSets:
         return {"sets": [part.fingerprint() for part in parts]}
 
 
-def read_source(
-    data: str | Path | ImageDataset, *, per_class: int | None = None, images: int | None = None, seed: int = 0
-) -> ImageDataset:
-    """The pictures of a labelled set that are to be learned from, without faults and without its own test part.
-
-    Raises:
-        InputError: it cannot be read, or holds vectors.
-    """
-    if isinstance(data, ImageDataset):
-        found = data
-    elif images is not None:
-        found = load(data, images=images, seed=seed)
-    else:
-        found = load(data, per_class=per_class or ALL, seed=seed)
-    if found.is_vectors:
-        raise InputError(f"{found.name} holds vectors; adapt takes pictures")
-    studied = found.part("train")
-    return cleaned(studied, audit(studied)) if len(studied) <= LARGEST_AUDITED else studied
-
-
 def read_test(test: str | Path | ImageDataset) -> ImageDataset:
     """The test part of a labelled set, or all of a set that has none."""
     found = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
@@ -104,7 +79,7 @@ def read_sets(
     Raises:
         InputError: a set cannot be read; there is one class in all; the target or the test is among the sources.
     """
-    named = unlike_names([read_source(one, per_class=per_class, images=images, seed=seed) for one in sources])
+    named = unlike_names([read_related(one, per_class=per_class, images=images, seed=seed) for one in sources])
     names = all_classes(named)
     if len(names) < 2:
         raise InputError(
@@ -118,7 +93,7 @@ def read_sets(
     target_framing = framing(wanted)
     found = mends(framings, target_framing)
     # Where nothing is reframed, pictures still have to share their channels.
-    applied = found if reframe == "auto" else tuple(mend for mend in found if mend.grey)
+    applied = found if reframe == "auto" else tuple(mend for mend in found if mend.kind == "grey")
     frame = shared_frame(framings, target_framing, applied, size)
     framed = [frame.on(source) for source in matched]
     key = Key(f"seed-{seed}") / "adapt" / "held out"
