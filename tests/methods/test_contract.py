@@ -43,6 +43,17 @@ SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 45, 45)]
 every_method = pytest.mark.parametrize("name", method_names())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def a_related_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For the method that has to be told where another set lies; its classes are those of `easy_set`."""
+    path = tmp_path_factory.mktemp("related") / "related.npz"
+    other = easy_set([6, 6, 6, 6], key="related")
+    np.savez(path, images=other.images[:, 0], labels=other.labels, class_names=np.array(other.class_names))
+    SHORTENED["source"] = str(path)
+    yield
+    del SHORTENED["source"]
+
+
 def short(name: str, **options: Any) -> Method:
     known = method_class(name).Config.__dataclass_fields__
     return make_method(name, {k: v for k, v in {**SHORTENED, **options}.items() if k in known})

@@ -81,10 +81,15 @@ def _adapted(
     dry_run: bool,
     as_json: bool,
 ) -> str:
+    if to is None:
+        if options.pop("test") is not None or dry_run:
+            raise InputError("--test and --dry-run need a target: tenfold adapt SOURCE... --to TARGET")
+        from tenfold.verbs.merge import merge
+
+        merged = merge(sources, out=out, **options)
+        return as_document(merged.to_json()) if as_json else merged.text
     from tenfold.verbs import adapt as verbs
 
-    if to is None:
-        raise InputError("name the pictures to label: tenfold adapt SOURCE... --to TARGET")
     if dry_run:
         told = verbs.adapt_forecast(sources, to, **options)
         return as_document(told.to_json()) if as_json else told.sentence

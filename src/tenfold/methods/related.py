@@ -96,13 +96,13 @@ class Method(base.Method):
 
     def outside(self) -> str:
         """16 hex digits that change when the related set does: a trial that reads it is another trial then."""
-        fingerprint: str = _read(self._source()).fingerprint()
-        return fingerprint
+        return _read(self._source()).fingerprint()
 
     def _source(self) -> str:
-        if not self.config.source:
+        source: str = self.config.source
+        if not source:
             raise InputError("related needs a labelled set to learn from beside yours: related(source=DIR)")
-        return self.config.source
+        return source
 
 
 @lru_cache(maxsize=2)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tenfold.core import crash
 from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, read_json, write_json
+from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
@@ -22,8 +20,9 @@ from tenfold.train.adaptation import choose
 from tenfold.train.domains import DomainConfig
 from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_a_training, trained_arms
 from tenfold.verbs.adapt_outputs import write_adaptation
-from tenfold.verbs.adapt_sets import AdaptSets, Reframe, read_sets
+from tenfold.verbs.adapt_sets import AdaptSets, Reframe, option_of, read_sets
 from tenfold.verbs.generators import DryRun
+from tenfold.verbs.opened import opened
 
 CONFIDENCE = 0.9
 
@@ -90,7 +89,7 @@ def adapt(
     given = [sources] if isinstance(sources, str | Path | ImageDataset) else list(sources)
     if not given:
         raise InputError("name at least one labelled set to learn from: tenfold adapt SOURCE --to TARGET")
-    named = {"sources": [_named(one) for one in given], "to": _named(to), "test": _named(test)}
+    named = {"sources": [option_of(one) for one in given], "to": option_of(to), "test": option_of(test)}
     options = {
         **named, "reframe": reframe, "steps": steps, "confidence": confidence, "seed": seed, "size": size,
         "per_class": per_class, "images": images,
@@ -101,7 +100,7 @@ def adapt(
     )  # fmt: skip
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, reframe)
-    with opened(directory, options | sets.fingerprints() | {"code": code_version()}):
+    with opened(directory, "adapt", options | sets.fingerprints() | {"code": code_version()}):
         finished = directory / "adapt.json"
         if finished.exists():
             note(f"finished already: {directory}")
@@ -138,41 +137,6 @@ def adapt_forecast(
     return DryRun(forecast_sentence(sets, seconds), facts)
 
 
-@contextmanager
-def opened(directory: Path, options: dict[str, Any]) -> Iterator[None]:
-    """The directory, locked: empty, or one where the same sets were begun with the same options.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    path = directory / "config.json"
-    before = _config(path)
-    names = [found.name for found in directory.iterdir()] if directory.is_dir() else []
-    killed_at_the_start = names and all(name == ".lock" or name.startswith(".config.json.") for name in names)
-    if not before and not killed_at_the_start:
-        prepare_output(directory)
-    with locked(directory):
-        crash.keep_in(directory)
-        if before:
-            changed = [name for name, value in options.items() if before["options"].get(name) != value]
-            if changed == ["sets"]:
-                raise InputError(f"the pictures are not those that {directory} began with; choose another --out")
-            if changed:
-                raise InputError(f"{directory} holds another run ({', '.join(changed)}); choose another --out")
-            note(f"continuing in {directory}")
-        else:
-            write_json(path, {"command": "adapt", "options": options})
-        yield
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and found.get("command") == "adapt" else {}
-
-
 def _tell(sets: AdaptSets, reframe: Reframe) -> None:
     for mend in sets.mending:
         done = mend.remedy if reframe == "auto" or mend.kind == "grey" else f"--reframe auto mends it ({mend.remedy})"
@@ -181,12 +145,6 @@ def _tell(sets: AdaptSets, reframe: Reframe) -> None:
         note("framing: source and target are framed alike")
     for warning in sets.warnings:
         warn(warning)
-
-
-def _named(data: str | Path | ImageDataset | None) -> str | None:
-    if data is None:
-        return None
-    return data.name if isinstance(data, ImageDataset) else str(data)
 
 
 def _command(options: dict[str, Any], directory: Path) -> str:

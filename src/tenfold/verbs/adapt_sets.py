@@ -15,6 +15,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.framing import Frame, Framing, Mend, framing, mends, shared_frame
 from tenfold.data.loading import load, load_unlabelled
 from tenfold.data.related import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
+from tenfold.study.conduct import as_named
 
 Reframe = Literal["auto", "no"]
 
@@ -112,6 +113,11 @@ def read_sets(
         frame,
         tuple(warnings),
     )
+
+
+def option_of(data: str | Path | ImageDataset | None) -> str | None:
+    """A set as the options of a run keep it."""
+    return data.name if isinstance(data, ImageDataset) else as_named(data)
 
 
 def unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:
