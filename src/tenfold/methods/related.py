@@ -31,6 +31,8 @@ from tenfold.transforms.pixels import to_float
 MOST_SHARED = 0.05
 """Of the training images; where more are in the related set too, it overlaps the study, and its other pictures may be
 test images."""
+LOOKED_THROUGH, SPARE = 2_000, 4
+"""Of a large related set so many pictures are framed and looked through for copies, or so many times those wanted."""
 DRAWN = 32
 """Pictures of each of the two sets that are aligned in a step."""
 WEIGHT = 0.3
@@ -60,8 +62,9 @@ class Method(base.Method):
                 f"related: {related.name} has none of the study's classes (there: {theirs}; here: {ours}); rename "
                 "its class folders, or take transfer, which needs no common classes"
             )
-        found, shown = framing(common), framing(train)
-        frame = frame_like(found, shown)
+        wanted = round(self.config.times * len(train))
+        common = _evenly(common, max(LOOKED_THROUGH, SPARE * wanted))
+        frame = frame_like(framing(common), framing(train))
         framed = frame.on(common)
         copies = copies_of(framed.images, train.images)
         shared = len(np.unique(copies[:, 1]))
@@ -73,7 +76,7 @@ class Method(base.Method):
         apart = framed.take(np.setdiff1d(np.arange(len(framed)), copies[:, 0]))
         if not len(apart):
             raise base.MethodFailed(f"related: every picture of {related.name} is a copy of a training image")
-        extra = _evenly(apart, round(self.config.times * len(train)))
+        extra = _evenly(apart, wanted)
         fresh = int(train.groups.max(initial=-1)) + 1
         named = ImageDataset(
             name=f"{train.name}, related",
