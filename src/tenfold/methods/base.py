@@ -87,6 +87,9 @@ class Method(ABC):
     reads_vectors: ClassVar[bool] = False
     """It takes vectors (N x F x 1 x 1) as well as pictures."""
 
+    adds_pictures: ClassVar[bool] = False
+    """It adds real pictures from elsewhere and changes none."""
+
     has_objective: ClassVar[bool] = False
     """It minimises a loss of its own, of which an arm can hold only one."""
 

@@ -52,6 +52,7 @@ class Config:
 @final
 class Method(base.Method):
     Config = Config
+    adds_pictures = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         related = _read(self._source())
