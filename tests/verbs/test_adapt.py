@@ -171,6 +171,8 @@ def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) 
         read_sets([tmp_path / "nowhere"], target, None)
     with pytest.raises(InputError, match="probability between 0 and 1"):
         adapt(source, target, confidence=1.5)
+    with pytest.raises(InputError, match="no pictures outside its test part"):
+        read_sets([source], easy_set([3, 3], roles=["test"] * 6), None)
     with pytest.raises(InputError, match="at least one labelled set"):
         adapt([], target)
     sets = read_sets([source], target.take([0]), target.part("train"))

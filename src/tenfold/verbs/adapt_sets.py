@@ -140,6 +140,8 @@ def class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> lis
 def _unlabelled(target: str | Path | ImageDataset, seed: int) -> ImageDataset:
     if isinstance(target, ImageDataset):
         part = target.part("train")
+        if not len(part) or part.is_vectors:
+            raise InputError(f"{target.name} holds no pictures outside its test part; give others to label")
         return replace(part, labels=np.zeros_like(part.labels), class_names=("unlabelled",))
     return load_unlabelled(target, seed=seed)
 
