@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.framing import FILLED, Frame, Images, frame_like, frame_of, framing, mends, shared_frame
+from tenfold.data.frames import Frame, Images, frame_of
+from tenfold.data.framing import FILLED, frame_like, framing, mends, shared_frame
 
 
 def blobs(count: int, side: int, shown: int, *, ink: int = 230, ground: int = 10, channels: int = 1) -> Images:

@@ -13,7 +13,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.train import domains
-from tenfold.verbs import merge as verb
+from tenfold.verbs import merge_ways
 from tenfold.verbs.merge import merge
 
 
@@ -53,7 +53,7 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
         object.__setattr__(fitted, "probabilities", judged)
         return fitted
 
-    monkeypatch.setattr(verb, "train_domains", watched)
+    monkeypatch.setattr(merge_ways, "train_domains", watched)
     found = merge(sets, out=tmp_path / "run", steps=4)
     ways = {way["name"]: way["cells"] for way in found.document["ways"]}
     assert len(ways) == 11
@@ -64,7 +64,7 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
 
 def test_folds_are_of_whole_groups_and_of_every_class() -> None:
     data = easy_set([12, 6], groups=[*np.repeat(np.arange(6), 2), *range(6, 12)])
-    folds = verb._folds(data, Key("one"))
+    folds = merge_ways.deal_folds(data, Key("one"))
     for group in np.unique(data.groups):
         assert len(set(folds[data.groups == group])) == 1
     for label in (0, 1):

@@ -12,7 +12,8 @@ import numpy as np
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.framing import Frame, Framing, Mend, framing, mends, shared_frame
+from tenfold.data.frames import Frame
+from tenfold.data.framing import Framing, Mend, framing, mends, shared_frame
 from tenfold.data.loading import load, load_unlabelled
 from tenfold.data.related import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.study.conduct import as_named

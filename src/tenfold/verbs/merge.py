@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,20 @@ import numpy.typing as npt
 
 from tenfold.claims.telling import hardware
 from tenfold.core.errors import InputError
-from tenfold.core.files import read_json, write_json, write_text
+from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
-from tenfold.core.progress import note, progress, warn
+from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
-from tenfold.data.framing import Frame, Framing, Mend, framing, mends, shared_frame
+from tenfold.data.frames import Frame
+from tenfold.data.framing import Framing, Mend, framing, mends, shared_frame
 from tenfold.data.related import all_classes, equal_to_any, in_classes, read_related
 from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
 from tenfold.study.plan import code_version
-from tenfold.train.adaptation import DANN, SETTINGS, augmentation
-from tenfold.train.domains import DomainConfig, train_domains
+from tenfold.train.domains import DomainConfig
 from tenfold.verbs.adapt_sets import Reframe, class_warnings, option_of, unlike_names
+from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
-
-FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +48,6 @@ class Merging:
 
     def to_json(self) -> dict[str, Any]:
         return self.document | {"directory": str(self.directory)}
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of using the sources."""
-
-    name: str
-    sources: tuple[int, ...]
-    """Those that are learned from."""
-    judged_on: tuple[int, ...]
-    aligned: bool = False
 
 
 def merge(
@@ -110,10 +98,10 @@ def merge(
     fingerprints = {"sets": [source.fingerprint() for source in framed], "code": code_version()}
     with opened(directory, "merge", options | fingerprints):
         key = Key(f"seed-{seed}") / "merge"
-        folds = [_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
-        ways = _ways([source.name for source in framed])
+        folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
+        ways = ways_of([source.name for source in framed])
         config = DomainConfig(steps=steps)
-        predictions = _predictions(ways, framed, folds, directory / "trainings", key, config)
+        predictions = cross_predictions(ways, framed, folds, directory / "trainings", key, config)
         document = {
             "sources": [
                 {"name": source.name, "images": len(source), "counts": source.counts().tolist()} for source in framed
@@ -156,67 +144,6 @@ def _mends(framings: Sequence[Framing]) -> list[Mend]:
 def _frame(framings: Sequence[Framing], mending: Sequence[Mend], reframe: Reframe, size: int | None) -> Frame:
     applied = [mend for mend in mending if reframe == "auto" or mend.kind == "grey"]
     return shared_frame(framings[:-1], framings[-1], applied, size)
-
-
-def _folds(source: ImageDataset, key: Key) -> npt.NDArray[np.int64]:
-    """N fold numbers: the groups of each class are dealt out in turn."""
-    fold = np.zeros(len(source), np.int64)
-    fold_of: dict[int, int] = {}
-    dealt = 0
-    for label in np.unique(source.labels):
-        groups = np.unique(source.groups[source.labels == label])
-        for group in (key / int(label)).numpy_generator().permutation(groups):
-            if int(group) not in fold_of:
-                fold_of[int(group)] = dealt % FOLDS
-                dealt += 1
-    fold[:] = [fold_of[int(group)] for group in source.groups]
-    return fold
-
-
-def _ways(names: Sequence[str]) -> list[Way]:
-    every = tuple(range(len(names)))
-    ways = [Way(f"{name} alone", (number,), every) for number, name in enumerate(names)]
-    ways += [Way("pooled", every, every), Way("pooled + DANN", every, every, aligned=True)]
-    if len(names) > 2:
-        for number, name in enumerate(names):
-            rest = tuple(other for other in every if other != number)
-            ways += [
-                Way(f"without {name}", rest, (number,)),
-                Way(f"without {name}, DANN", rest, (number,), aligned=True),
-            ]
-    return ways
-
-
-def _predictions(
-    ways: Sequence[Way],
-    sources: Sequence[ImageDataset],
-    folds: Sequence[npt.NDArray[np.int64]],
-    directory: Path,
-    key: Key,
-    config: DomainConfig,
-) -> dict[str, dict[int, npt.NDArray[np.int64]]]:
-    """Of each way and source, the predicted class of every picture; each fold is kept as a file when it is done."""
-    found = {way.name: {number: np.zeros(len(sources[number]), np.int64) for number in way.judged_on} for way in ways}
-    pieces = [(number, way, fold) for number, way in enumerate(ways) for fold in range(FOLDS)]
-    paths = [directory / f"{number:02d}-fold-{fold}.json" for number, _, fold in pieces]
-    with progress("trainings", len(pieces), done=sum(path.exists() for path in paths)) as bar:
-        for (_, way, fold), path in zip(pieces, paths, strict=True):
-            if not path.exists():
-                train = [sources[number].take(np.flatnonzero(folds[number] != fold)) for number in way.sources]
-                settings = replace(config, adversary=SETTINGS[DANN]["adversary"]) if way.aligned else config
-                empty = sources[0].images[:0]
-                classifier = train_domains(train, empty, augmentation(), key / f"fold-{fold}", settings)
-                predicted = {
-                    str(number): classifier.probabilities(sources[number].images[folds[number] == fold])
-                    .argmax(1)
-                    .tolist()
-                    for number in way.judged_on
-                }
-                write_json(path, {"way": way.name, "fold": fold, "predicted": predicted})
-                bar.advance(1, way.name)
-            for number, labels in read_json(path)["predicted"].items():
-                found[way.name][int(number)][folds[int(number)] == fold] = labels
-    return found
 
 
 def _told(way: Way, sources: Sequence[ImageDataset], predicted: dict[int, npt.NDArray[np.int64]]) -> dict[str, Any]:

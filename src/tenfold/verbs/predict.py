@@ -17,7 +17,7 @@ from tenfold.core.files import read_json, write_text
 from tenfold.core.progress import warn
 from tenfold.data.decode import UnreadableError, decode
 from tenfold.data.feature_tables import TABLE_SUFFIXES, read_table
-from tenfold.data.framing import Frame, frame_of
+from tenfold.data.frames import Frame, frame_of
 from tenfold.data.squares import shrink, to_squares
 from tenfold.data.vectors import in_order, rows_of_npz
 from tenfold.report.text import predictions_csv
