@@ -176,7 +176,7 @@ def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) 
     with pytest.raises(InputError, match="at least one labelled set"):
         adapt([], target)
     sets = read_sets([source], target.take([0]), target.part("train"))
-    assert "the target has only 1 picture" in sets.warnings[0]
+    assert "the target has only 1 picture:" in sets.warnings[0]
     assert "1 of the 60 test pictures are also among the target's" in sets.warnings[1]
 
 

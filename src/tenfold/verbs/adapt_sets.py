@@ -22,7 +22,8 @@ Reframe = Literal["auto", "no"]
 
 HELD_OUT = 0.1
 """Of every source: what an arm still knows of it is measured there."""
-FEW_TARGET_PICTURES = 50
+FEW_TARGET_PICTURES = 200
+"""Between two stains of white blood cells 100 were too few: the arm chosen was 11 points behind source only."""
 SAME_SET = 0.9
 """Of the target's pictures; where more of them are among the sources', there is nothing to carry over."""
 
