@@ -157,6 +157,17 @@ def test_classes_are_matched_by_name_and_differences_told(tmp_path: Path) -> Non
         read_sets([tmp_path / "one"], target, write_folders(tmp_path / "else", [3, 3], key="test", a="x", b="y"))
 
 
+def test_files_that_cannot_be_read_are_set_aside_and_told(tmp_path: Path) -> None:
+    source, target = write_folders(tmp_path / "source", [6, 6]), tmp_path / "target"
+    (source / "a" / "broken.png").write_bytes(b"<html>")
+    target.mkdir()
+    (target / "empty.png").write_bytes(b"")
+    Image.fromarray(easy_set([1]).images[0, 0]).save(target / "good.png")
+    told = " | ".join(read_sets([source], target, None).warnings)
+    assert "1 of source set aside, such as a/broken.png" in told
+    assert "1 of target set aside, such as empty.png (empty file" in told
+
+
 def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) -> None:
     source, target = easy_set([8, 8]), easy_set([30, 30], key="target")
     with pytest.raises(InputError, match="single class"):

@@ -91,7 +91,7 @@ def read_sets(
     matched = [in_classes(source, names) for source in named]
     wanted = _unlabelled(target, seed)
     sealed = None if test is None else read_test(test)
-    warnings = [*class_warnings(named, names), *_target_warnings(matched, wanted)]
+    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_target_warnings(matched, wanted)]
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
     found = mends(framings, target_framing)
@@ -139,6 +139,16 @@ def class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> lis
     return told
 
 
+def set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
+    """How many files of each set are not used, and one of them with its reason."""
+    return [
+        f"{len(data.set_aside)} of {data.name} set aside, such as {data.set_aside[0].source} "
+        f"({data.set_aside[0].reason})"
+        for data in sets
+        if data.set_aside
+    ]
+
+
 def _unlabelled(target: str | Path | ImageDataset, seed: int) -> ImageDataset:
     if isinstance(target, ImageDataset):
         part = target.part("train")
@@ -164,12 +174,7 @@ def _target_warnings(sources: Sequence[ImageDataset], target: ImageDataset) -> l
             f"the target has only {len(target)} picture{'' if len(target) == 1 else 's'}: too few to learn what it "
             "is like, and the choice between arms rests on as few"
         )
-    if target.set_aside:
-        first = target.set_aside[0]
-        told.append(
-            f"{len(target.set_aside)} files of the target are set aside, such as {first.source} ({first.reason})"
-        )
-    return told
+    return told + set_aside_warnings([target])
 
 
 def _test_warnings(

@@ -25,7 +25,7 @@ from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
 from tenfold.study.plan import code_version
 from tenfold.train.domains import DomainConfig
-from tenfold.verbs.adapt_sets import Reframe, class_warnings, option_of, unlike_names
+from tenfold.verbs.adapt_sets import Reframe, class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
 
@@ -78,7 +78,7 @@ def merge(
     started = time.monotonic()
     named = unlike_names([read_related(one, per_class=per_class, images=images, seed=seed) for one in sources])
     names = all_classes(named)
-    warnings = [*class_warnings(named, names), *_shared(named)]
+    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_shared(named)]
     matched = [in_classes(source, names) for source in named]
     if not any(min(source.counts()[label] for source in matched) for label in range(len(names))):
         raise InputError("the sets share no class; classes are matched by their names, so rename the folders")
