@@ -479,7 +479,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "check", "prove", "grow", "fit", "sample", "predict", "preview", "reproduce"]
+    "name", ["run", "check", "prove", "grow", "fit", "sample", "predict", "preview", "reproduce", "adapt"]
 )
 def test_help_says_what_a_command_does_and_gives_an_example(name: str, tenfold: Any) -> None:
     status, out, _ = tenfold(name, "--help")

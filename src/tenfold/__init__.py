@@ -12,13 +12,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "fit", "grow", "load", "predict", "preview", "prove", "reproduce", "restyle", "run", "sample"]
+__all__ = [
+    "adapt",
+    "check",
+    "fit",
+    "grow",
+    "load",
+    "merge",
+    "predict",
+    "preview",
+    "prove",
+    "reproduce",
+    "restyle",
+    "run",
+    "sample",
+]
 
 if TYPE_CHECKING:
     from tenfold.data.loading import load
+    from tenfold.verbs.adapt import adapt
     from tenfold.verbs.check import check
     from tenfold.verbs.fit import fit
     from tenfold.verbs.grow import grow
+    from tenfold.verbs.merge import merge
     from tenfold.verbs.predict import predict
     from tenfold.verbs.preview import preview
     from tenfold.verbs.prove import prove

@@ -46,20 +46,25 @@ SHORTENED: dict[str, Any] = {
 asked of labels, and a deformation is a near copy still."""
 
 
-@pytest.fixture(autouse=True)
-def a_source(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Related pictures for the methods that read some."""
-    path = tmp_path_factory.getbasetemp() / "source.npz"
-    if not path.exists():
-        others = easy_set([5, 5, 5, 5], (1, 12, 12), key="others")
-        np.savez(path, images=others.images[:, 0], labels=others.labels)
-    monkeypatch.setitem(SHORTENED, "source", str(path))
-    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
-
-
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 45, 45)]
 
 every_method = pytest.mark.parametrize("name", method_names())
+
+
+@pytest.fixture(autouse=True)
+def short_source_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_related_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For methods that read another set; its classes are those of `easy_set`."""
+    path = tmp_path_factory.mktemp("related") / "related.npz"
+    other = easy_set([6, 6, 6, 6], key="related")
+    np.savez(path, images=other.images[:, 0], labels=other.labels, class_names=np.array(other.class_names))
+    SHORTENED["source"] = str(path)
+    yield
+    del SHORTENED["source"]
 
 
 def short(name: str, **options: Any) -> Method:

@@ -7,6 +7,8 @@ import pkgutil
 PARTS = (
     "base",
     "cells_article",
+    "dann_found",
+    "dann_tasks",
     "few_shot_arms",
     "few_shot_found",
     "few_shot_generator",

@@ -5,8 +5,9 @@ from tenfold.cli import (  # their commands join the program as they are importe
     experiments,
     generators,
     pictures,
+    related,
     restyling,
 )
 from tenfold.cli.program import app, main
 
-__all__ = ["app", "claims", "experiments", "generators", "main", "pictures", "restyling"]
+__all__ = ["app", "claims", "experiments", "generators", "main", "pictures", "related", "restyling"]

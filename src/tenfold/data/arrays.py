@@ -50,6 +50,16 @@ def list_npz(path: Path, *, name: str | None = None, class_names: Sequence[str] 
     return listing
 
 
+def list_images_of(path: Path, images: npt.NDArray[Any]) -> Listing:
+    """The images of an .npz that has no labels.
+
+    Raises:
+        InputError: they are no pictures.
+    """
+    pictures = _channels_last(path, images)
+    return list_arrays(path.stem, pictures, np.zeros(len(pictures), np.int64), ("unlabelled",))
+
+
 def array_kind(arrays: Arrays) -> str:
     """What the arrays hold: "images", or the name under which there are vectors."""
     names = ("images", *ARRAY_NAMES)

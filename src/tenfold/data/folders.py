@@ -15,6 +15,8 @@ from tenfold.core.types import Role, SetAside
 from tenfold.data.listing import Listing, every_image_alone, index_labels, read_file, reject_empty
 
 ROLE_OF_FOLDER: dict[str, Role] = {"train": "train", "val": "train", "valid": "train", "test": "test"}
+UNLABELLED = "unlabelled"
+"""The one class of pictures whose labels are unknown, or kept from whoever learns."""
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -48,6 +50,38 @@ def list_class_folders(root: Path) -> Listing:
         return _list_roles(root, top)
     labelled = _list_classes(root, top.folders, top.set_aside, "train")
     return _assemble(root, labelled, top.set_aside, roles_given=False)
+
+
+def list_pictures(root: Path) -> Listing:
+    """All images anywhere under `root`, whatever their folders are called; none has a label.
+
+    Where there is a folder train and a folder test at the top, what is in test is left out.
+
+    Raises:
+        InputError: there is none, or a folder cannot be read.
+    """
+    waiting, paths, set_aside = [root], [], []
+    while waiting:
+        folder = waiting.pop()
+        inside = _look_into(folder, root)
+        names = {inner.name.lower() for inner in inside.folders}
+        sealed = folder == root and {"train", "test"} <= names
+        waiting += [inner for inner in inside.folders if not (sealed and inner.name.lower() == "test")]
+        set_aside += inside.set_aside
+        paths += [path for path in inside.files if is_image_name(path)]
+    if not paths:
+        raise InputError(f"{root} holds no images")
+    paths.sort()
+    return Listing(
+        name=root.resolve().name,
+        class_names=(UNLABELLED,),
+        labels=np.zeros(len(paths), np.int64),
+        groups=every_image_alone(len(paths)),
+        sources=tuple(show(path, root) for path in paths),
+        roles=np.full(len(paths), "train"),
+        read=lambda index: read_file(paths[index]),
+        set_aside=tuple(set_aside),
+    )
 
 
 def is_image_name(path: Path) -> bool:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
-from tenfold.data.arrays import list_npz
+from tenfold.data.archives import read_npz
+from tenfold.data.arrays import list_images_of, list_npz
 from tenfold.data.decode import Picture, UnreadableError
 from tenfold.data.feature_tables import TABLE_SUFFIXES, list_table_of_features
-from tenfold.data.folders import list_class_folders
+from tenfold.data.folders import UNLABELLED, list_class_folders, list_pictures
 from tenfold.data.known import KNOWN, list_known
 from tenfold.data.listing import Listing
 from tenfold.data.squares import LARGEST_DEFAULT_SIDE, choose_side, shrink, to_squares
@@ -71,6 +72,40 @@ def load(
     if listing.roles_given_by_user:
         _reject_leaks(dataset)
     return dataset
+
+
+def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:
+    """Pictures without their labels: a folder of pictures in any folders, or anything that `load` reads.
+
+    Of a set with a test part that part is left out. Whatever labels there are, all come back as of one class.
+
+    Args:
+        images: so many, drawn at random; all, unless given.
+
+    Raises:
+        InputError: there are no pictures, or none can be read.
+    """
+    listing = _list_unlabelled(data)
+    if listing.vectors is not None:
+        raise InputError(f"{listing.name} holds vectors; this takes pictures")
+    chosen = np.flatnonzero(listing.roles == "train")
+    if images is not None and images < len(chosen):
+        random = Key(f"seed-{seed}") / "unlabelled"
+        chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
+    hidden = replace(listing, class_names=(UNLABELLED,), labels=np.zeros_like(listing.labels))
+    return _decode(hidden, chosen, listing.roles[chosen], None)
+
+
+def _list_unlabelled(data: str | Path) -> Listing:
+    path = Path(data)
+    known = isinstance(data, str) and data in KNOWN
+    if not known and path.is_dir() and find_table(path) is None:
+        return list_pictures(path)
+    if not known and path.suffix.lower() == ".npz" and path.is_file():
+        arrays = read_npz(path)
+        if "images" in arrays and "labels" not in arrays:
+            return list_images_of(path, arrays["images"])
+    return _list(data)
 
 
 def require_classes(dataset: ImageDataset) -> None:

@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from tenfold.core.errors import InputError
-from tenfold.core.files import write_text
+from tenfold.core.files import read_json, write_text
 from tenfold.core.progress import warn
 from tenfold.data.decode import UnreadableError, decode
 from tenfold.data.feature_tables import TABLE_SUFFIXES, read_table
+from tenfold.data.frames import Frame, frame_of
 from tenfold.data.squares import shrink, to_squares
 from tenfold.data.vectors import in_order, rows_of_npz
 from tenfold.report.text import predictions_csv
@@ -40,9 +42,9 @@ def predict(
 ) -> list[Prediction]:
     """Read image files (folders are searched) and name the class of each, in the order given.
 
-    Files that cannot be read are left out with a warning. A classifier of vectors reads .npz, .csv and .tsv files
-    and names the class of each row; a column that says the class is passed over. `out` also writes
-    out/predictions.csv.
+    Files that cannot be read are left out with a warning. A classifier of `tenfold adapt` sees pictures in the frame
+    that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of each row; a
+    column that says the class is passed over. `out` also writes out/predictions.csv.
 
     Raises:
         InputError: no classifier there, a path that does not exist, not one readable image, vectors of another
@@ -53,7 +55,12 @@ def predict(
         raise InputError(f"{table} is there already and nothing is overwritten; choose another --out")
     trained = load_classifier(Path(classifier))
     wanted = [images] if isinstance(images, str | Path) else images
-    files, inputs = (_vectors if trained.reads_vectors else _pictures)([Path(path) for path in wanted], trained)
+    paths = [Path(path) for path in wanted]
+    inputs: npt.NDArray[Any]
+    if trained.reads_vectors:
+        files, inputs = _vectors(paths, trained)
+    else:
+        files, inputs = _pictures(paths, trained, _frame(Path(classifier)))
     rows = trained.probabilities(inputs)
     found = [
         Prediction(
@@ -69,17 +76,26 @@ def predict(
     return found
 
 
-def _pictures(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.uint8]]:
+def _frame(classifier: Path) -> Frame | None:
+    """What `adapt` did to every picture before the classifier saw it; None of other classifiers."""
+    path = classifier / "classifier.safetensors" if classifier.is_dir() else classifier
+    return frame_of(read_json(path.with_suffix(".json")).get("frame"))
+
+
+def _pictures(
+    paths: Iterable[Path], trained: TrainedClassifier, frame: Frame | None = None
+) -> tuple[list[str], npt.NDArray[np.uint8]]:
     files, pixels = [], []
+    shape = trained.image_shape if frame is None else (3, frame.read_side, frame.read_side)
     for path in _files(paths, tuple(Image.registered_extensions())):
         try:
-            pixels.append(_as_trained(path, trained.image_shape))
+            pixels.append(_as_trained(path, shape))
             files.append(str(path))
         except UnreadableError as error:
             warn(f"{path} is left out: {error}")
     if not files:
         raise InputError("none of these could be read as an image; give image files or folders of them")
-    return files, np.stack(pixels)
+    return files, np.stack(pixels) if frame is None else frame.of(np.stack(pixels))
 
 
 def _vectors(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.float32]]:

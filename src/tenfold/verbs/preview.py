@@ -109,6 +109,8 @@ def _components(text: str) -> tuple[Component, ...]:
                 f"{component.method} is a control, which adds real pictures as they are: there is nothing to see "
                 "(`tenfold preview raw DATA` shows the real pictures)"
             )
+        if not (method.changes_batches or method.makes_files() or component.method == "raw"):
+            raise InputError(f"{component.method} changes no pictures: there is nothing to see")
         if method.smooths_labels:
             raise InputError(f"{component.method} changes labels and no pictures: there is nothing to see")
         if method.trains_generator and len(arm.components) > 1:

@@ -1,0 +1,159 @@
+"""Related pictures of the same classes, from elsewhere: do those others help here?
+
+They are brought into the frame of the study's pictures and trained on beside them. How many of them is chosen by
+inner images, none among the choices. `align` also makes the network forget from which of the two sets a picture is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.framing import frame_like, framing
+from tenfold.data.related import Images, all_classes, copies_of, in_classes, read_related
+from tenfold.methods import base
+from tenfold.nets.classifiers import Classifier
+from tenfold.train.alignment import domain_head, reversal, turned
+from tenfold.train.classifier import ClassifierConfig
+from tenfold.train.recipe import Recipe, plain_objective
+from tenfold.transforms.pixels import to_float
+
+MOST_SHARED = 0.05
+"""Of the training images; where more are in the related set too, it overlaps the study, and its other pictures may be
+test images."""
+LOOKED_THROUGH, SPARE = 2_000, 4
+"""Of a large related set so many pictures are framed and looked through for copies, or so many times those wanted."""
+DRAWN = 32
+"""Pictures of each of the two sets that are aligned in a step."""
+WEIGHT = 0.3
+"""Of the turned gradient when it is fully there."""
+
+
+@dataclass(frozen=True)
+class Config:
+    source: str = ""
+    """The related labelled set, in any form DATA may have; has to be given."""
+    times: PositiveFloat = 2.0
+    """Related pictures for each real one, at most."""
+    align: bool = False
+    """Turn the gradient of a head round that tells the two sets apart (DANN)."""
+
+
+@final
+class Method(base.Method):
+    Config = Config
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        related = _read(self._source())
+        common = in_classes(related, train.class_names)
+        if not len(common):
+            theirs, ours = ", ".join(all_classes([related])), ", ".join(train.class_names)
+            raise InputError(
+                f"related: {related.name} has none of the study's classes (there: {theirs}; here: {ours}); rename "
+                "its class folders, or take transfer, which needs no common classes"
+            )
+        wanted = round(self.config.times * len(train))
+        common = _evenly(common, max(LOOKED_THROUGH, SPARE * wanted))
+        frame = frame_like(framing(common), framing(train))
+        framed = frame.on(common)
+        copies = copies_of(framed.images, train.images)
+        shared = len(np.unique(copies[:, 1]))
+        if shared > max(1, MOST_SHARED * len(train)):
+            raise base.MethodFailed(
+                f"related: {shared} of {len(train)} training images are in {related.name} too; it overlaps the "
+                "study, so that others of its pictures may be test images; take those out of it"
+            )
+        apart = framed.take(np.setdiff1d(np.arange(len(framed)), copies[:, 0]))
+        if not len(apart):
+            raise base.MethodFailed(f"related: every picture of {related.name} is a copy of a training image")
+        extra = _evenly(apart, wanted)
+        fresh = int(train.groups.max(initial=-1)) + 1
+        named = ImageDataset(
+            name=f"{train.name}, related",
+            images=extra.images,
+            labels=extra.labels,
+            class_names=train.class_names,
+            groups=extra.groups + fresh,
+            sources=tuple(f"related/{source}" for source in extra.sources),
+            roles=np.full(len(extra), "train"),
+        )
+        details = {
+            "related": related.name,
+            "related_images": len(common),
+            "of_other_classes": len(related) - len(common),
+            "copies_left_out": len(framed) - len(apart),
+            "frame": frame.to_json(),
+        }
+        objective = Aligned(train.images, apart.images, key / "domain head") if self.config.align else None
+        return Recipe(extra=named, objective=objective, details=details)
+
+    def outside(self) -> str:
+        _read.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
+        return _read(self._source()).fingerprint()
+
+    def _source(self) -> str:
+        source: str = self.config.source
+        if not source:
+            raise InputError("related needs a labelled set to learn from beside yours: related(source=DIR)")
+        return source
+
+
+@lru_cache(maxsize=2)
+def _read(source: str) -> ImageDataset:
+    try:
+        return read_related(source)
+    except InputError as error:
+        raise InputError(f"related(source={source}): {error}") from error
+
+
+def _evenly(data: ImageDataset, most: int) -> ImageDataset:
+    """At most so many of the pictures, in the order of their classes and spread over each."""
+    ordered = data.take(np.argsort(data.labels, kind="stable"))
+    return ordered if len(ordered) <= most else ordered.take(base.spread(max(1, most) / len(ordered), len(ordered)))
+
+
+class Aligned:
+    """Cross entropy, and a domain head on pictures of both sets whose gradient is turned round.
+
+    A recipe may be trained on several times: each network gets a head of its own. The loop knows nothing of the head,
+    which therefore takes its step when it is next called, from the gradient that the loop's backward pass left.
+    """
+
+    def __init__(self, real: Images, related: Images, key: Key) -> None:
+        self._real, self._related, self._key = torch.tensor(real), torch.tensor(related), key
+        self._network: Classifier | None = None
+        self._domains = torch.arange(2).repeat_interleave(DRAWN)
+
+    def __call__(
+        self, network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The loss on the batch, and its features."""
+        loss, features = plain_objective(network, images, soft_labels, generator)
+        if network is not self._network:
+            self._begin(network, features.shape[1])
+        else:
+            self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        drawn = [
+            pool.index_select(0, torch.randint(len(pool), (DRAWN,), generator=generator))
+            for pool in (self._real, self._related)
+        ]
+        both = network.features(to_float(torch.cat(drawn)).contiguous(memory_format=torch.channels_last))
+        self._calls += 1
+        weight = WEIGHT * reversal(min(1.0, self._calls / ClassifierConfig.steps))
+        return loss + F.cross_entropy(self._head(turned(both, weight)), self._domains), features
+
+    def _begin(self, network: Classifier, features: int) -> None:
+        self._network, self._calls = network, 0
+        self._head = domain_head(features, 2, self._key)
+        self._optimizer = torch.optim.AdamW(self._head.parameters(), 4e-3)

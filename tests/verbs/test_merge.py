@@ -1,0 +1,81 @@
+"""Merging: each alone, pooled, pooled with DANN, and without one; every picture judged by who did not see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from made_up_sets import easy_set
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json
+from tenfold.core.keys import Key
+from tenfold.train import domains
+from tenfold.verbs import merge_ways
+from tenfold.verbs.merge import merge
+
+
+def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
+    sets = [easy_set([9, 9]), easy_set([9, 9], key="other", noise=60)]
+    found = merge(sets, out=tmp_path / "run", steps=20)
+    assert [way["name"] for way in found.document["ways"]] == [
+        "made-up easy alone", "made-up other alone", "pooled", "pooled + DANN",
+    ]  # fmt: skip
+    assert all(cell["images"] == 18 for way in found.document["ways"] for cell in way["cells"])
+    assert read_json(tmp_path / "run" / "merge.json")["sentence"] == found.sentence
+    assert "judged on made-up other" in found.text
+    assert "Learned from, and judged on" in (tmp_path / "run" / "report.html").read_text()
+    before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "trainings").iterdir())]
+    again = merge(sets, out=tmp_path / "run", steps=20)
+    assert again.document["ways"] == found.document["ways"]
+    assert before == [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "trainings").iterdir())]
+
+
+def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = [easy_set([6, 6], key=key) for key in ("one", "two", "three")]
+    seen: list[tuple[int, set[bytes]]] = []
+    train = domains.train_domains
+
+    def watched(sources: Any, *arguments: Any, **options: Any) -> Any:
+        shown = {image.tobytes() for source in sources for image in source.images}
+        seen.append((len(sources), shown))
+        fitted = train(sources, *arguments, **options)
+        probabilities = fitted.probabilities
+
+        def judged(images: Any) -> Any:
+            assert not shown & {image.tobytes() for image in images}
+            return probabilities(images)
+
+        object.__setattr__(fitted, "probabilities", judged)
+        return fitted
+
+    monkeypatch.setattr(merge_ways, "train_domains", watched)
+    found = merge(sets, out=tmp_path / "run", steps=4)
+    ways = {way["name"]: way["cells"] for way in found.document["ways"]}
+    assert len(ways) == 11
+    assert ways["without made-up two, DANN"][0] is None
+    assert ways["without made-up two, DANN"][1]["images"] == 12
+    assert sorted({count for count, _ in seen}) == [1, 2, 3]
+
+
+def test_folds_are_of_whole_groups_and_of_every_class() -> None:
+    data = easy_set([12, 6], groups=[*np.repeat(np.arange(6), 2), *range(6, 12)])
+    folds = merge_ways.deal_folds(data, Key("one"))
+    for group in np.unique(data.groups):
+        assert len(set(folds[data.groups == group])) == 1
+    for label in (0, 1):
+        assert set(folds[data.labels == label]) == {0, 1, 2}
+
+
+def test_sets_that_cannot_be_merged_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="two sets or more; to label another set: tenfold adapt SOURCE --to TARGET"):
+        merge([easy_set([3, 3])])
+    one = easy_set([6, 6])
+    other = easy_set([6, 6], key="other")
+    object.__setattr__(other, "class_names", ("x", "y"))
+    with pytest.raises(InputError, match="share no class"):
+        merge([one, other], out=tmp_path / "run")
