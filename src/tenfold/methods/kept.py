@@ -111,6 +111,8 @@ def load_generator(path: Path) -> KeptGenerator:
         told = read_json(description)
         method = make_method(told["method"], told["config"])
         if not isinstance(method, GeneratorMethod):
+            if not method.trains_generator:
+                raise ValueError(f"{method.name()} trains no generator")
             raise Undrawable(
                 f"{path} holds a {method.name()}, which paints given pictures as another class and draws none from "
                 f"noise: tenfold {method.name()} DATA OUT, or tenfold grow DATA OUT --with {method.name()}"
