@@ -30,7 +30,6 @@ from tenfold.transforms.pixels import to_float
 
 Images = npt.NDArray[np.uint8]
 
-PUBLISHED_RATE = 0.01
 LARGEST_GRADIENT = 2.0
 """Norm of a step's gradient over all weights."""
 
@@ -51,9 +50,6 @@ class DomainConfig:
     batch_size: int = 64
     """Of the sources together, and once more of the target."""
     width: int = 24
-    published: bool = False
-    """SGD with momentum 0.9 and a rate of 0.01 / (1 + 10 p)^0.75, as Ganin et al. train, in place of AdamW and the two
-    options below."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.1
@@ -79,8 +75,8 @@ def train_domains(
 ) -> TrainedClassifier:
     """Train on labelled sources beside unlabelled target pictures; the weights kept are a moving average.
 
-    The learning rate follows one cosine, with AdamW, as for every classifier here, unless `published` says
-    otherwise. Classes of a source come equally often, as far as there are images.
+    The learning rate follows one cosine, with AdamW, as for every classifier here (Ganin et al. take SGD and a
+    falling rate). Classes of a source come equally often, as far as there are images.
 
     Args:
         sources: sets of the same classes and image shape; each has an equal part of every batch.
@@ -100,12 +96,12 @@ def train_domains(
     head = domain_head(network.feature_count, len(sources) + 1, key / "domain head")
     averaged = _teacher(network)
     learned = [*network.parameters(), *(head.parameters() if config.adversary else ())]
-    optimizer = _optimizer(learned, config)
+    optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay, fused=True)
     batches = Batches(sources, target if config.reads_target else target[:0], transforms, key / "draws", config)
     memory = max(1.0, config.average_span * config.steps)
     for step in range(1, config.steps + 1):
         progress = step / config.steps
-        optimizer.param_groups[0]["lr"] = _rate(progress, config)
+        optimizer.param_groups[0]["lr"] = config.learning_rate * _rate(progress, config.warmup_share)
         batch, labels, shown = batches.draw(step - 1)
         features = network.features(batch)
         logits = network.head(features)
@@ -189,19 +185,10 @@ def _teacher(network: SmallConvNet) -> SmallConvNet:
     return copied
 
 
-def _optimizer(learned: list[nn.Parameter], config: DomainConfig) -> torch.optim.Optimizer:
-    if config.published:
-        return torch.optim.SGD(learned, PUBLISHED_RATE, momentum=0.9, fused=True)
-    return torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay, fused=True)
-
-
-def _rate(progress: float, config: DomainConfig) -> float:
-    if config.published:
-        return float(PUBLISHED_RATE * (1 + 10 * progress) ** -0.75)
-    warmup = config.warmup_share
-    if progress < warmup:
-        return config.learning_rate * progress / warmup
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+def _rate(progress: float, warmup_share: float) -> float:
+    if progress < warmup_share:
+        return progress / warmup_share
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_share) / (1 - warmup_share)))
 
 
 @torch.no_grad()
