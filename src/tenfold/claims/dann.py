@@ -58,8 +58,8 @@ class Claim(base.Claim):
             "arms": "reframed alike, augmented as `classical` does by default: " + ", ".join(ARMS),
             "settings of the arms": {name: dict(found) for name, found in SETTINGS.items()},
             "training": asdict(DomainConfig(steps=QUICK_STEPS if quick else STEPS)),
-            "deviations": "AdamW and one cosine in place of SGD and a falling rate; a small network with batch "
-            "normalisation, source and target in one batch; the weights kept are a moving average",
+            "deviations": "far fewer steps; AdamW and one cosine in place of SGD and a falling rate; a small "
+            "network with batch normalisation, source and target in one batch; the weights kept are a moving average",
             "chosen by": "mutual information on the target among arms that still know the source; no target label",
         }
 

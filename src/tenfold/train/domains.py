@@ -94,7 +94,7 @@ def train_domains(
     if init is not None:
         network.load_state_dict(dict(init))
     head = domain_head(network.feature_count, len(sources) + 1, key / "domain head")
-    averaged = copy.deepcopy(network).eval()
+    averaged = _teacher(network)
     learned = [*network.parameters(), *(head.parameters() if config.adversary else ())]
     optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay, fused=True)
     batches = Batches(sources, target if config.reads_target else target[:0], transforms, key / "draws", config)
@@ -124,7 +124,7 @@ def train_domains(
     if not math.isfinite(loss.item()):
         raise Diverged("the loss became NaN while source and target were trained together")
     return TrainedClassifier(
-        averaged,
+        averaged.eval(),
         ClassifierConfig(steps=config.steps, batch_size=config.batch_size, width=config.width),
         first.class_names,
         first.image_shape,
@@ -170,6 +170,19 @@ class Batches:
             batch, soft = transform(batch, soft, self._random)
         labels = torch.cat([labels for _, labels in drawn])
         return batch.contiguous(memory_format=torch.channels_last), labels, shown
+
+
+def _teacher(network: SmallConvNet) -> SmallConvNet:
+    """A copy that normalises by the pictures it is shown, and keeps its own figures for later.
+
+    Those are of changed pictures of both domains. Labelling plain target pictures by them, the teacher fell behind
+    the network that it taught, and trainings ended with one class for all.
+    """
+    copied = copy.deepcopy(network).train()
+    for norm in copied.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 0.0
+    return copied
 
 
 def _rate(progress: float, warmup_share: float) -> float:
