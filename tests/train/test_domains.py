@@ -15,6 +15,7 @@ from made_up_sets import easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.nets.classifiers import SmallConvNet
+from tenfold.train import domains as module
 from tenfold.train.adaptation import ARMS, AUGMENTED, SELF, AdaptedArm, augmentation, choose, described, train_arm
 from tenfold.train.alignment import class_confusion, mutual_information, pseudo_label_loss, reversal, turned
 from tenfold.train.classifier import Diverged
@@ -111,6 +112,14 @@ def test_every_loss_trains_and_the_same_key_gives_the_same(
     assert np.array_equal(rows, again.probabilities(source.images))
     assert (rows.argmax(1) == source.labels).mean() > 0.8
     assert features_of(one, target.images[:5]).shape == (5, one.network.head.in_features)
+
+
+def test_the_published_way_of_training_learns_too(source: ImageDataset, target: ImageDataset) -> None:
+    config = replace(QUICK, steps=60, adversary=0.1, published=True)
+    trained = train_domains([source], target.images, (), Key("published"), config)
+    assert (trained.probabilities(source.images).argmax(1) == source.labels).mean() > 0.8
+    assert module._rate(0.0, config) == 0.01
+    assert module._rate(1.0, config) == pytest.approx(0.01 / 11**0.75)
 
 
 def test_a_source_alone_learns_nothing_of_the_target(source: ImageDataset, target: ImageDataset) -> None:

@@ -44,9 +44,9 @@ def found_of(finished: Sequence[Finished], they_say: TheySay) -> Found:
             "%",
             ("they say", "we measured"),
             {arm: (Figure(said), mean_figure(plain[arm])) for arm, said in they_say.values.items()},
-            "No augmentation and no reframing in either; 7,136 SVHN images of which 90 % are trained on. In so few "
-            "steps the turned gradient at its published weight of 1 keeps the network from learning even the source; "
-            "the arms below take 0.3.",
+            "No augmentation and no reframing in either; 7,136 SVHN images of which 90 % are trained on. Of the "
+            f"other 10 % {_known(finished, 'DANN')} are recognised with DANN and {_known(finished, 'source only')} "
+            "without.",
         ),
         Table(
             "All arms, reframed: test accuracy",
@@ -101,6 +101,12 @@ def found_of(finished: Sequence[Finished], they_say: TheySay) -> Found:
         notes=_notes(every),
         pictures=pictures,
     )
+
+
+def _known(finished: Sequence[Finished], arm: str) -> str:
+    """What is recognised of held-out source pictures by the article's trainings, mean over seeds."""
+    each = [one.result["source_accuracy"] for one in finished if one.settings.get("arm") == arm]
+    return f"{100 * np.mean(each):.0f} %"
 
 
 def _of_task(finished: Sequence[Finished], task: str) -> list[Finished]:

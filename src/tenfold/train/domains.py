@@ -30,6 +30,7 @@ from tenfold.transforms.pixels import to_float
 
 Images = npt.NDArray[np.uint8]
 
+PUBLISHED_RATE, PUBLISHED_MOMENTUM = 0.01, 0.9
 LARGEST_GRADIENT = 2.0
 """Norm of a step's gradient over all weights."""
 
@@ -50,6 +51,9 @@ class DomainConfig:
     batch_size: int = 64
     """Of the sources together, and once more of the target."""
     width: int = 24
+    published: bool = False
+    """SGD with momentum and a rate of 0.01 / (1 + 10 p)^0.75, as Ganin et al. 2016 train, in place of AdamW and of
+    the three options below."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.1
@@ -75,8 +79,8 @@ def train_domains(
 ) -> TrainedClassifier:
     """Train on labelled sources beside unlabelled target pictures; the weights kept are a moving average.
 
-    The learning rate follows one cosine, with AdamW, as for every classifier here (Ganin et al. take SGD and a
-    falling rate). Classes of a source come equally often, as far as there are images.
+    The learning rate follows one cosine, with AdamW, as for every classifier here, unless `published`. Classes of a source come
+    equally often, as far as there are images.
 
     Args:
         sources: sets of the same classes and image shape; each has an equal part of every batch.
@@ -96,12 +100,12 @@ def train_domains(
     head = domain_head(network.feature_count, len(sources) + 1, key / "domain head")
     averaged = _teacher(network)
     learned = [*network.parameters(), *(head.parameters() if config.adversary else ())]
-    optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = _optimizer(learned, config)
     batches = Batches(sources, target if config.reads_target else target[:0], transforms, key / "draws", config)
     memory = max(1.0, config.average_span * config.steps)
     for step in range(1, config.steps + 1):
         progress = step / config.steps
-        optimizer.param_groups[0]["lr"] = config.learning_rate * _rate(progress, config.warmup_share)
+        optimizer.param_groups[0]["lr"] = _rate(progress, config)
         batch, labels, shown = batches.draw(step - 1)
         features = network.features(batch)
         logits = network.head(features)
@@ -185,10 +189,19 @@ def _teacher(network: SmallConvNet) -> SmallConvNet:
     return copied
 
 
-def _rate(progress: float, warmup_share: float) -> float:
-    if progress < warmup_share:
-        return progress / warmup_share
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_share) / (1 - warmup_share)))
+def _optimizer(learned: list[nn.Parameter], config: DomainConfig) -> torch.optim.Optimizer:
+    if config.published:
+        return torch.optim.SGD(learned, PUBLISHED_RATE, momentum=PUBLISHED_MOMENTUM, fused=True)
+    return torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _rate(progress: float, config: DomainConfig) -> float:
+    if config.published:
+        return float(PUBLISHED_RATE * (1 + 10 * progress) ** -0.75)
+    if progress < config.warmup_share:
+        return config.learning_rate * progress / config.warmup_share
+    along = (progress - config.warmup_share) / (1 - config.warmup_share)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * along))
 
 
 @torch.no_grad()
