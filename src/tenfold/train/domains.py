@@ -79,8 +79,8 @@ def train_domains(
 ) -> TrainedClassifier:
     """Train on labelled sources beside unlabelled target pictures; the weights kept are a moving average.
 
-    The learning rate follows one cosine, with AdamW, as for every classifier here, unless `published`. Classes of a source come
-    equally often, as far as there are images.
+    The learning rate follows one cosine, with AdamW, as for every classifier here, unless `published`. Classes of a
+    source come equally often, as far as there are images.
 
     Args:
         sources: sets of the same classes and image shape; each has an equal part of every batch.
