@@ -22,6 +22,8 @@ ARM_NOTES = {
     "classical": "the baseline: each image turned, moved and scaled a little, anew each time",
     "placebo": "control: the baseline with the same images copied",
     "oracle": "control: the baseline with more real images",
+    "probe": "a linear head on a network trained on ImageNet; whether that held some of these pictures is not tested",
+    "classical+transfer": "that network trained further; whether ImageNet held some of these pictures is not tested",
 }
 VECTOR_NOTES = {
     "raw": "the baseline: the real rows, nothing else",
