@@ -21,9 +21,9 @@ from tenfold.train.classifier import (
     ClassifierConfig,
     Diverged,
     TrainedClassifier,
-    draw_plan,
     train_classifier,
 )
+from tenfold.train.course import draw_plan
 from tenfold.train.recipe import Recipe, Start
 
 KEY = Key("train")
@@ -225,7 +225,8 @@ def test_what_is_predicted_does_not_depend_on_the_other_images() -> None:
 def drawn(counts: list[int], **changes: object) -> tuple[torch.Tensor, np.ndarray]:
     labels = np.repeat(np.arange(len(counts)), counts)
     config = replace(ClassifierConfig(steps=50, batch_size=20), **changes)
-    return draw_plan(labels, len(counts), config, Key("plan").torch_generator()), labels
+    draws = Key("plan").torch_generator()
+    return draw_plan(labels, len(counts), config.steps, config.batch_size, config.most_repeats, draws), labels
 
 
 @settings(deadline=None, max_examples=60)

@@ -24,6 +24,7 @@ from tenfold.nets.classifiers import SmallConvNet, VectorNet
 from tenfold.nets.networks import Network
 from tenfold.nets.threads import one_thread
 from tenfold.nets.trunks import BackboneNet
+from tenfold.train.course import draw_plan, follow, warm_cosine
 from tenfold.train.features import frozen_features
 from tenfold.train.inner import inner_loss, inner_score
 from tenfold.train.recipe import Recipe, Start, Transform, plain_objective
@@ -129,7 +130,10 @@ def _attempt(
         targets = F.one_hot(labels, train.class_count).float()
         network = begin(pool, validation, recipe.init, key / "weights", config.width)
         averaged = copy.deepcopy(network).eval()
-        schedule = draw_plan(pool.labels, train.class_count, config, (key / "batches").torch_generator())
+        draws = (key / "batches").torch_generator()
+        schedule = draw_plan(
+            pool.labels, train.class_count, config.steps, config.batch_size, config.most_repeats, draws
+        )
         groups = _parameter_groups(network, recipe.init.rates if recipe.init else {})
         optimizer = torch.optim.AdamW(groups, learning_rate, weight_decay=config.weight_decay, fused=True)
         generator = (key / "transforms").torch_generator()
@@ -147,7 +151,7 @@ def _attempt(
         with clock("batches"):
             batch, soft = next(batches)
             for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate * _cosine(step / config.steps, config.warmup_share)
+                group["lr"] = group["share"] * learning_rate * warm_cosine(step / config.steps, config.warmup_share)
         with clock("forward/backward/step"):
             batch = batch.contiguous(memory_format=torch.channels_last)
             loss, features = objective(network, batch, soft, generator)
@@ -159,7 +163,7 @@ def _attempt(
         if step % config.average_every == 0 or step == config.steps:
             with clock("average"):
                 memory = max(1.0, min(step, config.average_span * config.steps) / config.average_every)
-                _follow(averaged, network, 1 / memory)
+                follow(averaged, network, 1 / memory)
         if step % look_every == 0 or step == config.steps:
             with clock("validation"):
                 if not math.isfinite(loss.item()):
@@ -224,59 +228,6 @@ def _batches(
         for transform in transforms:
             batch, soft = transform(batch, soft, generator)
         yield from zip(batch.split(batch_size), soft.split(batch_size), strict=True)
-
-
-def draw_plan(
-    labels: npt.NDArray[np.int64], class_count: int, config: ClassifierConfig, generator: torch.Generator
-) -> Tensor:
-    """Which image stands where in which batch: steps x batch size, drawn once for the whole training.
-
-    Classes get equal shares, since balanced accuracy is what counts, except that no image is drawn more than
-    `most_repeats` times as often as plain drawing would; within a class every image comes once before any
-    comes twice.
-    """
-    total = config.steps * config.batch_size
-    counts = np.bincount(labels, minlength=class_count)
-    share = _class_shares(counts, config.most_repeats)
-    quota = np.ceil(total * share / share.sum()).astype(int)
-    streams = []
-    for label in np.flatnonzero(counts):
-        members = torch.from_numpy(np.flatnonzero(labels == label))
-        rounds = -(-quota[label] // len(members))
-        orders = torch.rand(rounds, len(members), generator=generator).argsort(1).flatten()[: quota[label]]
-        # Spread each class evenly over the whole training, with jitter: every batch is close to balanced.
-        position = (torch.arange(len(orders)) + torch.rand(len(orders), generator=generator)) / len(orders)
-        streams.append((position, members[orders]))
-    position = torch.cat([stream[0] for stream in streams])
-    order = torch.cat([stream[1] for stream in streams])[position.argsort()]
-    return order[:total].view(config.steps, config.batch_size)
-
-
-def _class_shares(counts: npt.NDArray[np.int64], most_repeats: float) -> npt.NDArray[np.float64]:
-    """Equal shares where a class's limit allows them; what rare classes may not take, the others share."""
-    limit = most_repeats * counts / counts.sum()
-    share = np.zeros(len(counts))
-    rarest_first = [label for label in np.argsort(counts) if counts[label]]
-    for place, label in enumerate(rarest_first):
-        share[label] = min(limit[label], (1 - share.sum()) / (len(rarest_first) - place))
-    return share
-
-
-def _cosine(progress: float, warmup_share: float) -> float:
-    if progress < warmup_share:
-        return progress / warmup_share
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_share) / (1 - warmup_share)))
-
-
-@torch.no_grad()
-def _follow(averaged: Network, network: Network, weight: float) -> None:
-    """Move the average a step towards the network; batch statistics are averaged like weights."""
-    pairs = [
-        (slow, fast)
-        for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
-        if slow.is_floating_point()
-    ]
-    torch._foreach_lerp_([slow for slow, _ in pairs], [fast for _, fast in pairs], weight)
 
 
 @torch.inference_mode()

@@ -24,7 +24,8 @@ from tenfold.nets.blocks import build
 from tenfold.nets.classifiers import SmallConvNet
 from tenfold.nets.threads import one_thread
 from tenfold.train.alignment import class_confusion, domain_head, pseudo_label_loss, reversal, turned
-from tenfold.train.classifier import ClassifierConfig, Diverged, TrainedClassifier, draw_plan
+from tenfold.train.classifier import ClassifierConfig, Diverged, TrainedClassifier
+from tenfold.train.course import draw_plan, follow, warm_cosine
 from tenfold.train.recipe import Transform
 from tenfold.transforms.pixels import to_float
 
@@ -123,7 +124,7 @@ def train_domains(
         # Without it one batch in which a class is missing can throw the weights away: such trainings collapsed.
         nn.utils.clip_grad_norm_(learned, LARGEST_GRADIENT)
         optimizer.step()
-        _follow(averaged, network, 1 / (memory if init is not None else min(float(step), memory)))
+        follow(averaged, network, 1 / (memory if init is not None else min(float(step), memory)))
         after_step()
     if not math.isfinite(loss.item()):
         raise Diverged("the loss became NaN while source and target were trained together")
@@ -143,11 +144,17 @@ class Batches:
         config: DomainConfig,
     ) -> None:  # fmt: skip
         part = -(-config.batch_size // len(sources))
-        plan = ClassifierConfig(steps=config.steps, batch_size=part)
         self._classes = sources[0].class_count
         self._pools = [(torch.tensor(source.images), torch.tensor(source.labels)) for source in sources]
         self._plans = [
-            draw_plan(source.labels, source.class_count, plan, (key / "source" / number).torch_generator())
+            draw_plan(
+                source.labels,
+                source.class_count,
+                config.steps,
+                part,
+                ClassifierConfig.most_repeats,
+                (key / "source" / number).torch_generator(),
+            )
             for number, source in enumerate(sources)
         ]
         self._target = torch.tensor(target)
@@ -198,20 +205,7 @@ def _optimizer(learned: list[nn.Parameter], config: DomainConfig) -> torch.optim
 def _rate(progress: float, config: DomainConfig) -> float:
     if config.published:
         return float(PUBLISHED_RATE * (1 + 10 * progress) ** -0.75)
-    if progress < config.warmup_share:
-        return config.learning_rate * progress / config.warmup_share
-    along = (progress - config.warmup_share) / (1 - config.warmup_share)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * along))
-
-
-@torch.no_grad()
-def _follow(averaged: nn.Module, network: nn.Module, weight: float) -> None:
-    pairs = [
-        (slow, fast)
-        for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
-        if slow.is_floating_point()
-    ]
-    torch._foreach_lerp_([slow for slow, _ in pairs], [fast for _, fast in pairs], weight)
+    return config.learning_rate * warm_cosine(progress, config.warmup_share)
 
 
 @one_thread()
