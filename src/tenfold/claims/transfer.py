@@ -149,7 +149,7 @@ def _judge(finished: Sequence[Finished]) -> Found:
             "%",
             tuple(f"{count} images a class" for count in counts),
             {arm: [mean_figure(correct(arm, count)) for count in counts] for arm in arms},
-            "A new draw of training images for each seed; all arms of a seed share it. Those from scratch are trained "
+            "A new draw of training images for each seed; all arms of a seed share it. Those from scratch train "
             "for 400 steps, which are few for 1,000 images.",
         ),
         Table(
