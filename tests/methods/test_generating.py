@@ -17,7 +17,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.copies import copies_among
 from tenfold.methods import generating
 from tenfold.methods.base import MethodFailed, spread
-from tenfold.methods.generating import CHUNK, ROUNDS, GeneratorConfig, GeneratorMethod, Learned
+from tenfold.methods.generating import CHUNK, GeneratorConfig, GeneratorMethod, Learned
+from tenfold.methods.sifting import ROUNDS
 from tenfold.train.classifier import ClassifierConfig
 from tenfold.train.contest import Contest
 from tenfold.train.keeping import Keeper

@@ -11,9 +11,10 @@ from made_up_sets import easy_set
 from made_up_styles import styled_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods import restyle
+from tenfold.methods import restyle, sifting
 from tenfold.methods.base import MethodFailed, make_method
 from tenfold.methods.restyle import Config, Method, Restyler
+from tenfold.methods.sifting import ROUNDS
 from tenfold.nets.fader import Fader
 from tenfold.train.classifier import TrainedClassifier
 
@@ -81,20 +82,20 @@ def test_pictures_of_a_label_that_the_judge_refuses_are_left_out(
     monkeypatch.setattr(TrainedClassifier, "probabilities", never)
     firsts = Method(Config()).more(learned, real, np.arange(40), Key("more"))
     assert set(firsts.labels) == {0}
-    assert firsts.details["wrong_label"] >= 30 * restyle.ROUNDS
+    assert firsts.details["wrong_label"] >= 30 * ROUNDS
     with pytest.raises(MethodFailed, match="agrees with the label of none of"):
         Method(Config()).more(learned, real, np.flatnonzero(real.labels == 1), Key("more"))
 
 
 def test_near_copies_are_marked_and_no_arm_trains_on_them(learned: Restyler, monkeypatch: pytest.MonkeyPatch) -> None:
     real = styled_set(40)
-    monkeypatch.setattr(restyle, "copies_among", lambda images, *_: (np.arange(len(images)) % 2 == 0, 0.0))
+    monkeypatch.setattr(sifting, "copies_among", lambda images, *_: (np.arange(len(images)) % 2 == 0, 0.0))
     monkeypatch.setattr(Method, "learn", lambda *_: learned)
     recipe = Method(Config()).fit(real, None, Key("one"))
     grown = Method(Config()).grow(real, 1.0, Key("one"))
     assert recipe.extra is not None
     assert len(recipe.extra) == np.count_nonzero(~grown.near_copies)
-    monkeypatch.setattr(restyle, "copies_among", lambda images, *_: (np.ones(len(images), bool), 0.0))
+    monkeypatch.setattr(sifting, "copies_among", lambda images, *_: (np.ones(len(images), bool), 0.0))
     with pytest.raises(MethodFailed, match="near copies"):
         Method(Config()).fit(real, None, Key("one"))
 

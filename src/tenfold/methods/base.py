@@ -23,7 +23,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.train.recipe import Recipe
 
-PARTS = ("base", "generating", "kept", "transferring")
+PARTS = ("base", "generating", "kept", "sifting", "transferring")
 """Files of the folder that are no methods."""
 
 

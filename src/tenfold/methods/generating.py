@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import copies_among
 from tenfold.methods import base
+from tenfold.methods.sifting import sift
 from tenfold.nets.threads import one_thread
 from tenfold.train.adversarial import TrainingFailed, compete
 from tenfold.train.classifier import ClassifierConfig, train_classifier
@@ -34,8 +34,6 @@ from tenfold.transforms.pixels import SIGNED, to_uint8
 
 CHUNK = 64
 """Pictures are always drawn so many at a time, so that none depends on how many were asked for."""
-ROUNDS = 4
-"""How often rejected pictures are drawn anew."""
 FILTER = ClassifierConfig(steps=200)
 
 FROM_PRESET: Any = -1
@@ -159,44 +157,20 @@ class GeneratorMethod(base.Method):
             MethodFailed: the classifier agrees with none.
         """
         chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
-        judge = self._judge(real, key)
-        images = np.zeros((len(chosen), *real.image_shape), np.uint8)
-        seeds = np.zeros(len(chosen), np.int64)
-        wrong, copied = np.ones(len(chosen), bool), np.zeros(len(chosen), bool)
-        drawn = wrong_ones = copies = 0
-        for round_ in range(ROUNDS):
-            missing = np.flatnonzero(wrong | copied)
-            if not len(missing):
-                break
-            seeds[missing] = [(key / "sample" / round_ / int(index)).seed for index in missing]
-            images[missing] = self.draw(
-                learned.generator, self.conditions(real, chosen[missing]), seeds[missing], real.image_shape
-            )
-            wrong[missing] = judge(images[missing]) != real.labels[chosen[missing]] if judge else False
-            copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
-            drawn += len(missing)
-            wrong_ones += int(wrong[missing].sum())
-            copies += int((copied & ~wrong)[missing].sum())
-        kept = np.flatnonzero(~wrong)
-        if not len(kept):
-            raise base.MethodFailed(
-                f"{self.name()}: a classifier of the real images agrees with the label of none of {drawn} pictures; "
-                "nothing is used from it"
-            )
-        filters = {
-            "drawn": drawn,
-            "wrong_label": wrong_ones,
-            "near_copies": copies,
-            "usable": int((~copied[kept]).sum()),
-        }
+
+        def draw(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> Images:
+            return self.draw(learned.generator, self.conditions(real, chosen[places]), seeds, real.image_shape)
+
+        sifted = sift(self.name(), real.labels[chosen], real, draw, self._judge(real, key), key)
+        chosen = chosen[sifted.kept]
         return base.Grown(
-            images=images[kept],
-            labels=real.labels[chosen[kept]],
-            parents=self.parents(chosen[kept]),
-            seeds=tuple(int(seed) for seed in seeds[kept]),
+            images=sifted.images,
+            labels=real.labels[chosen],
+            parents=self.parents(chosen),
+            seeds=sifted.seeds,
             generator=learned.weights(),
-            details={**learned.details, **filters},
-            near_copies=copied[kept],
+            details={**learned.details, **sifted.counts},
+            near_copies=sifted.near_copies,
         )
 
     @torch.inference_mode()

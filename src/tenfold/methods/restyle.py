@@ -21,10 +21,10 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import copies_among
 from tenfold.data.style import StyleSources
 from tenfold.methods import base
-from tenfold.methods.generating import FROM_PRESET, ROUNDS, take_preset
+from tenfold.methods.generating import FROM_PRESET, take_preset
+from tenfold.methods.sifting import sift
 from tenfold.nets.fader import Fader
 from tenfold.train.adversarial import TrainingFailed
 from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
@@ -200,51 +200,28 @@ class Method(base.Method):
         labels = real.labels[chosen]
         codes = codes_of(restyler.fader, real.images)
         styles = StyleSources(real.labels, key / "styles")
-        images = np.zeros((len(chosen), *real.image_shape), np.uint8)
         parents: list[tuple[int, ...]] = [()] * len(chosen)
-        seeds = np.zeros(len(chosen), np.int64)
-        wrong, copied = np.ones(len(chosen), bool), np.zeros(len(chosen), bool)
-        drawn = wrong_ones = copies = 0
-        for round_ in range(ROUNDS):
-            missing = np.flatnonzero(wrong | copied)
-            if not len(missing):
-                break
-            shares = np.ones(len(missing), np.float32)
-            for place, index in enumerate(missing.tolist()):
-                seeds[index] = (key / "sample" / round_ / index).seed
-                parents[index], shares[place] = styles.next(int(labels[index]), int(seeds[index]))
-            first = codes[[parents[index][0] for index in missing]]
-            last = codes[[parents[index][-1] for index in missing]]
-            mixed = torch.lerp(last, first, torch.from_numpy(shares)[:, None])
-            images[missing] = painted(restyler.fader, mixed, labels[missing])
-            if self.config.label_filter:
-                wrong[missing] = restyler.judge.probabilities(images[missing]).argmax(1) != labels[missing]
-            else:
-                wrong[missing] = False
-            copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
-            drawn += len(missing)
-            wrong_ones += int(wrong[missing].sum())
-            copies += int((copied & ~wrong)[missing].sum())
-        kept = np.flatnonzero(~wrong)
-        if not len(kept):
-            raise base.MethodFailed(
-                f"restyle: a classifier of the real images agrees with the label of none of {drawn} pictures; "
-                "nothing is used from it"
-            )
-        filters = {
-            "drawn": drawn,
-            "wrong_label": wrong_ones,
-            "near_copies": copies,
-            "usable": int((~copied[kept]).sum()),
-        }
+
+        def paint(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+            shares = np.ones(len(places), np.float32)
+            for row, (place, seed) in enumerate(zip(places.tolist(), seeds.tolist(), strict=True)):
+                parents[place], shares[row] = styles.next(int(labels[place]), seed)
+            first, last = (codes[[parents[place][end] for place in places]] for end in (0, -1))
+            return painted(restyler.fader, torch.lerp(last, first, torch.from_numpy(shares)[:, None]), labels[places])
+
+        def judge(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+            labels_read: npt.NDArray[np.int64] = restyler.judge.probabilities(images).argmax(1)
+            return labels_read
+
+        sifted = sift(self.name(), labels, real, paint, judge if self.config.label_filter else None, key)
         return base.Grown(
-            images=images[kept],
-            labels=labels[kept],
-            parents=tuple(parents[index] for index in kept),
-            seeds=tuple(int(seed) for seed in seeds[kept]),
+            images=sifted.images,
+            labels=labels[sifted.kept],
+            parents=tuple(parents[place] for place in sifted.kept),
+            seeds=sifted.seeds,
             generator=restyler.weights(),
-            details={**restyler.details, **filters},
-            near_copies=copied[kept],
+            details={**restyler.details, **sifted.counts},
+            near_copies=sifted.near_copies,
         )
 
     def _classifier(self, real: ImageDataset, width: int, key: Key) -> TrainedClassifier:
