@@ -14,6 +14,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import MethodFailed, make_method
+from tenfold.study.arms import parse_arms
 from tenfold.train.classifier import train_classifier
 
 
@@ -112,3 +113,10 @@ def test_alignment_trains_its_head_and_starts_anew_for_every_network(tmp_path: P
     first = fitted(source, train, align=True).objective
     first._begin(two.network, two.network.feature_count)
     assert not all(torch.equal(*pair) for pair in zip(head, first._head.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("beside", "why"), [("probe", "is read step by step"), ("manifold", "a loss of their own")])
+def test_alignment_is_refused_where_it_could_not_be_obeyed(beside: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        parse_arms(f"{beside}+related(source=other,align=true)")
+    assert parse_arms(f"{beside}+related(source=other)")

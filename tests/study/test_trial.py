@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_plans import plan_for, whole_set
 
-from made_up_sets import QUICK_CGAN, SHORT
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.files import write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -17,7 +17,7 @@ from tenfold.data.splits import make_splits
 from tenfold.methods.base import MethodFailed, method_class, method_names
 from tenfold.study import inspection
 from tenfold.study import trial as module
-from tenfold.study.arms import parse_arms
+from tenfold.study.arms import parse_arms, parse_component
 from tenfold.study.plan import Plan, Task
 from tenfold.study.trial import external_test, load_trial, run_trial, save_trial
 from tenfold.train.classifier import Diverged
@@ -253,6 +253,21 @@ def test_of_equal_scores_the_fewest_new_images_win(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "train_classifier", equal)
     plan = plan_for(DATA, GROWING)
     assert run_trial(DATA, plan, task_of(plan, "classical+")).details["ratio"] == 0
+
+
+def test_without_related_images_nothing_is_aligned_with_them(tmp_path: Path) -> None:
+    other = easy_set([6] * STUDY.class_count, shape=STUDY.image_shape, key="other")
+    path = tmp_path / "other.npz"
+    np.savez(
+        path, images=other.images.transpose(0, 2, 3, 1), labels=other.labels, class_names=np.array(STUDY.class_names)
+    )
+    recipe = parse_component(f"related(source={path},align=true)").make({}).fit(STUDY, None, Key("a"))
+    assert recipe.objective is not None
+    assert module._with(recipe, 1.0, STUDY).objective is recipe.objective
+    left = module._with(recipe, 0.0, STUDY)
+    assert (left.extra, left.objective) == (None, None)
+    other_loss = replace(recipe, needs_extra=False)
+    assert module._with(other_loss, 0.0, STUDY).objective is recipe.objective
 
 
 def test_a_given_ratio_is_kept_and_a_point_of_the_curve_has_fewer_images() -> None:

@@ -84,7 +84,7 @@ class Method(ABC):
     smooths_labels: ClassVar[bool] = False
     """It takes a little of every label away and spreads it over all classes."""
 
-    changes_batches: ClassVar[bool] = False
+    changes_batches: bool = False
     """It works on what the classifier reads in every step: transforms, or a loss of its own."""
 
     takes_no_steps: ClassVar[bool] = False
@@ -93,7 +93,7 @@ class Method(ABC):
     reads_vectors: ClassVar[bool] = False
     """It takes vectors (N x F x 1 x 1) as well as pictures."""
 
-    has_objective: ClassVar[bool] = False
+    has_objective: bool = False
     """It minimises a loss of its own, of which an arm can hold only one."""
 
     def __init__(self, config: Any) -> None:

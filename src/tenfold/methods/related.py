@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -53,6 +53,10 @@ class Config:
 class Method(base.Method):
     Config = Config
 
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.changes_batches = self.has_objective = config.align
+
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         related = _read(self._source())
         common = in_classes(related, train.class_names)
@@ -95,7 +99,7 @@ class Method(base.Method):
             "frame": frame.to_json(),
         }
         objective = Aligned(train.images, apart.images, key / "domain head") if self.config.align else None
-        return Recipe(extra=named, objective=objective, details=details)
+        return Recipe(extra=named, objective=objective, needs_extra=self.config.align, details=details)
 
     def outside(self) -> str:
         _read.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one

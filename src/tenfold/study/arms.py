@@ -161,13 +161,12 @@ def _parse_arm(text: str, baseline: str) -> Arm:
     methods = [component.method for component in components]
     if len(set(methods)) < len(methods):
         raise InputError(f"the arm '{text}' names one method twice")
-    for component in components:
-        component.make({})  # a wrong option is told now, not after an hour of training
-    _refuse_conflicts(text, [method_class(method) for method in methods])
+    # They are made at once, so that a wrong option is told now and not after an hour of training.
+    _refuse_conflicts(text, [component.make({}) for component in components])
     return Arm(name, components, is_control, percent, rerun)
 
 
-def _refuse_conflicts(text: str, methods: Sequence[type[Method]]) -> None:
+def _refuse_conflicts(text: str, methods: Sequence[Method]) -> None:
     if any(method.mixes_labels for method in methods) and any(method.smooths_labels for method in methods):
         raise InputError(
             f"the arm '{text}' smooths the labels and mixes them: mixed labels are soft already, and smoothing would "

@@ -182,7 +182,9 @@ def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:
     if ratio is None or recipe.extra is None:
         return recipe
     share = min(1.0, ratio * len(train) / len(recipe.extra))
-    return replace(recipe, extra=recipe.extra.take(spread(share, len(recipe.extra))) if share > 0 else None)
+    if share > 0:
+        return replace(recipe, extra=recipe.extra.take(spread(share, len(recipe.extra))))
+    return replace(recipe, extra=None, objective=None if recipe.needs_extra else recipe.objective)
 
 
 def _leak(recipe: Recipe, fold: Fold) -> str | None:

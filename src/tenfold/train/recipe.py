@@ -82,6 +82,8 @@ class Recipe:
     """One more term of the loss."""
     objective: Objective | None = None
     """In place of the cross entropy."""
+    needs_extra: bool = False
+    """Without any extra images the objective has no use either, and is left out."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the method wants recorded with the trial; plain JSON values."""
 
@@ -100,6 +102,7 @@ class Recipe:
             init=self.init or other.init,
             auxiliary=self.auxiliary or other.auxiliary,
             objective=self.objective or other.objective,
+            needs_extra=self.needs_extra or other.needs_extra,
             details={**self.details, **other.details},
         )
 
