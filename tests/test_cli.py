@@ -468,14 +468,14 @@ def test_control_c_in_a_real_process_is_status_130() -> None:
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    body = "return types.SimpleNamespace(to_json=lambda: ['x' * 99] * 20_000)"
+    body = "return types.SimpleNamespace(to_json=lambda: {'actions': ['x' * 99] * 20_000})"
     ran = subprocess.run(
         ["bash", "-c", '"$@" | head -n 1; echo "${PIPESTATUS[0]}"', "bash", *_program(body)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert (ran.stdout, ran.stderr) == ("[\n0\n", "")
+    assert (ran.stdout, ran.stderr) == ("{\n0\n", "")
 
 
 @pytest.mark.parametrize(

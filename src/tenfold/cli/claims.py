@@ -9,8 +9,8 @@ import typer
 
 from tenfold.claims import claim_names
 from tenfold.cli.options import Json, Workers
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 
 
 @app.command()
@@ -46,4 +46,4 @@ def reproduce(
         from tenfold.verbs.reproduce import reproduce as verb
 
         done = verb(name, quick=quick, out=out, seeds=seeds, seed=seed, workers=workers)
-        say(as_document(done.to_json()) if as_json else f"{done.text}\nreport: {done.directory / 'report.html'}")
+        tell(done.to_json(), f"{done.text}\nreport: {done.directory / 'report.html'}", as_json)

@@ -6,12 +6,13 @@ Verbs are imported when they are called, so that `tenfold --help` does not wait 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tenfold.cli.options import (
     Arms,
+    Asked,
     Budget,
     Config,
     Data,
@@ -28,8 +29,8 @@ from tenfold.cli.options import (
     Test,
     Workers,
 )
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 from tenfold.core.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -71,23 +72,12 @@ def run(
     with exit_statuses():
         from tenfold.verbs.run import run as verb
 
-        result = verb(
-            data,
-            arms=arms,
-            budget=_seconds(budget),
-            repeats=repeats,
-            seed=seed,
-            out=out,
-            size=size,
-            per_class=per_class,
-            images=images,
-            times=times,
-            test=test,
-            exchange=exchange,
-            grow=grow,
-            workers=workers,
-        )
-        _tell(result.to_json(), as_json, result.sentence, result.verdict, result.directory)
+        asked: Asked = {
+            "seed": seed, "size": size, "per_class": per_class, "images": images,
+            "arms": arms, "repeats": repeats, "times": times, "test": test, "exchange": exchange, "workers": workers,
+        }  # fmt: skip
+        result = verb(data, budget=_seconds(budget), out=out, grow=grow, **asked)
+        tell(result.to_json(), _in_words(result.sentence, result.verdict, result.directory), as_json)
 
 
 @app.command()
@@ -120,57 +110,29 @@ def prove(
     Example: tenfold prove cells/ --arms classical,classical+cgan --budget 30m
     """
     with exit_statuses():
+        asked: Asked = {
+            "seed": seed, "size": size, "per_class": per_class, "images": images,
+            "arms": arms, "repeats": repeats, "times": times, "test": test, "exchange": exchange, "workers": workers,
+        }  # fmt: skip
         if dry_run:
             from tenfold.verbs.forecast import forecast
 
-            found = forecast(
-                data,
-                arms=arms,
-                repeats=repeats,
-                seed=seed,
-                size=size,
-                per_class=per_class,
-                images=images,
-                times=times,
-                test=test,
-                exchange=exchange,
-                workers=workers,
-            )
-            say(as_document(found.to_json()) if as_json else found.text)
-            return
+            found = forecast(data, **asked)
+            return tell(found.to_json(), found.text, as_json)
         from tenfold.verbs.prove import prove as verb
 
-        study = verb(
-            data,
-            arms=arms,
-            budget=_seconds(budget),
-            repeats=repeats,
-            seed=seed,
-            out=out,
-            size=size,
-            per_class=per_class,
-            images=images,
-            times=times,
-            test=test,
-            exchange=exchange,
-            workers=workers,
-        )
-        _tell(study.to_json(), as_json, study.sentence, study.verdict, study.directory)
+        study = verb(data, budget=_seconds(budget), out=out, **asked)
+        tell(study.to_json(), _in_words(study.sentence, study.verdict, study.directory), as_json)
 
 
-def _tell(document: dict[str, Any], as_json: bool, sentence: str, verdict: Verdict | None, directory: Path) -> None:
-    """What a study found, as JSON or as text, and where its report is."""
-    if as_json:
-        say(as_document(document))
-        return
-    say(sentence)
-    if verdict is not None:
-        from tenfold.evaluate.telling import verdict_json
-        from tenfold.report.text import verdict_text
+def _in_words(sentence: str, verdict: Verdict | None, directory: Path) -> str:
+    """What a study found, and where its report is."""
+    from tenfold.evaluate.telling import verdict_json
+    from tenfold.report.text import verdict_text
 
-        say(verdict_text(verdict_json(verdict)))
     report = directory / "report.html"
-    say(f"report: {report}" if report.exists() else f"results: {directory}")
+    where = f"report: {report}" if report.exists() else f"results: {directory}"
+    return "\n".join([sentence, *([verdict_text(verdict_json(verdict))] if verdict else []), where])
 
 
 def _seconds(budget: str | None) -> float | None:

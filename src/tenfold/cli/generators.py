@@ -14,16 +14,18 @@ from tenfold.cli.options import (
     Json,
     KeepCopies,
     OnlyTell,
+    Part,
     PerClass,
     SameAsOut,
     Seed,
     Size,
     Times,
     Truncation,
+    Wanted,
     one_directory,
 )
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 from tenfold.core.durations import parse_duration
 from tenfold.core.errors import InputError
 
@@ -63,18 +65,16 @@ def fit(
     with exit_statuses():
         target = one_directory(directory, out, "tenfold fit METHOD DATA OUT")
         seconds = None if budget is None else parse_duration(budget)
+        part: Part = {"seed": seed, "size": size, "per_class": per_class, "images": images}
         if dry_run:
             from tenfold.verbs.fit import fit_forecast
 
-            told = fit_forecast(
-                method, data, budget=seconds, seed=seed, size=size, per_class=per_class, images=images
-            )
-            say(as_document(told.to_json()) if as_json else told.sentence)
-            return
+            told = fit_forecast(method, data, budget=seconds, **part)
+            return tell(told.to_json(), told.sentence, as_json)
         from tenfold.verbs.fit import fit as verb
 
-        kept = verb(method, data, target, budget=seconds, seed=seed, size=size, per_class=per_class, images=images)
-        say(as_document(kept.to_json()) if as_json else kept.sentence)
+        kept = verb(method, data, target, budget=seconds, **part)
+        tell(kept.to_json(), kept.sentence, as_json)
 
 
 @app.command()
@@ -123,38 +123,19 @@ def sample(
         usage = "tenfold sample GENERATOR [NEWDATA] OUT"
         data, directory = _data_and_directory(words or [], out, usage)
         target = one_directory(directory, out, usage)
+        wanted: Wanted = {
+            "seed": seed, "size": size, "per_class": per_class, "images": images,
+            "times": times, "classes": classes or (),
+        }  # fmt: skip
         if dry_run:
             from tenfold.verbs.sample import sample_forecast
 
-            told = sample_forecast(
-                generator,
-                data,
-                times=times,
-                classes=classes or (),
-                truncation=truncation,
-                seed=seed,
-                size=size,
-                per_class=per_class,
-                images=images,
-            )
-            say(as_document(told.to_json()) if as_json else told.sentence)
-            return
+            told = sample_forecast(generator, data, truncation=truncation, **wanted)
+            return tell(told.to_json(), told.sentence, as_json)
         from tenfold.verbs.sample import sample as verb
 
-        drawn = verb(
-            generator,
-            data,
-            target,
-            times=times,
-            classes=classes or (),
-            truncation=truncation,
-            keep_copies=keep_copies,
-            seed=seed,
-            size=size,
-            per_class=per_class,
-            images=images,
-        )
-        say(as_document(drawn.to_json()) if as_json else drawn.sentence)
+        drawn = verb(generator, data, target, truncation=truncation, keep_copies=keep_copies, **wanted)
+        tell(drawn.to_json(), drawn.sentence, as_json)
 
 
 def _data_and_directory(words: list[str], out: Path | None, usage: str) -> tuple[str | None, Path | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -149,6 +150,33 @@ Workers = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 SameAsOut = Annotated[Path | None, typer.Option(metavar="DIR", help="The same as OUT.")]
+
+
+class Part(TypedDict):
+    """Which of the data's images a verb reads, and by which seed."""
+
+    seed: int
+    size: int | None
+    per_class: int | None
+    images: int | None
+
+
+class Wanted(Part):
+    """What `grow`, `sample` and `restyle` are to make, whether they do or only tell."""
+
+    times: float
+    classes: Sequence[str]
+
+
+class Asked(Part):
+    """What `run` and `prove` are to compare, whether they do or only tell."""
+
+    arms: str | None
+    repeats: int
+    times: float
+    test: str | None
+    exchange: bool
+    workers: int | None
 
 
 def one_directory(directory: Path | None, out: Path | None, usage: str) -> Path:

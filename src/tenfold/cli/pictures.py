@@ -23,10 +23,11 @@ from tenfold.cli.options import (
     Size,
     Times,
     Truncation,
+    Wanted,
     one_directory,
 )
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 
 
 @app.command()
@@ -53,7 +54,7 @@ def check(
         from tenfold.verbs.check import check as verb
 
         audit = verb(data, size=size, per_class=per_class, images=images, out=out, seed=seed).to_json()
-        say(as_document(audit) if as_json else check_text(audit))
+        tell(audit, check_text(audit), as_json)
 
 
 @app.command()
@@ -88,39 +89,21 @@ def grow(
     """
     with exit_statuses():
         target = one_directory(directory, out, "tenfold grow DATA OUT --with METHOD")
+        wanted: Wanted = {
+            "seed": seed, "size": size, "per_class": per_class, "images": images,
+            "times": times, "classes": classes or (),
+        }  # fmt: skip
         if dry_run:
             from tenfold.verbs.grow import grow_forecast
 
-            told = grow_forecast(
-                data,
-                method=method,
-                times=times,
-                classes=classes or (),
-                truncation=truncation,
-                seed=seed,
-                size=size,
-                per_class=per_class,
-                images=images,
-            )
-            say(as_document(told.to_json()) if as_json else told.sentence)
-            return
+            told = grow_forecast(data, method=method, truncation=truncation, **wanted)
+            return tell(told.to_json(), told.sentence, as_json)
         from tenfold.verbs.grow import grow as verb
 
         grown = verb(
-            data,
-            target,
-            method=method,
-            times=times,
-            classes=classes or (),
-            truncation=truncation,
-            only_new=only_new,
-            keep_copies=keep_copies,
-            seed=seed,
-            size=size,
-            per_class=per_class,
-            images=images,
+            data, target, method=method, truncation=truncation, only_new=only_new, keep_copies=keep_copies, **wanted
         )
-        say(as_document(grown.to_json()) if as_json else grown.sentence)
+        tell(grown.to_json(), grown.sentence, as_json)
 
 
 @app.command()
@@ -160,7 +143,7 @@ def preview(
         from tenfold.verbs.preview import preview as verb
 
         drawn = verb(method, data, out, rows=rows, seed=seed, size=size, per_class=per_class, images=images)
-        say(as_document(drawn.to_json()) if as_json else drawn.sentence)
+        tell(drawn.to_json(), drawn.sentence, as_json)
 
 
 @app.command()
@@ -192,7 +175,4 @@ def predict(
         from tenfold.verbs.predict import predict as verb
 
         found = verb(classifier, pictures, out=out)
-        if as_json:
-            say(as_document([asdict(prediction) for prediction in found]))
-        else:
-            say(predictions_csv(found))
+        tell([asdict(prediction) for prediction in found], predictions_csv(found), as_json)

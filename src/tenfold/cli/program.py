@@ -46,7 +46,7 @@ def _program(
     pass
 
 
-def as_document(value: object) -> str:
-    """A value as JSON text."""
+def tell(document: object, text: str, as_json: bool) -> None:
+    """What a command found, as one JSON document or in words."""
     # Plain ASCII, so that a name in any encoding passes through any pipe; NaN would not be JSON.
-    return json.dumps(value, indent=2, allow_nan=False)
+    say(json.dumps(document, indent=2, allow_nan=False) if as_json else text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from tenfold.cli.options import Images, Json, OnlyTell, PerClass, Seed, Size
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.options import Images, Json, OnlyTell, Part, PerClass, Seed, Size
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 from tenfold.core.errors import InputError
 
 
@@ -67,31 +67,20 @@ def adapt(
     Example: tenfold adapt other_clinic/ --to ours/ --test ours_labelled/
     """
     with exit_statuses():
-        options: dict[str, Any] = {"test": test, "reframe": reframe, "steps": steps, "seed": seed, "size": size}
-        options |= {"per_class": per_class, "images": images}
-        say(_adapted(sources, to, options, out, confidence, dry_run, as_json))
+        part: Part = {"seed": seed, "size": size, "per_class": per_class, "images": images}
+        if to is None:
+            if test is not None or dry_run:
+                raise InputError("--test and --dry-run need a target: tenfold adapt SOURCE... --to TARGET")
+            from tenfold.verbs.merge import merge
 
+            merged = merge(sources, out=out, reframe=reframe, steps=steps, **part)
+            return tell(merged.to_json(), merged.text, as_json)
+        from tenfold.verbs import adapt as verbs
 
-def _adapted(
-    sources: list[str],
-    to: str | None,
-    options: dict[str, Any],
-    out: Path | None,
-    confidence: float,
-    dry_run: bool,
-    as_json: bool,
-) -> str:
-    if to is None:
-        if options.pop("test") is not None or dry_run:
-            raise InputError("--test and --dry-run need a target: tenfold adapt SOURCE... --to TARGET")
-        from tenfold.verbs.merge import merge
-
-        merged = merge(sources, out=out, **options)
-        return as_document(merged.to_json()) if as_json else merged.text
-    from tenfold.verbs import adapt as verbs
-
-    if dry_run:
-        told = verbs.adapt_forecast(sources, to, **options)
-        return as_document(told.to_json()) if as_json else told.sentence
-    done = verbs.adapt(sources, to, out=out, confidence=confidence, **options)
-    return as_document(done.to_json()) if as_json else done.text
+        if dry_run:
+            told = verbs.adapt_forecast(sources, to, test=test, reframe=reframe, steps=steps, **part)
+            return tell(told.to_json(), told.sentence, as_json)
+        done = verbs.adapt(
+            sources, to, test=test, out=out, reframe=reframe, steps=steps, confidence=confidence, **part
+        )
+        tell(done.to_json(), done.text, as_json)

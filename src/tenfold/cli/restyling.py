@@ -19,10 +19,11 @@ from tenfold.cli.options import (
     Seed,
     Size,
     Times,
+    Wanted,
     one_directory,
 )
-from tenfold.cli.program import app, as_document
-from tenfold.cli.statuses import exit_statuses, say
+from tenfold.cli.program import app, tell
+from tenfold.cli.statuses import exit_statuses
 
 
 @app.command()
@@ -64,37 +65,16 @@ def restyle(
     """
     with exit_statuses():
         target = one_directory(directory, out, "tenfold restyle DATA OUT")
+        wanted: Wanted = {
+            "seed": seed, "size": size, "per_class": per_class, "images": images,
+            "times": times, "classes": classes or (),
+        }  # fmt: skip
         if dry_run:
             from tenfold.verbs.restyle import restyle_forecast
 
-            told = restyle_forecast(
-                data,
-                times=times,
-                classes=classes or (),
-                preset=preset,
-                steps=steps,
-                code_size=code_size,
-                seed=seed,
-                size=size,
-                per_class=per_class,
-                images=images,
-            )
-            say(as_document(told.to_json()) if as_json else told.sentence)
-            return
+            told = restyle_forecast(data, preset=preset, steps=steps, code_size=code_size, **wanted)
+            return tell(told.to_json(), told.sentence, as_json)
         from tenfold.verbs.restyle import restyle as verb
 
-        made = verb(
-            data,
-            target,
-            times=times,
-            classes=classes or (),
-            preset=preset,
-            steps=steps,
-            code_size=code_size,
-            keep_copies=keep_copies,
-            seed=seed,
-            size=size,
-            per_class=per_class,
-            images=images,
-        )
-        say(as_document(made.to_json()) if as_json else made.text)
+        made = verb(data, target, preset=preset, steps=steps, code_size=code_size, keep_copies=keep_copies, **wanted)
+        tell(made.to_json(), made.text, as_json)
