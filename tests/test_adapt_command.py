@@ -14,7 +14,10 @@ import pytest
 
 from tenfold.cli import main
 
-DEFAULTS = {"test": None, "reframe": "auto", "steps": 400, "seed": 0, "size": None, "per_class": None, "images": None}
+DEFAULTS = {
+    "test": None, "reframe": "auto", "steps": 400, "seed": 0, "size": None, "per_class": None, "images": None,
+    "workers": None,
+}  # fmt: skip
 Ran = Callable[..., tuple[int, str, str]]
 
 
@@ -47,12 +50,12 @@ def test_sources_target_and_documented_defaults_reach_the_verb(tenfold: Ran, see
     assert tenfold("adapt", "one", "two", "--to", "mine")[:2] == (0, "adapt text\n")
     assert seen["adapt"] == ((["one", "two"], "mine"), {**DEFAULTS, "out": None, "confidence": 0.9})
     some = "--to mine --test sealed --reframe no --steps 50 --confidence 0.5"
-    more = "--seed 3 --size 16 --per-class 9 --out there --json"
+    more = "--seed 3 --size 16 --per-class 9 --out there --workers 1 --json"
     status, out, _ = tenfold("adapt", "one", *some.split(), *more.split())
     assert (status, json.loads(out)) == (0, {"verb": "adapt"})
     assert seen["adapt"][1] == {
         "test": "sealed", "reframe": "no", "steps": 50, "seed": 3, "size": 16, "per_class": 9, "images": None,
-        "out": Path("there"), "confidence": 0.5,
+        "out": Path("there"), "confidence": 0.5, "workers": 1,
     }  # fmt: skip
 
 

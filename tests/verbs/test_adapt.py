@@ -46,7 +46,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Adaptation:
     out = tmp_path_factory.mktemp("out") / "run"
-    return adapt(folders / "source", folders / "target", test=folders / "test", out=out, steps=STEPS, confidence=0.6)
+    options: dict[str, Any] = {"test": folders / "test", "steps": STEPS, "confidence": 0.6}
+    return adapt(folders / "source", folders / "target", out=out, workers=2, **options)
 
 
 def test_everything_is_left_and_agrees(adapted: Adaptation, folders: Path) -> None:
@@ -89,10 +90,11 @@ def test_the_kept_classifier_predicts_the_same_from_the_files(adapted: Adaptatio
     assert np.allclose([one.confidence for one in found], [float(row[2]) for row in rows], atol=1e-4)
 
 
-def test_it_goes_on_where_it_was_stopped(
+def test_it_goes_on_where_it_was_stopped_whatever_the_workers(
     adapted: Adaptation, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"test": folders / "test", "out": tmp_path / "run", "steps": STEPS, "confidence": 0.6}
+    options["workers"] = 1
     train, done = adapt_arms.train_arm, []
 
     def killed(name: str, *arguments: Any) -> Any:
@@ -125,7 +127,7 @@ def test_no_label_of_the_target_is_read(folders: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_test_nothing_is_claimed(folders: Path, tmp_path: Path) -> None:
-    found = adapt(folders / "source", folders / "target", out=tmp_path / "run", steps=10, reframe="no")
+    found = adapt(folders / "source", folders / "target", out=tmp_path / "run", steps=10, workers=1, reframe="no")
     assert found.document["test"] is None
     assert "nothing is known of how often it is right" in found.sentence
     assert not any(mend["applied"] for mend in found.document["mends"])
@@ -192,13 +194,13 @@ def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) 
 
 
 def test_a_target_of_one_picture_gets_an_answer(tmp_path: Path) -> None:
-    found = adapt(easy_set([8, 8]), easy_set([1], key="one"), out=tmp_path / "run", steps=10)
+    found = adapt(easy_set([8, 8]), easy_set([1], key="one"), out=tmp_path / "run", steps=10, workers=1)
     assert sum(row["predicted"] for row in found.document["classes"]) == 1
     assert any("only 1 picture" in warning for warning in found.document["warnings"])
 
 
 def test_several_sources_of_several_sizes_and_colours(tmp_path: Path) -> None:
     sources = [easy_set([8, 8], (3, 12, 12)), easy_set([8, 8], (1, 10, 10), key="grey")]
-    found = adapt(sources, easy_set([20, 20], key="target"), out=tmp_path / "run", steps=10)
+    found = adapt(sources, easy_set([20, 20], key="target"), out=tmp_path / "run", steps=10, workers=1)
     assert [source["name"] for source in found.document["sources"]] == ["made-up easy", "made-up grey"]
     assert (found.document["frame"]["side"], found.document["frame"]["channels"]) == (12, 1)

@@ -19,7 +19,7 @@ from tenfold.verbs.merge import merge
 
 def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
     sets = [easy_set([9, 9]), easy_set([9, 9], key="other", noise=60)]
-    found = merge(sets, out=tmp_path / "run", steps=20)
+    found = merge(sets, out=tmp_path / "run", steps=20, workers=1)
     assert [way["name"] for way in found.document["ways"]] == [
         "made-up easy alone", "made-up other alone", "pooled", "pooled + DANN",
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
         return fitted
 
     monkeypatch.setattr(merge_ways, "train_domains", watched)
-    found = merge(sets, out=tmp_path / "run", steps=4)
+    found = merge(sets, out=tmp_path / "run", steps=4, workers=1)
     ways = {way["name"]: way["cells"] for way in found.document["ways"]}
     assert len(ways) == 11
     assert ways["without made-up two, DANN"][0] is None

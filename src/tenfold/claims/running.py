@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from pathlib import Path
 
 from tenfold.claims.base import Claim, Finished, Training, hash_of, make_claim
-from tenfold.core.errors import SystemFault
 from tenfold.core.files import read_json, write_json
 from tenfold.core.progress import progress
-from tenfold.nets.threads import one_thread
 from tenfold.study.plan import code_version
-from tenfold.study.workers import deaf_to_interrupts, start_worker
+from tenfold.study.workers import done_by_workers
 
 
 def run_trainings(
@@ -88,38 +82,10 @@ def _train(name: str, training: Training, files: Path) -> Finished:
     return Finished(training.settings, result, round(time.perf_counter() - start, 3))
 
 
-Piece = tuple[Training, Path]
-
-
 def _done(
-    name: str, missing: Sequence[Piece], files: Path, workers: int
+    name: str, missing: Sequence[tuple[Training, Path]], files: Path, workers: int
 ) -> Iterator[tuple[Training, Path, Finished]]:
     """The missing trainings of a stage as they are finished."""
-    workers = min(workers, len(missing))
-    if workers <= 1:
-        with one_thread():
-            for training, path in missing:
-                yield training, path, _train(name, training, files)
-        return
-    context = multiprocessing.get_context("spawn")
-    stop, others = context.Event(), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, start_worker, (stop, os.getpid())) as executor:
-        try:
-            with deaf_to_interrupts():  # workers start as work is submitted, and inherit it
-                waiting: dict[Future[Finished], Piece] = {
-                    executor.submit(_train, name, training, files): (training, path) for training, path in missing
-                }
-            for future in as_completed(waiting):
-                yield *waiting[future], future.result()
-        except BrokenProcessPool as error:
-            raise SystemFault(
-                "a worker process ended before its time; if the memory was short, start the same command again with "
-                "--workers 1: what is finished is kept. A script that calls tenfold needs "
-                "`if __name__ == '__main__':`"
-            ) from error
-        except BaseException:
-            # Otherwise the pool would wait for trainings nobody wants; a worker that is still loading torch is deaf.
-            stop.set()
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.kill()
-            raise
+    jobs = [(name, training, files) for training, _ in missing]
+    for number, finished in done_by_workers(_train, jobs, workers):
+        yield *missing[number], finished

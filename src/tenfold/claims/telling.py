@@ -12,7 +12,7 @@ import torch
 import tenfold
 from tenfold.claims.base import RULE, Claim, Figure, Finished, Found, Table, claimed_size_inside, holds
 from tenfold.core.verdicts import Interval
-from tenfold.study.conduct import available_cores
+from tenfold.study.workers import available_cores
 
 HEADS = {
     "yes": "The claim holds",

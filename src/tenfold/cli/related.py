@@ -7,10 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from tenfold.cli.options import Images, Json, OnlyTell, Part, PerClass, Seed, Size
+from tenfold.cli.options import Images, Json, OnlyTell, Part, PerClass, Seed, Size, Workers
 from tenfold.cli.program import app, tell
 from tenfold.cli.statuses import exit_statuses
 from tenfold.core.errors import InputError
+
+
+class Adapting(Part):
+    """How `adapt` is to go about it, whether it does or only tells."""
+
+    test: str | None
+    reframe: Literal["auto", "no"]
+    steps: int
+    workers: int | None
 
 
 @app.command()
@@ -50,6 +59,7 @@ def adapt(
         ),
     ] = 0.9,
     seed: Seed = 0,
+    workers: Workers = None,
     size: Size = None,
     per_class: PerClass = None,
     images: Images = None,
@@ -73,14 +83,13 @@ def adapt(
                 raise InputError("--test and --dry-run need a target: tenfold adapt SOURCE... --to TARGET")
             from tenfold.verbs.merge import merge
 
-            merged = merge(sources, out=out, reframe=reframe, steps=steps, **part)
+            merged = merge(sources, out=out, reframe=reframe, steps=steps, workers=workers, **part)
             return tell(merged.to_json(), merged.text, as_json)
         from tenfold.verbs import adapt as verbs
 
+        how: Adapting = {"test": test, "reframe": reframe, "steps": steps, "workers": workers, **part}
         if dry_run:
-            told = verbs.adapt_forecast(sources, to, test=test, reframe=reframe, steps=steps, **part)
+            told = verbs.adapt_forecast(sources, to, **how)
             return tell(told.to_json(), told.sentence, as_json)
-        done = verbs.adapt(
-            sources, to, test=test, out=out, reframe=reframe, steps=steps, confidence=confidence, **part
-        )
+        done = verbs.adapt(sources, to, out=out, confidence=confidence, **how)
         tell(done.to_json(), done.text, as_json)

@@ -26,6 +26,7 @@ from tenfold.evaluate.telling import sentence, verdict_json
 from tenfold.study.arms import baseline_for, default_arms, learning_curve, parse_arms, require_vector_arms
 from tenfold.study.executors import Done, Limits, run_trials
 from tenfold.study.plan import Plan, make_plan
+from tenfold.study.workers import available_cores
 
 
 def no_tail(trials: Sequence[Trial]) -> float:
@@ -241,9 +242,3 @@ def _seconds_left(plan: Plan, seconds_of: Mapping[str, Sequence[float]], workers
         seconds = seconds_of.get(arm.name, ())
         work += (each - len(seconds)) * (float(np.mean(seconds)) if seconds else known)
     return work / workers
-
-
-def available_cores() -> int:
-    """The cores that this process may use, which in a container may be fewer than the machine's."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

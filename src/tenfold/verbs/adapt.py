@@ -16,9 +16,10 @@ from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
 from tenfold.report.adaptation import adaptation_text
 from tenfold.study.plan import code_version
+from tenfold.study.workers import available_cores
 from tenfold.train.adaptation import choose
 from tenfold.train.domains import DomainConfig
-from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_a_training, trained_arms
+from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_all, trained_arms
 from tenfold.verbs.adapt_outputs import write_adaptation
 from tenfold.verbs.adapt_sets import AdaptSets, Reframe, option_of, read_sets
 from tenfold.verbs.generators import DryRun
@@ -65,6 +66,7 @@ def adapt(
     size: int | None = None,
     per_class: int | None = None,
     images: int | None = None,
+    workers: int | None = None,
 ) -> Adaptation:
     """Carry a classifier of the sources over to the target, whose labels are never read.
 
@@ -80,6 +82,7 @@ def adapt(
         steps: of each arm's training.
         confidence: the least probability of a picture that is written to labelled/.
         per_class: use so many images of each class of a source, or `images` of each source in all.
+        workers: arms trained at the same time, each on one thread; one a core unless given.
 
     Raises:
         InputError: a set or an option cannot be used.
@@ -106,7 +109,8 @@ def adapt(
             note(f"finished already: {directory}")
             return Adaptation(directory, read_json(finished))
         config = DomainConfig(steps=steps)
-        arms = trained_arms(sets, directory / "arms", Key(f"seed-{seed}") / "adapt", config)
+        key = Key(f"seed-{seed}") / "adapt"
+        arms = trained_arms(sets, directory / "arms", key, config, workers or available_cores())
         told = options | {"command": _command(options, directory), "started": started}
         document = write_adaptation(directory, sets, arms, choose(arms.arms), told)
     return Adaptation(directory, document)
@@ -123,6 +127,7 @@ def adapt_forecast(
     size: int | None = None,
     per_class: int | None = None,
     images: int | None = None,
+    workers: int | None = None,
 ) -> DryRun:
     """Read and audit the sets and say how long the trainings would take; writes nothing.
 
@@ -132,7 +137,8 @@ def adapt_forecast(
     sets = read_sets(sources, to, test, reframe=reframe, seed=seed, size=size, per_class=per_class, images=images)
     _tell(sets, reframe)
     config = replace(DomainConfig(), steps=steps)
-    seconds = seconds_of_a_training(sets, Key(f"seed-{seed}") / "adapt" / "forecast", config)
+    key = Key(f"seed-{seed}") / "adapt" / "forecast"
+    seconds = seconds_of_all(sets, key, config, workers or available_cores())
     facts = {"seconds": round(seconds, 1), "target_images": len(sets.target), "mends": len(sets.mending)}
     return DryRun(forecast_sentence(sets, seconds), facts)
 

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tenfold.core.durations import about
 from tenfold.core.errors import TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress, warn
-from tenfold.train.adaptation import ARMS, AUGMENTED, TRAINED, AdaptedArm, augmentation, described, train_arm
+from tenfold.study.workers import done_by_workers
+from tenfold.train.adaptation import (
+    ADABN,
+    ARMS,
+    AUGMENTED,
+    SELF,
+    TRAINED,
+    AdaptedArm,
+    augmentation,
+    described,
+    train_arm,
+)
 from tenfold.train.classifier import Diverged
 from tenfold.train.domains import DomainConfig, train_domains
 from tenfold.train.store import load_classifier, save_classifier
 from tenfold.verbs.adapt_sets import AdaptSets
 
+FROM_OTHERS = (ADABN, SELF)
+"""In this order, when all others are done."""
 TIMED_STEPS = 12
 
 
@@ -38,51 +51,50 @@ class TrainedArms:
     """Why an arm gave nothing."""
 
 
-def trained_arms(
-    sets: AdaptSets, directory: Path, key: Key, config: DomainConfig, names: Sequence[str] = ARMS
-) -> TrainedArms:
+def trained_arms(sets: AdaptSets, directory: Path, key: Key, config: DomainConfig, workers: int) -> TrainedArms:
     """Train what is not there yet; a finished arm is two files in `directory`.
+
+    Arms that need no other one are trained at the same time, then AdaBN and self-training.
 
     Raises:
         NothingTrained: no arm came to an end.
     """
-    done: list[AdaptedArm] = []
-    seconds: dict[str, float] = {}
+    paths = {name: directory / f"{_slug(name)}.safetensors" for name in ARMS}
+    missing = [name for name in ARMS if not _finished(paths[name])]
+    left = config.steps * sum(name in TRAINED for name in missing)
     failures: dict[str, str] = {}
-    paths = {name: directory / f"{_slug(name)}.safetensors" for name in names}
-    there = [name for name in names if paths[name].with_suffix(".json").exists()]
-    trained = [name for name in names if name in TRAINED]
-    before = config.steps * sum(name in there for name in trained)
-    with progress("steps", config.steps * len(trained), done=before) as bar:
-        for name in names:
-            if name in there:
-                arm, seconds[name] = _read(paths[name], name)
-            else:
-                start = time.monotonic()
-                try:
-                    arm = _train(name, done, sets, key, config, lambda name=name: bar.advance(1, name))
-                except (Diverged, StopIteration) as error:
-                    failures[name] = str(error) or f"it takes its weights from {AUGMENTED}, which failed"
-                    warn(f"{name} is left out: {failures[name]}")
-                    continue
-                seconds[name] = round(time.monotonic() - start, 1)
-                _keep(paths[name], arm, seconds[name])
-            done.append(arm)
+    with progress("steps", config.steps * len(TRAINED), done=config.steps * len(TRAINED) - left) as bar:
+        for names in ([name for name in missing if name not in FROM_OTHERS], *([name] for name in FROM_OTHERS)):
+            waiting = [name for name in names if name in missing]
+            before = [_read(path, name)[0] for name, path in paths.items() if _finished(path)]
+            alone = min(workers, len(waiting)) <= 1
+            jobs = [
+                (name, before, sets, key, config, paths[name], partial(bar.advance, 1, name) if alone else _nothing)
+                for name in waiting
+            ]
+            for number, failure in done_by_workers(_train, jobs, workers):
+                if not alone:
+                    bar.advance(config.steps, waiting[number])
+                if failure:
+                    failures[waiting[number]] = failure
+                    warn(f"{waiting[number]} is left out: {failure}")
+    done = [_read(path, name) for name, path in paths.items() if _finished(path)]
     if not done:
         raise NothingTrained(f"no arm came to an end ({'; '.join(failures.values())})")
-    return TrainedArms(tuple(done), seconds, failures)
+    return TrainedArms(tuple(arm for arm, _ in done), {arm.name: seconds for arm, seconds in done}, failures)
 
 
-def seconds_of_a_training(sets: AdaptSets, key: Key, config: DomainConfig) -> float:
+def seconds_of_all(sets: AdaptSets, key: Key, config: DomainConfig, workers: int) -> float:
     """About how long all arms take here, from the first steps of one."""
     short = replace(config, steps=TIMED_STEPS, confusion=1.0)
     ends: list[float] = []
     train_domains(
         sets.train, sets.target.images, augmentation(), key, short, after_step=lambda: ends.append(time.monotonic())
     )
-    each = (ends[-1] - ends[1]) / (TIMED_STEPS - 2)
-    # Two of the trained arms read the source alone, which is half a step.
-    return each * config.steps * (len(TRAINED) - 1)
+    each = (ends[-1] - ends[1]) / (TIMED_STEPS - 2) * config.steps
+    # Two of the trained arms read the source alone, which is half a step; self-training waits for all the others.
+    together = len(TRAINED) - 2
+    return each * (together / min(workers, together) + 1)
 
 
 def forecast_sentence(sets: AdaptSets, seconds: float) -> str:
@@ -95,23 +107,39 @@ def forecast_sentence(sets: AdaptSets, seconds: float) -> str:
 
 
 def _train(
-    name: str, done: Sequence[AdaptedArm], sets: AdaptSets, key: Key, config: DomainConfig, after_step: Any
-) -> AdaptedArm:
-    target = sets.target.images
-    classifier = train_arm(name, done, sets.train, target, augmentation(), key, config, after_step)
-    return described(name, classifier, done, sets.heldout, classifier.probabilities(target))
-
-
-def _keep(path: Path, arm: AdaptedArm, seconds: float) -> None:
+    name: str,
+    before: Sequence[AdaptedArm],
+    sets: AdaptSets,
+    key: Key,
+    config: DomainConfig,
+    path: Path,
+    after_step: Callable[[], None],
+) -> str | None:
+    """Train an arm and keep it; why it gave nothing, if so."""
+    start, target = time.monotonic(), sets.target.images
+    try:
+        classifier = train_arm(name, before, sets.train, target, augmentation(), key, config, after_step)
+        arm = described(name, classifier, before, sets.heldout, classifier.probabilities(target))
+    except (Diverged, StopIteration) as error:
+        return str(error) or f"it takes its weights from {AUGMENTED}, which failed"
     told = {
         "arm": arm.name,
         "source_score": arm.source_score,
         "information": arm.information,
         "shares": list(arm.shares),
         "details": dict(arm.details),
-        "seconds": seconds,
+        "seconds": round(time.monotonic() - start, 1),
     }
     save_classifier(path, arm.classifier, told)
+    return None
+
+
+def _nothing() -> None:
+    """After a step in a worker process, whose parent hears of whole arms alone."""
+
+
+def _finished(path: Path) -> bool:
+    return path.with_suffix(".json").exists()
 
 
 def _read(path: Path, name: str) -> tuple[AdaptedArm, float]:

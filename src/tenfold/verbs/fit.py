@@ -12,7 +12,7 @@ from typing import Any
 from tenfold.core import crash
 from tenfold.core.durations import about, duration
 from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, read_json, write_json
+from tenfold.core.files import locked, prepare_output, write_json
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.methods.generating import GeneratorMethod
@@ -21,6 +21,7 @@ from tenfold.study.plan import code_version
 from tenfold.train.keeping import DirectoryKeeper
 from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
+from tenfold.verbs.opened import config_of, killed_at_the_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def fit(
     """
     fitted = parse_generator(method)
     directory = Path(out)
-    if not _config(directory) and not _killed_at_the_start(directory):
+    if not _config(directory) and not killed_at_the_start(directory):
         prepare_output(directory)
     real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
     fitted = fitted.settled(real)
@@ -216,16 +217,6 @@ def _finished(directory: Path) -> bool:
 
 
 def _config(directory: Path) -> dict[str, Any]:
-    """What a training's config.json holds; empty where there is none, or another command's."""
-    try:
-        found = read_json(directory / "config.json")
-    except (OSError, ValueError):
-        return {}
-    whole = {"options", "training", "data", "code"}
-    return found if isinstance(found, dict) and found.get("command") == "fit" and whole <= set(found) else {}
-
-
-def _killed_at_the_start(directory: Path) -> bool:
-    """Whether nothing is there but what a training leaves that was killed before its config.json."""
-    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
-    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
+    """What a training's config.json holds; empty where it is not whole."""
+    found = config_of(directory, "fit")
+    return found if {"options", "training", "data", "code"} <= set(found) else {}

@@ -13,9 +13,10 @@ import numpy as np
 from tenfold.core.errors import Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.report.forecast import forecast_text
-from tenfold.study.conduct import Options, Prepared, as_named, available_cores, prepare
+from tenfold.study.conduct import Options, Prepared, as_named, prepare
 from tenfold.study.forecast import ArmWork, Estimate, estimate
 from tenfold.study.pilot import Pilot, run_pilot
+from tenfold.study.workers import available_cores
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import as_typed
 

@@ -24,6 +24,7 @@ from tenfold.data.related import all_classes, equal_to_any, in_classes, read_rel
 from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
 from tenfold.study.plan import code_version
+from tenfold.study.workers import available_cores
 from tenfold.train.domains import DomainConfig
 from tenfold.verbs.adapt_sets import Reframe, class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
@@ -60,6 +61,7 @@ def merge(
     size: int | None = None,
     per_class: int | None = None,
     images: int | None = None,
+    workers: int | None = None,
 ) -> Merging:
     """Compare learning from each source alone, from all pooled, and from all pooled with DANN between them.
 
@@ -69,6 +71,7 @@ def merge(
     Args:
         sources: two or more labelled sets, in any form DATA may have; classes are matched by name.
         out: runs/merge-NAMES unless given. What is finished there is not done again.
+        workers: trainings at the same time, each on one thread; one a core unless given.
 
     Raises:
         InputError: a set cannot be used, there are fewer than two, or they share no class.
@@ -101,7 +104,9 @@ def merge(
         folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
         ways = ways_of([source.name for source in framed])
         config = DomainConfig(steps=steps)
-        predictions = cross_predictions(ways, framed, folds, directory / "trainings", key, config)
+        predictions = cross_predictions(
+            ways, framed, folds, directory / "trainings", key, config, workers or available_cores()
+        )
         document = {
             "sources": [
                 {"name": source.name, "images": len(source), "counts": source.counts().tolist()} for source in framed

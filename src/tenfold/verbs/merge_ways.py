@@ -13,6 +13,7 @@ from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress
 from tenfold.core.types import ImageDataset
+from tenfold.study.workers import done_by_workers
 from tenfold.train.adaptation import DANN, SETTINGS, augmentation
 from tenfold.train.domains import DomainConfig, train_domains
 
@@ -66,26 +67,38 @@ def cross_predictions(
     directory: Path,
     key: Key,
     config: DomainConfig,
+    workers: int,
 ) -> dict[str, dict[int, npt.NDArray[np.int64]]]:
     """Of each way and source, the predicted class of every picture; each fold is kept as a file when it is done."""
     found = {way.name: {number: np.zeros(len(sources[number]), np.int64) for number in way.judged_on} for way in ways}
     pieces = [(number, way, fold) for number, way in enumerate(ways) for fold in range(FOLDS)]
     paths = [directory / f"{number:02d}-fold-{fold}.json" for number, _, fold in pieces]
-    with progress("trainings", len(pieces), done=sum(path.exists() for path in paths)) as bar:
-        for (_, way, fold), path in zip(pieces, paths, strict=True):
-            if not path.exists():
-                train = [sources[number].take(np.flatnonzero(folds[number] != fold)) for number in way.sources]
-                settings = replace(config, adversary=SETTINGS[DANN]["adversary"]) if way.aligned else config
-                empty = sources[0].images[:0]
-                classifier = train_domains(train, empty, augmentation(), key / f"fold-{fold}", settings)
-                predicted = {
-                    str(number): classifier.probabilities(sources[number].images[folds[number] == fold])
-                    .argmax(1)
-                    .tolist()
-                    for number in way.judged_on
-                }
-                write_json(path, {"way": way.name, "fold": fold, "predicted": predicted})
-                bar.advance(1, way.name)
-            for number, labels in read_json(path)["predicted"].items():
-                found[way.name][int(number)][folds[int(number)] == fold] = labels
+    missing = [(piece, path) for piece, path in zip(pieces, paths, strict=True) if not path.exists()]
+    jobs = [(way, fold, sources, folds, key / f"fold-{fold}", config) for (_, way, fold), _ in missing]
+    with progress("trainings", len(pieces), done=len(pieces) - len(missing)) as bar:
+        for number, predicted in done_by_workers(_predictions, jobs, workers):
+            (_, way, fold), path = missing[number]
+            write_json(path, {"way": way.name, "fold": fold, "predicted": predicted})
+            bar.advance(1, way.name)
+    for (_, way, fold), path in zip(pieces, paths, strict=True):
+        for name, labels in read_json(path)["predicted"].items():
+            found[way.name][int(name)][folds[int(name)] == fold] = labels
     return found
+
+
+def _predictions(
+    way: Way,
+    fold: int,
+    sources: Sequence[ImageDataset],
+    folds: Sequence[npt.NDArray[np.int64]],
+    key: Key,
+    config: DomainConfig,
+) -> dict[str, list[int]]:
+    """Of each source that the way is judged on, by its number: the predicted classes of the fold's pictures."""
+    train = [sources[number].take(np.flatnonzero(folds[number] != fold)) for number in way.sources]
+    settings = replace(config, adversary=SETTINGS[DANN]["adversary"]) if way.aligned else config
+    classifier = train_domains(train, sources[0].images[:0], augmentation(), key, settings)
+    return {
+        str(number): classifier.probabilities(sources[number].images[folds[number] == fold]).argmax(1).tolist()
+        for number in way.judged_on
+    }

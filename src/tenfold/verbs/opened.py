@@ -20,11 +20,8 @@ def opened(directory: Path, command: str, options: dict[str, Any]) -> Iterator[N
     Raises:
         InputError: it holds something else.
     """
-    path = directory / "config.json"
-    before = _config(path, command)
-    names = [found.name for found in directory.iterdir()] if directory.is_dir() else []
-    killed_at_the_start = names and all(name == ".lock" or name.startswith(".config.json.") for name in names)
-    if not before and not killed_at_the_start:
+    before = config_of(directory, command)
+    if not before and not killed_at_the_start(directory):
         prepare_output(directory)
     with locked(directory):
         crash.keep_in(directory)
@@ -36,13 +33,20 @@ def opened(directory: Path, command: str, options: dict[str, Any]) -> Iterator[N
                 raise InputError(f"{directory} holds another run ({', '.join(changed)}); choose another --out")
             note(f"continuing in {directory}")
         else:
-            write_json(path, {"command": command, "options": options})
+            write_json(directory / "config.json", {"command": command, "options": options})
         yield
 
 
-def _config(path: Path, command: str) -> dict[str, Any]:
+def config_of(directory: Path, command: str) -> dict[str, Any]:
+    """What the command's config.json holds; empty where there is none, or another command's."""
     try:
-        found = read_json(path)
+        found = read_json(directory / "config.json")
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and found.get("command") == command else {}
+
+
+def killed_at_the_start(directory: Path) -> bool:
+    """Whether nothing is there but what a command leaves that was killed before its config.json."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
