@@ -57,7 +57,7 @@ CONTESTS = {
 
 def told(packed: bytes) -> dict[str, Any]:
     header = json.loads(packed[8 : 8 + int.from_bytes(packed[:8], "little")])
-    found: dict[str, Any] = json.loads(header["__metadata__"]["duel"])
+    found: dict[str, Any] = json.loads(header["__metadata__"]["training"])
     return found
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from made_up_styles import styled_set
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.nets.fader import Fader
 from tenfold.train import restyling
@@ -20,9 +23,9 @@ TINY = RestylingConfig(steps=6, batch_size=8, width=4, code_size=4, reader_extra
 SCORES = st.lists(st.floats(-8, 8), min_size=3, max_size=3)
 
 
-def trained(config: RestylingConfig = TINY, key: str = "one", guide: nn.Module | None = None) -> Fader:
+def trained(config: RestylingConfig = TINY, key: str = "one", guide: nn.Module | None = None, **rest: Any) -> Fader:
     real = styled_set(40)
-    return train_fader(torch.tensor(real.images), torch.tensor(real.labels), 4, config, Key(key), guide)
+    return train_fader(torch.tensor(real.images), torch.tensor(real.labels), 4, config, Key(key), guide, **rest)
 
 
 class Guide(nn.Module):
@@ -98,13 +101,46 @@ def test_a_training_that_explodes_is_told_after_three_attempts(monkeypatch: pyte
 def test_what_a_first_attempt_broke_a_smaller_rate_can_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     step = restyling._Training.step
 
-    def breaks(self: restyling._Training, number: int) -> str:
-        if self.rate == 1.0 and number == 3:
+    def breaks(self: restyling._Training) -> str:
+        if self.rate == 1.0 and self.number == 3:
             raise restyling._NotFinite
-        return step(self, number)
+        return step(self)
 
     monkeypatch.setattr(restyling._Training, "step", breaks)
     assert all(value.isfinite().all() for value in trained().state_dict().values())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_training_that_was_killed_goes_on_to_the_same_bits(
+    broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose first attempt had ended in NaN, and with dropout and several readers, which have draws too."""
+    config = replace(TINY, steps=8, dropout=0.2, readers=2)
+    step, taken, last = restyling._Training.step, 0, 99
+
+    def killed(self: restyling._Training) -> str:
+        nonlocal taken
+        taken += 1
+        if broken and self.rate == 1.0 and self.number == 2:
+            raise restyling._NotFinite
+        if taken > last:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(restyling._Training, "step", killed)
+    monkeypatch.setattr(restyling, "LOOK_EVERY", 3)
+    monkeypatch.setattr(restyling, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    whole = trained(config).state_dict()
+    path, taken, last = tmp_path / "checkpoint", 0, 7
+    with pytest.raises(KeyboardInterrupt):
+        trained(config, checkpoint=path)
+    taken, last = 0, 99
+    resumed = trained(config, checkpoint=path).state_dict()
+    assert taken < 6, "it began where it was, not anew"
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    path.write_bytes(b"something else")
+    with pytest.raises(InputError, match="another training"):
+        trained(config, checkpoint=path)
 
 
 def test_the_pace_of_a_training_is_measured() -> None:

@@ -18,10 +18,12 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.data.export import export
+from tenfold.methods import restyle as restyle_method
 from tenfold.methods.base import MethodFailed
 from tenfold.methods.kept import load_generator
 from tenfold.methods.restyle import Method
 from tenfold.report.style_grid import OWN, style_grid
+from tenfold.train import restyling
 from tenfold.train.restyling_gates import styles_by_classes
 from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
@@ -88,6 +90,30 @@ def test_the_same_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> Non
 
     assert written("a", 1) == written("b", 1)
     assert written("c", 2)["gates.json"] != written("d", 1)["gates.json"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("stage", ["train_fader", "measured", "sift"])
+def test_what_was_killed_goes_on_and_ends_in_the_same_files(
+    stage: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(name: str) -> dict[str, bytes]:
+        tenfold.restyle(folder, tmp_path / name, keep_copies=True)
+        return {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restyling, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(restyle_method, stage, killed)
+        with pytest.raises(KeyboardInterrupt):
+            written("killed")
+    assert (tmp_path / ".killed.unfinished" / "checkpoint.safetensors").exists() == (stage != "train_fader")
+    with pytest.raises(InputError, match=r"holds another run \(seed\)"):
+        tenfold.restyle(folder, tmp_path / "killed", seed=3, keep_copies=True)
+    assert written("whole") == written("killed")
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.usefixtures("quick")

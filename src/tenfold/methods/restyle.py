@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -132,8 +133,14 @@ class Method(base.Method):
         shows = SHOWN * len(train) // self.config.batch_size
         return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
-    def learn(self, train: ImageDataset, key: Key, *, shown: bool = False) -> Restyler:
+    def learn(
+        self, train: ImageDataset, key: Key, *, shown: bool = False, checkpoint: Path | None = None
+    ) -> Restyler:
         """Train the autoencoder and the judge on these images alone, and measure the gates.
+
+        Args:
+            shown: show how far it is.
+            checkpoint: a file from which the autoencoder's training goes on where it was killed.
 
         Raises:
             MethodFailed: there are not two classes, or the losses became NaN again and again.
@@ -149,7 +156,16 @@ class Method(base.Method):
         guide = self._classifier(learned, GUIDE_WIDTH, key / "guide").network if config.guide else None
         judge = self._classifier(learned, JUDGE_WIDTH, key / "judge")
         try:
-            fader = train_fader(pictures, labels, train.class_count, config, key / "training", guide, shown=shown)
+            fader = train_fader(
+                pictures,
+                labels,
+                train.class_count,
+                config,
+                key / "training",
+                guide,
+                shown=shown,
+                checkpoint=checkpoint,
+            )
         except TrainingFailed as error:
             raise base.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)

@@ -18,8 +18,9 @@ from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
 from tenfold.nets.threads import threads
 from tenfold.train.contest import AdversarialConfig, Contest
-from tenfold.train.duel import Duel, attempt_of
+from tenfold.train.duel import Duel
 from tenfold.train.keeping import Keeper
+from tenfold.train.packing import values_in
 from tenfold.train.turns import step
 from tenfold.train.watching import STRENGTHS, Trouble, adapt, look, trouble_of
 
@@ -77,7 +78,7 @@ def seconds_a_step(make_contest: Callable[[Key], Contest], config: AdversarialCo
 
 def _compete(make_contest: Callable[[Key], Contest], config: AdversarialConfig, key: Key, keeper: Keeper) -> Outcome:
     kept = keeper.checkpoint()
-    contest, duel = _started(make_contest, config, key, 0 if kept is None else attempt_of(kept))
+    contest, duel = _started(make_contest, config, key, 0 if kept is None else values_in(kept).get("attempt", 0))
     if kept is not None:
         duel.restore(kept)
     sound, started = duel.packed(), time.perf_counter()

@@ -12,6 +12,7 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.progress import Bar, progress
 from tenfold.nets.blocks import build
@@ -26,6 +28,8 @@ from tenfold.nets.dropout import SeededDropout
 from tenfold.nets.fader import CodeReader, Fader, halvings_of
 from tenfold.nets.threads import one_thread
 from tenfold.train.adversarial import TrainingFailed
+from tenfold.train.keeping import SECONDS_BETWEEN_CHECKPOINTS
+from tenfold.train.packing import packed, unpack, values_in
 from tenfold.transforms.pixels import to_float
 
 Target = Literal["other", "uniform", "article"]
@@ -89,24 +93,29 @@ def train_fader(
     guide: nn.Module | None = None,
     *,
     shown: bool = False,
+    checkpoint: Path | None = None,
 ) -> Fader:
     """A Fader of these pictures, uint8 N x C x H x W, and labels, int64 N; classes are drawn equally often.
 
     Args:
         guide: pictures B x C x H x W in [-1, 1] -> logits B x K; needed where the guide has a weight.
         shown: show how far it is; trials do not.
+        checkpoint: a file that holds the state now and then; one that is there is taken up, to the same bits.
 
     Raises:
         TrainingFailed: the losses became NaN three times.
+        InputError: the checkpoint is of another training.
     """
-    for attempt in range(ATTEMPTS):
+    kept = checkpoint.read_bytes() if checkpoint is not None and checkpoint.exists() else None
+    for attempt in range(0 if kept is None else values_in(kept).get("attempt", 0), ATTEMPTS):
         training = _Training(pictures, labels, class_count, config, key / attempt, 3.0**-attempt, guide)
-        silent = nullcontext(Bar("", config.steps))
+        if kept is not None:
+            training.restore(kept)
+            kept = None
+        silent = nullcontext(Bar("", config.steps, training.number))
         try:
-            with progress("training restyle", config.steps) if shown else silent as bar:
-                for step in range(config.steps):
-                    told = training.step(step)
-                    bar.advance(1, note=told or bar.note)
+            with progress("training restyle", config.steps, training.number) if shown else silent as bar:
+                _to_the_end(training, bar, checkpoint, attempt)
             return training.fader.eval()
         except _NotFinite:
             continue
@@ -125,11 +134,21 @@ def seconds_a_step(
     """The pace of a training, from a few steps that are thrown away."""
     with one_thread():
         training = _Training(pictures, labels, class_count, config, key / "pace", 1.0, guide)
-        training.step(0)
+        training.step()
         start = time.perf_counter()
-        for step in range(steps):
-            training.step(step + 1)
+        for _ in range(steps):
+            training.step()
     return (time.perf_counter() - start) / steps
+
+
+def _to_the_end(training: _Training, bar: Bar, checkpoint: Path | None, attempt: int) -> None:
+    written = time.monotonic()
+    while training.number < training.config.steps:
+        told = training.step()
+        bar.advance(1, note=told or bar.note)
+        if told and checkpoint is not None and time.monotonic() - written > SECONDS_BETWEEN_CHECKPOINTS:
+            write_bytes(checkpoint, training.packed(attempt))
+            written = time.monotonic()
 
 
 class _Training:
@@ -168,15 +187,37 @@ class _Training:
         ]
         self.weights = 1 / torch.bincount(labels, minlength=class_count).clamp(min=1)[labels].double()
         self.random = (key / "batches").torch_generator()
+        self.number = 0
+        """Steps taken."""
 
-    def step(self, number: int) -> str:
+    def packed(self, attempt: int) -> bytes:
+        """All that later steps depend on, as a safetensors file."""
+        return packed(*self._state(), {"attempt": attempt, "number": self.number})
+
+    def restore(self, file: bytes) -> None:
+        """Take up what `packed` gave.
+
+        Raises:
+            InputError: it is of another training.
+        """
+        self.number = unpack(file, *self._state(), ("attempt", "number"))["number"]
+
+    def _state(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Adam], torch.Generator]:
+        networks: dict[str, nn.Module] = {"fader": self.fader}
+        networks |= {f"reader-{k}": reader for k, reader in enumerate(self.readers)}
+        optimizers = {"fader": self.optimizer}
+        optimizers |= {f"reader-{k}": optimizer for k, optimizer in enumerate(self.reader_optimizers)}
+        return networks, optimizers, self.random
+
+    def step(self) -> str:
         """One step of the readers and of the autoencoder; figures in words where it was looked at.
 
         Raises:
             _NotFinite: at a look a loss was not finite.
         """
-        config = self.config
+        config, number = self.config, self.number
         share = number / config.steps
+        self.number += 1
         self.optimizer.param_groups[0]["lr"] = config.learning_rate * self.rate * _late_cosine(share)
         chosen = torch.multinomial(
             self.weights, config.batch_size + config.reader_extra, replacement=True, generator=self.random

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tenfold.core.durations import about
 from tenfold.core.files import prepare_output, write_bytes, write_json
+from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.methods.base import MethodFailed, make_method
-from tenfold.methods.kept import save_generator
-from tenfold.methods.restyle import Method
+from tenfold.methods.kept import CHECKPOINT, save_generator
+from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
+from tenfold.study.plan import code_version
 from tenfold.train.restyling_gates import Gates, styles_by_classes
+from tenfold.verbs.adapt_sets import option_of
 from tenfold.verbs.generators import DryRun, generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
+from tenfold.verbs.opened import opened
 
 FILE = "restyler.safetensors"
 
@@ -66,7 +74,8 @@ def restyle(
     """Train an autoencoder that tells style from label and write what it paints: about `times` new pictures for each
     real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside grid.png, gates.json and restyler.safetensors.
 
-    Each picture has the class of a real one and the style of another, its parent, which is of another class.
+    Each picture has the class of a real one and the style of another, its parent, which is of another class. A
+    training that was killed goes on, to the same bits: until all is written, a hidden folder beside OUT keeps it.
 
     Args:
         classes: those to paint new pictures of; all, unless given.
@@ -83,13 +92,40 @@ def restyle(
     real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
     labels = labels_of(classes, real.class_names)
     method, key = method.settled(real), generator_key(method, seed)
-    note(f"restyling {len(real)} images of {real.class_count} classes")
-    restyler = method.learn(real, key, shown=True)
+    training = {
+        **asdict(method.config), "data": option_of(data), "seed": seed, "size": size, "per_class": per_class,
+        "images": images, "sets": [real.fingerprint()], "code": code_version(),
+    }  # fmt: skip
+    unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
+    with opened(unfinished, "restyle", training):
+        note(f"restyling {len(real)} images of {real.class_count} classes")
+        restyler = method.learn(real, key, shown=True, checkpoint=unfinished / CHECKPOINT)
+        chosen = chosen_of(real, times, labels)
+        try:
+            done = _painted(method, restyler, real, chosen, directory, key, seed, keep_copies)
+        except MethodFailed:
+            shutil.rmtree(unfinished)
+            raise
+        shutil.rmtree(unfinished)
+    return done
+
+
+def _painted(
+    method: Method,
+    restyler: Restyler,
+    real: ImageDataset,
+    chosen: npt.NDArray[np.int64],
+    directory: Path,
+    key: Key,
+    seed: int,
+    keep_copies: bool,
+) -> Restyled:
+    """Write the grid, the gates and, where they are passed, the pictures."""
     rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
     grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
     try:
         method.require(restyler)
-        grown = method.more(restyler, real, chosen_of(real, times, labels), key)
+        grown = method.more(restyler, real, chosen, key)
         result = write_grown(
             directory, real, grown, method.name(), seed, only_new=True, keep_copies=keep_copies, command="restyle"
         )
@@ -100,8 +136,8 @@ def restyle(
         raise type(failure)(
             f"{failure}; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
         ) from failure
-    _write_gates(directory, grid, restyler.gates, None)
     save_generator(directory / FILE, method, real, grown.generator, grown.details, seed)
+    _write_gates(directory, grid, restyler.gates, None)
     return Restyled(result, restyler.gates)
 
 
