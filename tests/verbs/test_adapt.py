@@ -64,6 +64,10 @@ def test_everything_is_left_and_agrees(adapted: Adaptation, folders: Path) -> No
     assert "data:image/png;base64" in page
     assert "http" not in page.replace("http-equiv", "")
     assert adapted.sentence in adapted.text.replace("\n", " ")
+    source, target, test = (folders / name for name in ("source", "target", "test"))
+    assert told["command"] == (
+        f"tenfold adapt {source} --to {target} --test {test} --steps {STEPS} --confidence 0.6 --out {out}"
+    )
     assert set(told["domain_probe"]) == {"source only", adapted.chosen}
 
 

@@ -26,6 +26,8 @@ def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
     assert all(cell["images"] == 18 for way in found.document["ways"] for cell in way["cells"])
     assert read_json(tmp_path / "run" / "merge.json")["sentence"] == found.sentence
     assert "judged on made-up other" in found.text
+    out = tmp_path / "run"
+    assert found.document["command"] == f"tenfold adapt 'made-up easy' 'made-up other' --steps 20 --out {out}"
     assert "Learned from, and judged on" in (tmp_path / "run" / "report.html").read_text()
     before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "trainings").iterdir())]
     again = merge(sets, out=tmp_path / "run", steps=20)

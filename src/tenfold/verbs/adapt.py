@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +20,9 @@ from tenfold.train.adaptation import choose
 from tenfold.train.domains import DomainConfig
 from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_all, trained_arms
 from tenfold.verbs.adapt_outputs import write_adaptation
-from tenfold.verbs.adapt_sets import AdaptSets, Reframe, option_of, read_sets
+from tenfold.verbs.adapt_sets import CONFIDENCE, AdaptSets, Reframe, as_typed, option_of, read_sets
 from tenfold.verbs.generators import DryRun
 from tenfold.verbs.opened import opened
-
-CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +108,7 @@ def adapt(
         config = DomainConfig(steps=steps)
         key = Key(f"seed-{seed}") / "adapt"
         arms = trained_arms(sets, directory / "arms", key, config, workers or available_cores())
-        told = options | {"command": _command(options, directory), "started": started}
+        told = options | {"command": as_typed(options, directory), "started": started}
         document = write_adaptation(directory, sets, arms, choose(arms.arms), told)
     return Adaptation(directory, document)
 
@@ -151,14 +148,3 @@ def _tell(sets: AdaptSets, reframe: Reframe) -> None:
         note("framing: source and target are framed alike")
     for warning in sets.warnings:
         warn(warning)
-
-
-def _command(options: dict[str, Any], directory: Path) -> str:
-    words = ["tenfold", "adapt", *options["sources"], "--to", str(options["to"])]
-    for name, usual in (
-        ("test", None), ("reframe", "auto"), ("steps", DomainConfig.steps), ("confidence", CONFIDENCE), ("seed", 0),
-        ("size", None), ("per_class", None), ("images", None),
-    ):  # fmt: skip
-        if options[name] != usual:
-            words += [f"--{name.replace('_', '-')}", str(options[name])]
-    return shlex.join([*words, "--out", str(directory)])

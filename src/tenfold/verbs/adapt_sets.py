@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,12 @@ from tenfold.data.framing import Framing, Mend, framing, mends, shared_frame
 from tenfold.data.loading import load, load_unlabelled
 from tenfold.data.related import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.study.conduct import as_named
+from tenfold.train.domains import DomainConfig
 
 Reframe = Literal["auto", "no"]
 
+CONFIDENCE = 0.9
+"""Of a predicted label that is written down."""
 HELD_OUT = 0.1
 """Of every source: what an arm still knows of it is measured there."""
 FEW_TARGET_PICTURES = 200
@@ -120,6 +124,19 @@ def read_sets(
 def option_of(data: str | Path | ImageDataset | None) -> str | None:
     """A set as the options of a run keep it."""
     return data.name if isinstance(data, ImageDataset) else as_named(data)
+
+
+def as_typed(options: Mapping[str, Any], directory: Path) -> str:
+    """The shell command that does the same again, of `adapt` with a target or without."""
+    words = ["tenfold", "adapt", *options["sources"]]
+    usual = {
+        "to": None, "test": None, "reframe": "auto", "steps": DomainConfig.steps, "confidence": CONFIDENCE, "seed": 0,
+        "size": None, "per_class": None, "images": None,
+    }  # fmt: skip
+    for name, value in usual.items():
+        if options.get(name, value) != value:
+            words += [f"--{name.replace('_', '-')}", str(options[name])]
+    return shlex.join([*words, "--out", str(directory)])
 
 
 def unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:

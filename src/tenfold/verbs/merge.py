@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from tenfold.report.merging import merging_text, render_merging
 from tenfold.study.plan import code_version
 from tenfold.study.workers import available_cores
 from tenfold.train.domains import DomainConfig
-from tenfold.verbs.adapt_sets import Reframe, class_warnings, option_of, set_aside_warnings, unlike_names
+from tenfold.verbs.adapt_sets import Reframe, as_typed, class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
 
@@ -116,7 +115,7 @@ def merge(
             "ways": [_told(way, framed, predictions[way.name]) for way in ways],
             "warnings": warnings,
             "options": options,
-            "command": _command(options, directory),
+            "command": as_typed(options, directory),
             "seconds": round(time.monotonic() - started, 1),
             "hardware": hardware(),
         }
@@ -183,19 +182,3 @@ def _sentence(document: dict[str, Any]) -> str:
         f"Pooling, against each source alone: {told}; DANN between the sources, against pooling: {dann:+.1f} points "
         "on average."
     )
-
-
-def _command(options: dict[str, Any], directory: Path) -> str:
-    words = ["tenfold", "adapt", *options["sources"]]
-    usual = {
-        "reframe": "auto",
-        "steps": DomainConfig.steps,
-        "seed": 0,
-        "size": None,
-        "per_class": None,
-        "images": None,
-    }
-    for name, value in usual.items():
-        if options[name] != value:
-            words += [f"--{name.replace('_', '-')}", str(options[name])]
-    return shlex.join([*words, "--out", str(directory)])
