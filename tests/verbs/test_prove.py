@@ -85,6 +85,8 @@ def test_a_finished_study_is_not_done_again(folder: Path, tmp_path: Path, monkey
     monkeypatch.setattr(executors, "run_trial", lambda *_: pytest.fail("trained again"))
     again = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
     assert again.trials == first.trials
+    assert first.seconds_before == 0
+    assert again.seconds_before == pytest.approx(sum(trial.wall_seconds for trial in first.trials))
     assert (tmp_path / "out/verdict.json").read_bytes() == before
 
 

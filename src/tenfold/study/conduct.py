@@ -78,6 +78,8 @@ class Study:
     plan: Plan
     options: Mapping[str, Any]
     trials: tuple[Trial, ...]
+    seconds_before: float = 0.0
+    """What the trials took that earlier runs had finished."""
 
     @property
     def sentence(self) -> str:
@@ -161,7 +163,7 @@ def conduct(
         tail,
         lambda trials: primary_p_value(trials, study.labels, study.groups, **rules),
     )
-    done = _run_with_progress(data, plan, directory, limits, workers or available_cores())
+    done, before = _run_with_progress(data, plan, directory, limits, workers or available_cores())
     _require_comparison(done, plan, prepared.options["budget"])
     verdict = compare(
         done.trials,
@@ -177,7 +179,7 @@ def conduct(
     )
     told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options["budget"]), *verdict.warnings))
     write_json(directory / "verdict.json", verdict_json(told))
-    return Study(directory, told, data, prepared.audit, plan, prepared.options, done.trials)
+    return Study(directory, told, data, prepared.audit, plan, prepared.options, done.trials, before)
 
 
 def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:
@@ -208,7 +210,10 @@ def _warnings(done: Done, plan: Plan, budget: float | None) -> list[str]:
     return warnings
 
 
-def _run_with_progress(dataset: ImageDataset, plan: Plan, directory: Path, limits: Limits, workers: int) -> Done:
+def _run_with_progress(
+    dataset: ImageDataset, plan: Plan, directory: Path, limits: Limits, workers: int
+) -> tuple[Done, float]:
+    """The trials, and the seconds of those that were found finished, as if as many workers had done them."""
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
     study = dataset.part("train")
     note(
@@ -217,16 +222,20 @@ def _run_with_progress(dataset: ImageDataset, plan: Plan, directory: Path, limit
         f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
     )
     seconds_of: dict[str, list[float]] = {}
+    before: list[float] = []
     try:
         with progress("trials", total) as bar:
 
             def report(trial: Trial, found: bool) -> None:
                 seconds_of.setdefault(trial.arm, []).append(trial.wall_seconds)
+                if found:
+                    before.append(trial.wall_seconds)
                 if trial.failed:
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
                 bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, workers))
 
-            return run_trials(plan, dataset, directory, workers=workers, limits=limits, report=report)
+            done = run_trials(plan, dataset, directory, workers=workers, limits=limits, report=report)
+            return done, sum(before) / workers
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the finished trials are kept. Go on with the same command and --out {directory}"

@@ -51,5 +51,5 @@ def prove(
     prepared = prepare(data, options)
     with opened(Path(out) if out is not None else None, "prove", prepared.options, prepared.plan) as directory:
         study = conduct(prepared, directory, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
-        publish(study, "prove", study.options, seconds=time.monotonic() - prepared.started)
+        publish(study, "prove", study.options, seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study

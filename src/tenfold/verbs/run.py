@@ -119,7 +119,7 @@ def run(
             study,
             "run",
             options,
-            seconds=time.monotonic() - prepared.started,
+            seconds=time.monotonic() - prepared.started + study.seconds_before,
             generated=sample,
             classifier=classifier,
             warnings=warnings,
