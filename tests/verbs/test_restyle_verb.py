@@ -24,6 +24,7 @@ from tenfold.methods.kept import load_generator
 from tenfold.methods.restyle import Method
 from tenfold.report.style_grid import OWN, style_grid
 from tenfold.train import restyling
+from tenfold.train.adversarial import TrainingFailed
 from tenfold.train.restyling_gates import styles_by_classes
 from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
@@ -114,6 +115,21 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
         tenfold.restyle(folder, tmp_path / "killed", seed=3, keep_copies=True)
     assert written("whole") == written("killed")
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_training_that_failed_leaves_nothing_that_bars_other_options(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any, **options: Any) -> Any:
+        raise TrainingFailed("the losses became NaN")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restyle_method, "train_fader", fails)
+        with pytest.raises(MethodFailed, match="NaN"):
+            tenfold.restyle(folder, tmp_path / "out")
+    assert not list(tmp_path.glob(".*"))
+    assert tenfold.restyle(folder, tmp_path / "out", seed=5, keep_copies=True).grown.new_images
 
 
 @pytest.mark.usefixtures("quick")

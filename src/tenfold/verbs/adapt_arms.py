@@ -63,13 +63,14 @@ def trained_arms(sets: AdaptSets, directory: Path, key: Key, config: DomainConfi
     missing = [name for name in ARMS if not _finished(paths[name])]
     left = config.steps * sum(name in TRAINED for name in missing)
     failures: dict[str, str] = {}
+    blind = replace(sets, test=None)  # nothing that trains is handed the sealed test, not even to leave it unread
     with progress("steps", config.steps * len(TRAINED), done=config.steps * len(TRAINED) - left) as bar:
         for names in ([name for name in missing if name not in FROM_OTHERS], *([name] for name in FROM_OTHERS)):
             waiting = [name for name in names if name in missing]
             before = [_read(path, name)[0] for name, path in paths.items() if _finished(path)]
             alone = min(workers, len(waiting)) <= 1
             jobs = [
-                (name, before, sets, key, config, paths[name], partial(bar.advance, 1, name) if alone else _nothing)
+                (name, before, blind, key, config, paths[name], partial(bar.advance, 1, name) if alone else _nothing)
                 for name in waiting
             ]
             for number, failure in done_by_workers(_train, jobs, workers):

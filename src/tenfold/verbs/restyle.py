@@ -99,12 +99,12 @@ def restyle(
     unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
     with opened(unfinished, "restyle", training):
         note(f"restyling {len(real)} images of {real.class_count} classes")
-        restyler = method.learn(real, key, shown=True, checkpoint=unfinished / CHECKPOINT)
         chosen = chosen_of(real, times, labels)
         try:
+            restyler = method.learn(real, key, shown=True, checkpoint=unfinished / CHECKPOINT)
             done = _painted(method, restyler, real, chosen, directory, key, seed, keep_copies)
         except MethodFailed:
-            shutil.rmtree(unfinished)
+            shutil.rmtree(unfinished)  # it would fail again, and other options are to be free to try there
             raise
         shutil.rmtree(unfinished)
     return done
