@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from tenfold.core.files import write_many
 
 def test_files_appear_together(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    write_many(out, [("a/x.txt", b"1"), ("y.txt", b"2")])
-    assert (out / "a/x.txt").read_bytes() == b"1"
+    write_many(out, [("a/x.txt", (b"1", b"", b"2")), ("y.txt", b"2")])
+    assert (out / "a/x.txt").read_bytes() == b"12", "a content may come in parts"
     assert (out / "y.txt").read_bytes() == b"2"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
@@ -21,6 +22,16 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     write_many(tmp_path / "out", [("x", b"1")])
     assert (tmp_path / "out/x").read_bytes() == b"1"
+
+
+def test_every_file_and_directory_is_flushed_and_not_the_whole_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.add(os.fstat(handle).st_ino))
+    monkeypatch.setattr(os, "sync", lambda: pytest.fail("other programs' files are no business of ours"))
+    write_many(tmp_path / "out", [("a/x", b"1"), ("y", b"2")])
+    assert {path.stat().st_ino for path in (tmp_path, *tmp_path.rglob("*"))} <= flushed
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:

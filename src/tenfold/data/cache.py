@@ -1,0 +1,121 @@
+"""One copy of the images on disk, which every process of a study maps instead of being sent its own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.core.errors import InputError, SystemFault
+from tenfold.core.files import json_bytes, read_json, write_many
+from tenfold.core.types import ImageDataset, SetAside
+
+MOST_BYTES = 16 * 2**30
+IMAGES = "images.npy"
+COLUMNS = "columns.json"
+CHUNK_BYTES = 2**24
+
+
+class ImageCache:
+    """Sets under one directory, each in a folder named by its fingerprint and a hash of its names.
+
+    What earlier runs left gives way, the longest unused first, where a new set would take more than `most_bytes`;
+    what this object stored stays.
+    """
+
+    def __init__(self, root: Path, most_bytes: int = MOST_BYTES) -> None:
+        self.root = root
+        self.most_bytes = most_bytes
+        self._in_use: set[Path] = set()
+
+    def store(self, data: ImageDataset) -> Path:
+        """Where the set lies; it is written unless it is there already.
+
+        Raises:
+            SystemFault: the disk is full or the directory cannot be written.
+        """
+        columns = json_bytes(_columns(data))
+        path = self.root / f"{data.fingerprint()}-{hashlib.sha256(columns).hexdigest()[:8]}"
+        self._in_use.add(path)
+        if (path / COLUMNS).exists():
+            os.utime(path)
+            return path
+        self._make_room(data.images.nbytes)
+        try:
+            write_many(path, [(IMAGES, _npy(data)), (COLUMNS, columns)])
+        except (InputError, SystemFault):
+            if not (path / COLUMNS).exists():  # another process wrote the same set meanwhile
+                raise
+        return path
+
+    def open(self, path: Path) -> ImageDataset:
+        """The set that `store` put there, its images as a read-only map whose pages all processes share.
+
+        Raises:
+            SystemFault: it is not there any more.
+        """
+        try:
+            columns: dict[str, Any] = read_json(path / COLUMNS)
+            # A plain array over the map: what is gathered from it must not look like a map itself.
+            images = np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        except (OSError, ValueError) as error:
+            raise SystemFault(f"cannot read the images in {path}: {error}; start the same command again") from error
+        return ImageDataset(
+            name=columns["name"],
+            images=images,
+            labels=np.array(columns["labels"], dtype=np.int64),
+            class_names=tuple(columns["class_names"]),
+            groups=np.array(columns["groups"], dtype=np.int64),
+            sources=tuple(columns["sources"]),
+            roles=np.array(columns["roles"], dtype=np.str_),
+            set_aside=tuple(SetAside(**entry) for entry in columns["set_aside"]),
+            conversions=dict(columns["conversions"]),
+            feature_names=tuple(columns["feature_names"]),
+        )
+
+    def _make_room(self, more: int) -> None:
+        folders = [entry for entry in self.root.glob("*-*") if (entry / COLUMNS).exists()]
+        folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        held = more + sum(_bytes_of(folder) for folder in folders)
+        while folders and held > self.most_bytes:
+            oldest = folders.pop()
+            if oldest not in self._in_use:
+                held -= _bytes_of(oldest)
+                shutil.rmtree(oldest, ignore_errors=True)
+
+
+def _columns(data: ImageDataset) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "labels": data.labels.tolist(),
+        "class_names": data.class_names,
+        "groups": data.groups.tolist(),
+        "sources": data.sources,
+        "roles": data.roles.tolist(),
+        "set_aside": [asdict(entry) for entry in data.set_aside],
+        "conversions": list(data.conversions.items()),  # a list, as their order is told
+        "feature_names": data.feature_names,
+    }
+
+
+def _npy(data: ImageDataset) -> Iterator[bytes]:
+    """The bytes of an .npy file of the images, a part at a time."""
+    images = data.images
+    header = io.BytesIO()
+    described = {"descr": images.dtype.str, "fortran_order": False, "shape": images.shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    yield header.getvalue()
+    rows = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), rows):
+        yield images[start : start + rows].tobytes()
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
