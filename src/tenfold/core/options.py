@@ -1,0 +1,247 @@
+"""The options of every verb, each said once: name, kind, default, bounds and what it is for.
+
+The command line reads its flags and its help from these types, Python callers pass `StudyOptions(repeats=2)` or the
+same names as keywords, and a run's config.json holds one of them. What changes no result (where to write, how many
+workers) is not an option but a parameter of the verb. Raise or lower a bound, add a field: nothing else repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tenfold.core.configuration import Option, Options
+from tenfold.core.durations import parse_duration
+
+Device = Annotated[
+    str,
+    Option(
+        "Where networks train and draw: auto (a GPU if there is one; or TENFOLD_DEVICE), cpu, cuda, cuda:1, mps.",
+        "NAME",
+    ),
+]
+Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.1)]
+Classes = Annotated[
+    tuple[str, ...],
+    Option("Make new images of this class alone; may be given several times.", "NAME", flag="--class"),
+]
+Truncation = Annotated[
+    float | None,
+    Option(
+        "The largest value of a generator's noise, in standard deviations: smaller is surer and less varied. "
+        "Default: no bound, or the generator's own.",
+        "NUMBER",
+        min=0.01,
+    ),
+]
+KeepCopies = Annotated[
+    bool, Option("Write a generator's near copies of real images too, marked. Default: they are left out.")
+]
+Reframe = Annotated[
+    Literal["auto", "no"],
+    Option("Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
+]
+Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=10)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """Which images of the data a verb reads, and the seed of its draws."""
+
+    seed: Annotated[int, Option("Names every random draw: the same seed gives the same result.", "NUMBER", min=0)] = 0
+    size: Annotated[
+        int | None, Option("Side of the images in training. Default: chosen from the data.", "PIXELS", min=4)
+    ] = None
+    per_class: Annotated[
+        int | None,
+        Option("Use this many images of each class, the rest as reserve. Default: all.", "NUMBER", min=1),
+    ] = None
+    images: Annotated[int | None, Option("Use this many images in all. Default: all.", "NUMBER", min=1)] = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The keywords of `tenfold.load`."""
+        return {"size": self.size, "per_class": self.per_class, "images": self.images, "seed": self.seed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(DataOptions):
+    """The same of verbs that train or draw with networks."""
+
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(TrainingOptions):
+    """What `prove` compares."""
+
+    arms: Annotated[
+        str | None,
+        Option(
+            "The ways of growing to compare; '+' adds methods up, (...) sets options: "
+            "'classical,classical+cgan(steps=500)'. Default: raw, classical, placebo, classical+mixup, "
+            "classical+cgan, probe where the extra `weights` is installed, and oracle where images are held in "
+            "reserve; of vectors raw, placebo and mixup.",
+            "ARM,ARM,...",
+        ),
+    ] = None
+    budget: Annotated[
+        float | None,
+        Option(
+            "Time for the whole command: 45s, 15m, 1h30m. What does not fit is left out and named. "
+            "Default: no limit.",
+            "TIME",
+            reads=parse_duration,
+        ),
+    ] = None
+    repeats: Annotated[
+        int, Option("How often the folds are drawn anew; under 4 is provisional.", "NUMBER", min=1)
+    ] = 4
+    times: Annotated[
+        float,
+        Option(
+            "The most new images for each real one; the validation images choose between none, half as many and "
+            "this.",
+            "NUMBER",
+            min=0.1,
+        ),
+    ] = 2.0
+    test: Annotated[
+        str | None,
+        Option(
+            "A second labelled set, in any form DATA may have. Nothing learns from it; the choice and the baseline "
+            "are compared on it at the end. Default: the set's own test part, if any.",
+            "DIR",
+        ),
+    ] = None
+    learning_curve: Annotated[
+        bool,
+        Option(
+            "Train the baseline on 50 and 70 % of the images too, to say how many real images a gain is worth.",
+            flag="--learning-curve/--no-learning-curve",
+        ),
+    ] = True
+
+    @classmethod
+    def normalised(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(arms := values.get("arms"), str | None):
+            values["arms"] = ",".join(arms)
+        return {**values, "test": path_as_text(values.get("test"))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(StudyOptions):
+    """What `run` compares, and what it grows."""
+
+    grow: Annotated[
+        str | None,
+        Option("Grow with this method even if nothing helped. Default: the winner only.", "METHOD"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions(TrainingOptions):
+    """How `fit` trains a generator."""
+
+    budget: Annotated[
+        float | None,
+        Option("Take as many steps as fit into 45s, 15m, 1h30m. Default: no limit.", "TIME", reads=parse_duration),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowOptions(TrainingOptions):
+    """What `grow` makes."""
+
+    method: Annotated[str, Option("The method that makes the images, such as cgan.", "METHOD", flag="--with")]
+    times: Times = 10.0
+    only_new: Annotated[bool, Option("Leave the real images out.")] = False
+    classes: Classes = ()
+    truncation: Truncation = None
+    keep_copies: KeepCopies = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(TrainingOptions):
+    """What `sample` draws."""
+
+    times: Times = 10.0
+    classes: Classes = ()
+    truncation: Truncation = None
+    keep_copies: KeepCopies = False
+    size: Annotated[
+        int | None, Option("Side of the new images. Default: what the generator learned.", "PIXELS", min=4)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestyleOptions(TrainingOptions):
+    """How `restyle` trains, and what it makes."""
+
+    times: Times = 1.0
+    classes: Classes = ()
+    preset: Annotated[str, Option("fast, or article: the loss of the article behind this, which fails.", "NAME")] = (
+        "fast"
+    )
+    steps: Annotated[
+        int | None, Option("Of the training. Default: by the number of images, up to 2,000.", "NUMBER", min=1)
+    ] = None
+    latent_size: Annotated[int | None, Option("Values that hold a style. Default: 16.", "NUMBER", min=1)] = None
+    keep_copies: KeepCopies = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewOptions(TrainingOptions):
+    """What `preview` shows."""
+
+    rows: Annotated[int, Option("Rows of images.", "NUMBER", min=1, max=50)] = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions(TrainingOptions):
+    """How the sources are used by `merge`."""
+
+    reframe: Reframe = "auto"
+    steps: Steps = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptOptions(MergeOptions):
+    """How `adapt` carries a classifier over, and how it is judged."""
+
+    test: Annotated[
+        str | None,
+        Option(
+            "A labelled set like the target, sealed until the end; of a set with a test part that part. "
+            "Default: none, and nothing is said of how often labels are right.",
+            "DIR",
+        ),
+    ] = None
+    confidence: Annotated[
+        float, Option("The least confidence of an image that is written to labelled/.", "SHARE", min=0, max=1)
+    ] = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(Options):
+    """How `predict` computes."""
+
+    device: Device = "auto"
+    seed: Annotated[int, Option("Accepted as everywhere; predicting draws nothing.", "NUMBER", min=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions(Options):
+    """At which scale a claim is repeated."""
+
+    quick: Annotated[bool, Option("Fewer and shorter trainings, whose figures are not the claim's.")] = False
+    seeds: Annotated[int | None, Option("How many seeds. Default: what the claim takes.", "NUMBER", min=2)] = None
+    seed: Annotated[int, Option("The first of the seeds: the same give the same result.", "NUMBER", min=0)] = 0
+    device: Device = "auto"
+
+
+def path_as_text(path: str | Path | None) -> str | None:
+    """A set as an option keeps it: a path stays one, also where a known set has the same name."""
+    return path if path is None or isinstance(path, str) else os.path.join(".", path)

@@ -1,0 +1,95 @@
+"""Commands made from options types: what their help says, what reaches the function, what is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tenfold.cli.command import Told, command, read_options
+from tenfold.core.configuration import Option, Options
+from tenfold.core.durations import parse_duration
+from tenfold.core.options import Classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base(Options):
+    seed: Annotated[int, Option("Names every draw.", "NUMBER", min=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Some(Base):
+    method: Annotated[str, Option("What makes them.", "METHOD", flag="--with")]
+    learning_curve: Annotated[bool, Option("Train on less.", flag="--learning-curve/--no-learning-curve")] = True
+    budget: Annotated[float | None, Option("How long.", "TIME", reads=parse_duration)] = None
+    classes: Classes = ()
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA")]
+Config = Annotated[Path | None, typer.Option(is_eager=True, callback=read_options)]
+
+
+@pytest.fixture
+def call() -> Callable[..., Any]:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @command(app)
+    def make(data: Data, options: Some, out: Annotated[str, typer.Option()] = "here", config: Config = None) -> Told:
+        """Make some."""
+        return {"data": data, "out": out, **options.to_json()}, f"made of {data}"
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, list(words))
+
+    return run
+
+
+def test_defaults_and_what_is_typed_reach_the_function(call: Any) -> None:
+    document = json.loads(call("cells", "--with", "cgan", "--json").stdout)
+    assert document == {
+        "data": "cells", "out": "here", "seed": 0, "method": "cgan", "learning_curve": True, "budget": None,
+        "classes": [],
+    }  # fmt: skip
+    typed = "cells --with dcgan --no-learning-curve --budget 1m --class a --class b --seed 3 --out there"
+    assert json.loads(call(*typed.split(), "--json").stdout) == {
+        "data": "cells", "out": "there", "seed": 3, "method": "dcgan", "learning_curve": False, "budget": 60.0,
+        "classes": ["a", "b"],
+    }  # fmt: skip
+    assert call("cells", "--with", "cgan").stdout == "made of cells\n"
+
+
+def test_help_comes_from_the_options_their_own_before_inherited_ones(call: Any) -> None:
+    told = call("--help").stdout
+    assert "Make some." in told
+    assert "What makes them." in told
+    assert "--with METHOD" in told
+    assert told.index("--with") < told.index("--seed")
+    assert "[default: 0; x>=0]" in " ".join(told.split())
+    assert "exchange" not in told
+
+
+def test_old_flags_are_hidden_and_still_count(call: Any) -> None:
+    result = call("cells", "--with", "cgan", "--no-exchange", "--json")
+    assert json.loads(result.stdout)["learning_curve"] is False
+    assert result.stderr == "warning: --exchange is now called --learning-curve\n"
+
+
+@pytest.mark.parametrize("words", ["cells", "cells --with x --seed -1", "cells --with x --budget soon", "--with x"])
+def test_wrong_usage_ends_with_status_2(words: str, call: Any) -> None:
+    assert call(*words.split()).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["exchange", "learning_curve"])
+def test_an_earlier_configuration_gives_the_defaults(name: str, call: Any, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    options = {"data": "my cells", "seed": 5, "budget": 90.0, "method": "cgan", name: False}
+    file.write_text(json.dumps({"options": options}))
+    read = json.loads(call("--config", str(file), "--seed", "6", "--json").stdout)
+    assert (read["data"], read["seed"], read["budget"]) == ("my cells", 6, 90.0)
+    assert read["learning_curve"] is False
