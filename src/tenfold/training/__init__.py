@@ -1,0 +1,1 @@
+"""Training: one loop on a device, and what is trained by it."""

@@ -1,0 +1,298 @@
+"""The one training loop: rates, average, looks, recovery from NaN, checkpoints, budget, memory, progress and clock.
+
+What is trained is a `Step`. Where, for how long and under whose eyes is the loop's: a trial trains with a plain
+`TrainingLoop()`, a command that keeps what it trains hands down one with a checkpoint and callbacks.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tenfold.core.files import write_bytes
+from tenfold.training.callbacks import Callback
+from tenfold.training.checkpoint import State
+from tenfold.training.device import Device, current_device, is_out_of_memory, threads
+from tenfold.training.step import Clock, Diverged, Step, TrainingFailed, Trouble
+
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+BUDGET_SHARE = 0.9
+"""Of the time given; the rest is for what stands before and after the training."""
+PACE_STEPS = (4, 24)
+"""Steps between which the pace is taken; the first ones are slower."""
+
+Start = Callable[[int], Step]
+"""(attempt, counted from 0) -> a training at its first step; the attempt names the draws of its first weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished training."""
+
+    step: Step
+    steps: int
+    """That were taken; fewer than asked for where the budget cut them."""
+    attempt: int
+    recoveries: int
+    micro_batches: int
+    """Parts into which batches had to be cut for want of memory; 1 usually."""
+    figures: Mapping[str, float]
+    """Of the last look."""
+    seconds: Mapping[str, float]
+    """Spent in each part of the training. On a GPU a step's parts are what it takes to ask for them; the waiting is
+    counted where a look reads a value."""
+    device: str
+
+
+class TrainingLoop:
+    """Where and how a training runs; hand it to whatever trains.
+
+    Args:
+        device: where networks live; `current_device()` unless given.
+        callbacks: who is told of it.
+        checkpoint: a file that holds the state every 20 seconds and at the end. One that is there is taken up, to the
+            same bytes.
+        budget: seconds from now on; steps are cut to what fits. None is no limit.
+    """
+
+    def __init__(
+        self,
+        device: Device | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+        budget: float | None = None,
+    ) -> None:
+        self.device = device or current_device()
+        self.callbacks, self.checkpoint, self.budget = tuple(callbacks), checkpoint, budget
+        self.started = time.monotonic()
+
+    def part(self, name: str) -> TrainingLoop:
+        """The loop for one of several trainings, one after another, that make one thing."""
+        checkpoint = self.checkpoint and self.checkpoint.parent / name / self.checkpoint.name
+        return TrainingLoop(self.device, [one.part(name) for one in self.callbacks], checkpoint, self.budget)
+
+    def run(self, start: Start, thread_count: int = 1) -> Outcome:
+        """Train to the end.
+
+        Args:
+            start: makes the training at its first step; called again for another attempt.
+            thread_count: processor threads; 0 is all cores.
+
+        Raises:
+            Diverged: trouble came more often than the training's `most_recoveries`.
+            TrainingFailed: the device has too little memory, even for the smallest parts of a batch.
+            InputError: the checkpoint is of another training.
+        """
+        with threads(thread_count):
+            try:
+                return _Run(self, start).to_the_end()
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise TrainingFailed(f"{self.device.name} has too little memory for this training") from error
+
+    def seconds_a_step(self, start: Start, thread_count: int = 1) -> float:
+        """The pace of a training on this device, from about twenty steps that are thrown away."""
+        first, last = PACE_STEPS
+        with threads(thread_count):
+            step = start(0)
+            for number in range(last):
+                if number == first:
+                    self.device.synchronise()
+                    started = time.perf_counter()
+                _take(step, number, 1.0)
+            self.device.synchronise()
+        return (time.perf_counter() - started) / (last - first)
+
+
+def _take(step: Step, number: int, rate_factor: float) -> dict[str, torch.Tensor]:
+    """One step at its learning rate, and the average after it."""
+    for name, optimizer in step.optimizers.items():
+        schedule = step.schedules.get(name)
+        share = 1.0 if schedule is None else schedule(number, step.steps)
+        for group in optimizer.param_groups:
+            # In this order: another one would move the last bit.
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate_factor * share
+    losses = step.step(number)
+    if (average := step.average) is not None:
+        with step.timed("average"):
+            networks = step.networks
+            average.update(networks[average.averaged], networks[average.network], number + 1, step.steps)
+    return losses
+
+
+@dataclass(eq=False)
+class _Place:
+    """How far a training is and what happened to it; plain values for the checkpoint."""
+
+    number: int = 0
+    steps: int = 0
+    attempt: int = 0
+    recoveries: int = 0
+    rate_factor: float = 1.0
+    micro_batches: int = 1
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class _Run:
+    """One training from its start or checkpoint to its end."""
+
+    step: Step
+
+    def __init__(self, loop: TrainingLoop, start: Start) -> None:
+        self.loop, self.start, self.clock, self.place = loop, start, Clock(), _Place()
+        self.sound: State | None = None
+        """To go back to; None is the start of the attempt."""
+        self.written = time.monotonic()
+        self.pace_started: float | None = None
+        if loop.checkpoint is not None and loop.checkpoint.exists():
+            self.sound = State.unpack(loop.checkpoint.read_bytes())
+            self.place = _Place(**self.sound.values["loop"])
+            self._make()
+            self._restore(self.sound)
+        else:
+            self._make()
+            self.step.begin()
+            self.place.steps = self.step.steps
+            self._keep_in_memory()
+
+    def to_the_end(self) -> Outcome:
+        self._tell(lambda callback: callback.begin(self.place.number, self.step.steps))
+        try:
+            while self.place.number < self.step.steps:
+                try:
+                    self._advance()
+                    continue
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                # Outside of the block, where nothing holds the failed step's tensors any more.
+                self._cut_batches()
+        finally:
+            self._tell(lambda callback: callback.end())
+        self.loop.device.synchronise()
+        place = self.place
+        return Outcome(
+            self.step, place.number, place.attempt, place.recoveries, place.micro_batches, place.figures,
+            self.clock.seconds, self.loop.device.description,
+        )  # fmt: skip
+
+    def _advance(self) -> None:
+        step, place = self.step, self.place
+        losses = _take(step, place.number, place.rate_factor)
+        place.number += 1
+        self._cut_to_budget()
+        self._tell(lambda callback: callback.step(place.number, step.steps, losses))
+        last = place.number >= step.steps
+        if last or (step.look_every and (place.number - step.first_look) % step.look_every == 0):
+            self._look()
+        elif not step.rolls_back:
+            self._keep_on_disk()
+
+    def _look(self) -> None:
+        step, place = self.step, self.place
+        look = step.look(place.number)
+        if look.trouble is not None:
+            self._recover(look.trouble)
+            return
+        place.figures = dict(look.figures)
+        self._tell(lambda callback: callback.look(place.number, step.steps, look))
+        self._keep_in_memory()
+        self._keep_on_disk()
+
+    def _recover(self, trouble: Trouble) -> None:
+        before, place = self.step, self.place
+        place.recoveries += 1
+        if place.recoveries > before.most_recoveries:
+            mended = f", and {before.remedy} did not mend it" if before.most_recoveries else ""
+            raise Diverged(f"{trouble.text}{mended}")
+        self._tell(lambda callback: callback.trouble(place.number, trouble.text))
+        recovery, values = before.recovery(trouble, place.recoveries), dict(before.values)
+        if recovery.restart:
+            place.attempt = place.recoveries
+            self.sound = None
+        self._go_back()
+        place.rate_factor /= recovery.slower
+        self.step.recovered(trouble, place.recoveries, values)
+        self._keep_in_memory()
+
+    def _cut_batches(self) -> None:
+        place, parts = self.place, 2 * self.place.micro_batches
+        if parts > self.step.most_micro_batches:
+            raise TrainingFailed(f"{self.loop.device.name} has too little memory for the smallest part of a batch")
+        text = f"out of memory; batches go through the network in {parts} parts from here on"
+        self._tell(lambda callback: callback.trouble(place.number, text))
+        place.micro_batches = parts
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """To the last sound state, or to the start of the attempt; what happened meanwhile is not forgotten."""
+        place, sound = self.place, self.sound
+        if sound is None:
+            place.number = 0
+            self._make()
+            self.step.begin()
+        else:
+            place.number, place.figures = (sound.values["loop"][name] for name in ("number", "figures"))
+            self._restore(sound)
+
+    def _make(self) -> None:
+        """The attempt at its first step."""
+        self.__dict__.pop("step", None)  # first: two of them may not fit into the memory
+        if self.loop.device.kind == "cuda":
+            torch.cuda.empty_cache()
+        with self.clock("setup"):
+            self.step = self.start(self.place.attempt)
+        self.step.timed = self.clock
+        self._prepare()
+
+    def _restore(self, state: State) -> None:
+        self.step.best_weights = state.restore(self.step.parts())
+        self.step.values = copy.deepcopy(state.values["step"])
+        self._prepare()
+        self.step.restored(self.place.number)
+
+    def _prepare(self) -> None:
+        self.step.steps = self.place.steps or self.step.steps
+        self.step.micro_batches = self.place.micro_batches
+
+    def _state(self) -> State:
+        return State.of(self.step.parts(), {"loop": asdict(self.place), "step": self.step.values})
+
+    def _keep_in_memory(self) -> None:
+        if self.step.rolls_back:
+            self.sound = self._state().clone()
+
+    def _keep_on_disk(self) -> None:
+        """Now and then, and at the end."""
+        checkpoint, place = self.loop.checkpoint, self.place
+        late = time.monotonic() - self.written > SECONDS_BETWEEN_CHECKPOINTS
+        if checkpoint is None or not (place.number >= self.step.steps or late):
+            return
+        if self.step.between_batches(place.number):
+            self._tell(lambda callback: callback.before_checkpoint())
+            write_bytes(checkpoint, self._state().pack())
+            self.written = time.monotonic()
+
+    def _cut_to_budget(self) -> None:
+        loop, place = self.loop, self.place
+        if loop.budget is None or place.number not in PACE_STEPS:
+            return
+        loop.device.synchronise()
+        if place.number == PACE_STEPS[0]:
+            self.pace_started = time.perf_counter()
+        elif self.pace_started is not None:
+            pace = (time.perf_counter() - self.pace_started) / (PACE_STEPS[1] - PACE_STEPS[0])
+            left = loop.budget * BUDGET_SHARE - (time.monotonic() - loop.started)
+            place.steps = min(self.step.steps, place.number + max(1, int(left / pace)))
+            self.step.steps = place.steps
+
+    def _tell(self, what: Callable[[Callback], Any]) -> None:
+        for callback in self.loop.callbacks:
+            what(callback)
