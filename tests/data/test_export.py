@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_provenance_is_kept_and_generated_images_join_their_parents(tmp_path: Pa
             "generator": "g",
         }
     ] * 2
-    dataset = ImageDataset(**{**vars(dataset), "groups": np.arange(4)})
+    dataset = replace(dataset, groups=np.arange(4))
     export(tmp_path / "out", dataset, provenance)
     lines = (tmp_path / "out/metadata.jsonl").read_bytes().splitlines()
     last = json.loads(lines[3])

@@ -34,7 +34,7 @@ def test_a_fold_holds_each_image_once_and_seals_those_to_test_on() -> None:
 
 
 def test_a_sealed_fold_is_no_image_set_and_has_no_labels() -> None:
-    sealed = SealedFold(easy_set([2, 2]).images, np.arange(4), np.arange(4))
+    sealed = SealedFold(easy_set([2, 2]).rows, np.arange(4), np.arange(4))
     assert not isinstance(sealed, ImageDataset)
     assert [name for name in dir(sealed) if not name.startswith("_")] == ["groups", "indices", "shown_to"]
     with pytest.raises(AttributeError):
@@ -44,9 +44,17 @@ def test_a_sealed_fold_is_no_image_set_and_has_no_labels() -> None:
 
 
 def test_who_is_shown_the_test_images_cannot_change_them() -> None:
-    sealed = SealedFold(easy_set([2, 2]).images, np.arange(4), np.arange(4))
+    sealed = SealedFold(easy_set([2, 2]).rows, np.arange(4), np.arange(4))
     sealed.shown_to(lambda images: images.fill(0))
     assert sealed.shown_to(lambda images: images.any())
+
+
+def test_a_fold_copies_no_image() -> None:
+    data = easy_set([10, 10, 10], roles=["train"] * 20 + ["grown"] * 10)
+    for split in make_splits(data.part("train"), plan_folds(data.part("train")), 0, KEY):
+        fold = open_fold(data, split)
+        for part in (fold.train, fold.validation):
+            assert [id(array) for array in part.rows.parts] == [id(data.images)]
 
 
 def test_only_a_trial_shows_a_test_fold_to_anything() -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from tenfold.core.rows import ImageRows
 
 Role = Literal["train", "grown", "reserve", "test"]
 """train: the study's folds are drawn from these · grown: made from single ones of these, trained on where their
@@ -33,6 +36,9 @@ class ImageDataset:
     """Labelled images, all of one size, or labelled vectors (`is_vectors`), and for each where it came from.
 
     Whatever treats examples alike, such as folds and groups, need not know which of the two it has.
+
+    Parts of a set and joined sets share the arrays they were made of. `rows` reads from these what is asked for;
+    `images` makes an array of its own of a part, once, which what reads a few rows at a time can do without.
     """
 
     name: str
@@ -52,19 +58,21 @@ class ImageDataset:
     """What was done to how many files: {"turned upright by EXIF": 3}."""
     feature_names: tuple[str, ...] = ()
     """F, of vectors whose columns have names; else empty."""
+    rows: ImageRows = field(init=False, repr=False)
+    """The images, N x C x H x W, read as `rows[index]`: no others are copied."""
 
     def __post_init__(self) -> None:
-        n, dtype, shape = len(self.images), self.images.dtype, self.images.shape
-        pictures = dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3)
+        n, dtype, shape = len(self.rows), self.rows.dtype, self.rows.shape
+        images = dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3)
         vectors = dtype == np.float32 and len(shape) == 4 and shape[2:] == (1, 1)
-        if not pictures and not vectors:
+        if not images and not vectors:
             raise ValueError(f"images must be uint8 N x (1|3) x H x W or float32 N x F x 1 x 1, not {dtype} {shape}")
         for column in ("labels", "groups", "sources", "roles"):
             if len(getattr(self, column)) != n:
                 raise ValueError(f"{column} has {len(getattr(self, column))} entries for {n} images")
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
 
     @property
     def class_count(self) -> int:
@@ -72,13 +80,13 @@ class ImageDataset:
 
     @property
     def is_vectors(self) -> bool:
-        """Whether these are rows of numbers (embeddings, a table of features) and no pictures."""
-        return bool(self.images.dtype == np.float32)
+        """Whether these are rows of numbers (embeddings, a table of features) and no images."""
+        return bool(self.rows.dtype == np.float32)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """C, H, W; of vectors F, 1, 1."""
-        channels, height, width = self.images.shape[1:]
+        _, channels, height, width = self.rows.shape
         return channels, height, width
 
     def counts(self) -> npt.NDArray[np.int64]:
@@ -88,9 +96,8 @@ class ImageDataset:
     def take(self, indices: npt.ArrayLike) -> ImageDataset:
         """The images at `indices`, in that order; the classes stay."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return replace(
-            self,
-            images=self.images[chosen],
+        return self.with_columns(
+            images=self.rows.take(chosen),
             labels=self.labels[chosen],
             groups=self.groups[chosen],
             sources=tuple(self.sources[i] for i in chosen),
@@ -102,14 +109,17 @@ class ImageDataset:
         same_kind = self.image_shape == other.image_shape and self.is_vectors == other.is_vectors
         if self.class_names != other.class_names or not same_kind:
             raise ValueError(f"{self.name} and {other.name} differ in classes or image shape")
-        return replace(
-            self,
-            images=np.concatenate([self.images, other.images]),
+        return self.with_columns(
+            images=self.rows.joined(other.rows),
             labels=np.concatenate([self.labels, other.labels]),
             groups=np.concatenate([self.groups, other.groups]),
             sources=self.sources + other.sources,
             roles=np.concatenate([self.roles, other.roles]),
         )
+
+    def with_columns(self, **changes: Any) -> ImageDataset:
+        """As `dataclasses.replace`, which would make an array of the images of a part."""
+        return replace(self, **{"images": self.rows, **changes})
 
     def part(self, role: Role) -> ImageDataset:
         """The images of one role; may be empty."""
@@ -117,13 +127,36 @@ class ImageDataset:
 
     def fingerprint(self) -> str:
         """16 hex digits that change when any image, label, class name, group or role does."""
-        digest = hashlib.sha256()
-        for column in (self.images, self.labels, self.groups):
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(str(self.rows.shape).encode())
+        for images in self.rows.chunks():
+            digest.update(images.tobytes())
+        for column in (self.labels, self.groups):
             digest.update(str(column.shape).encode())
-            digest.update(np.ascontiguousarray(column).tobytes())
+            digest.update(column.tobytes())
         for words in (self.class_names, self.roles.tolist()):
             digest.update("\0".join(words).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
+
+
+class _Images:
+    """`ImageDataset.images`: of a part an array that is made when it is first asked for, and kept instead."""
+
+    def __get__(self, data: ImageDataset | None, _: type) -> Any:
+        if data is None:
+            return self
+        if not data.rows.whole:
+            self.__set__(data, data.rows[:])
+        return data.rows.parts[0]
+
+    def __set__(self, data: ImageDataset, images: npt.NDArray[Any] | ImageRows) -> None:
+        object.__setattr__(data, "rows", images if isinstance(images, ImageRows) else ImageRows((images,)))
+
+
+ImageDataset.images = _Images()  # type: ignore[assignment]  # here, as in the class it would be a default
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,6 @@ from tenfold.core.types import ImageDataset, SetAside
 MOST_BYTES = 16 * 2**30
 IMAGES = "images.npy"
 COLUMNS = "columns.json"
-CHUNK_BYTES = 2**24
 
 
 class ImageCache:
@@ -47,7 +46,7 @@ class ImageCache:
         if (path / COLUMNS).exists():
             os.utime(path)
             return path
-        self._make_room(data.images.nbytes)
+        self._make_room(int(np.prod(data.rows.shape)) * data.rows.dtype.itemsize)
         try:
             write_many(path, [(IMAGES, _npy(data)), (COLUMNS, columns)])
         except (InputError, SystemFault):
@@ -107,14 +106,11 @@ def _columns(data: ImageDataset) -> dict[str, Any]:
 
 def _npy(data: ImageDataset) -> Iterator[bytes]:
     """The bytes of an .npy file of the images, a part at a time."""
-    images = data.images
     header = io.BytesIO()
-    described = {"descr": images.dtype.str, "fortran_order": False, "shape": images.shape}
+    described = {"descr": data.rows.dtype.str, "fortran_order": False, "shape": data.rows.shape}
     np.lib.format.write_array_header_1_0(header, described)
     yield header.getvalue()
-    rows = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
-    for start in range(0, len(images), rows):
-        yield images[start : start + rows].tobytes()
+    yield from (images.tobytes() for images in data.rows.chunks())
 
 
 def _bytes_of(folder: Path) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, Split
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class SealedFold:
 
     __slots__ = ("__images", "groups", "indices")
 
-    def __init__(self, images: Images, indices: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> None:
+    def __init__(self, images: ImageRows, indices: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> None:
         self.__images = images
         self.indices = indices
         """Of the test images among those studied; their labels are looked up after all trials are done."""
@@ -37,7 +38,8 @@ class SealedFold:
 
     def shown_to(self, reader: Callable[[Images], T]) -> T:
         """What `reader` makes of a copy of the test images, N x C x H x W."""
-        return reader(self.__images.copy())
+        images = self.__images[:]
+        return reader(images if images.base is None else images.copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +54,11 @@ class Fold:
 def open_fold(data: ImageDataset, split: Split) -> Fold:
     """The images of one split of those that are studied; grown images are trained on beside their parents."""
     study = data.part("train")
+    test = study.take(split.test)
     return Fold(
         with_grown(study.take(split.train), data),
         study.take(split.validation),
-        SealedFold(study.images[split.test], split.test, study.groups[split.test]),
+        SealedFold(test.rows, split.test, test.groups),
     )
 
 

@@ -1,0 +1,87 @@
+"""Images of one or several arrays under one numbering, gathered only where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+
+CHUNK_BYTES = 2**24
+
+
+class ImageRows:
+    """N rows of the arrays in `parts`, which are shared, never copied: row i is the i-th of `numbers`.
+
+    Numbers count through the parts one after the other. Indexing gives plain arrays: a view where the rows asked for
+    lie one behind the other in one part, a copy of just these rows otherwise.
+    """
+
+    def __init__(self, parts: tuple[Array, ...], numbers: Indices | None = None) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0, *map(len, parts)])
+        """Number of each part's first row, and of the row after the last."""
+        self.numbers = np.arange(self.starts[-1]) if numbers is None else numbers
+        self.whole = numbers is None and len(parts) == 1
+        """Whether the only part is what the rows are."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.parts[0].dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.numbers), *self.parts[0].shape[1:])
+
+    def __getitem__(self, index: Any) -> Array:
+        """One row for a whole number, else the rows at these places: a slice, whole numbers, or a mask of N."""
+        numbers = self.numbers[index]
+        rows = self._gathered(np.atleast_1d(numbers))
+        return rows if np.ndim(numbers) else np.asarray(rows[0])
+
+    def take(self, indices: Indices) -> ImageRows:
+        """The rows at these places, in that order, of the same arrays."""
+        return ImageRows(self.parts, self.numbers[indices])
+
+    def joined(self, other: ImageRows) -> ImageRows:
+        """These rows, then the other's; an array that both have stays one part."""
+        parts = list(self.parts)
+        numbers = other.numbers.copy()
+        for part, start, end in zip(other.parts, other.starts[:-1], other.starts[1:], strict=True):
+            mine = next((place for place, own in enumerate(parts) if own is part), len(parts))
+            if mine == len(parts):
+                parts.append(part)
+            inside = (other.numbers >= start) & (other.numbers < end)
+            numbers[inside] += sum(map(len, parts[:mine])) - start
+        return ImageRows(tuple(parts), np.concatenate([self.numbers, numbers]))
+
+    def chunks(self) -> Iterator[Array]:
+        """All rows in order, about 16 MB at a time, at least one row."""
+        size = max(1, CHUNK_BYTES // max(1, self.parts[0][:1].nbytes))
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    def _gathered(self, numbers: Indices) -> Array:
+        if len(numbers) == 0:
+            return self.parts[0][:0]
+        holders = np.searchsorted(self.starts, numbers, side="right") - 1
+        first = int(holders[0])
+        if (holders == first).all():
+            part, numbers = self.parts[first], numbers - self.starts[first]
+            start, end = int(numbers[0]), int(numbers[0]) + len(numbers)
+            return part[start:end] if np.array_equal(numbers, np.arange(start, end)) else part[numbers]
+        rows = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        for holder in np.unique(holders):
+            inside = holders == holder
+            rows[inside] = self.parts[holder][numbers[inside] - self.starts[holder]]
+        return rows
+
+    def __reduce__(self) -> tuple[type[ImageRows], tuple[tuple[Array, ...]]]:
+        """Another process is sent these rows alone, not the arrays behind them."""
+        return ImageRows, ((self[:],),)
