@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold.core.keys import Key
 from tenfold.report.adaptation import adaptation_text, render_adaptation
-from tenfold.report.embedding import Panel, embedding_png
+from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.merging import merging_text, render_merging
 
 EVIL = "<script>alert(1)</script>"

@@ -21,7 +21,7 @@ from tenfold.claims.dann_found import found_of
 from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS, Task, read_task
 from tenfold.core.keys import Key
 from tenfold.evaluate.domain_probe import embed
-from tenfold.report.embedding import Panel, embedding_png
+from tenfold.report.figures import Panel, embedding_png
 from tenfold.train.adaptation import ARMS, SETTINGS, SOURCE, AdaptedArm, augmentation, choose, described, train_arm
 from tenfold.train.classifier import TrainedClassifier
 from tenfold.train.domains import DomainConfig, features_of, train_domains

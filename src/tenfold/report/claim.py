@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenfold.core.durations import duration
+from tenfold.report.figures import Row, interval_svg
 from tenfold.report.page import environment
-from tenfold.report.plot import round_numbers
 from tenfold.report.text import WIDTH, aligned
 
 WORDS = {"yes": "holds", "smaller": "smaller than claimed", "no": "does not hold", "not_shown": "not shown"}
 LOOKS = {"yes": "helped", "smaller": "not_proven", "no": "hurt", "not_shown": "not_proven"}
 """The look that the house style gives an outcome of the same kind."""
-
-ROW_HEIGHT, TOP, BOTTOM = 46, 44, 34
 
 
 def render_claim(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> str:
@@ -88,36 +86,19 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
-def _plot(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the marks of the effect's intervals go: percent of the width across, pixels down."""
-    claimed = document["they_say"]["effect_points"]
-    bounds: list[float] = [0.0, claimed, *(one[side] for one in document["intervals"] for side in ("low", "high"))]
-    low, high = min(bounds), max(bounds)
-    span = high - low
-    low, high = low - 0.05 * span, high + 0.25 * span  # the figures stand at the right
-
-    def across(points: float) -> float:
-        return round(100 * (points - low) / (high - low), 2)
-
+def _plot(document: Mapping[str, Any]) -> str:
+    """The intervals of the effect beside the claimed size; the first of them decides."""
     rows = [
-        {
-            **one,
-            "y": TOP + ROW_HEIGHT * i + 32,
-            "left": across(one["low"]),
-            "middle": across(one["estimate"]),
-            "right": across(one["high"]),
-            "decides": i == 0,
-        }
-        for i, one in enumerate(document["intervals"])
+        Row(
+            one["speaks_of"],
+            one["estimate"],
+            one["low"],
+            one["high"],
+            LOOKS[document["holds"]] if number == 0 else "no_practical_difference",
+            decides=number == 0,
+        )
+        for number, one in enumerate(document["intervals"])
     ]
-    ticks = [{"x": across(points), "points": points} for points in round_numbers(low, high)]
-    height = TOP + ROW_HEIGHT * len(rows) + BOTTOM
-    return {
-        "rows": rows,
-        "ticks": ticks,
-        "zero": across(0.0),
-        "claimed": across(claimed),
-        "top": TOP,
-        "floor": height - BOTTOM,
-        "height": height,
-    }
+    claimed = document["they_say"]["effect_points"]
+    said = f"they say {figure(claimed, 'points')}"
+    return interval_svg(rows, "The measured effect in points, with 95 % intervals", mark=(claimed, said), digits=2)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tenfold.core.verdicts import ArmResult, Outcome, Verdict
 from tenfold.evaluate.sentences import (
+    PICK,
     always_kept_baseline,
     ended_early,
     p_words,
@@ -22,9 +23,8 @@ from tenfold.evaluate.sentences import (
 )
 from tenfold.evaluate.telling import mean_estimate
 from tenfold.report.content import ReportContent, Sheet
-from tenfold.report.curve import curve_plot
+from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.new_images import figures_of, inspected
-from tenfold.report.plot import interval_plot
 from tenfold.report.sheets import sheet_png
 from tenfold.report.worth import worth_rows
 
@@ -72,10 +72,14 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "sentence": sentence(verdict),
         "kept_baseline": always_kept_baseline(verdict),
         "ended_early": ended_early(verdict),
-        "plot": interval_plot(verdict),
+        "plot": interval_svg(
+            verdict_rows(verdict, PICK),
+            f"Difference to {verdict.baseline} in points, with 95 % intervals",
+            band=100 * verdict.margin,
+        ),
         "worth_told": worth_sentence(verdict),
         "worth_rows": worth_rows(verdict),
-        "curve": curve_plot(verdict),
+        "curve": curve_svg(verdict),
         "main_arms": main,
         "other_arms": others,
         "inspected": arms,

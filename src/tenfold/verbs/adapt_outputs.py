@@ -15,7 +15,7 @@ from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.data.export import export
 from tenfold.evaluate.domain_probe import Embedding, embed
 from tenfold.report.adaptation import render_adaptation
-from tenfold.report.embedding import Panel, embedding_png
+from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.text import predictions_csv
 from tenfold.train.adaptation import SOURCE, AdaptedArm
 from tenfold.train.domains import features_of
