@@ -1,16 +1,27 @@
-"""Images that are the same, or so nearly that one in training would give away the other in testing.
+"""Images that are the same or nearly so: of one set, or made ones and those that they were made from.
 
-The measure of nearness is strict on purpose: a false alarm ties strangers into one group, and a few of those
-tie whole classes together, which spoils the folds. A missed pair costs one image's worth of honesty.
+In a set the measure of nearness is strict on purpose: a false alarm ties strangers into one group, and a few of
+those tie whole classes together, which spoils the folds. A missed pair costs one image's worth of honesty.
+
+A made image is called a near copy when it lies nearer to some training image than real images that the generator
+never saw do, all but the nearest 1 % of them. Pixel distance misses shifted or mirrored copies; what takes vectors
+(a network's features) sees those.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tenfold.core.rows import ImageRows
 
 THUMBNAIL_SIDE = 32
 LEAST_CORRELATION = 0.995
@@ -19,11 +30,32 @@ MOST_DIFFERENCE = 6.0
 LEAST_CONTRAST = 4.0
 """Standard deviation in grey levels; correlation means nothing for flatter images."""
 CHUNK_ROWS = 1024
+QUANTILE = 0.01
+"""Share of unseen real images that lie so near to a training image by chance."""
 
 Images = npt.NDArray[np.uint8]
+Values = npt.NDArray[Any] | ImageRows
+"""Images uint8 N x C x H x W, or vectors float N x D."""
 Indices = npt.NDArray[np.int64]
 Pairs = npt.NDArray[np.int64]
 """M x 2 indices."""
+Distances = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class NearCopies:
+    """How many of G generated images are near copies, and which training image each is nearest to."""
+
+    share: float
+    threshold: float
+    """Grey levels for images; an image at this distance or nearer is a near copy."""
+    nearest: Indices
+    """G indices of training images."""
+    distances: Distances
+    """G rms distances to these, grey levels for images."""
+    heldout_distances: Distances
+    """The same of the held-out images."""
 
 
 def constant_images(images: Images) -> Indices:
@@ -61,14 +93,109 @@ def near_pairs(images: Images, rows: Indices) -> Pairs:
     is_row = np.zeros(len(images), dtype=bool)
     is_row[rows] = True
     found = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(rows), CHUNK_ROWS):
-        chunk = rows[start : start + CHUNK_ROWS]
-        position, other = np.nonzero(thumbnails[chunk] @ thumbnails.T >= LEAST_CORRELATION)
-        one = chunk[position]
+    for part in _chunks(len(rows), CHUNK_ROWS):
+        position, other = np.nonzero(thumbnails[rows[part]] @ thumbnails.T >= LEAST_CORRELATION)
+        one = rows[part][position]
         # Among the rows each pair comes up twice: the one in rising order is kept.
         once = (one < other) | ~is_row[other]
         found.append(_truly_near(images, np.stack([one[once], other[once]], axis=1)))
     return np.concatenate(found)
+
+
+def component_numbers(count: int, pairs: Sequence[tuple[int, int]]) -> Indices:
+    """A group number for each of `count` items, equal within every pair, numbered by first member."""
+    if not count:
+        return np.empty(0, np.int64)
+    left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def nearest(images: Values, real: Values, chunk: int = 512) -> tuple[Indices, Distances]:
+    """The nearest real neighbour of each image: M indices into `real`, M rms distances in grey levels.
+
+    `images` is M x C x H x W and `real` N x C x H x W; distances are taken `chunk` x `chunk` at a time. Vectors
+    M x D and N x D are taken too, and their distances are in the vectors' unit.
+
+    Raises:
+        ValueError: `real` is empty, or its images have another shape.
+    """
+    return _nearest(images, real, chunk)
+
+
+def near_copies(generated: Values, train: Values, heldout: Values, quantile: float = QUANTILE) -> NearCopies:
+    """Compare the distances generated -> train with those of real images held out -> train.
+
+    Raises:
+        ValueError: one of the three is empty, or their images differ in shape.
+    """
+    if len(generated) == 0 or len(heldout) == 0:
+        raise ValueError(f"near copies take generated ({len(generated)}) and held-out ({len(heldout)}) images")
+    indices, distances = nearest(generated, train)
+    heldout_distances = nearest(heldout, train)[1]
+    threshold = float(np.quantile(heldout_distances, quantile))
+    return NearCopies(float(np.mean(distances <= threshold)), threshold, indices, distances, heldout_distances)
+
+
+def copies_among(
+    generated: Values, train: Values, groups: Indices, quantile: float = QUANTILE
+) -> tuple[npt.NDArray[np.bool_], float]:
+    """Which generated images are near copies where no real image was held out: a mask of G, and the threshold.
+
+    Each real image stands in for a held-out one: the threshold is the 1 % quantile of its distance to the
+    nearest real image of another group. Other images of its own group do not count, since a held-out image
+    would have none. Classes are not told apart, because a copy is a copy whatever label it carries, and the
+    generated images look for their neighbours among all classes too. With a single group there is nothing to
+    compare with, and only equal images are called copies (threshold 0).
+
+    Args:
+        generated: G x C x H x W, or vectors G x D.
+        train: N x C x H x W or N x D, what the generator learned from.
+        groups: N.
+
+    Raises:
+        ValueError: `train` is empty, or the images differ in shape.
+    """
+    _, distances = nearest(generated, train)
+    threshold = 0.0
+    if len(np.unique(groups)) > 1:
+        threshold = float(np.quantile(_nearest(train, train, groups=groups)[1], quantile))
+    return distances <= threshold, threshold
+
+
+def _nearest(
+    images: Values, real: Values, chunk: int = 512, groups: Indices | None = None
+) -> tuple[Indices, Distances]:
+    """As `nearest`; with `groups`, `images` are the real ones themselves and neighbours are of another group."""
+    if len(real) == 0 or images.shape[1:] != real.shape[1:]:
+        raise ValueError(f"cannot look for neighbours of images {images.shape[1:]} among {real.shape}")
+    # Values around 0: shorter vectors lose fewer digits when squares are subtracted.
+    centre = np.float32(127.5) if real.dtype == np.uint8 else real[:].mean(axis=0).astype(np.float32)
+    indices = np.zeros(len(images), dtype=np.int64)
+    distances = np.zeros(len(images), dtype=np.float32)
+    for part in _chunks(len(images), chunk):
+        rows = _flat(images[part]) - centre
+        best, found = np.full(len(rows), np.inf, dtype=np.float32), indices[part]
+        for others_part in _chunks(len(real), chunk):
+            others = _flat(real[others_part]) - centre
+            # |a - b|^2 without |a|^2, which is the same for every b.
+            squares = np.einsum("nd,nd->n", others, others) - 2 * rows @ others.T
+            if groups is not None:
+                squares[groups[part, None] == groups[None, others_part]] = np.inf
+            lowest = squares.min(axis=1)
+            nearer = lowest < best
+            best[nearer], found[nearer] = lowest[nearer], others_part.start + squares.argmin(axis=1)[nearer]
+        # Taken from the pair itself: the product above cancels, and would call a perfect copy merely close.
+        distances[part] = np.sqrt(np.mean((rows - (_flat(real[found]) - centre)) ** 2, axis=1))
+    return indices, distances
+
+
+def _chunks(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _flat(values: npt.NDArray[Any]) -> Rows:
+    return values.reshape(len(values), -1).astype(np.float32)
 
 
 def _truly_near(images: Images, candidates: Pairs) -> Pairs:
@@ -86,9 +213,9 @@ def _standardised_thumbnails(images: Images) -> npt.NDArray[np.float32]:
     height, width = images.shape[2:]
     down, across = _box(height), _box(width)
     rows = np.empty((len(images), len(down) * len(across)), np.float32)
-    for start in range(0, len(images), CHUNK_ROWS):
-        grey = images[start : start + CHUNK_ROWS].mean(axis=1, dtype=np.float32)
-        rows[start : start + CHUNK_ROWS] = (down @ grey @ across.T).reshape(len(grey), -1)
+    for part in _chunks(len(images), CHUNK_ROWS):
+        grey = images[part].mean(axis=1, dtype=np.float32)
+        rows[part] = (down @ grey @ across.T).reshape(len(grey), -1)
     rows -= rows.mean(axis=1, keepdims=True)
     contrast = rows.std(axis=1, keepdims=True)
     rows /= np.where(contrast < LEAST_CONTRAST, np.inf, contrast) * np.float32(np.sqrt(rows.shape[1]))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tenfold.core.keys import Key
-from tenfold.data.copies import copies_among, near_copies, nearest
+from tenfold.data.duplicates import component_numbers, copies_among, near_copies, nearest
 
 
 def pictures(name, n, shape=(1, 5, 4)):
@@ -113,3 +113,14 @@ def test_groups_are_looked_at_chunk_by_chunk():
     ]
     _, threshold = copies_among(train[:1], train, groups)
     assert threshold == pytest.approx(np.quantile(np.sqrt(np.concatenate(alone)), 0.01), rel=1e-4)
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=12))
+def test_what_is_joined_by_pairs_has_one_number_and_numbers_rise_by_first_member(pairs):
+    expected = np.arange(12)
+    for _ in range(12):
+        for one, other in pairs:
+            expected[[one, other]] = expected[[one, other]].min()
+    expected = np.unique(expected, return_inverse=True)[1]
+    np.testing.assert_array_equal(component_numbers(12, pairs), expected)
+    assert len(component_numbers(0, [])) == 0
