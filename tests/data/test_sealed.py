@@ -14,8 +14,7 @@ import tenfold
 from made_up_sets import easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.sealed import SealedFold, open_fold, part_of
-from tenfold.data.splits import make_splits, plan_folds
+from tenfold.data.splits import SealedFold, make_splits, open_fold, part_of, plan_folds
 from tenfold.methods.base import method_class, method_names
 
 KEY = Key("tests/sealed")
@@ -58,7 +57,7 @@ def test_a_fold_copies_no_image() -> None:
 
 
 def test_only_a_trial_shows_a_test_fold_to_anything() -> None:
-    """By the syntax tree: no other module calls `shown_to`, and none but `sealed` takes a split's test part."""
+    """By the syntax tree: no other module calls `shown_to`, and none but `splits` takes a split's test part."""
     callers, takers = set(), set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -67,7 +66,7 @@ def test_only_a_trial_shows_a_test_fold_to_anything() -> None:
             if isinstance(node, ast.Attribute) and node.attr == "test" and ast.unparse(node.value) == "split":
                 takers.add(path.relative_to(SOURCE).as_posix())
     assert callers == {"study/trial.py"}
-    assert takers == {"data/sealed.py"}
+    assert takers == {"data/splits.py"}
 
 
 @pytest.mark.parametrize("name", method_names())
