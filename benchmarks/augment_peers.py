@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tenfold.augment import Classical, CutMix, MixUp, RandAugment, Ranges
 from tenfold.core.keys import Key
-from tenfold.transforms import Classical, CutMix, MixUp, RandAugment, Ranges
 
 PEERS = {
     "kornia": "pip install kornia==0.9.0",

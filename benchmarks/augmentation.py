@@ -29,14 +29,13 @@ import torch
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
-from tenfold.evaluate.paired import mean_interval
-from tenfold.study.arms import parse_arms
-from tenfold.study.plan import Plan, classifier_for, code_version, make_plan
-from tenfold.study.settling import settle, words
-from tenfold.study.trial import train_arm
-from tenfold.train.classifier import TrainedClassifier, train_classifier
+from tenfold.evaluation.external_test import mean_interval
+from tenfold.runs.arms import parse_arms
+from tenfold.runs.plan import Plan, classifier_for, code_version, make_plan, settle, words
+from tenfold.runs.trial import train_arm
+from tenfold.training.classifier import TrainedClassifier, train_classifier
 
 MIXING = ("mixup", "cutmix", "augmix", "manifold")
 NAMED = {f"policy={policy}, flips=no": f"classical({policy})" for policy in ("light", "standard", "strong")}

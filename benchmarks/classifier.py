@@ -24,15 +24,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.methods.base import make_method
-from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.study.plan import classifier_for
-from tenfold.train.classifier import train_classifier
-from tenfold.transforms.pixels import to_float
+from tenfold.data.load import load
+from tenfold.methods import make_method
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.runs.plan import classifier_for
+from tenfold.training.classifier import train_classifier
 
 GOALS = {10: 0.92, 20: 0.94, 50: 0.96, 100: 0.965}
 

@@ -22,9 +22,9 @@ from scipy.special import ndtri
 
 from tenfold.core.files import write_text
 from tenfold.core.keys import Key
-from tenfold.core.verdicts import Worth
-from tenfold.evaluate.crossed import Table, standard_error
-from tenfold.evaluate.exchange import REACH, _fit, worth
+from tenfold.evaluation import Worth
+from tenfold.evaluation.crossed import Table, standard_error
+from tenfold.evaluation.learning_curve import REACH, _fit, worth
 
 IMAGES = 160.0
 """Real training images of the baseline."""

@@ -32,14 +32,14 @@ from scipy.special import ndtr
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
-from tenfold.evaluate.compare import compare
-from tenfold.evaluate.scores import wilson_interval
-from tenfold.methods.base import method_class
-from tenfold.study import trial
-from tenfold.study.conduct import Options, prepare
-from tenfold.study.executors import Limits, run_trials
-from tenfold.study.plan import Task
-from tenfold.train.recipe import Recipe
+from tenfold.evaluation.compare import compare
+from tenfold.evaluation.scores import wilson_interval
+from tenfold.methods import method_class
+from tenfold.runs import trial
+from tenfold.runs.plan import Task
+from tenfold.runs.study import Options, prepare
+from tenfold.runs.study_executors import Limits, run_trials
+from tenfold.training.recipe import Recipe
 
 Result = dict[str, Any]
 

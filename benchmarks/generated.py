@@ -27,14 +27,14 @@ import numpy as np
 import torch
 
 from tenfold.core.keys import Key
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
-from tenfold.evaluate.paired import mean_interval
-from tenfold.evaluate.scores import balanced_accuracy
-from tenfold.methods.base import MethodFailed
-from tenfold.study.arms import Arm, parse_arms
-from tenfold.study.plan import make_plan
-from tenfold.study.trial import train_arm
+from tenfold.evaluation.external_test import mean_interval
+from tenfold.evaluation.scores import balanced_accuracy
+from tenfold.methods import MethodFailed
+from tenfold.runs.arms import Arm, parse_arms
+from tenfold.runs.plan import make_plan
+from tenfold.runs.trial import train_arm
 
 TESTED, OF_A_CLASS = 5000, 20
 """Images at most, and the fewest of a class by which it is judged."""

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import make_method
+from tenfold.generators.adversarial import compete
+from tenfold.generators.keeping import Keeper
+from tenfold.methods import make_method
 from tenfold.methods.generating import GeneratorMethod
-from tenfold.train.adversarial import compete
-from tenfold.train.keeping import Keeper
 
 
 class TurnKeeper(Keeper):

@@ -14,7 +14,7 @@ from generators_setting import Setting
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import channels_last
+from tenfold.networks.blocks import channels_last
 
 WIDTH, LAYERS, SIDE = 64, 4, 32
 

@@ -29,12 +29,12 @@ import torch
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import near_copies
-from tenfold.data.loading import load
-from tenfold.methods.base import make_method, spread
+from tenfold.data.duplicates import near_copies
+from tenfold.data.load import load
+from tenfold.methods import make_method, spread
 from tenfold.methods.generating import GeneratorMethod
-from tenfold.study.plan import classifier_for
-from tenfold.train.classifier import TrainedClassifier, train_classifier
+from tenfold.runs.plan import classifier_for
+from tenfold.training.classifier import TrainedClassifier, train_classifier
 
 TIMES = 5
 """Generated images for each real one."""

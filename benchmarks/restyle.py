@@ -16,10 +16,10 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from tenfold.core.keys import Key
-from tenfold.data.loading import load
-from tenfold.methods.base import make_method
+from tenfold.data.load import load
+from tenfold.generators.gates import codes_of, held_out, painted, swaps_of
+from tenfold.methods import make_method
 from tenfold.methods.restyle import Method
-from tenfold.train.restyling_gates import codes_of, held_out, painted, swaps_of
 
 HEAD = "| setting | swap accuracy | by 3 neighbours (of real) | fresh probe | style correlation | error | seconds |"
 

@@ -21,8 +21,8 @@ from scipy.special import ndtr, stdtrit
 from simulated_studies import PROCESSES, Floats, Process, Studies, simulate, trials
 
 from tenfold.core.keys import Key
-from tenfold.evaluate.compare import compare
-from tenfold.evaluate.crossed import crossed_test, holm, mean_squares
+from tenfold.evaluation.compare import compare
+from tenfold.evaluation.crossed import crossed_test, holm, mean_squares
 
 SEED = Key("simulated-gates-0")
 MARGIN = 0.01

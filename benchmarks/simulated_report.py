@@ -16,7 +16,7 @@ import simulated_gates as gates
 from simulated_studies import NULL_PROCESSES, PROCESSES, Process
 
 from tenfold.core.files import read_json, write_json, write_text
-from tenfold.evaluate.scores import wilson_interval
+from tenfold.evaluation.scores import wilson_interval
 
 SEEN = (
     ("digits, placebo", Process(0.98, (0.0,), 0.002, difficulty=9, opinion=0.3, classes=10), 200, 0.55),
@@ -60,7 +60,7 @@ def write_report(path: Path, studies: int) -> None:
         "- The former interval, t with n - 1 degrees of freedom and MS_g + MS_r - MS_e, held the truth in too few",
         "  studies at 2 repeats and much luck: one degree of freedom cannot tell luck. Now luck is taken from the",
         "  trainings, R x K of them, the degrees of freedom are Satterthwaite's, and PICK's interval counts that the",
-        "  choice between arms rests on the same images in all repeats (`tenfold.evaluate.crossed`).",
+        "  choice between arms rests on the same images in all repeats (`tenfold.evaluation.crossed`).",
         "- The product judges PICK as in the rows 'PICK retrained': by other trainings of the arms it chose. The",
         "  rows 'PICK' judge the chosen trainings themselves, as the first version did. Their intervals are right",
         "  too, but choosing the luckiest of several trainings is a gain even where all arms are equal: with much",
@@ -191,7 +191,7 @@ def product(studies: int) -> list[str]:
             )
             rows.append([name, 200, repeats, share(counts["PICK"], studies), share(counts["any"], studies)])
     head = ["process", "images", "R", "verdict 'helped'", "any of 4 arms 'helped'"]
-    return ["Equal arms through `tenfold.evaluate.compare.compare`, trials and all.", "", *table(head, rows)]
+    return ["Equal arms through `tenfold.evaluation.compare.compare`, trials and all.", "", *table(head, rows)]
 
 
 def few(studies: int) -> list[str]:

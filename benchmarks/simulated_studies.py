@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from tenfold.core.types import Trial
-from tenfold.evaluate.crossed import choice_variance, retrained_picks
+from tenfold.evaluation.crossed import choice_variance, retrained_picks
 
 Floats = npt.NDArray[Any]
 Whole = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.train.classifier import ClassifierConfig
+from tenfold.training.classifier import ClassifierConfig
 
 SHORT = ClassifierConfig(steps=20, batch_size=16, width=8, looks=2)
 """A training of well under a tenth of a second."""

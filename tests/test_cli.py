@@ -21,7 +21,7 @@ import pytest
 from tenfold.cli import main
 from tenfold.core import crash
 from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
-from tenfold.core.verdicts import ArmResult, Interval, Verdict, Wins
+from tenfold.evaluation import ArmResult, Interval, Verdict, Wins
 
 Recorder = Callable[..., Any]
 

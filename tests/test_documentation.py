@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from tenfold.cli import app
-from tenfold.methods.base import method_names
+from tenfold.methods import method_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

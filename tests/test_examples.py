@@ -61,9 +61,9 @@ def test_own_loop_imports_nothing_else_of_tenfold() -> None:
 
 
 def test_the_transforms_need_torch_and_numpy_alone() -> None:
-    program = "import sys, tenfold.transforms; print(' '.join(sys.modules))"
+    program = "import sys, tenfold.augment; print(' '.join(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = set(ran.stdout.split())
     assert not {"scipy", "sklearn", "pydantic", "PIL", "typer", "matplotlib"} & loaded
     parts = {name.split(".")[1] for name in loaded if name.startswith("tenfold.")}
-    assert parts == {"core", "transforms"}
+    assert parts == {"augment", "core"}

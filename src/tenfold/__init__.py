@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tenfold.data.loading import load
+    from tenfold.data.load import load
     from tenfold.verbs.adapt import adapt
     from tenfold.verbs.check import check
     from tenfold.verbs.fit import fit
@@ -48,5 +48,5 @@ def __getattr__(name: str) -> Any:
     # Loaded on first use: `tenfold --help` must not pay for torch.
     if name not in __all__:
         raise AttributeError(f"module 'tenfold' has no attribute '{name}'")
-    module = importlib.import_module("tenfold.data.loading" if name == "load" else f"tenfold.verbs.{name}")
+    module = importlib.import_module("tenfold.data.load" if name == "load" else f"tenfold.verbs.{name}")
     return getattr(module, name)

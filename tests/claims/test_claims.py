@@ -27,8 +27,8 @@ from tenfold.claims.base import Finished, Found, Picture, Training, claimed_size
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_text
 from tenfold.core.types import ImageDataset
-from tenfold.core.verdicts import Interval
-from tenfold.evaluate.paired import mean_interval
+from tenfold.evaluation import Interval
+from tenfold.evaluation.external_test import mean_interval
 from tenfold.report.content import Sheet
 from tenfold.report.sheets import sheet_png
 

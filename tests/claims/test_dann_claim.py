@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from made_up_sets import easy_set
+from tenfold.adaptation.selection import ARMS
 from tenfold.claims import dann, dann_tasks
 from tenfold.claims.base import Finished, make_claim, packed, picture_bytes, picture_text
 from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS, Task, read_task
 from tenfold.core.keys import Key
-from tenfold.train.adaptation import ARMS
 
 IMAGES = 400
 

@@ -21,9 +21,8 @@ from tenfold.claims.lesions_figures import Judged, assemble, interval_of, share_
 from tenfold.claims.lesions_found import saturated
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import generating
-from tenfold.methods.base import MethodFailed
-from tenfold.train.recipe import Recipe
+from tenfold.methods import MethodFailed, generating
+from tenfold.training.recipe import Recipe
 
 TINY = dcgan.Scale(size=8, amounts=(2, None), steps=6, generator_steps=4, cells=(("quick", 8, 7),))
 NAMES = ("scarce", "first", "second", "third")

@@ -8,7 +8,7 @@ from tenfold.claims.base import Finished, holds, make_claim, packed
 from tenfold.claims.transfer import ARMS, FULL, PRE_TRAINED, Claim, _images
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.study.arms import parse_arms
+from tenfold.runs.arms import parse_arms
 
 TESTED = 200
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from tenfold.cli.command import Told, command, read_options
 from tenfold.core.configuration import Option, Options
-from tenfold.core.durations import parse_duration
 from tenfold.core.options import Classes
+from tenfold.core.progress import parse_duration
 
 
 @dataclass(frozen=True, kw_only=True)

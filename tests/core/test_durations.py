@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.core.durations import about, duration, parse_duration
 from tenfold.core.errors import InputError
+from tenfold.core.progress import about, duration, parse_duration
 
 
 @pytest.mark.parametrize(

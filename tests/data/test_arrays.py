@@ -9,7 +9,7 @@ import pytest
 
 from conftest import noise_picture
 from tenfold.core.errors import InputError
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 
 def save(path: Path, **arrays: Any) -> Path:

@@ -14,7 +14,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data import audit as auditing
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 
 def picture(name: object, side: int = 40) -> np.ndarray:

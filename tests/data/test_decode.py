@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tenfold.core.keys import Key
-from tenfold.data import decode as decoding
-from tenfold.data.decode import Picture, UnreadableError, decode, from_array
+from tenfold.data import images as decoding
+from tenfold.data.images import Picture, UnreadableError, decode, from_array
 
 
 def encoded(image: Image.Image, format_name: str = "PNG", **options: object) -> bytes:

@@ -13,7 +13,7 @@ from conftest import noise_picture
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import LONGEST_SLUG_BYTES, class_folders, export
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 NAMES = (
     "CON",

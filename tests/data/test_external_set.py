@@ -15,8 +15,7 @@ from conftest import noise_picture
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.export import export
-from tenfold.data.external import (
+from tenfold.data.combine import (
     COLOUR_AS_GREY,
     GROUPS_UNKNOWN,
     OWN_RANGE,
@@ -24,8 +23,9 @@ from tenfold.data.external import (
     group_names,
     with_external_test,
 )
-from tenfold.data.loading import load
-from tenfold.data.squares import GREY_AS_RGB, RESIZED, SCALED_INTEGERS
+from tenfold.data.export import export
+from tenfold.data.images import GREY_AS_RGB, RESIZED, SCALED_INTEGERS
+from tenfold.data.load import load
 
 Folders = Callable[..., Path]
 

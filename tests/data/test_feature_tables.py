@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tenfold.core.errors import InputError
-from tenfold.data.feature_tables import read_table
-from tenfold.data.loading import load
+from tenfold.data.load import load
+from tenfold.data.readers.table import read_table
 
 
 def write(path: Path, text: str | bytes) -> Path:

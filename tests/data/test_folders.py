@@ -10,7 +10,7 @@ from PIL import Image
 
 from conftest import noise_picture
 from tenfold.core.errors import InputError
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 Folders = Callable[..., Path]
 

@@ -9,8 +9,8 @@ import pooch
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.data.archives import read_idx
-from tenfold.data.loading import load
+from tenfold.data.load import load
+from tenfold.data.readers.archives import read_idx
 
 
 @pytest.mark.parametrize(

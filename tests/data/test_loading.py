@@ -9,7 +9,7 @@ from PIL import Image
 
 from conftest import noise_picture
 from tenfold.core.errors import InputError
-from tenfold.data.loading import load, require_classes
+from tenfold.data.load import load, require_classes
 
 Folders = Callable[..., Path]
 

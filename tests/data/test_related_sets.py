@@ -12,9 +12,9 @@ from PIL import Image
 from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.data.loading import load, load_unlabelled
-from tenfold.data.related import all_classes, copies_of, hold_out, in_classes, missing_classes, read_related
-from tenfold.data.squares import luminance
+from tenfold.data.combine import all_classes, copies_of, hold_out, in_classes, missing_classes, read_related
+from tenfold.data.images import luminance
+from tenfold.data.load import load, load_unlabelled
 
 
 def test_classes_are_matched_by_name_whatever_their_order() -> None:

@@ -15,7 +15,7 @@ from made_up_sets import easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold, make_splits, open_fold, part_of, plan_folds
-from tenfold.methods.base import method_class, method_names
+from tenfold.methods import method_class, method_names
 
 KEY = Key("tests/sealed")
 SOURCE = Path(tenfold.__file__).parent
@@ -65,7 +65,7 @@ def test_only_a_trial_shows_a_test_fold_to_anything() -> None:
                 callers.add(path.relative_to(SOURCE).as_posix())
             if isinstance(node, ast.Attribute) and node.attr == "test" and ast.unparse(node.value) == "split":
                 takers.add(path.relative_to(SOURCE).as_posix())
-    assert callers == {"study/trial.py"}
+    assert callers == {"runs/trial.py"}
     assert takers == {"data/splits.py"}
 
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.data.decode import Picture
-from tenfold.data.squares import (
+from tenfold.data.images import (
     GREY_AS_RGB,
     PADDED,
     RESIZED,
     SCALED_FLOATS,
     SCALED_INTEGERS,
+    Picture,
     choose_side,
     shrink,
     to_squares,

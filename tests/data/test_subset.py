@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.data import subset
-from tenfold.data.subset import choose, shares
+from tenfold.data import load as subset
+from tenfold.data.load import choose, shares
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 TRAIN = np.full(100, "train")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 Folders = Callable[..., Path]
 

@@ -11,9 +11,9 @@ from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.external import with_external_test
-from tenfold.data.loading import load
-from tenfold.data.vectors import in_order
+from tenfold.data.combine import with_external_test
+from tenfold.data.load import load
+from tenfold.data.readers.table import in_order
 
 
 def save(path: Path, **arrays: Any) -> Path:

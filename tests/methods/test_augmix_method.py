@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from made_up_sets import SHORT, easy_set
+from tenfold.augment import AugMix
+from tenfold.augment.augmix import jensen_shannon
+from tenfold.augment.tensors import SIGNED, to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
+from tenfold.methods import make_method
 from tenfold.methods.augmix import consistent
-from tenfold.methods.base import make_method
-from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.train.classifier import train_classifier
-from tenfold.train.recipe import Recipe, cross_entropy
-from tenfold.transforms import AugMix
-from tenfold.transforms.augmix import jensen_shannon
-from tenfold.transforms.pixels import SIGNED, to_float
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Recipe, cross_entropy
 
 
 def network() -> SmallConvNet:

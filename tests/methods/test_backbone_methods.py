@@ -9,12 +9,11 @@ from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import transferring
-from tenfold.methods.base import make_method
-from tenfold.nets.trunks import BackboneNet
-from tenfold.study.arms import parse_arms
-from tenfold.train.classifier import train_classifier
-from tenfold.train.store import load_classifier, save_classifier
+from tenfold.methods import make_method, transferring
+from tenfold.networks.backbone_classifier import BackboneNet
+from tenfold.runs.arms import parse_arms
+from tenfold.training.classifier import train_classifier
+from tenfold.training.store import load_classifier, save_classifier
 
 KEY = Key("backbone methods")
 
@@ -116,7 +115,7 @@ def test_mirror_images_teach_the_head(source: str) -> None:
 
 
 def _mean(classifier, images):
-    from tenfold.train.features import trunk_features
+    from tenfold.training.feature_cache import trunk_features
 
     return trunk_features(classifier.network.trunk, images).mean(0)
 

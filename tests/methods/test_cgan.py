@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 
 from made_up_sets import easy_set
+from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.methods import cgan
-from tenfold.nets.blocks import build
-from tenfold.transforms.pixels import to_float
+from tenfold.networks.blocks import build
 
 SMALL = cgan.Config(steps=20, batch_size=8, width=4, label_filter=False)
 

@@ -7,7 +7,7 @@ import torch
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.base import make_method
+from tenfold.methods import make_method
 
 POLICIES = ["light", "standard", "strong", "trivial", "rand"]
 

@@ -16,19 +16,18 @@ import torch
 
 import tenfold.methods
 from made_up_sets import SHORT, easy_set
+from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import transferring
-from tenfold.methods.base import Grown, Method, MethodFailed, make_method, method_class, method_names
+from tenfold.generators import keeping
+from tenfold.generators.keeping import DirectoryKeeper
+from tenfold.methods import Grown, Method, MethodFailed, make_method, method_class, method_names, transferring
 from tenfold.methods.generating import GeneratorMethod, Learned
-from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.train import keeping
-from tenfold.train.classifier import train_classifier
-from tenfold.train.keeping import DirectoryKeeper
-from tenfold.train.recipe import Recipe, Start
-from tenfold.transforms.pixels import to_float
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Recipe, Start
 
 SHORTENED: dict[str, Any] = {
     "steps": 4,
@@ -380,14 +379,14 @@ def test_a_file_dropped_into_the_folder_is_a_method(tmp_path: Path, monkeypatch:
         textwrap.dedent(
             """
             from dataclasses import dataclass
-            from tenfold.methods import base
-            from tenfold.train.recipe import Recipe
+            from tenfold import methods
+            from tenfold.training.recipe import Recipe
 
             @dataclass(frozen=True)
             class Config:
                 by: float = 0.5
 
-            class Method(base.Method):
+            class Method(methods.Method):
                 Config = Config
 
                 def fit(self, train, reserve, key):

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from made_up_sets import easy_set
+from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
-from tenfold.methods import dagan
-from tenfold.methods.base import MethodFailed
-from tenfold.nets.blocks import channels_last
-from tenfold.transforms.pixels import to_float
+from tenfold.methods import MethodFailed, dagan
+from tenfold.networks.blocks import channels_last
 
 SMALL = dagan.Config(steps=4, batch_size=8, width=4, noise_size=6, least_diversity=0.0, label_filter=False)
 HEADS: tuple[Any, ...] = ("deform", "pixels", "both")

@@ -14,13 +14,12 @@ from torch import nn
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods import dcgan
-from tenfold.methods.base import MethodFailed, make_method
-from tenfold.nets.blocks import build
-from tenfold.train import keeping
-from tenfold.train.contest import Contest
-from tenfold.train.duel import Duel
-from tenfold.train.keeping import DirectoryKeeper
+from tenfold.generators import keeping
+from tenfold.generators.contest import Contest
+from tenfold.generators.duel import Duel
+from tenfold.generators.keeping import DirectoryKeeper
+from tenfold.methods import MethodFailed, dcgan, make_method
+from tenfold.networks.blocks import build
 
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 6, "width": 4, "least_diversity": 0.0, "label_filter": False}
 SIDES = (8, 16, 28, 45, 64, 128, 150)

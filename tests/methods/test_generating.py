@@ -12,17 +12,16 @@ from scipy import stats
 from torch import Tensor, nn
 
 from made_up_sets import easy_set
+from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import copies_among
-from tenfold.methods import generating
-from tenfold.methods.base import MethodFailed, spread
+from tenfold.data.duplicates import copies_among
+from tenfold.generators.contest import Contest
+from tenfold.generators.keeping import Keeper
+from tenfold.methods import MethodFailed, generating, spread
 from tenfold.methods.generating import CHUNK, GeneratorConfig, GeneratorMethod, Learned
 from tenfold.methods.sifting import ROUNDS
-from tenfold.train.classifier import ClassifierConfig
-from tenfold.train.contest import Contest
-from tenfold.train.keeping import Keeper
-from tenfold.transforms.pixels import to_float, to_uint8
+from tenfold.training.classifier import ClassifierConfig
 
 KEY = Key("generating")
 SHAPE = (1, 8, 8)

@@ -6,9 +6,9 @@ import torch
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.base import make_method
-from tenfold.study.arms import parse_arms
-from tenfold.train.recipe import cross_entropy
+from tenfold.methods import make_method
+from tenfold.runs.arms import parse_arms
+from tenfold.training.recipe import cross_entropy
 
 
 def smoothed(share: float, labels: torch.Tensor) -> torch.Tensor:

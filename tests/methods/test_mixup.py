@@ -8,12 +8,12 @@ import torch
 from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.base import make_method
-from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.study.arms import parse_arms
-from tenfold.train.classifier import train_classifier
-from tenfold.train.recipe import Transform
+from tenfold.methods import make_method
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.runs.arms import parse_arms
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Transform
 
 
 def batch(count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,7 +5,7 @@ import pytest
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods.base import make_method
+from tenfold.methods import make_method
 
 TRAIN, RESERVE = easy_set([3, 3]), easy_set([10, 10], key="reserve")
 

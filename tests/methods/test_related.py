@@ -13,9 +13,9 @@ from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import MethodFailed, make_method
-from tenfold.study.arms import parse_arms
-from tenfold.train.classifier import train_classifier
+from tenfold.methods import MethodFailed, make_method
+from tenfold.runs.arms import parse_arms
+from tenfold.training.classifier import train_classifier
 
 
 def saved(path: Path, data: ImageDataset, names: tuple[str, ...] | None = None) -> str:

@@ -11,12 +11,11 @@ from made_up_sets import easy_set
 from made_up_styles import styled_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods import restyle, sifting
-from tenfold.methods.base import MethodFailed, make_method
+from tenfold.methods import MethodFailed, make_method, restyle, sifting
 from tenfold.methods.restyle import Config, Method, Restyler
 from tenfold.methods.sifting import ROUNDS
-from tenfold.nets.fader import Fader
-from tenfold.train.classifier import TrainedClassifier
+from tenfold.networks.autoencoder import Fader
+from tenfold.training.classifier import TrainedClassifier
 
 SHORT: dict[str, Any] = {
     "steps": 4,

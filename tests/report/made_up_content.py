@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tenfold.core.keys import Key
-from tenfold.core.verdicts import (
+from tenfold.evaluation import (
     ArmResult,
     Calibration,
     CurvePoint,

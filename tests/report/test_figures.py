@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_content import arm, interval, told_in_full, verdict
 
-from tenfold.core.verdicts import CurvePoint, Worth
+from tenfold.evaluation import CurvePoint, Worth
 from tenfold.report.figures import OF_THE_PAGE, Row, _apart, curve_svg, interval_svg, verdict_rows
 
 shares = st.floats(-0.9, 0.9)

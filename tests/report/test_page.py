@@ -11,8 +11,8 @@ import pytest
 from made_up_content import arm, content, interval, sheet, told_in_full, verdict
 from PIL import Image
 
-from tenfold.core.verdicts import Look, Worth
-from tenfold.evaluate.telling import sentence
+from tenfold.evaluation import Look, Worth
+from tenfold.evaluation.telling import sentence
 from tenfold.report.page import duration, plain, points, render
 
 VOID = {"meta", "img", "rect", "line", "path", "circle", "br"}

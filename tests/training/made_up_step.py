@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import build
+from tenfold.networks.blocks import build
 from tenfold.training.loop import Outcome, TrainingLoop
 from tenfold.training.schedule import Average, warming_cosine
 from tenfold.training.step import Look, Recovery, Step, Trouble, descend, is_finite

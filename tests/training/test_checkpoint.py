@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import build
+from tenfold.networks.blocks import build
 from tenfold.training.checkpoint import Parts, State
 
 Make = Callable[[Iterable[Any]], torch.optim.Optimizer]

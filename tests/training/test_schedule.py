@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tenfold.core.keys import Key
-from tenfold.nets.blocks import build
+from tenfold.networks.blocks import build
 from tenfold.training.schedule import (
     Average,
     Schedule,

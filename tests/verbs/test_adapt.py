@@ -13,14 +13,14 @@ from made_up_folders import write_folders
 from PIL import Image
 
 from made_up_sets import easy_set, easy_vectors
+from tenfold.adaptation.sets import read_sets
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.report.adaptation import adaptation_text
 from tenfold.verbs import adapt_arms
 from tenfold.verbs.adapt import Adaptation, adapt, adapt_forecast
-from tenfold.verbs.adapt_sets import read_sets
 from tenfold.verbs.predict import predict
 
 STEPS = 25

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tenfold.core.files import read_json
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.verbs.check import check
 
 

@@ -11,8 +11,8 @@ from made_up_folders import write_folders
 from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.types import ImageDataset
-from tenfold.data.sealed import SealedFold
-from tenfold.study.workers import available_cores
+from tenfold.data.splits import SealedFold
+from tenfold.runs.workers import available_cores
 from tenfold.verbs import forecast as module
 from tenfold.verbs.forecast import forecast
 
@@ -21,7 +21,7 @@ ROLES = ["train"] * 6 + ["reserve"] * 3 + ["test"] * 2
 
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -55,7 +55,7 @@ def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
 def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
     cgan = "classical+cgan(label_filter=no,least_diversity=0,steps=10)"
     arms = ("raw", "classical", "placebo", "classical+mixup", cgan, "oracle")
-    monkeypatch.setattr("tenfold.study.conduct.default_arms", lambda *_: arms)
+    monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: arms)
     told = forecast(with_every_role())
     assert len(told.text.splitlines()) <= 25
     assert max(map(len, told.text.splitlines())) <= 120
@@ -120,6 +120,6 @@ def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tenfold.study.pilot.train_classifier", interrupted)
+    monkeypatch.setattr("tenfold.runs.cost_probe.train_classifier", interrupted)
     with pytest.raises(Interrupted, match="nothing behind"):
         forecast(folder, arms="raw")

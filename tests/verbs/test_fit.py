@@ -16,8 +16,8 @@ from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
 from tenfold.core.types import ImageDataset
+from tenfold.generators import keeping
 from tenfold.methods.kept import load_generator
-from tenfold.train import keeping
 from tenfold.verbs.fit import fit, fit_forecast
 from tenfold.verbs.grow import grow
 
@@ -100,7 +100,7 @@ def test_grow_keeps_the_same_generator(folder: Path, tmp_path: Path) -> None:
 def test_a_training_killed_in_the_middle_ends_with_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     program = "\n".join((
         "import os, signal, sys",
-        "from tenfold.train import keeping",
+        "from tenfold.generators import keeping",
         "keeping.SECONDS_BETWEEN_CHECKPOINTS = -1.0",
         "log = keeping.DirectoryKeeper.log",
         "def killed(self, step, figures):",

@@ -15,8 +15,8 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.methods.base import Grown, MethodFailed, method_class
+from tenfold.data.load import load
+from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied

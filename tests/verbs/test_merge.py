@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from made_up_sets import easy_set
+from tenfold.adaptation import dann as domains
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
-from tenfold.train import domains
 from tenfold.verbs import merge_ways
 from tenfold.verbs.merge import merge
 

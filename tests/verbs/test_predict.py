@@ -12,10 +12,10 @@ from PIL import Image
 from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.data.loading import load
-from tenfold.train.classifier import TrainedClassifier, train_classifier
-from tenfold.train.recipe import Recipe
-from tenfold.train.store import save_classifier
+from tenfold.data.load import load
+from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.recipe import Recipe
+from tenfold.training.store import save_classifier
 from tenfold.verbs.predict import predict
 
 

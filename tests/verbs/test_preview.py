@@ -18,8 +18,8 @@ import tenfold
 from made_up_sets import QUICK_CGAN, QUICK_RESTYLE, easy_set, easy_vectors
 from tenfold.cli import app
 from tenfold.core.errors import InputError
-from tenfold.methods.base import Method, method_class, method_names
-from tenfold.train.recipe import Recipe
+from tenfold.methods import Method, method_class, method_names
+from tenfold.training.recipe import Recipe
 from tenfold.verbs.preview import Preview, preview
 from tenfold.verbs.preview_sheets import DRAWS, PAIRS, class_shares
 

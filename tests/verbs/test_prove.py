@@ -13,11 +13,11 @@ from tenfold.core import crash
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset, Trial
-from tenfold.evaluate.telling import verdict_json
-from tenfold.methods.base import MethodFailed, method_class
-from tenfold.study import executors
-from tenfold.study.conduct import as_named
-from tenfold.study.plan import Plan, Task
+from tenfold.data.load import as_named
+from tenfold.evaluation.telling import verdict_json
+from tenfold.methods import MethodFailed, method_class
+from tenfold.runs import study_executors as executors
+from tenfold.runs.plan import Plan, Task
 from tenfold.verbs.prove import prove
 
 VERDICT_KEYS = {
@@ -31,7 +31,7 @@ OUTCOMES = {"helped", "hurt", "no_practical_difference", "not_proven"}
 
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
     monkeypatch.setattr(crash, "_run_directory", None)
     monkeypatch.chdir(tmp_path)
 

@@ -18,14 +18,14 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.data.export import export
+from tenfold.generators import autoencoder as restyling
+from tenfold.generators.adversarial import TrainingFailed
+from tenfold.generators.gates import styles_by_classes
+from tenfold.methods import MethodFailed
 from tenfold.methods import restyle as restyle_method
-from tenfold.methods.base import MethodFailed
 from tenfold.methods.kept import load_generator
 from tenfold.methods.restyle import Method
 from tenfold.report.style_grid import OWN, style_grid
-from tenfold.train import restyling
-from tenfold.train.adversarial import TrainingFailed
-from tenfold.train.restyling_gates import styles_by_classes
 from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow, grow_forecast

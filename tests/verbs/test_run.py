@@ -15,11 +15,11 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
-from tenfold.core.verdicts import Verdict
-from tenfold.data.loading import load
-from tenfold.methods.base import MethodFailed, method_class
-from tenfold.study import conduct
-from tenfold.train.store import load_classifier
+from tenfold.data.load import load
+from tenfold.evaluation import Verdict
+from tenfold.methods import MethodFailed, method_class
+from tenfold.runs import study as conduct
+from tenfold.training.store import load_classifier
 from tenfold.verbs.run import run
 
 GENERATING = f"classical+{QUICK_CGAN}"
@@ -27,7 +27,7 @@ GENERATING = f"classical+{QUICK_CGAN}"
 
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
     monkeypatch.setattr(crash, "_run_directory", None)
     monkeypatch.chdir(tmp_path)
 

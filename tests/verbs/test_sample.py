@@ -12,14 +12,14 @@ from made_up_folders import write_folders
 from PIL import Image
 
 from made_up_sets import easy_set, easy_vectors
+from tenfold.augment.tensors import to_float
 from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import load_generator
-from tenfold.transforms.pixels import to_float
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow
 from tenfold.verbs.sample import sample, sample_forecast

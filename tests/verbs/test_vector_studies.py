@@ -14,9 +14,9 @@ from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
-from tenfold.evaluate.leaks import leak
+from tenfold.evaluation.leaks import leak
 from tenfold.report.text import check_text
-from tenfold.train.store import load_classifier
+from tenfold.training.store import load_classifier
 from tenfold.verbs.check import check
 from tenfold.verbs.forecast import forecast
 from tenfold.verbs.grow import grow
@@ -27,8 +27,8 @@ from tenfold.verbs.run import run
 
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.study.plan.classifier_for", lambda study: SHORT)
-    monkeypatch.setattr("tenfold.study.conduct.plan_folds", _two_folds)
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr("tenfold.runs.study.plan_folds", _two_folds)
     monkeypatch.setattr(crash, "_run_directory", None)
     monkeypatch.chdir(tmp_path)
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from tenfold.claims import claim_names
 from tenfold.core.errors import InputError, did_you_mean
-from tenfold.core.verdicts import Interval
-from tenfold.evaluate.paired import mean_interval
+from tenfold.evaluation import Interval
+from tenfold.evaluation.external_test import mean_interval
 
 Holds = Literal["yes", "smaller", "no", "not_shown"]
 

@@ -19,13 +19,13 @@ from tenfold.claims.lesions_design import turned
 from tenfold.core.keys import Key
 from tenfold.core.progress import Bar
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.evaluate.fidelity import diversity, memorisation
-from tenfold.methods.base import MethodFailed, make_method
+from tenfold.data.load import load
+from tenfold.evaluation.fidelity import diversity, memorisation
+from tenfold.generators.keeping import DirectoryKeeper
+from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.report.content import Sheet
 from tenfold.report.sheets import sheet_png
-from tenfold.train.keeping import DirectoryKeeper
 
 IMAGES = 64
 DRAWN = 64

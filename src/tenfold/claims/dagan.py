@@ -19,7 +19,7 @@ from tenfold.claims.few_shot_generator import sheets, train_generator
 from tenfold.claims.few_shot_scales import FULL, QUICK, Scale
 from tenfold.claims.few_shot_source import train_source_classifier
 from tenfold.claims.few_shot_trainings import CLAIMED, trainings_of
-from tenfold.evaluate.paired import mean_interval, next_value_interval
+from tenfold.evaluation.external_test import mean_interval, next_value_interval
 
 TRAIN = {
     "generator": train_generator,

@@ -15,16 +15,25 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.adaptation.dann import DomainConfig, features_of, train_domains
+from tenfold.adaptation.selection import (
+    ARMS,
+    SETTINGS,
+    SOURCE,
+    AdaptedArm,
+    augmentation,
+    choose,
+    described,
+    embed,
+    train_arm,
+)
 from tenfold.claims import base
 from tenfold.claims.base import Finished, Found, TheySay, Training, packed, picture_text
 from tenfold.claims.dann_found import found_of
 from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS, Task, read_task
 from tenfold.core.keys import Key
-from tenfold.evaluate.domain_probe import embed
 from tenfold.report.figures import Panel, embedding_png
-from tenfold.train.adaptation import ARMS, SETTINGS, SOURCE, AdaptedArm, augmentation, choose, described, train_arm
-from tenfold.train.classifier import TrainedClassifier
-from tenfold.train.domains import DomainConfig, features_of, train_domains
+from tenfold.training.classifier import TrainedClassifier
 
 STEPS, QUICK_STEPS = 400, 40
 PUBLISHED_STEPS, QUICK_PUBLISHED_STEPS = 2000, 100

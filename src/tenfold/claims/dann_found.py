@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from tenfold.adaptation.selection import ARMS, SOURCE
 from tenfold.claims.base import (
     Figure,
     Finished,
@@ -22,9 +23,8 @@ from tenfold.claims.base import (
     unpacked,
 )
 from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS
-from tenfold.evaluate.crossed import crossed_interval
-from tenfold.evaluate.paired import mean_interval
-from tenfold.train.adaptation import ARMS, SOURCE
+from tenfold.evaluation.crossed import crossed_interval
+from tenfold.evaluation.external_test import mean_interval
 
 CHOSEN = "chosen without target labels"
 BEST = "best in hindsight"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tenfold.adaptation.framing import framing, mends, shared_frame
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.framing import framing, mends, shared_frame
-from tenfold.data.loading import load, load_unlabelled
-from tenfold.data.related import hold_out
+from tenfold.data.combine import hold_out
+from tenfold.data.load import load, load_unlabelled
 
 ALL = 1_000_000
 HELD_OUT = 0.1

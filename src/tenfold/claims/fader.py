@@ -18,17 +18,17 @@ from tenfold.claims import base
 from tenfold.claims.base import Figure, Finished, Found, Picture, Table, TheySay, Training, mean_figure, recognised
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.evaluate.paired import mean_interval
-from tenfold.methods.base import make_method
+from tenfold.data.load import load
+from tenfold.evaluation.external_test import mean_interval
+from tenfold.generators.gates import styles_by_classes
+from tenfold.methods import make_method
 from tenfold.methods.restyle import Method
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
-from tenfold.study.arms import parse_component
-from tenfold.study.plan import classifier_for
-from tenfold.train.classifier import train_classifier
-from tenfold.train.recipe import Recipe
-from tenfold.train.restyling_gates import styles_by_classes
+from tenfold.runs.arms import parse_component
+from tenfold.runs.plan import classifier_for
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Recipe
 
 PRESETS = {"the article's loss": "article", "tenfold's": "fast"}
 CLASSICAL = "classical(policy=standard,flips=no)"

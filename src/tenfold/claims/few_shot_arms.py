@@ -15,9 +15,9 @@ from tenfold.claims.few_shot_sets import class_split, of_classes, samples_and_se
 from tenfold.claims.few_shot_source import head_predictions
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import make_method
-from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
-from tenfold.train.recipe import Recipe
+from tenfold.methods import make_method
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.claims.base import Figure, Finished, Picture, Table, picture_bytes
-from tenfold.evaluate.paired import mean_interval
+from tenfold.evaluation.external_test import mean_interval
 
 OMNIGLOT: Mapping[int, tuple[float, float]] = {5: (0.690, 0.821), 10: (0.794, 0.862), 15: (0.820, 0.874)}
 """Test accuracy by samples a class: without and with DAGAN (Antoniou et al. 2017)."""

@@ -11,18 +11,18 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
+from tenfold.augment.tensors import to_uint8
 from tenfold.claims.base import hash_of, picture_text
 from tenfold.claims.few_shot_sets import class_split
 from tenfold.core.files import write_bytes, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import Grown, make_method
+from tenfold.methods import Grown, make_method
 from tenfold.methods.generating import GeneratorMethod, Learned, noise_of
-from tenfold.nets.blocks import channels_last
-from tenfold.nets.threads import one_thread
+from tenfold.networks.blocks import channels_last
+from tenfold.networks.threads import one_thread
 from tenfold.report.content import Sheet
 from tenfold.report.sheets import sheet_png
-from tenfold.transforms.pixels import to_uint8
 
 SHOWN_CLASSES = 8
 SHOWN_DRAWS = 8

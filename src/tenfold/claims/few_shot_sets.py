@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 DARK_INK = ("omniglot",)
 """Drawn dark on light: turned round, so that what lies outside the picture has the ground's value, which is 0."""

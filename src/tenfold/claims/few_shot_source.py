@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
+from tenfold.augment.tensors import to_float
 from tenfold.claims.base import hash_of
 from tenfold.claims.few_shot_sets import class_split
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import make_method
-from tenfold.nets.blocks import build
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.nets.threads import one_thread
-from tenfold.train.classifier import ClassifierConfig, TrainedClassifier
-from tenfold.train.store import load_classifier, save_classifier
-from tenfold.transforms.pixels import to_float
+from tenfold.methods import make_method
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.networks.threads import one_thread
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
+from tenfold.training.store import load_classifier, save_classifier
 
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tenfold.augment.classical import Classical
+from tenfold.augment.sampled_parameters import Ranges
+from tenfold.augment.tensors import SIGNED, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
-from tenfold.methods.base import make_method, spread
-from tenfold.train.recipe import Recipe
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED, to_uint8
-from tenfold.transforms.policies import Ranges
+from tenfold.methods import make_method, spread
+from tenfold.training.recipe import Recipe
 
 Indices = npt.NDArray[np.int64]
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.claims.base import Figure, Finished
-from tenfold.core.verdicts import Interval
-from tenfold.evaluate.crossed import crossed_interval
+from tenfold.evaluation import Interval
+from tenfold.evaluation.crossed import crossed_interval
 
 Labels = npt.NDArray[np.int64]
 Parts = npt.NDArray[np.float64]

@@ -11,8 +11,8 @@ from tenfold.claims.base import Figure, Finished, Found, Table
 from tenfold.claims.lesions_design import WANTED, Amount, words
 from tenfold.claims.lesions_figures import Judged, Parts, assemble, difference_figure, interval_of, share_figure
 from tenfold.claims.lesions_trainings import ARMS
-from tenfold.evaluate.crossed import coverage_note
-from tenfold.evaluate.paired import mean_interval, next_value_interval
+from tenfold.evaluation.crossed import coverage_note
+from tenfold.evaluation.external_test import mean_interval, next_value_interval
 
 Pairs = Mapping[str, tuple[Parts, Parts]]
 """By what is told, sensitivity or specificity: of the classical arm, and with DCGAN."""

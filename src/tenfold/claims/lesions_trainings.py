@@ -16,12 +16,12 @@ from tenfold.claims.lesions_design import TURNED, classical, folds_of, pool, stu
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
-from tenfold.data.sealed import open_fold
-from tenfold.methods.base import MethodFailed, make_method
-from tenfold.study.plan import classifier_for
-from tenfold.study.trial import tested
-from tenfold.train.classifier import train_classifier
-from tenfold.train.recipe import Recipe
+from tenfold.data.splits import open_fold
+from tenfold.methods import MethodFailed, make_method
+from tenfold.runs.plan import classifier_for
+from tenfold.runs.trial import tested
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Recipe
 
 TIMES = 2
 """Generated images for each real one."""

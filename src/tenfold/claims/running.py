@@ -12,8 +12,8 @@ from pathlib import Path
 from tenfold.claims.base import Claim, Finished, Training, hash_of, make_claim
 from tenfold.core.files import read_json, write_json
 from tenfold.core.progress import progress
-from tenfold.study.plan import code_version
-from tenfold.study.workers import done_by_workers
+from tenfold.runs.plan import code_version
+from tenfold.runs.workers import done_by_workers
 
 
 def run_trainings(

@@ -11,8 +11,8 @@ import torch
 
 import tenfold
 from tenfold.claims.base import RULE, Claim, Figure, Finished, Found, Table, claimed_size_inside, holds
-from tenfold.core.verdicts import Interval
-from tenfold.study.workers import available_cores
+from tenfold.evaluation import Interval
+from tenfold.runs.workers import available_cores
 
 HEADS = {
     "yes": "The claim holds",

@@ -19,14 +19,14 @@ from tenfold.claims import base
 from tenfold.claims.base import Finished, Found, Table, TheySay, Training, mean_figure, packed, recognised
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.evaluate.crossed import crossed_interval
-from tenfold.evaluate.paired import mean_interval
-from tenfold.methods.base import make_method
-from tenfold.study.arms import parse_component
-from tenfold.study.plan import classifier_for
-from tenfold.train.classifier import train_classifier
-from tenfold.train.recipe import Recipe
+from tenfold.data.load import load
+from tenfold.evaluation.crossed import crossed_interval
+from tenfold.evaluation.external_test import mean_interval
+from tenfold.methods import make_method
+from tenfold.runs.arms import parse_component
+from tenfold.runs.plan import classifier_for
+from tenfold.training.classifier import train_classifier
+from tenfold.training.recipe import Recipe
 
 CLASSICAL = "classical(flips=horizontal,policy=light)"
 """Named, so that what stands below all other arms is one fixed thing; the better of those that are offered here."""

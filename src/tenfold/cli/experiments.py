@@ -31,10 +31,10 @@ from tenfold.cli.options import (
 )
 from tenfold.cli.program import app, tell
 from tenfold.cli.statuses import exit_statuses
-from tenfold.core.durations import parse_duration
+from tenfold.core.progress import parse_duration
 
 if TYPE_CHECKING:
-    from tenfold.core.verdicts import Verdict
+    from tenfold.evaluation import Verdict
 
 
 @app.command()
@@ -127,7 +127,7 @@ def prove(
 
 def _in_words(sentence: str, verdict: Verdict | None, directory: Path) -> str:
     """What a study found, and where its report is."""
-    from tenfold.evaluate.telling import verdict_json
+    from tenfold.evaluation.telling import verdict_json
     from tenfold.report.text import verdict_text
 
     report = directory / "report.html"

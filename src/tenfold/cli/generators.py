@@ -26,8 +26,8 @@ from tenfold.cli.options import (
 )
 from tenfold.cli.program import app, tell
 from tenfold.cli.statuses import exit_statuses
-from tenfold.core.durations import parse_duration
 from tenfold.core.errors import InputError
+from tenfold.core.progress import parse_duration
 
 
 @app.command()

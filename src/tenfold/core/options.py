@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tenfold.core.configuration import Option, Options
-from tenfold.core.durations import parse_duration
+from tenfold.core.progress import parse_duration
 
 Device = Annotated[
     str,

@@ -13,13 +13,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from tenfold import methods
+from tenfold.augment.augmix import AugMix, jensen_shannon
+from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.nets.classifiers import Classifier
-from tenfold.train.recipe import Recipe, cross_entropy
-from tenfold.transforms.augmix import AugMix, jensen_shannon
-from tenfold.transforms.pixels import SIGNED
+from tenfold.networks.convnet import Classifier
+from tenfold.training.recipe import Recipe, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     changes_batches = True
     has_objective = True

@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators.contest import Contest
+from tenfold.generators.labelled import labelled_contest
 from tenfold.methods import generating
 from tenfold.methods.generating import FROM_PRESET
-from tenfold.nets.blocks import Residual, pyramid, with_gain
-from tenfold.train.contest import Contest
-from tenfold.train.labelled import labelled_contest
-from tenfold.transforms.pixels import to_float
+from tenfold.networks.blocks import Residual, pyramid, with_gain
 
 LARGEST_SIDE = 40
 """Larger pictures are drawn at half the side and enlarged."""

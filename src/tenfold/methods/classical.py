@@ -14,15 +14,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from tenfold import methods
+from tenfold.augment.automatic import RandAugment, TrivialAugment
+from tenfold.augment.classical import Classical
+from tenfold.augment.sampled_parameters import POLICIES, Changes, Flips, Ranges
+from tenfold.augment.tensors import SIGNED, to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
-from tenfold.transforms.automatic import RandAugment, TrivialAugment
-from tenfold.transforms.changes import Changes, Flips
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED, to_float, to_uint8
-from tenfold.transforms.policies import POLICIES, Ranges
+from tenfold.training.recipe import Recipe
 
 AT_ONCE = 256
 """Pictures that `grow` changes together, under one seed."""
@@ -43,7 +42,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     changes_batches = True
 
@@ -59,16 +58,16 @@ class Method(base.Method):
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         return Recipe(transforms=(self._augmentation(),))
 
-    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
         change = self._augmentation()
-        parents = base.spread(times, len(train))
+        parents = methods.spread(times, len(train))
         starts = np.arange(len(parents)) // AT_ONCE * AT_ONCE
         images = []
         for start in range(0, len(parents), AT_ONCE):
             batch = to_float(torch.tensor(train.images[parents[start : start + AT_ONCE]]))
             changed, _ = change(batch, torch.zeros(len(batch)), (key / start).torch_generator())
             images.append(to_uint8(changed))
-        return base.Grown(
+        return methods.Grown(
             images=np.concatenate(images),
             labels=train.labels[parents],
             parents=tuple((int(parent),) for parent in parents),

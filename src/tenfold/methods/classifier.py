@@ -8,12 +8,12 @@ from typing import Literal, final
 
 from pydantic import PositiveInt
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.nets.networks import Network
-from tenfold.train.classifier import begin
-from tenfold.train.recipe import Recipe, Start
+from tenfold.networks.backbone_classifier import Network
+from tenfold.training.classifier import begin
+from tenfold.training.recipe import Recipe, Start
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     reads_vectors = True
 

@@ -20,18 +20,19 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from tenfold import methods
+from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base, generating
+from tenfold.generators.contest import Contest, Loss, Pair
+from tenfold.generators.keeping import Keeper
+from tenfold.methods import generating
 from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.methods.kept import KeptGenerator, load_generator
-from tenfold.nets.blocks import build
-from tenfold.nets.deforming import Critic, Generator, Head, read_at
-from tenfold.nets.uresnet import PaperCritic, PaperGenerator
-from tenfold.train.contest import Contest, Loss, Pair
-from tenfold.train.keeping import Keeper
-from tenfold.transforms.pixels import to_float
+from tenfold.networks.blocks import build
+from tenfold.networks.paper_unet import PaperCritic, PaperGenerator
+from tenfold.networks.unet import Critic, Generator, Head, read_at
 
 SHOWN, STEPS = 80, (150, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
@@ -145,7 +146,7 @@ class Method(generating.GeneratorMethod):
             return super().learn(train, key, keeper)
         learned, channels = self._kept.learned, train.image_shape[0]
         if learned.image_shape[0] != channels:
-            raise base.MethodFailed(
+            raise methods.MethodFailed(
                 f"dagan: the generator in {self.config.generator} draws pictures of {learned.image_shape[0]} "
                 f"channels, and these have {channels}"
             )
@@ -161,7 +162,7 @@ class Method(generating.GeneratorMethod):
     def contest(self, train: ImageDataset, key: Key) -> Contest:
         kinds = _kinds(train)
         if not kinds:
-            raise base.MethodFailed("dagan learns from pairs of one class, and no class has two images")
+            raise methods.MethodFailed("dagan learns from pairs of one class, and no class has two images")
         images = to_float(torch.tensor(train.images))
         if self.config.preset == "fast":
             images = read_at(images)

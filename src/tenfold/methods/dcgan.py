@@ -24,17 +24,17 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from tenfold import methods
+from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base, generating
+from tenfold.generators.adversarial import TrainingFailed, compete
+from tenfold.generators.contest import Contest, Loss
+from tenfold.generators.keeping import Keeper
+from tenfold.generators.labelled import labelled_contest
+from tenfold.methods import generating
 from tenfold.methods.generating import FROM_PRESET, take_preset
-from tenfold.nets.blocks import channels_last, with_gain
-from tenfold.nets.dropout import SeededDropout
-from tenfold.train.adversarial import TrainingFailed, compete
-from tenfold.train.contest import Contest, Loss
-from tenfold.train.keeping import Keeper
-from tenfold.train.labelled import labelled_contest
-from tenfold.transforms.pixels import to_float
+from tenfold.networks.blocks import SeededDropout, channels_last, with_gain
 
 PRESETS: Mapping[str, Mapping[str, float]] = {
     "quick": {
@@ -156,24 +156,24 @@ class Method(generating.GeneratorMethod):
             try:
                 outcome = compete(partial(self.contest, images), self.config, key / "class" / label, part)
             except TrainingFailed as error:
-                raise base.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
+                raise methods.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
             together.of_class[label] = outcome.generator.cpu()
             details.append(outcome.details)
         return self.learned(train, together, _summary(details))
 
-    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
         self._refuse_several(train)  # before time is spent on a training
         return super().grow(train, times, key)
 
     def more(
         self, learned: generating.Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key
-    ) -> base.Grown:
+    ) -> methods.Grown:
         self._refuse_several(real)
         return super().more(learned, real, chosen, key)
 
     def _refuse_several(self, real: ImageDataset) -> None:
         if not self.draws_labels and (several := np.count_nonzero(real.counts())) > 1:
-            raise base.MethodFailed(
+            raise methods.MethodFailed(
                 f"{self.name()}(classes=none) draws pictures without labels, and these images are of {several} "
                 "classes; take classes=one_a_class or classes=embedded"
             )

@@ -19,18 +19,18 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from tenfold import methods
+from tenfold.augment.classical import Classical
+from tenfold.augment.tensors import SIGNED, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
+from tenfold.generators.adversarial import TrainingFailed, compete
+from tenfold.generators.contest import AdversarialConfig, Contest
+from tenfold.generators.keeping import Keeper
 from tenfold.methods.sifting import sift
-from tenfold.nets.threads import one_thread
-from tenfold.train.adversarial import TrainingFailed, compete
-from tenfold.train.classifier import ClassifierConfig, train_classifier
-from tenfold.train.contest import AdversarialConfig, Contest
-from tenfold.train.keeping import Keeper
-from tenfold.train.recipe import Recipe
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED, to_uint8
+from tenfold.networks.threads import one_thread
+from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.recipe import Recipe
 
 CHUNK = 64
 """Pictures are always drawn so many at a time, so that none depends on how many were asked for."""
@@ -77,7 +77,7 @@ class Learned:
         return {name: value.cpu().numpy() for name, value in self.generator.state_dict().items()}
 
 
-class GeneratorMethod(base.Method):
+class GeneratorMethod(methods.Method):
     """A method that trains a generator; subclasses say with which networks and pictures."""
 
     trains_generator = True
@@ -130,7 +130,7 @@ class GeneratorMethod(base.Method):
         try:
             outcome = compete(partial(self.contest, train), self.settled(train).config, key, keeper)
         except TrainingFailed as error:
-            raise base.MethodFailed(f"{self.name()}: {error}") from error
+            raise methods.MethodFailed(f"{self.name()}: {error}") from error
         return self.learned(train, outcome.generator, outcome.details)
 
     def learned(self, train: ImageDataset, generator: nn.Module, details: Mapping[str, Any]) -> Learned:
@@ -141,14 +141,16 @@ class GeneratorMethod(base.Method):
         grown = self.grow(train, self.config.times, key)
         new = grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies))
         if not len(new):
-            raise base.MethodFailed(f"{self.name()}: all its pictures are near copies of real ones; nothing is used")
+            raise methods.MethodFailed(
+                f"{self.name()}: all its pictures are near copies of real ones; nothing is used"
+            )
         return Recipe(extra=new, details=grown.details)
 
-    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
         learned = self.learn(train, key)
-        return self.more(learned, train, base.spread(times, len(train)), key)
+        return self.more(learned, train, methods.spread(times, len(train)), key)
 
-    def more(self, learned: Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> base.Grown:
+    def more(self, learned: Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> methods.Grown:
         """A new picture for each of the chosen real ones (an image may be chosen several times), as far as usable.
 
         Rejected ones are drawn anew with other seeds, three times at most; near copies that are left are marked.
@@ -163,7 +165,7 @@ class GeneratorMethod(base.Method):
 
         sifted = sift(self.name(), real.labels[chosen], real, draw, self._judge(real, key), key)
         chosen = chosen[sifted.kept]
-        return base.Grown(
+        return methods.Grown(
             images=sifted.images,
             labels=real.labels[chosen],
             parents=self.parents(chosen),

@@ -20,9 +20,9 @@ import tenfold
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import Method, make_method
+from tenfold.methods import Method, make_method
 from tenfold.methods.generating import FROM_PRESET, GeneratorMethod, Learned
-from tenfold.nets.blocks import channels_last
+from tenfold.networks.blocks import channels_last
 
 FILE = "generator.safetensors"
 CHECKPOINT = "checkpoint.safetensors"

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     changes_batches = True
     smooths_labels = True

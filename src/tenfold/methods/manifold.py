@@ -12,12 +12,12 @@ import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from tenfold import methods
+from tenfold.augment.manifold import ManifoldMixUp
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.nets.classifiers import Classifier
-from tenfold.train.recipe import Recipe, cross_entropy
-from tenfold.transforms.manifold import ManifoldMixUp
+from tenfold.networks.convnet import Classifier
+from tenfold.training.recipe import Recipe, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     changes_batches = True
     mixes_labels = True

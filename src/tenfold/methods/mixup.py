@@ -11,11 +11,11 @@ from typing import Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
+from tenfold import methods
+from tenfold.augment.mixing import MixUp
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
-from tenfold.transforms.mixing import MixUp
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     changes_batches = True
     mixes_labels = True

@@ -7,11 +7,11 @@ from typing import final
 
 from pydantic import PositiveFloat
 
+from tenfold import methods
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     is_control = True
     reads_vectors = True

@@ -7,10 +7,10 @@ from typing import final
 
 from pydantic import PositiveFloat
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     is_control = True
     reads_vectors = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        return Recipe(extra=train.take(base.spread(self.config.times, len(train))))
+        return Recipe(extra=train.take(methods.spread(self.config.times, len(train))))

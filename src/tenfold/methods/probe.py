@@ -11,7 +11,7 @@ from typing import final
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.transferring import BackboneConfig, BackboneMethod
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 Config = BackboneConfig
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import base
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     reads_vectors = True
 

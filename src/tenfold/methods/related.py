@@ -16,17 +16,17 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
+from tenfold import methods
+from tenfold.adaptation.dann import domain_head, reversal, turned
+from tenfold.adaptation.framing import frame_like, framing
+from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.framing import frame_like, framing
-from tenfold.data.related import Images, all_classes, copies_of, in_classes, read_related
-from tenfold.methods import base
-from tenfold.nets.classifiers import Classifier
-from tenfold.train.alignment import domain_head, reversal, turned
-from tenfold.train.classifier import ClassifierConfig
-from tenfold.train.recipe import Recipe, plain_objective
-from tenfold.transforms.pixels import to_float
+from tenfold.data.combine import Images, all_classes, copies_of, in_classes, read_related
+from tenfold.networks.convnet import Classifier
+from tenfold.training.classifier import ClassifierConfig
+from tenfold.training.recipe import Recipe, plain_objective
 
 MOST_SHARED = 0.05
 """Of the training images; where more are in the related set too, it overlaps the study, and its other pictures may be
@@ -50,7 +50,7 @@ class Config:
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
 
     def __init__(self, config: Any) -> None:
@@ -73,13 +73,13 @@ class Method(base.Method):
         copies = copies_of(framed.images, train.images)
         shared = len(np.unique(copies[:, 1]))
         if shared > max(1, MOST_SHARED * len(train)):
-            raise base.MethodFailed(
+            raise methods.MethodFailed(
                 f"related: {shared} of {len(train)} training images are in {related.name} too; it overlaps the "
                 "study, so that others of its pictures may be test images; take those out of it"
             )
         apart = framed.take(np.setdiff1d(np.arange(len(framed)), copies[:, 0]))
         if not len(apart):
-            raise base.MethodFailed(f"related: every picture of {related.name} is a copy of a training image")
+            raise methods.MethodFailed(f"related: every picture of {related.name} is a copy of a training image")
         extra = _evenly(apart, wanted)
         fresh = int(train.groups.max(initial=-1)) + 1
         named = ImageDataset(
@@ -123,7 +123,9 @@ def _read(source: str) -> ImageDataset:
 def _evenly(data: ImageDataset, most: int) -> ImageDataset:
     """At most so many of the pictures, in the order of their classes and spread over each."""
     ordered = data.take(np.argsort(data.labels, kind="stable"))
-    return ordered if len(ordered) <= most else ordered.take(base.spread(max(1, most) / len(ordered), len(ordered)))
+    return (
+        ordered if len(ordered) <= most else ordered.take(methods.spread(max(1, most) / len(ordered), len(ordered)))
+    )
 
 
 class Aligned:

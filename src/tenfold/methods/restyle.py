@@ -19,21 +19,21 @@ import numpy.typing as npt
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from tenfold import methods
+from tenfold.augment.classical import Classical
+from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.data.style import StyleSources
-from tenfold.methods import base
+from tenfold.generators.adversarial import TrainingFailed
+from tenfold.generators.autoencoder import RestylingConfig, Target, seconds_a_step, train_fader
+from tenfold.generators.gates import Gates, codes_of, held_out, measured, painted
+from tenfold.generators.style import StyleSources
 from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.methods.sifting import sift
-from tenfold.nets.fader import Fader
-from tenfold.train.adversarial import TrainingFailed
-from tenfold.train.classifier import ClassifierConfig, TrainedClassifier, train_classifier
-from tenfold.train.recipe import Recipe
-from tenfold.train.restyling import RestylingConfig, Target, seconds_a_step, train_fader
-from tenfold.train.restyling_gates import Gates, codes_of, held_out, measured, painted
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED
+from tenfold.networks.autoencoder import Fader
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.recipe import Recipe
 
 SHOWN, STEPS = 30, (600, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
@@ -121,7 +121,7 @@ _Config = Config
 
 
 @final
-class Method(base.Method):
+class Method(methods.Method):
     Config = Config
     config: _Config
     trains_generator = True
@@ -146,7 +146,7 @@ class Method(base.Method):
             MethodFailed: there are not two classes, or the losses became NaN again and again.
         """
         if len(np.unique(train.labels)) < 2:
-            raise base.MethodFailed("restyle paints pictures as another class, and there is only one")
+            raise methods.MethodFailed("restyle paints pictures as another class, and there is only one")
         config = self.settled(train).config
         learned, apart = held_out(train, config.hold_out, key)
         pictures, labels = torch.tensor(learned.images), torch.tensor(learned.labels)
@@ -167,7 +167,7 @@ class Method(base.Method):
                 checkpoint=checkpoint,
             )
         except TrainingFailed as error:
-            raise base.MethodFailed(f"restyle: {error}") from error
+            raise methods.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)
         looked_at = learned if apart is None else apart
         return Restyler(fader, judge, gates, looked_at, {"steps": config.steps, "gates": gates.to_json()})
@@ -187,7 +187,7 @@ class Method(base.Method):
         """
         reached, least = restyler.gates.swap_accuracy, self.config.least_swap_accuracy
         if reached < least:
-            raise base.MethodFailed(
+            raise methods.MethodFailed(
                 f"restyle: an independent classifier reads the new label of {reached:.1%} of the restyled pictures, "
                 f"and below {least:.0%} none are used".replace("%", " %")
             )
@@ -196,15 +196,15 @@ class Method(base.Method):
         grown = self.grow(train, self.config.times, key)
         new = grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies))
         if not len(new):
-            raise base.MethodFailed("restyle: all its pictures are near copies of real ones; nothing is used")
+            raise methods.MethodFailed("restyle: all its pictures are near copies of real ones; nothing is used")
         return Recipe(extra=new, details=grown.details)
 
-    def grow(self, train: ImageDataset, times: float, key: Key) -> base.Grown:
+    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
         restyler = self.learn(train, key)
         self.require(restyler)
-        return self.more(restyler, train, base.spread(times, len(train)), key)
+        return self.more(restyler, train, methods.spread(times, len(train)), key)
 
-    def more(self, restyler: Restyler, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> base.Grown:
+    def more(self, restyler: Restyler, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> methods.Grown:
         """For each of the chosen real images a new one of its class, in the style of an image of another class.
 
         Rejected ones are painted anew in other styles, three times at most; near copies that are left are marked.
@@ -230,7 +230,7 @@ class Method(base.Method):
             return labels_read
 
         sifted = sift(self.name(), labels, real, paint, judge if self.config.label_filter else None, key)
-        return base.Grown(
+        return methods.Grown(
             images=sifted.images,
             labels=labels[sifted.kept],
             parents=tuple(parents[place] for place in sifted.kept),

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import copies_among
-from tenfold.methods import base
+from tenfold.data.duplicates import copies_among
 
 ROUNDS = 4
 """How often pictures are drawn at most: once, and rejected ones three times more."""
@@ -71,7 +71,7 @@ def sift(
         copies += int((copied & ~wrong)[missing].sum())
     kept = np.flatnonzero(~wrong)
     if not len(kept):
-        raise base.MethodFailed(
+        raise methods.MethodFailed(
             f"{name}: a classifier of the real images agrees with the label of none of {drawn} pictures; nothing is "
             "used from it"
         )

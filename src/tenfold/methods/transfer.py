@@ -15,7 +15,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.transferring import BackboneConfig, BackboneMethod
-from tenfold.train.recipe import Recipe
+from tenfold.training.recipe import Recipe
 
 SHOWN, STEPS = 6, (60, 200)
 """How often each training image is shown, and the fewest and most steps that are taken for it."""

@@ -12,20 +12,19 @@ import numpy as np
 import torch
 from pydantic import PositiveInt
 
+from tenfold import methods
+from tenfold.augment.classical import Classical
+from tenfold.augment.tensors import SIGNED
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.methods import base
-from tenfold.nets.classifiers import SmallConvNet
-from tenfold.nets.trunk import Trunk
-from tenfold.nets.trunks import BackboneNet, ClassifierTrunk, named_trunk, with_head
-from tenfold.train.classifier import ClassifierConfig, train_classifier
-from tenfold.train.features import frozen_features, unscaled_features
-from tenfold.train.heads import ChosenHead, fit_head
-from tenfold.train.recipe import Recipe, Start
-from tenfold.transforms.classical import Classical
-from tenfold.transforms.pixels import SIGNED
+from tenfold.data.load import load
+from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk, named_trunk, with_head
+from tenfold.networks.convnet import SmallConvNet, Trunk
+from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.feature_cache import frozen_features, unscaled_features
+from tenfold.training.linear_probe import ChosenHead, fit_head
+from tenfold.training.recipe import Recipe, Start
 
 SOURCE_TRAINING = ClassifierConfig(steps=1200)
 
@@ -44,7 +43,7 @@ class BackboneConfig:
     """Fit the head to mirror images too."""
 
 
-class BackboneMethod(base.Method):
+class BackboneMethod(methods.Method):
     """A classifier on a network that has seen other pictures."""
 
     config: BackboneConfig

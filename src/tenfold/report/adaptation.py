@@ -7,8 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.core.durations import duration
-from tenfold.core.progress import one_line
+from tenfold.core.progress import duration, one_line
 from tenfold.report.page import environment
 from tenfold.report.text import WIDTH, aligned
 

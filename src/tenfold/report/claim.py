@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tenfold.core.durations import duration
+from tenfold.core.progress import duration
 from tenfold.report.figures import Row, interval_svg
 from tenfold.report.page import environment
 from tenfold.report.text import WIDTH, aligned

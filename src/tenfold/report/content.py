@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.verdicts import Verdict
+from tenfold.evaluation import Verdict
 
 
 @dataclass(frozen=True, eq=False)

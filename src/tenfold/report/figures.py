@@ -22,7 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tenfold.core.verdicts import ArmResult, CurvePoint, Interval, Verdict
+from tenfold.evaluation import ArmResult, CurvePoint, Interval, Verdict
 from tenfold.report.lettering import DOTS_PER_INCH, Lettering
 from tenfold.report.text import OUTCOMES
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.core.durations import about, duration
-from tenfold.core.progress import one_line
+from tenfold.core.progress import about, duration, one_line
 from tenfold.report.text import OUTCOMES, aligned
 
 Document = Mapping[str, Any]
 
 EARLIER_STUDIES = "digits, wbc and pneumoniamnist"
-"""Those that tell how much two arms differ; see study/forecast.py."""
+"""Those that tell how much two arms differ; see runs/forecast.py."""
 
 
 def forecast_text(forecast: Document) -> str:

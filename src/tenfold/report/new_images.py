@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tenfold.core.verdicts import ArmResult, Verdict
+from tenfold.evaluation import ArmResult, Verdict
 
 
 @dataclass(frozen=True)

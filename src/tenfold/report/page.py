@@ -10,8 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from tenfold.core.verdicts import ArmResult, Outcome, Verdict
-from tenfold.evaluate.sentences import (
+from tenfold.evaluation import ArmResult, Outcome, Verdict
+from tenfold.evaluation.telling import mean_estimate
+from tenfold.evaluation.wording import (
     PICK,
     always_kept_baseline,
     ended_early,
@@ -19,14 +20,13 @@ from tenfold.evaluate.sentences import (
     ratio_words,
     sentence,
     settled_words,
+    worth_rows,
     worth_sentence,
 )
-from tenfold.evaluate.telling import mean_estimate
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.new_images import figures_of, inspected
 from tenfold.report.sheets import sheet_png
-from tenfold.report.worth import worth_rows
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels a picture, tried in turn until all sheets fit."""

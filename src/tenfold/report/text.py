@@ -11,9 +11,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tenfold.core.durations import duration
-from tenfold.core.progress import one_line
-from tenfold.evaluate.sentences import p_words, ratio_words, settled_words
+from tenfold.core.progress import duration, one_line
+from tenfold.evaluation.wording import p_words, ratio_words, settled_words
 
 OUTCOMES = {
     "helped": "helped",

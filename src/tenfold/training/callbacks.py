@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tenfold.augment.tensors import to_uint8
 from tenfold.core.files import append_text, write_bytes, write_text
 from tenfold.core.progress import Bar, progress, warn
 from tenfold.training.step import Look
-from tenfold.transforms.pixels import to_uint8
 
 GRIDS = 20
 """Grids of a training, about."""

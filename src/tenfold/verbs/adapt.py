@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tenfold.adaptation.dann import DomainConfig
+from tenfold.adaptation.selection import choose
+from tenfold.adaptation.sets import CONFIDENCE, AdaptSets, Reframe, as_typed, option_of, read_sets
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
 from tenfold.report.adaptation import adaptation_text
-from tenfold.study.plan import code_version
-from tenfold.study.workers import available_cores
-from tenfold.train.adaptation import choose
-from tenfold.train.domains import DomainConfig
+from tenfold.runs.plan import code_version
+from tenfold.runs.workers import available_cores
 from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_all, trained_arms
 from tenfold.verbs.adapt_outputs import write_adaptation
-from tenfold.verbs.adapt_sets import CONFIDENCE, AdaptSets, Reframe, as_typed, option_of, read_sets
 from tenfold.verbs.generators import DryRun
 from tenfold.verbs.opened import opened
 

@@ -8,13 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tenfold.core.durations import about
-from tenfold.core.errors import TenfoldError
-from tenfold.core.files import read_json
-from tenfold.core.keys import Key
-from tenfold.core.progress import progress, warn
-from tenfold.study.workers import done_by_workers
-from tenfold.train.adaptation import (
+from tenfold.adaptation.dann import DomainConfig, train_domains
+from tenfold.adaptation.selection import (
     ADABN,
     ARMS,
     AUGMENTED,
@@ -25,10 +20,14 @@ from tenfold.train.adaptation import (
     described,
     train_arm,
 )
-from tenfold.train.classifier import Diverged
-from tenfold.train.domains import DomainConfig, train_domains
-from tenfold.train.store import load_classifier, save_classifier
-from tenfold.verbs.adapt_sets import AdaptSets
+from tenfold.adaptation.sets import AdaptSets
+from tenfold.core.errors import TenfoldError
+from tenfold.core.files import read_json
+from tenfold.core.keys import Key
+from tenfold.core.progress import about, progress, warn
+from tenfold.runs.workers import done_by_workers
+from tenfold.training.classifier import Diverged
+from tenfold.training.store import load_classifier, save_classifier
 
 FROM_OTHERS = (ADABN, SELF)
 """In this order, when all others are done."""

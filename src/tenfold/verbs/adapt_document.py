@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from tenfold.adaptation.selection import LOST_SOURCE, SOURCE, AdaptedArm
+from tenfold.adaptation.sets import AdaptSets
 from tenfold.claims.telling import hardware
-from tenfold.evaluate.external import mcnemar, paired_interval
-from tenfold.evaluate.scores import balanced_accuracy, recalls, wilson_interval
-from tenfold.train.adaptation import LOST_SOURCE, SOURCE, AdaptedArm
+from tenfold.evaluation.external_test import mcnemar, paired_interval
+from tenfold.evaluation.scores import balanced_accuracy, recalls, wilson_interval
 from tenfold.verbs.adapt_arms import TrainedArms
-from tenfold.verbs.adapt_sets import AdaptSets
 
 Rows = npt.NDArray[np.float32]
 

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.adaptation.dann import features_of
+from tenfold.adaptation.selection import SOURCE, AdaptedArm, Embedding, embed
+from tenfold.adaptation.sets import AdaptSets
 from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.data.export import export
-from tenfold.evaluate.domain_probe import Embedding, embed
 from tenfold.report.adaptation import render_adaptation
 from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.text import predictions_csv
-from tenfold.train.adaptation import SOURCE, AdaptedArm
-from tenfold.train.domains import features_of
-from tenfold.train.store import save_classifier
+from tenfold.training.store import save_classifier
 from tenfold.verbs.adapt_arms import TrainedArms
 from tenfold.verbs.adapt_document import adaptation_document
-from tenfold.verbs.adapt_sets import AdaptSets
 from tenfold.verbs.predict import Prediction
 
 SHOWN = 1_000

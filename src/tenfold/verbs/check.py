@@ -7,7 +7,7 @@ from pathlib import Path
 from tenfold.core.files import write_json
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import Audit, audit
-from tenfold.data.loading import load
+from tenfold.data.load import load
 
 
 def check(

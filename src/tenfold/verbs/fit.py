@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.core import crash
-from tenfold.core.durations import about, duration
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, write_json
-from tenfold.core.progress import note
+from tenfold.core.progress import about, duration, note
 from tenfold.core.types import ImageDataset
+from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
-from tenfold.study.plan import code_version
-from tenfold.train.keeping import DirectoryKeeper
+from tenfold.runs.plan import code_version
 from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
 from tenfold.verbs.opened import config_of, killed_at_the_start

@@ -12,11 +12,12 @@ import numpy as np
 
 from tenfold.core.errors import Interrupted
 from tenfold.core.types import ImageDataset
+from tenfold.data.load import as_named
 from tenfold.report.forecast import forecast_text
-from tenfold.study.conduct import Options, Prepared, as_named, prepare
-from tenfold.study.forecast import ArmWork, Estimate, estimate
-from tenfold.study.pilot import Pilot, run_pilot
-from tenfold.study.workers import available_cores
+from tenfold.runs.cost_probe import Pilot, run_pilot
+from tenfold.runs.forecast import ArmWork, Estimate, estimate
+from tenfold.runs.study import Options, Prepared, prepare
+from tenfold.runs.workers import available_cores
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import as_typed
 

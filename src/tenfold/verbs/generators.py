@@ -10,12 +10,12 @@ from typing import Any
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import Method, method_class, method_names
+from tenfold.generators.adversarial import seconds_a_step
+from tenfold.generators.keeping import BUDGET_SHARE
+from tenfold.methods import Method, method_class, method_names
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.restyle import Method as Restyle
-from tenfold.study.arms import parse_component
-from tenfold.train.adversarial import seconds_a_step
-from tenfold.train.keeping import BUDGET_SHARE
+from tenfold.runs.arms import parse_component
 
 
 @dataclass(frozen=True)

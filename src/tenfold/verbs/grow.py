@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.durations import about
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import prepare_output
-from tenfold.core.progress import note, warn
+from tenfold.core.progress import about, note, warn
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.loading import load
-from tenfold.methods.base import Grown, Method, spread
+from tenfold.data.load import load
+from tenfold.methods import Grown, Method, spread
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import FILE, save_generator, truncated
 from tenfold.methods.restyle import Method as Restyle
-from tenfold.study.arms import Component, parse_component
+from tenfold.runs.arms import Component, parse_component
 from tenfold.verbs.generators import DryRun, generator_key, restyling_time, training_time
 from tenfold.verbs.grown_set import GrowResult, write_grown
 

@@ -12,7 +12,7 @@ import numpy as np
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
-from tenfold.methods.base import Grown, MethodFailed
+from tenfold.methods import Grown, MethodFailed
 from tenfold.methods.kept import weights_hash
 
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")

@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.adaptation.dann import DomainConfig
+from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
+from tenfold.adaptation.sets import Reframe, as_typed, class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.claims.telling import hardware
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
-from tenfold.data.frames import Frame
-from tenfold.data.framing import Framing, Mend, framing, mends, shared_frame
-from tenfold.data.related import all_classes, equal_to_any, in_classes, read_related
-from tenfold.evaluate.scores import balanced_accuracy, wilson_interval
+from tenfold.data.combine import all_classes, equal_to_any, in_classes, read_related
+from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
-from tenfold.study.plan import code_version
-from tenfold.study.workers import available_cores
-from tenfold.train.domains import DomainConfig
-from tenfold.verbs.adapt_sets import Reframe, as_typed, class_warnings, option_of, set_aside_warnings, unlike_names
+from tenfold.runs.plan import code_version
+from tenfold.runs.workers import available_cores
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
 

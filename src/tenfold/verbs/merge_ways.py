@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.adaptation.dann import DomainConfig, train_domains
+from tenfold.adaptation.selection import DANN, SETTINGS, augmentation
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress
 from tenfold.core.types import ImageDataset
-from tenfold.study.workers import done_by_workers
-from tenfold.train.adaptation import DANN, SETTINGS, augmentation
-from tenfold.train.domains import DomainConfig, train_domains
+from tenfold.runs.workers import done_by_workers
 
 FOLDS = 3
 

@@ -12,17 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tenfold.adaptation.framing import Frame, frame_of
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.progress import warn
-from tenfold.data.decode import UnreadableError, decode
-from tenfold.data.feature_tables import TABLE_SUFFIXES, read_table
-from tenfold.data.frames import Frame, frame_of
-from tenfold.data.squares import shrink, to_squares
-from tenfold.data.vectors import in_order, rows_of_npz
+from tenfold.data.images import UnreadableError, decode, shrink, to_squares
+from tenfold.data.readers.table import TABLE_SUFFIXES, in_order, read_table, rows_of_npz
 from tenfold.report.text import predictions_csv
-from tenfold.train.classifier import TrainedClassifier
-from tenfold.train.store import load_classifier
+from tenfold.training.classifier import TrainedClassifier
+from tenfold.training.store import load_classifier
 
 
 @dataclass(frozen=True)

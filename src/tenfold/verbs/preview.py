@@ -15,9 +15,9 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import class_folders
-from tenfold.data.loading import load
+from tenfold.data.load import load
 from tenfold.report.preview_sheet import ShareLaw, preview_png
-from tenfold.study.arms import Component, parse_arms
+from tenfold.runs.arms import Component, parse_arms
 from tenfold.verbs.preview_sheets import changed_sheet, generated_pairs
 
 

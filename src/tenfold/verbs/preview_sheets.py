@@ -10,18 +10,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tenfold.augment.tensors import dirichlet, to_float, to_uint8
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import nearest
-from tenfold.methods.base import Method
+from tenfold.data.duplicates import nearest
+from tenfold.methods import Method
 from tenfold.report.preview_sheet import Cell, PreviewSheet, ShareLaw
-from tenfold.study.arms import Component
-from tenfold.study.settling import words
-from tenfold.train.recipe import Transform
-from tenfold.transforms.draws import dirichlet
-from tenfold.transforms.pixels import to_float, to_uint8
+from tenfold.runs.arms import Component
+from tenfold.runs.plan import words
+from tenfold.training.recipe import Transform
 from tenfold.verbs.grow import grow_images
 
 DRAWS = 5

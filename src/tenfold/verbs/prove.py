@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tenfold.core.types import ImageDataset
-from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
-from tenfold.study.directory import opened
+from tenfold.data.load import as_named
+from tenfold.runs.study import Options, Study, conduct, prepare
+from tenfold.runs.study_directory import opened
 from tenfold.verbs.publish import publish
 
 SECONDS_TO_PUBLISH = 3.0

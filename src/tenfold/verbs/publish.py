@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.core.files import write_text
-from tenfold.methods.base import Grown
+from tenfold.methods import Grown
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
-from tenfold.study.conduct import Study
-from tenfold.study.directory import LAST_FILE
-from tenfold.study.inspection import unpacked
-from tenfold.study.settling import most_chosen
+from tenfold.runs.diagnostics import unpacked
+from tenfold.runs.plan import most_chosen
+from tenfold.runs.study import Study
+from tenfold.runs.study_directory import LAST_FILE
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 ARM_NOTES = {

@@ -18,7 +18,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json, write_text
 from tenfold.core.progress import note
 from tenfold.report.claim import claim_text, render_claim
-from tenfold.study.workers import available_cores
+from tenfold.runs.workers import available_cores
 
 
 @dataclass(frozen=True, eq=False)

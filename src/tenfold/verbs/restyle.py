@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.durations import about
+from tenfold.adaptation.sets import option_of
 from tenfold.core.files import prepare_output, write_bytes, write_json
 from tenfold.core.keys import Key
-from tenfold.core.progress import note
+from tenfold.core.progress import about, note
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import MethodFailed, make_method
+from tenfold.generators.gates import Gates, styles_by_classes
+from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.kept import CHECKPOINT, save_generator
 from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
-from tenfold.study.plan import code_version
-from tenfold.train.restyling_gates import Gates, styles_by_classes
-from tenfold.verbs.adapt_sets import option_of
+from tenfold.runs.plan import code_version
 from tenfold.verbs.generators import DryRun, generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown

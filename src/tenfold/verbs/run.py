@@ -11,18 +11,19 @@ from typing import Any
 from tenfold.core.keys import Key
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset, Trial
-from tenfold.core.verdicts import Verdict
-from tenfold.data.sealed import with_grown
-from tenfold.evaluate.telling import verdict_json
-from tenfold.methods.base import Grown, MethodFailed, method_class
+from tenfold.data.load import as_named
+from tenfold.data.splits import with_grown
+from tenfold.evaluation import Verdict
+from tenfold.evaluation.telling import verdict_json
+from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.methods.kept import FILE
-from tenfold.study.arms import Arm, Component
-from tenfold.study.conduct import Options, Study, as_named, conduct, prepare
-from tenfold.study.directory import opened
-from tenfold.study.settling import most_chosen
-from tenfold.study.trial import external_test, train_arm
-from tenfold.train.classifier import Diverged
-from tenfold.train.store import save_classifier
+from tenfold.runs.arms import Arm, Component
+from tenfold.runs.plan import most_chosen
+from tenfold.runs.study import Options, Study, conduct, prepare
+from tenfold.runs.study_directory import opened
+from tenfold.runs.trial import external_test, train_arm
+from tenfold.training.classifier import Diverged
+from tenfold.training.store import save_classifier
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
 from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tenfold.core.durations import about
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import prepare_output, write_bytes
-from tenfold.core.progress import note
+from tenfold.core.progress import about, note
 from tenfold.core.types import ImageDataset
-from tenfold.data.loading import load
-from tenfold.methods.base import Grown
+from tenfold.data.load import load
+from tenfold.methods import Grown
 from tenfold.methods.generating import CHUNK, GeneratorMethod
 from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.report.preview_sheet import preview_png

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.augment.tensors import to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.base import Grown
+from tenfold.methods import Grown
 from tenfold.methods.generating import Images, noise_of
-from tenfold.nets.threads import one_thread
+from tenfold.networks.threads import one_thread
 from tenfold.report.preview_sheet import Cell, PreviewSheet
-from tenfold.transforms.pixels import to_uint8
 
 ROWS = 6
 NEW_A_ROW = 6

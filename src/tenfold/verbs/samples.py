@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.data.copies import nearest
-from tenfold.methods.base import make_method
+from tenfold.data.duplicates import nearest
+from tenfold.methods import make_method
 from tenfold.report.content import Sheet
-from tenfold.transforms.pixels import to_float, to_uint8
 
 MOST_CLASSES = 12
 COLUMNS = 8

@@ -1,0 +1,1 @@
+"""Bringing a classifier from labelled source sets to an unlabelled target."""

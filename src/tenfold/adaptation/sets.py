@@ -1,0 +1,230 @@
+"""The sets of `adapt`: sources with labels, a target without, maybe a sealed test; read, audited and framed alike."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tenfold.adaptation.dann import DomainConfig
+from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
+from tenfold.data.load import as_named, load, load_unlabelled
+
+Reframe = Literal["auto", "no"]
+
+CONFIDENCE = 0.9
+"""Of a predicted label that is written down."""
+HELD_OUT = 0.1
+"""Of every source: what an arm still knows of it is measured there."""
+FEW_TARGET_PICTURES = 200
+"""Between two stains of white blood cells 100 were too few: the arm chosen was 11 points behind source only."""
+SAME_SET = 0.9
+"""Of the target's pictures; where more of them are among the sources', there is nothing to carry over."""
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptSets:
+    """All that `adapt` trains on and is judged by, every picture in the same frame."""
+
+    train: tuple[ImageDataset, ...]
+    """Of each source what is trained on; all have the same classes."""
+    heldout: tuple[ImageDataset, ...]
+    """Of each source the rest."""
+    target: ImageDataset
+    """Of one class, since its labels are not known."""
+    target_as_read: ImageDataset
+    """The same pictures before they were framed."""
+    test: ImageDataset | None
+    """Never shown to anything that trains or chooses."""
+    framings: tuple[Framing, ...]
+    """Of the sources, then of the target."""
+    mending: tuple[Mend, ...]
+    """What sets them apart, whether or not it was mended."""
+    frame: Frame
+    warnings: tuple[str, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.train[0].class_names
+
+    def fingerprints(self) -> dict[str, Any]:
+        """By which a run that goes on sees that its sets are still the same."""
+        parts = (*self.train, *self.heldout, self.target, *((self.test,) if self.test is not None else ()))
+        return {"sets": [part.fingerprint() for part in parts]}
+
+
+def read_test(test: str | Path | ImageDataset) -> ImageDataset:
+    """The test part of a labelled set, or all of a set that has none."""
+    found = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
+    sealed = found.part("test")
+    return sealed if len(sealed) else found
+
+
+def read_sets(
+    sources: Sequence[str | Path | ImageDataset],
+    target: str | Path | ImageDataset,
+    test: str | Path | ImageDataset | None,
+    *,
+    reframe: Reframe = "auto",
+    seed: int = 0,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+) -> AdaptSets:
+    """Read, match and frame all sets.
+
+    Raises:
+        InputError: a set cannot be read; there is one class in all; the target or the test is among the sources.
+    """
+    named = unlike_names([read_related(one, per_class=per_class, images=images, seed=seed) for one in sources])
+    names = all_classes(named)
+    if len(names) < 2:
+        raise InputError(
+            f"the sources hold a single class ({names[0]}), so there is nothing to tell apart; add another class"
+        )
+    matched = [in_classes(source, names) for source in named]
+    wanted = _unlabelled(target, seed)
+    sealed = None if test is None else read_test(test)
+    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_target_warnings(matched, wanted)]
+    framings = [framing(source) for source in matched]
+    target_framing = framing(wanted)
+    found = mends(framings, target_framing)
+    # Where nothing is reframed, pictures still have to share their channels.
+    applied = found if reframe == "auto" else tuple(mend for mend in found if mend.kind == "grey")
+    frame = shared_frame(framings, target_framing, applied, size)
+    framed = [frame.on(source) for source in matched]
+    key = Key(f"seed-{seed}") / "adapt" / "held out"
+    parts = [hold_out(source, HELD_OUT, key / number) for number, source in enumerate(framed)]
+    if sealed is not None:
+        warnings += _test_warnings(matched, wanted, sealed, names)
+        sealed = frame.on(in_classes(sealed, names))
+    return AdaptSets(
+        tuple(part for part, _ in parts),
+        tuple(part for _, part in parts),
+        frame.on(wanted),
+        wanted,
+        sealed,
+        (*framings, target_framing),
+        found,
+        frame,
+        tuple(warnings),
+    )
+
+
+def option_of(data: str | Path | ImageDataset | None) -> str | None:
+    """A set as the options of a run keep it."""
+    return data.name if isinstance(data, ImageDataset) else as_named(data)
+
+
+def as_typed(options: Mapping[str, Any], directory: Path) -> str:
+    """The shell command that does the same again, of `adapt` with a target or without."""
+    words = ["tenfold", "adapt", *options["sources"]]
+    usual = {
+        "to": None, "test": None, "reframe": "auto", "steps": DomainConfig.steps, "confidence": CONFIDENCE, "seed": 0,
+        "size": None, "per_class": None, "images": None,
+    }  # fmt: skip
+    for name, value in usual.items():
+        if options.get(name, value) != value:
+            words += [f"--{name.replace('_', '-')}", str(options[name])]
+    return shlex.join([*words, "--out", str(directory)])
+
+
+def unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:
+    """The sets under names that tell them apart."""
+    names = [source.name for source in sources]
+    numbered = [f"{name} ({number + 1})" if names.count(name) > 1 else name for number, name in enumerate(names)]
+    return [replace(source, name=name) for source, name in zip(sources, numbered, strict=True)]
+
+
+def class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> list[str]:
+    """Classes that only some of the sources have."""
+    told = []
+    for source in sources:
+        missing = missing_classes(source, names)
+        if missing:
+            told.append(f"{source.name} has no pictures of {_listed(missing)}, which other sources have")
+    return told
+
+
+def set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
+    """How many files of each set are not used, and one of them with its reason."""
+    return [
+        f"{len(data.set_aside)} of {data.name} set aside, such as {data.set_aside[0].source} "
+        f"({data.set_aside[0].reason})"
+        for data in sets
+        if data.set_aside
+    ]
+
+
+def _unlabelled(target: str | Path | ImageDataset, seed: int) -> ImageDataset:
+    if isinstance(target, ImageDataset):
+        part = target.part("train")
+        if not len(part) or part.is_vectors:
+            raise InputError(f"{target.name} holds no pictures outside its test part; give others to label")
+        return replace(part, labels=np.zeros_like(part.labels), class_names=("unlabelled",))
+    return load_unlabelled(target, seed=seed)
+
+
+def _target_warnings(sources: Sequence[ImageDataset], target: ImageDataset) -> list[str]:
+    told = []
+    for source in sources:
+        copies = equal_to_any(target.images, source.images)
+        if copies.mean() > SAME_SET:
+            raise InputError(
+                f"{copies.sum():,} of the target's {len(target):,} pictures are among those of {source.name}: there "
+                "is nothing to carry over; give another target"
+            )
+        if copies.any():
+            told.append(f"{copies.sum():,} of the target's pictures are among those of {source.name}")
+    if len(target) < FEW_TARGET_PICTURES:
+        told.append(
+            f"the target has only {len(target)} picture{'' if len(target) == 1 else 's'}: too few to learn what it "
+            "is like, and the choice between arms rests on as few"
+        )
+    return told + set_aside_warnings([target])
+
+
+def _test_warnings(
+    sources: Sequence[ImageDataset], target: ImageDataset, test: ImageDataset, names: Sequence[str]
+) -> list[str]:
+    for source in sources:
+        copies = np.flatnonzero(equal_to_any(test.images, source.images))
+        if len(copies):
+            raise InputError(
+                f"{test.sources[copies[0]]} and {len(copies) - 1} more pictures of the test set {test.name} are "
+                f"among those of {source.name}, which is learned from with labels; remove them from one of the two"
+            )
+    told = []
+    present = {test.class_names[label] for label in np.unique(test.labels)}
+    unknown = sorted(present - set(names))
+    if len(unknown) == len(present):
+        raise InputError(
+            f"the test set {test.name} shares no class with the sources: {_listed(unknown)} there, {_listed(names)} "
+            "here; classes are matched by their names"
+        )
+    if unknown:
+        left_out = sum(test.class_names[label] in unknown for label in test.labels)
+        told.append(
+            f"no source has the classes {_listed(unknown)} of the test set: its {left_out} pictures of them are left "
+            "out"
+        )
+    if missing := missing_classes(test, names):
+        told.append(f"the test set has no pictures of {_listed(missing)} and says nothing about them")
+    if known := int(equal_to_any(test.images, target.images).sum()):
+        told.append(
+            f"{known:,} of the {len(test):,} test pictures are also among the target's: seen, but without labels"
+        )
+    return told
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 10
+    return ", ".join(map(repr, names[:10])) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,140 @@
+"""Who is mixed with whom: random permutations of a batch."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from tenfold.core.keys import Key
+
+Range = tuple[float, float]
+"""The values of black and of full light in pictures of floats."""
+
+SIGNED: Range = (-1.0, 1.0)
+"""The range of tenfold's own networks."""
+
+UNIT: Range = (0.0, 1.0)
+"""The range that most training loops use."""
+
+
+def to_float(images: Tensor, value_range: Range = SIGNED) -> Tensor:
+    """uint8 0..255 to float in the given range; pictures of floats are returned as they are."""
+    if images.is_floating_point():
+        return images
+    low, high = value_range
+    scaled = images.float().mul_((high - low) / 255)
+    return scaled.add_(low) if low else scaled
+
+
+def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Float -1..1 to uint8 0..255, rounded to the nearest grey level."""
+    scaled = images.detach().float().add(1).mul_(127.5).round_().clamp_(0, 255)
+    return scaled.to(torch.uint8).contiguous().cpu().numpy()
+
+
+BANK = 2**18
+"""Normal draws that are kept; each picture takes a run of them that begins at random."""
+
+
+class Noise:
+    """Gaussian noise for each picture of a batch.
+
+    Drawing a normal number for each pixel takes as long as turning the picture. Here the numbers were drawn once,
+    and a picture draws where it begins to read them: within a picture they are independent; two pictures of a
+    batch may have the same noise shifted against one another, which no classifier has been seen to mind.
+
+    Args:
+        images: B x C x H x W; its shape and device count.
+        deviation: B, in the unit of the pictures.
+    """
+
+    def __init__(self, images: Tensor, deviation: Tensor, generator: torch.Generator) -> None:
+        count = images.shape[1:].numel()
+        bank = _bank(images.device, count)
+        begins = (uniform((len(images),), generator) * (len(bank) - count + 1)).long().clamp_(max=len(bank) - count)
+        self._runs = bank.unfold(0, count, 1)
+        self._begins = begins.to(images.device)
+        self._deviation = deviation.to(images.device).view(-1, 1, 1, 1)
+
+    def add_to(self, images: Tensor, part: slice = slice(None)) -> Tensor:
+        """Add it in place to some of the pictures, which are contiguous floats."""
+        noise = self._runs.index_select(0, self._begins[part]).view(images.shape)
+        return images.addcmul_(noise, self._deviation[part])
+
+
+@cache
+def _bank(device: torch.device, least: int) -> Tensor:
+    generator = Key("transforms/noise").torch_generator()
+    size = BANK if 4 * least <= BANK else 4 * least
+    return torch.randn(size, generator=generator).to(device)
+
+
+class Draws:
+    """Where a transform draws from that is handed no generator: a stream of its own that goes on call by call.
+
+    The worker processes of a DataLoader start as copies of one another, and again in each epoch; there the stream
+    is named by the worker's own seed, so that no two of them, and no two epochs, draw the same.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._key = Key(f"transform/{seed}")
+        self._generators: dict[int | None, torch.Generator] = {}
+
+    def generator(self) -> torch.Generator:
+        worker = get_worker_info()
+        name = None if worker is None else int(worker.seed)
+        if name not in self._generators:
+            key = self._key if name is None else self._key / name
+            self._generators[name] = key.torch_generator()
+        return self._generators[name]
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Uniform draws in 0..1, on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
+    """`count` draws from Beta(alpha, alpha), as a share of two Gamma draws.
+
+    torch's own Beta distribution takes no generator; its Gamma kernel does.
+    """
+    return dirichlet(alpha, 2, count, generator)[:, 0]
+
+
+def dirichlet(alpha: float, shares: int, count: int, generator: torch.Generator) -> Tensor:
+    """`count` draws of `shares` positive numbers that sum to 1: count x shares, Dirichlet(alpha, ..., alpha).
+
+    In logarithms, and by Gamma(alpha) = Gamma(alpha + 1) * uniform ** (1 / alpha): draws for a small alpha are
+    too small for a float.
+    """
+    rate = torch.full((count, shares), alpha + 1, device=generator.device, dtype=torch.float64)
+    exponent = torch.rand(rate.shape, generator=generator, device=generator.device, dtype=torch.float64)
+    smallest = torch.finfo(torch.float64).tiny
+    logs = torch._standard_gamma(rate, generator=generator).log_() + exponent.clamp_min_(smallest).log_() / alpha
+    return torch.softmax(logs, dim=1).float()
+
+
+def any_partner(count: int, generator: torch.Generator) -> Tensor:
+    """A random permutation of the batch, on the generator's device; some images may stay with themselves."""
+    return torch.randperm(count, generator=generator, device=generator.device)
+
+
+def same_class_partner(numbers: Tensor, generator: torch.Generator) -> Tensor:
+    """A random permutation of each class among itself; an image alone in its class stays with itself.
+
+    Both orders list the classes one after the other, so that what stands at one place is of one class; only the
+    second is shuffled within the classes.
+
+    Args:
+        numbers: the class number of each image, B.
+    """
+    in_order = numbers.argsort(stable=True)
+    shuffled = uniform((len(numbers),), generator).argsort().to(numbers.device)
+    by_class = shuffled.index_select(0, numbers.index_select(0, shuffled).argsort(stable=True))
+    return torch.empty_like(in_order).index_copy_(0, in_order, by_class)

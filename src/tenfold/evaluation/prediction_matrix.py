@@ -1,0 +1,258 @@
+"""From trials to tables of N images x R repeats, and the choice that each fold's inner images made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.errors import TenfoldError
+from tenfold.core.types import Trial, class_weights
+from tenfold.evaluation.crossed import Table, choice_variance, group_folds, group_table, retrained_picks
+
+Place = tuple[int, int]
+"""Repeat and fold: where an arm is trained once."""
+Arm = Mapping[Place, Trial]
+Indices = npt.NDArray[np.int64]
+
+UNTESTED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """The trials that count, as tables of N images x R repeats."""
+
+    labels: Indices
+    groups: Indices
+    weights: npt.NDArray[np.float64]
+    evaluated: Sequence[int]
+    class_count: int
+    baseline: str
+    arms: Mapping[str, Arm]
+    failed: Mapping[str, Sequence[str]]
+    places: Sequence[Place]
+    picks: Mapping[Place, str]
+    predicted: Mapping[str, Indices]
+    image_folds: Indices
+    """N x R: in which fold an image was tested."""
+
+    def correct(self, predicted: Indices) -> Table:
+        """N x R: 1 where the image was recognised; 0 also where it is of a class that is never tested."""
+        tested = (self.weights > 0)[:, None]
+        correct: Table = ((predicted == self.labels[:, None]) & tested).astype(np.float64)
+        return correct
+
+    def table(self, predicted: Indices) -> Table:
+        """Groups x repeats, with the balanced accuracy as its mean."""
+        return group_table(self.correct(predicted), self.weights, self.groups)
+
+    @cached_property
+    def folds(self) -> Indices:
+        """Groups x repeats: in which fold a group was tested."""
+        return group_folds(self.image_folds, self.weights, self.groups)
+
+    @cached_property
+    def baseline_table(self) -> Table:
+        """Groups x repeats, the balanced accuracy of the baseline as its mean."""
+        return self.table(self.predicted[self.baseline])
+
+    @cached_property
+    def perfect(self) -> Table:
+        """The table, n x 1, of an arm that is always right: rare classes' groups weigh more."""
+        return group_table(np.ones((len(self.labels), 1)), self.weights, self.groups)
+
+    @cached_property
+    def against_baseline(self) -> Mapping[str, Table]:
+        """Each arm - the baseline, groups x repeats."""
+        return {name: self.table(predicted) - self.baseline_table for name, predicted in self.predicted.items()}
+
+    @cached_property
+    def difference(self) -> Table:
+        """PICK - baseline, groups x repeats: the arms that the inner images chose, judged by their other trainings.
+
+        With a single repeat there are no others, and the chosen trainings themselves are judged.
+        """
+        names = sorted(set(self.picks.values()) - {self.baseline})
+        if not names:
+            return np.zeros(self.folds.shape)
+        differences = np.stack([self.against_baseline[name] for name in names])
+        chosen = np.stack([self._chosen(name) for name in names])
+        if self.repeats == 1:
+            return np.asarray((chosen * differences).sum(axis=0))
+        return retrained_picks(differences, chosen)
+
+    @cached_property
+    def choice(self) -> float:
+        """The variance that the choice between arms adds to that of the difference."""
+        gains = {name: float(self.against_baseline[name].mean()) for name in set(self.picks.values())}
+        return choice_variance(
+            np.array([gains[self.picks[place]] for place in self.places]).reshape(self.repeats, -1)
+        )
+
+    def _chosen(self, name: str) -> npt.NDArray[np.bool_]:
+        """Groups x repeats: whether the inner images of the group's fold preferred this arm."""
+        chosen = np.zeros(self.folds.shape, dtype=bool)
+        for column, repeat in enumerate(self.repeat_numbers):
+            folds = [fold for (r, fold), picked in self.picks.items() if r == repeat and picked == name]
+            chosen[:, column] = np.isin(self.folds[:, column], folds)
+        return chosen
+
+    def judging(self, place: Place) -> Place:
+        """The place whose trainings judge what was chosen at this one: the same fold, a repeat further on."""
+        numbers = self.repeat_numbers
+        return numbers[(numbers.index(place[0]) + 1) % len(numbers)], place[1]
+
+    @cached_property
+    def repeat_numbers(self) -> list[int]:
+        """Of the repeats that count, rising."""
+        return sorted({repeat for repeat, _ in self.places})
+
+    @property
+    def repeats(self) -> int:
+        return len(self.repeat_numbers)
+
+    def trials(self, name: str) -> list[Trial]:
+        """Those of one arm that count, repeat by repeat."""
+        return [self.arms[name][place] for place in self.places]
+
+    def real_images(self, name: str) -> float:
+        """Training images of an arm that trains on real ones alone, mean over folds."""
+        counts = [trial.details["real_images"] + trial.details["extra_images"] for trial in self.trials(name)]
+        return float(np.mean(counts))
+
+
+def read(
+    trials: Sequence[Trial],
+    labels: Indices,
+    groups: Indices,
+    class_count: int,
+    baseline: str,
+    candidates: Collection[str],
+    evaluated: Sequence[int],
+    folds: int,
+) -> Readings:
+    """Sort trials into tables; arguments are those of `compare.compare`.
+
+    Raises:
+        TenfoldError: the baseline failed, no repeat is complete, fewer than two groups, or trials that do not
+            test each image once a repeat.
+    """
+    arms = by_arm(trials)
+    failed = {name: failures(arm) for name, arm in arms.items() if failures(arm)}
+    if baseline not in arms:
+        raise TenfoldError(f"the baseline '{baseline}' has no trials: nothing can be compared with it")
+    if baseline in failed:
+        raise TenfoldError(f"the baseline '{baseline}' failed, so nothing can be compared: {failed[baseline][0]}")
+    sound = {name: arm for name, arm in arms.items() if name not in failed}
+    places = complete_places(sound.values(), folds)
+    weights = class_weights(labels, evaluated)
+    tested_groups = len(np.unique(groups[weights > 0]))
+    if tested_groups < 2:
+        raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
+    picks = {place: pick(sound, place, baseline, candidates) for place in places}
+    return Readings(
+        labels,
+        groups,
+        weights,
+        evaluated,
+        class_count,
+        baseline,
+        sound,
+        failed,
+        places,
+        picks,
+        predicted={name: predictions(arm, places, weights) for name, arm in sound.items()},
+        image_folds=folds_of_images(sound[baseline], places, len(labels)),
+    )
+
+
+def by_arm(trials: Sequence[Trial]) -> dict[str, dict[Place, Trial]]:
+    """The trials of each arm by place, in the order in which arms come.
+
+    Raises:
+        TenfoldError: an arm has two trials at one place.
+    """
+    arms: dict[str, dict[Place, Trial]] = {}
+    for trial in trials:
+        arm, place = arms.setdefault(trial.arm, {}), (trial.repeat, trial.fold)
+        if place in arm:
+            raise TenfoldError(f"two trials of arm '{trial.arm}' in repeat {trial.repeat}, fold {trial.fold}")
+        arm[place] = trial
+    return arms
+
+
+def failures(arm: Arm) -> list[str]:
+    """Why trials of an arm failed, first ones first; empty where none did."""
+    return [arm[place].failed or "" for place in sorted(arm) if arm[place].failed is not None]
+
+
+def complete_places(arms: Collection[Arm], folds: int) -> list[Place]:
+    """All places of the repeats that every arm has finished.
+
+    Raises:
+        TenfoldError: there is no such repeat.
+    """
+    seen = sorted({repeat for arm in arms for repeat, _ in arm})
+    complete = [repeat for repeat in seen if all((repeat, fold) in arm for arm in arms for fold in range(folds))]
+    if not complete:
+        raise TenfoldError(f"no repeat has all {folds} folds of all arms yet: let the study go on first")
+    return [(repeat, fold) for repeat in complete for fold in range(folds)]
+
+
+def pick(arms: Mapping[str, Arm], place: Place, baseline: str, candidates: Collection[str]) -> str:
+    """The candidate that the fold's inner images preferred; the baseline where they could not tell."""
+
+    def preference(name: str) -> tuple[float, float, bool]:
+        trial = arms[name][place]
+        score = -math.inf if math.isnan(trial.inner_score) else trial.inner_score
+        loss = math.inf if math.isnan(trial.inner_loss) else trial.inner_loss
+        return score, -loss, name == baseline
+
+    return max(sorted({baseline, *candidates} & arms.keys()), key=preference)
+
+
+def predictions(arm: Arm, places: Sequence[Place], weights: npt.NDArray[np.float64]) -> Indices:
+    """N x R predicted classes of N images, of which those that weigh something must be tested once a repeat.
+
+    UNTESTED where an image of weight 0 was not tested.
+
+    Raises:
+        TenfoldError: an image is missing, or tested twice.
+    """
+    columns = {repeat: column for column, repeat in enumerate(dict.fromkeys(repeat for repeat, _ in places))}
+    predicted = np.full((len(weights), len(columns)), UNTESTED, dtype=np.int64)
+    times_tested = np.zeros(predicted.shape, dtype=np.int64)
+    for place in places:
+        trial, column = arm[place], columns[place[0]]
+        predicted[trial.test_indices, column] = trial.test_predictions()
+        times_tested[trial.test_indices, column] += 1
+    wrong = np.flatnonzero((times_tested[weights > 0] != 1).any(axis=1))
+    if len(wrong):
+        raise TenfoldError(f"{len(wrong)} images are not tested exactly once in each repeat of an arm")
+    return predicted
+
+
+def folds_of_images(arm: Arm, places: Sequence[Place], images: int) -> Indices:
+    """N x R: the fold in which an image was tested; UNTESTED where it was not."""
+    repeats = list(dict.fromkeys(repeat for repeat, _ in places))
+    folds = np.full((images, len(repeats)), UNTESTED, dtype=np.int64)
+    for repeat, fold in places:
+        folds[arm[repeat, fold].test_indices, repeats.index(repeat)] = fold
+    return folds
+
+
+def confidences(
+    arm: Arm, places: Sequence[Place], labels: Indices
+) -> tuple[list[npt.NDArray[np.float64]], list[Indices]]:
+    """For each repeat the N' x K probabilities of the tested images, and their N' labels."""
+    rows: dict[int, list[npt.NDArray[np.float64]]] = {}
+    truth: dict[int, list[Indices]] = {}
+    for place in places:
+        trial = arm[place]
+        rows.setdefault(place[0], []).append(np.array(trial.test_probabilities))
+        truth.setdefault(place[0], []).append(labels[trial.test_indices])
+    return [np.concatenate(parts) for parts in rows.values()], [np.concatenate(parts) for parts in truth.values()]

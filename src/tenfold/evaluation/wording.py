@@ -1,0 +1,260 @@
+"""What a verdict means, in sentences that need no statistics to be understood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tenfold.evaluation import ArmResult, Look, Verdict, Worth
+
+
+@dataclass(frozen=True)
+class WorthRow:
+    """One row of the table; numbers are those of one training fold."""
+
+    name: str
+    added: float
+    worth: str
+    interval: str
+    a_class: str
+
+
+def worth_rows(verdict: Verdict) -> tuple[WorthRow, ...]:
+    """PICK first, unless it is one of the arms in all folds, then the arms as they come; none without a curve."""
+    worths = {arm.name: arm.worth for arm in verdict.arms if arm.against_baseline is not None}
+    if not verdict.curve and not any(worths.values()):
+        return ()
+    if len(verdict.pick_counts) > 1 and not always_kept_baseline(verdict):
+        worths = {PICK: verdict.worth} | worths
+    return tuple(_row(verdict, name, worth) for name, worth in worths.items())
+
+
+def _row(verdict: Verdict, name: str, worth: Worth | None) -> WorthRow:
+    added = added_images(verdict, name)
+    if worth is None or (math.isinf(worth.low) and math.isinf(worth.high)):
+        return WorthRow(name, added, "cannot be told", "", "–")
+    if math.isinf(worth.real_images):
+        told = "more" if worth.real_images > 0 else "fewer"
+        return WorthRow(name, added, f"{told} than the curve tells", _interval(worth), "–")
+    a_class = worth_a_class(verdict, worth)
+    return WorthRow(name, added, signed(worth.real_images), _interval(worth), signed(a_class))
+
+
+def _interval(worth: Worth) -> str:
+    if math.isinf(worth.high):
+        return f"{signed(worth.low)} or more"
+    if math.isinf(worth.low):
+        return f"{signed(worth.high)} or less"
+    return f"{signed(worth.low)} to {signed(worth.high)}"
+
+
+def signed(images: float) -> str:
+    """More or fewer real images: `+23`, `−2.4`, with a true minus sign."""
+    number = f"{images:+,.0f}" if abs(images) >= 9.95 else f"{images:+.1f}".removesuffix(".0")
+    return "0" if number in ("+0", "-0") else number.replace("-", "−")
+
+
+PICK = "PICK"
+"""Stands where an arm's name may stand, for the choice that each fold's inner images made."""
+BEYOND = "than the learning curve can tell"
+
+
+def sentence(verdict: Verdict) -> str:
+    """The verdict in one sentence that needs no statistics to be understood."""
+    difference = verdict.difference
+    points, low, high = (100 * share for share in (difference.estimate, difference.low, difference.high))
+    trained = sum(verdict.pick_counts.values())
+    kept = verdict.pick_counts.get(verdict.baseline, 0)
+    study = f"{verdict.images:,} images, {_count(verdict.repeats, 'repeat')} of {verdict.folds} folds"
+    if ended_early(verdict):
+        study += ", ended early as planned"
+    elif verdict.provisional:
+        study += ", provisional"
+    if kept == trained:
+        return (
+            f"No practical difference: in all {trained} folds {verdict.baseline} alone was chosen over every "
+            f"way of growing ({study})."
+        )
+    subject = _subject(verdict, kept, trained)
+    alone = f"{verdict.baseline} alone"
+    # One decimal is what is printed, so one decimal decides whether there is a difference to name.
+    size = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} than {alone}"
+    if abs(points) < 0.05:
+        size = f"as good as {alone}"
+    interval = f"95 % interval {low:+.1f} to {high:+.1f}"
+    match verdict.outcome:
+        case "helped":
+            return f"Growing helped: {subject} is {size} ({interval}; {study})."
+        case "hurt":
+            return f"Growing hurt: {subject} is {size} ({interval}; {study})."
+        case "no_practical_difference":
+            margin = f"{100 * verdict.margin:g} point{'s' if verdict.margin != 0.01 else ''}"
+            return f"No practical difference: {subject} is {size}, within {margin} ({interval}; {study})."
+        case "not_proven":
+            return (
+                f"Not proven: {subject} is {size} ({interval}; {study}); this many images could "
+                f"only have shown an effect of {100 * verdict.smallest_detectable:.1f} points or more."
+            )
+
+
+def _subject(verdict: Verdict, kept: int, trained: int) -> str:
+    often = verdict.pick_counts[verdict.pick]
+    if often == trained:
+        return verdict.pick
+    if kept > trained / 2:
+        return f"the method chosen in each fold (mostly {verdict.baseline} itself, in {kept} of {trained})"
+    return f"the method chosen in each fold (most often {verdict.pick}, in {often} of {trained})"
+
+
+def ended_early(verdict: Verdict) -> Look | None:
+    """The planned look that ended the study; None where it ran its course.
+
+    What such a look ends is as well founded as a full study: it takes a difference that chance alone hardly makes.
+    """
+    return next((look for look in verdict.looks if look.stopped), None)
+
+
+def always_kept_baseline(verdict: Verdict) -> bool:
+    """Whether no fold preferred anything to the baseline, so that PICK is the baseline itself."""
+    return set(verdict.pick_counts) == {verdict.baseline}
+
+
+def added_images(verdict: Verdict, name: str = PICK) -> float:
+    """Images beside the real ones in a training fold, mean over folds; those of PICK follow what was picked."""
+    extra = {arm.name: arm.extra_images for arm in verdict.arms}
+    if name != PICK:
+        return extra[name]
+    return sum(extra[arm] * times for arm, times in verdict.pick_counts.items()) / sum(verdict.pick_counts.values())
+
+
+def worth_a_class(verdict: Verdict, worth: Worth) -> float:
+    """The worth shared out evenly between the classes that are tested."""
+    tested = sum(recall is not None for recall in _arm(verdict, verdict.baseline).recall)
+    return worth.real_images / max(1, tested)
+
+
+def worth_sentence(verdict: Verdict, name: str = PICK) -> str | None:
+    """How many real images an arm's gain or loss equals; None where nothing was gained, lost or asked.
+
+    All numbers are those of one training fold.
+    """
+    if name == PICK and always_kept_baseline(verdict):
+        return None
+    arm = None if name == PICK else _arm(verdict, name)
+    if arm is not None and arm.against_baseline is None:
+        return None
+    worth = verdict.worth if arm is None else arm.worth
+    whose = "Its" if name == PICK else f"{name}: its"
+    if worth is None:
+        if not verdict.curve:
+            return None
+        return f"{whose} worth in real images cannot be told: more real images were not shown to help either."
+    if not math.isfinite(worth.real_images) and not (worth.low > 0 or worth.high < 0):
+        return f"{whose} worth in real images cannot be told: the learning curve is too flat for it."
+    subject, noun = _what_was_worth(verdict, name)
+    unsure = worth.low <= 0 <= worth.high and _amount(worth.real_images) != "0"
+    if worth.real_images < 0:
+        return f"{subject} {'may have ' if unsure else ''}cost {_cost(worth)}."
+    verb = "may have been" if unsure else "were" if noun == "one" else "was"
+    return f"{subject} {verb} worth {_gain(worth, noun)}{_each_class(verdict, worth)}."
+
+
+def _what_was_worth(verdict: Verdict, name: str) -> tuple[str, str]:
+    """The subject of the sentence, and what it is counted in."""
+    added = round(added_images(verdict, name))
+    if name == PICK and len(verdict.pick_counts) > 1:
+        return "What was chosen in each fold", "image"
+    if added == 0:
+        return ("It" if name == PICK else name), "image"
+    arm = _arm(verdict, verdict.pick if name == PICK else name)
+    mean = " (mean of the folds)" if len(arm.ratios) > 1 else ""
+    whose = "Its" if name == PICK else f"{name}: its"
+    return f"{whose} {added:,} added images{mean}", "one"
+
+
+def _gain(worth: Worth, noun: str) -> str:
+    if math.isinf(worth.low) and worth.low > 0:
+        return f"more real {noun}s {BEYOND}"
+    if math.isinf(worth.real_images):
+        least = _amount(worth.low)
+        return f"at least {least} real {_plural(least, noun)}, and more {BEYOND}"
+    amount = _amount(worth.real_images)
+    return f"{'no' if amount == '0' else amount} real {_plural(amount, noun)}{_range(worth)}"
+
+
+def _cost(worth: Worth) -> str:
+    if math.isinf(worth.high) and worth.high < 0:
+        return f"more real images {BEYOND}"
+    if math.isinf(worth.real_images):
+        least = _amount(-worth.high)
+        return f"as much as at least {least} fewer real {_plural(least, 'image')}, or more {BEYOND}, would"
+    amount = _amount(-worth.real_images)
+    return f"as much as {amount} fewer real {_plural(amount, 'image')} would{_range(worth)}"
+
+
+def _range(worth: Worth) -> str:
+    """The interval in brackets, after a number that says already whether it counts more or fewer."""
+    low, high = worth.low, worth.high
+    if low < 0 < high or (high == 0 and worth.real_images >= 0 > low):
+        fewer = f"fewer {BEYOND}" if math.isinf(low) else f"{_amount(-low)} fewer"
+        more = f"more {BEYOND}" if math.isinf(high) else f"{_amount(high)} more"
+        return f" (between {fewer} and {more})"
+    nearer, farther = (low, high) if low >= 0 else (-high, -low)
+    if math.isinf(farther):
+        return f" (at least {_amount(nearer)}, and perhaps more {BEYOND})"
+    return f" ({_amount(nearer)} to {_amount(farther)})"
+
+
+def _each_class(verdict: Verdict, worth: Worth) -> str:
+    """The reverse: what to collect instead. Nothing where that might be no image at all."""
+    if worth.low <= 0 or math.isinf(worth.real_images):
+        return ""
+    count = round(worth_a_class(verdict, worth))
+    more = f"about {count:,} more real {_plural(str(count), 'image')}" if count else "less than one more real image"
+    return f": {more} a class would give the same"
+
+
+def ratio_words(ratios: Mapping[str, int]) -> str:
+    """How many new images for each real one the inner images preferred: `no new images in 12 of 20 folds, ...`."""
+    folds = sum(ratios.values())
+    words: list[str] = []
+    for ratio, times in sorted(ratios.items(), key=lambda item: float(item[0])):
+        new = f"{ratio}{'' if words else ' new'} for each real one" if float(ratio) else "no new images"
+        of_all = f"all {folds}" if times == folds else f"{times}" if words else f"{times} of {folds}"
+        words.append(f"{new} in {of_all}{'' if words else ' fold' if folds == 1 else ' folds'}")
+    return ", ".join(words)
+
+
+def settled_words(settled: Mapping[str, int]) -> str:
+    """What the inner images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds, ...`."""
+    folds = sum(settled.values())
+    first, *others = (f"{options} in {times}" for options, times in settled.items())
+    return ", ".join([f"{first} of {folds} {'fold' if folds == 1 else 'folds'}", *others])
+
+
+def p_words(p_value: float | None) -> str:
+    """A p-value as papers print it: `p = 0.15`, `p < 0.001`."""
+    if p_value is None:
+        return "p = ?"
+    if p_value < 0.001:
+        return "p < 0.001"
+    return f"p = {p_value:.2f}" if p_value >= 0.095 else f"p = {p_value:.3f}"
+
+
+def _arm(verdict: Verdict, name: str) -> ArmResult:
+    return next(arm for arm in verdict.arms if arm.name == name)
+
+
+def _amount(images: float) -> str:
+    """Whole images where there are many, tenths where there are few; the words around it say the sign."""
+    images = abs(images)
+    return f"{images:,.0f}" if images >= 9.95 else f"{images:.1f}".removesuffix(".0")
+
+
+def _plural(amount: str, noun: str) -> str:
+    return noun if amount == "1" else f"{noun}s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,130 @@
+"""The judge: one small classifier for every arm, convolutional for pictures, dense for vectors."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.networks.blocks import Standardise
+
+
+class Trunk(nn.Module, ABC):
+    """Pictures -> features."""
+
+    feature_count: int
+    """F."""
+
+    @abstractmethod
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Float B x C x H x W in [-1, 1], grey or colour, of any size -> B x F."""
+
+    @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """What `trunk_of` needs to build the same network again, as plain JSON values; weights are kept apart."""
+
+    def weights_hash(self) -> str:
+        """The sha256 of all weights and of what is told of them."""
+        digest = hashlib.sha256(repr(sorted(self.told().items())).encode())
+        for name, value in self.state_dict().items():
+            digest.update(name.encode() + value.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+class Classifier(Protocol):
+    """What the loop needs of a network: features, and a linear layer that reads them."""
+
+    head: nn.Linear
+
+    def features(self, images: Tensor) -> Tensor:
+        """A batch -> B x F."""
+        ...
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """A batch -> logits B x K."""
+        ...
+
+
+class SmallConvNet(nn.Module):
+    """Plain 3x3 convolutions with batch normalisation; the field's sturdy choice for few small pictures.
+
+    Halves the side until 4 pixels or fewer are left, doubles the width once, and reads a 2 x 2 pooled map, so
+    that where something stands in the picture still counts. Pictures over 40 pixels are halved by the first
+    layer, which keeps a training step about as dear as at 32 pixels.
+
+    Args:
+        shape: C, H, W of the pictures.
+        class_count: K.
+        width: channels of the first layer; the rest have twice as many.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
+        super().__init__()
+        channels, height, _ = shape
+        self.width = width
+        large = height > 40
+        self.stem = _block(channels, width, kernel=5 if large else 3, stride=2 if large else 1)
+        side = (height + 1) // 2 if large else height
+        blocks: list[nn.Module] = []
+        wide = width
+        while side > 4 or not blocks:
+            blocks += [nn.MaxPool2d(2), _block(wide, 2 * width)]
+            wide, side = 2 * width, side // 2
+        self.body = nn.Sequential(*blocks, _block(wide, wide))
+        self.feature_count = 4 * wide
+        self.head = nn.Linear(self.feature_count, class_count)
+
+    def features(self, images: Tensor) -> Tensor:
+        """B x C x H x W in [-1, 1] -> B x F."""
+        return F.adaptive_avg_pool2d(self.body(self.stem(images)), 2).flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x C x H x W in [-1, 1] -> logits B x K."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class VectorNet(nn.Module):
+    """Two dense layers with batch normalisation over standardised features: embeddings and tables of numbers.
+
+    Args:
+        shape: F, 1, 1.
+        class_count: K.
+        width: a quarter of the units of each hidden layer.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, width: int = 24) -> None:
+        super().__init__()
+        self.width, self.feature_count = width, 4 * width
+        self.standardise = Standardise(shape[0])
+        self.body = nn.Sequential(_dense(shape[0], 4 * width), _dense(4 * width, 4 * width))
+        self.head = nn.Linear(self.feature_count, class_count)
+
+    def features(self, images: Tensor) -> Tensor:
+        """B x F x 1 x 1, in the units of the data -> B x (4 width)."""
+        features: Tensor = self.body(self.standardise(images.flatten(1)))
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x F x 1 x 1, in the units of the data -> logits B x K."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {"SmallConvNet": SmallConvNet, "VectorNet": VectorNet}
+"""Those of the judge's own, by the name under which a classifier's file tells its network."""
+
+
+def _dense(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
+
+
+def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

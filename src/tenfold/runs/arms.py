@@ -1,0 +1,225 @@
+"""Reading arms: `raw,classical,classical(policy=light)+mixup` becomes what to fit, in order.
+
+`classical@50%` is trained on half of the real images, for the learning curve; `classical#2` is the same arm once
+more under seeds of its own, which shows what luck alone can do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenfold.core.errors import InputError
+from tenfold.core.types import ImageDataset
+from tenfold.methods import Method, make_method, method_class, method_names
+from tenfold.networks import pretrained
+
+BASELINE = "classical"
+"""What growing has to beat: the cheapest thing that everybody can do."""
+
+VECTOR_BASELINE = "raw"
+"""The same for vectors, which nobody can turn or mirror."""
+
+AUTO = "auto"
+"""The value of an option that inner images are to choose."""
+
+CURVE_SHARES = (50, 70)
+"""Percent of the real images on which the baseline is trained for its learning curve."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One method of an arm with its options as written."""
+
+    method: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    def make(self, defaults: dict[str, Any]) -> Method:
+        """The method, configured.
+
+        `defaults` count where the method has such an option and it is not given, or left to be chosen (`auto`).
+        """
+        known = method_class(self.method).Config.__dataclass_fields__
+        fitting = {name: value for name, value in defaults.items() if name in known}
+        given = {name: value for name, value in self.options if value != AUTO or name not in fitting}
+        return make_method(self.method, fitting | given)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training that is compared with the others."""
+
+    name: str
+    components: tuple[Component, ...]
+    is_control: bool
+    percent: float = 100
+    """Of the real training images; below 100 it is a point of a learning curve and is not judged."""
+    rerun: int = 1
+    """Above 1 it has seeds of its own; otherwise it shares those of all arms."""
+
+    @property
+    def needs_reserve(self) -> bool:
+        """Whether it asks for real images beside those that are studied."""
+        return any(method_class(component.method).needs_reserve for component in self.components)
+
+    @property
+    def awaits_baseline(self) -> bool:
+        """Whether a method of it has options left open, which the baseline settles for all arms of a fold."""
+        return self.rerun == 1 and any(component.make({}).undecided() for component in self.components)
+
+    def outside(self) -> str:
+        """A hash of what its methods read beside the training images; empty where nothing."""
+        return "".join(component.make({}).outside() for component in self.components)
+
+    @property
+    def trains_generator(self) -> bool:
+        """Whether its new images come from a network that learned from the real ones."""
+        return any(method_class(component.method).trains_generator for component in self.components)
+
+    @property
+    def fixes_ratio(self) -> bool:
+        """Whether the number of its new images is given, or that of a control, and so not to be chosen."""
+        return self.is_control or any("times" in dict(component.options) for component in self.components)
+
+    @property
+    def is_curve_point(self) -> bool:
+        """Whether it is only there to say what more or fewer real images would do."""
+        return self.percent < 100
+
+    @property
+    def may_be_picked(self) -> bool:
+        """Controls, points of a learning curve and the bare images are there to be read, not to be chosen."""
+        bare = [component.method for component in self.components] == ["raw"]
+        return not (self.is_control or self.is_curve_point or bare)
+
+
+def baseline_for(data: ImageDataset) -> str:
+    """The arm that all others are compared with."""
+    return VECTOR_BASELINE if data.is_vectors else BASELINE
+
+
+def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]:
+    """What `prove` compares when nothing is said; `probe` is among it where the extra `weights` is installed."""
+    arms: tuple[str, ...] = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
+    if pretrained.available():
+        arms += ("probe",)
+    if baseline == VECTOR_BASELINE:
+        arms = ("raw", "placebo", "mixup")
+    return (*arms, "oracle") if has_reserve else arms
+
+
+def learning_curve(baseline: str = BASELINE) -> tuple[Arm, ...]:
+    """The baseline on a part of the real images, from which its learning curve is read."""
+    return tuple(_parse_arm(f"{baseline}@{percent}%", baseline) for percent in CURVE_SHARES)
+
+
+def require_vector_arms(arms: Sequence[Arm]) -> None:
+    """Refuse arms that change pictures, for a set of vectors.
+
+    Raises:
+        InputError: a method of an arm does not read vectors; the message names those that do.
+    """
+    for arm in arms:
+        for component in arm.components:
+            if not method_class(component.method).reads_vectors:
+                able = ", ".join(name for name in method_names() if method_class(name).reads_vectors)
+                raise InputError(
+                    f"the arm '{arm.name}' cannot be had: {component.method} works on pictures alone, and these are "
+                    f"vectors; methods that read vectors: {able}"
+                )
+
+
+def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[Arm, ...]:
+    """Arms from `a,b(option=value)+c`; the baseline joins if it is missing.
+
+    A control (`placebo`, `oracle`) is laid on the baseline, because that is what it is compared with.
+
+    Raises:
+        InputError: an unknown method or option, the same arm twice, or text that does not read as arms.
+    """
+    texts = _split(wanted, ",") if isinstance(wanted, str) else list(wanted)
+    arms = [_parse_arm(text.strip(), baseline) for text in texts]
+    names = [arm.name for arm in arms]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"the arm '{twice}' is named twice; name each arm once")
+    if baseline not in names:
+        arms.insert(0, _parse_arm(baseline, baseline))
+    return tuple(arms)
+
+
+def _parse_arm(text: str, baseline: str) -> Arm:
+    methods_text, percent, rerun = _suffixes(text)
+    components = tuple(parse_component(part.strip()) for part in _split(methods_text, "+"))
+    is_control = any(method_class(component.method).is_control for component in components)
+    name = "+".join(_written(component) for component in components)
+    name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
+    if is_control and len(components) == 1:
+        components = (Component(baseline), *components)
+    methods = [component.method for component in components]
+    if len(set(methods)) < len(methods):
+        raise InputError(f"the arm '{text}' names one method twice")
+    # They are made at once, so that a wrong option is told now and not after an hour of training.
+    _refuse_conflicts(text, [component.make({}) for component in components])
+    return Arm(name, components, is_control, percent, rerun)
+
+
+def _refuse_conflicts(text: str, methods: Sequence[Method]) -> None:
+    if any(method.mixes_labels for method in methods) and any(method.smooths_labels for method in methods):
+        raise InputError(
+            f"the arm '{text}' smooths the labels and mixes them: mixed labels are soft already, and smoothing would "
+            "falsify the shares that they state; take one of the two"
+        )
+    at_once = next((method.name() for method in methods if method.takes_no_steps), None)
+    changing = [method.name() for method in methods if method.changes_batches]
+    if at_once and changing:
+        raise InputError(
+            f"the arm '{text}' cannot be had: {at_once} reads each picture once, as it is, and what "
+            f"{' and '.join(changing)} would change is read step by step; take {at_once} alone, or "
+            f"{'+'.join(changing)}+transfer"
+        )
+    if sum(method.has_objective for method in methods) > 1:
+        own = " and ".join(method.name() for method in methods if method.has_objective)
+        raise InputError(f"the arm '{text}' holds {own}, which each have a loss of their own; take one of them")
+
+
+def _suffixes(text: str) -> tuple[str, float, int]:
+    match = re.fullmatch(r"(.*?)(?:@(\d+(?:\.\d+)?)%)?(?:#(\d+))?", text)
+    methods, percent, rerun = match.groups() if match else (text, None, None)
+    if percent is not None and not 0 < float(percent) <= 100:
+        raise InputError(f"the arm '{text}' asks for {percent} % of the images; write a share of 1 to 100 %")
+    if rerun is not None and int(rerun) < 1:
+        raise InputError(f"the arm '{text}' counts its runs from 1; write '{methods}#2' for a second one")
+    return methods, float(percent or 100), int(rerun or 1)
+
+
+def parse_component(text: str) -> Component:
+    """One method from `name` or `name(option=value,...)`.
+
+    Raises:
+        InputError: the text does not read as that.
+    """
+    match = re.fullmatch(r"([a-z][a-z0-9_]*)(?:\((.*)\))?", text)
+    if not match:
+        raise InputError(f"cannot read '{text}' as a method; write e.g. classical+mixup or classical(policy=light)")
+    options = []
+    for item in filter(None, (part.strip() for part in (match[2] or "").split(","))):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"cannot read '{item}' in '{text}'; write option=value")
+        options.append((name.strip(), value.strip()))
+    if len(dict(options)) < len(options):
+        raise InputError(f"an option is given twice in '{text}'; give each once")
+    return Component(match[1], tuple(sorted(options)))
+
+
+def _written(component: Component) -> str:
+    options = ",".join(f"{name}={value}" for name, value in component.options)
+    return f"{component.method}({options})" if options else component.method
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at separators outside brackets."""
+    return re.split(rf"{re.escape(separator)}(?![^(]*\))", text)

@@ -1,0 +1,175 @@
+"""What a study will cost and what it could show, foretold from a pilot before anything is spent on it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy.special import stdtrit
+
+from tenfold.core.types import ImageDataset
+from tenfold.evaluation import Outcome
+from tenfold.evaluation.compare import POWER_ERRORS
+from tenfold.evaluation.crossed import CONFIDENCE
+from tenfold.runs.arms import Arm
+from tenfold.runs.cost_probe import Pilot, independent_images
+from tenfold.runs.plan import Plan, trainings_to_settle
+
+LASTING, PASSING = 0.08, 0.40
+"""Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
+
+PASSING is the luck of single trainings, which repeats average out. Calibrated on PICK, mixup and cgan against the
+baseline: 0.05 to 0.49, 0.18 in the middle, in 4 repeats of digits, wbc and pneumoniamnist
+(benchmarks/results/first-studies.md); 0.2 to 1.0, 0.5 in the middle, in 1 repeat of digits and pneumoniamnist.
+"""
+SPREAD = 0.7
+"""Standard deviation of the logarithm of that share between these comparisons."""
+FOUR_OF_FIVE = 1.28
+"""Standard deviations to either side that hold 80 % of a normal law."""
+ONLY_LARGE = 0.05
+"""A set that cannot show less than this is told so in plain words."""
+SECONDS_TO_START_WORKERS = 4.0
+INSPECTIONS = 2
+"""Classifiers trained to inspect the new images of one trial."""
+
+
+@dataclass(frozen=True)
+class ArmWork:
+    """What one arm asks for in all its trials."""
+
+    name: str
+    trials: int
+    classifiers: int
+    generators: int
+    seconds: float
+    """Of one core."""
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest true effect that 80 % of such studies would show, as shares of balanced accuracy."""
+
+    low: float
+    middle: float
+    high: float
+    """From `low` to `high`: where it would lie for four of five sets with such a pilot."""
+    images_for_margin: int
+    """Images, of the same mix, with which an effect as large as the margin could be shown."""
+    outcomes: tuple[Outcome, ...]
+    """The verdicts that are within reach, whatever the truth may be."""
+
+    @property
+    def only_large(self) -> bool:
+        """Whether even the best case leaves small effects unseen."""
+        return self.low > ONLY_LARGE
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The whole forecast of a plan."""
+
+    arms: tuple[ArmWork, ...]
+    workers: int
+    seconds: float
+    """For all trials, on the clock."""
+    looks: Mapping[int, float]
+    """Repeats after which the study may end early -> seconds until then."""
+    detectable: Detectable
+
+
+def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, cores: int) -> Estimate:
+    """Scale a pilot up to the whole plan.
+
+    Args:
+        workers: trials at the same time.
+        cores: what they share; more workers than cores gain nothing.
+    """
+    study, external = data.part("train"), data.part("test")
+    predicted = len(study) / plan.fold_plan.folds + len(external)
+
+    def seconds(arm: Arm, repeat: int) -> float:
+        cost = pilot.costs[arm.components]
+        inspecting = INSPECTIONS * cost.training + cost.inspection if _inspects(arm, repeat) else 0.0
+        classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
+        prediction = pilot.prediction if cost.prediction is None else cost.prediction
+        return cost.methods + classifiers + inspecting + cost.leak_check + predicted * prediction
+
+    def on_the_clock(repeats: int) -> float:
+        start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
+        times = {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(repeats)}
+        return start + wall_seconds(plan, times, repeats, min(workers, cores))
+
+    def work(arm: Arm) -> ArmWork:
+        folds, cost = plan.fold_plan.folds, pilot.costs[arm.components]
+        trials = folds * plan.repeats
+        inspecting = INSPECTIONS * folds if _inspects(arm, 0) else 0
+        classifiers = trials * trainings(arm, plan, makes_images=cost.makes_images) + inspecting
+        spent = folds * sum(seconds(arm, repeat) for repeat in range(plan.repeats))
+        return ArmWork(arm.name, trials, classifiers, trials if arm.trains_generator else 0, spent)
+
+    return Estimate(
+        tuple(work(arm) for arm in plan.arms),
+        workers,
+        on_the_clock(plan.repeats),
+        {look: on_the_clock(look) for look in plan.looks if look < plan.repeats},
+        detectable(study, plan, pilot),
+    )
+
+
+def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
+    """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and one for
+    each value that is tried of an option which is left open and which the baseline does not settle."""
+    baseline = next(one for one in plan.arms if one.name == plan.baseline)
+    taken_over = () if arm == baseline or arm.rerun > 1 else [part.method for part in baseline.components]
+    open_ = {
+        component.method: trainings_to_settle(component.make({}))
+        for component in arm.components
+        if component.method not in taken_over
+    }
+    if makes_images and not arm.fixes_ratio:
+        return sum(open_.values()) + len(plan.ratios)
+    last_is_trained = bool(open_.get(arm.components[-1].method))  # with what was chosen for all
+    return sum(open_.values()) + (0 if last_is_trained else 1)
+
+
+def _inspects(arm: Arm, repeat: int) -> bool:
+    return repeat == 0 and arm.trains_generator
+
+
+def wall_seconds(plan: Plan, seconds: Mapping[tuple[str, int], float], repeats: int, workers: int) -> float:
+    """How long the workers need when each takes the next trial as it is free, and all wait at a repeat's end.
+
+    Args:
+        seconds: of one trial, by arm and repeat.
+    """
+    total = 0.0
+    for repeat in range(repeats):
+        free = [0.0] * workers
+        for task in plan.tasks(repeat):
+            heapq.heappush(free, heapq.heappop(free) + seconds[task.arm.name, repeat])
+        total += max(free)
+    return total
+
+
+def detectable(study: ImageDataset, plan: Plan, pilot: Pilot) -> Detectable:
+    """The smallest effect that a study of these images could show in 80 % of cases.
+
+    The squared standard error is taken as share x error x (1 - error) / images: of the variance that one
+    classifier's accuracy has, the share in which two arms differ (`LASTING`, `PASSING`). Student's t has one
+    degree of freedom less than there are trainings of an arm, as where luck is most of it.
+    """
+    counted = pilot.inner_images + 1
+    error = (pilot.inner_error * pilot.inner_images + 0.5) / counted  # none in 30 is not never: half a one is added
+    share = LASTING + PASSING / plan.repeats
+    images = independent_images(study, plan.fold_plan.evaluated)
+    student = float(stdtrit(plan.fold_plan.folds * plan.repeats - 1, 0.5 + CONFIDENCE / 2))
+    middle = (student + POWER_ERRORS) * math.sqrt(share * error * (1 - error) / images)
+    # Errors in so few inner images are counted as a Poisson number: its logarithm varies by 1 / count.
+    spread = FOUR_OF_FIVE * 0.5 * math.hypot(SPREAD, math.sqrt((1 - error) / (counted * error)))
+    low, middle, high = (min(1.0, middle * math.exp(sign * spread)) for sign in (-1, 0, 1))
+    reach: tuple[Outcome, ...] = ("helped", "hurt", "not_proven")
+    if low * student / (student + POWER_ERRORS) <= plan.margin:  # half an interval fits into the margin
+        reach = ("helped", "hurt", "no_practical_difference", "not_proven")
+    return Detectable(low, middle, high, math.ceil(len(study) * (middle / plan.margin) ** 2), reach)

@@ -1,0 +1,209 @@
+"""What is going to be done, frozen and hashed before any training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tenfold
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.data.splits import FoldPlan
+from tenfold.methods import Method
+from tenfold.runs.arms import BASELINE, Arm, baseline_for
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
+
+Settled = Mapping[str, Mapping[str, str]]
+"""Method -> option -> value."""
+
+Train = Callable[[Mapping[str, str]], TrainedClassifier]
+"""A classifier with the method's open options at these values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settling:
+    """What was chosen for one method, and by what."""
+
+    options: Mapping[str, str]
+    classifier: TrainedClassifier
+    """The one with these options."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Cross entropy on the inner images by what was tried: {"policy=strong, flips=no": 0.31}."""
+
+
+def settle(undecided: Mapping[str, tuple[str, ...]], train: Train) -> Settling:
+    """Choose the options one after the other, each with those before it chosen and those after it as usual.
+
+    They are chosen by the loss on the inner images and not by the errors there, of which few images make too few to
+    tell candidates apart.
+    """
+    options = {name: candidates[0] for name, candidates in undecided.items()}
+    best = train(options)
+    losses = {words(options): best.inner_loss}
+    for name, candidates in undecided.items():
+        for value in candidates[1:]:
+            tried = {**options, name: value}
+            classifier = train(tried)
+            losses[words(tried)] = classifier.inner_loss
+            if classifier.inner_loss < best.inner_loss:
+                options, best = tried, classifier
+    return Settling(options, best, losses)
+
+
+def trainings_to_settle(method: Method) -> int:
+    """Classifiers that settling the method's options takes; 0 where none is open."""
+    undecided = method.undecided()
+    return 1 + sum(len(candidates) - 1 for candidates in undecided.values()) if undecided else 0
+
+
+def most_chosen(trials: Sequence[Trial], arm: str) -> Settled:
+    """What the arm chose in most folds, for when nothing is left to choose by; of equals the earlier one."""
+    chosen = [trial.details["settled"] for trial in trials if trial.arm == arm and "settled" in trial.details]
+    return max(chosen, key=chosen.count, default={})
+
+
+def words(options: Mapping[str, str]) -> str:
+    """{"policy": "strong", "flips": "no"} as `policy=strong, flips=no`."""
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+MARGIN = 0.01
+"""The smallest difference in balanced accuracy that counts in practice."""
+
+LOOKS = (2, 4, 10)
+"""Repeats after which the primary comparison is looked at."""
+
+STOP_BELOW = 0.001
+"""A look ends the study only at a p-value this small, so that looking often does not make noise a finding."""
+
+
+CODE_LAYERS = (
+    "core", "data", "augment", "networks", "training", "adaptation", "evaluation", "generators", "methods", "runs",
+)  # fmt: skip
+"""What trains and judges."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One trial to be done."""
+
+    arm: Arm
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the outcome, apart from the images themselves, of which it holds the hash."""
+
+    data: str
+    data_fingerprint: str
+    arms: tuple[Arm, ...]
+    fold_plan: FoldPlan
+    repeats: int
+    seed: int
+    times: float
+    """The most new images for each real one; the inner images choose between `ratios`."""
+    classifier: ClassifierConfig
+    looks: tuple[int, ...] = LOOKS
+    stop_below: float = STOP_BELOW
+    margin: float = MARGIN
+    baseline: str = BASELINE
+    metric: str = "balanced accuracy"
+    code: str = ""
+    outside: Mapping[str, str] = field(default_factory=dict)
+    """For arms that read more than the training images (weights, related pictures) a hash of that."""
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits over the whole plan."""
+        return _hash(asdict(self))
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """New images for each real one, between which the inner images choose; 0 is to do without them."""
+        return (0.0, self.times / 2, self.times)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The arms between which the inner images choose: the baseline is one, whatever it is made of."""
+        return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
+
+    def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
+        """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end.
+
+        Where the time may be too short for all of them, the cheapest come first, led by the baseline.
+        """
+
+        def work(arm: Arm) -> tuple[bool, bool, bool, int]:
+            return arm.name != self.baseline, arm.trains_generator, arm.is_curve_point, len(arm.components)
+
+        for arm in sorted(self.arms, key=work, reverse=not cheapest_first):
+            for fold in range(self.fold_plan.folds):
+                yield Task(arm, repeat, fold)
+
+    def trial_hash(self, task: Task) -> str:
+        """The name of the trial's directory: over all that decides its outcome, and nothing that does not.
+
+        The number of repeats and the other arms are left out, so that a longer study reuses a shorter one's trials.
+        """
+        undecisive = dict.fromkeys(("repeats", "data", "margin", "looks", "stop_below"))
+        outside = self.outside.get(task.arm.name, "")
+        outline = asdict(self) | undecisive | {"arms": asdict(task.arm), "outside": outside}
+        return _hash({**outline, "repeat": task.repeat, "fold": task.fold})
+
+
+def make_plan(
+    study: ImageDataset,
+    whole: ImageDataset,
+    arms: tuple[Arm, ...],
+    fold_plan: FoldPlan,
+    *,
+    repeats: int,
+    seed: int,
+    times: float,
+) -> Plan:
+    """Freeze the plan for these images.
+
+    Args:
+        study: the images that folds are drawn from.
+        whole: these and the reserve and the external test set.
+    """
+    return Plan(
+        data=whole.name,
+        data_fingerprint=whole.fingerprint(),
+        arms=arms,
+        fold_plan=fold_plan,
+        repeats=repeats,
+        seed=seed,
+        times=times,
+        classifier=classifier_for(study),
+        baseline=baseline_for(study),
+        code=code_version(),
+        outside={arm.name: found for arm in arms if (found := arm.outside())},
+    )
+
+
+def classifier_for(study: ImageDataset) -> ClassifierConfig:
+    """The classifier's size for these pictures: small ones need fewer steps to be learned as well."""
+    tiny = max(study.image_shape[1:]) <= 16
+    return ClassifierConfig(steps=300) if tiny else ClassifierConfig()
+
+
+@cache
+def code_version() -> str:
+    """A hash over the source that trains and judges: results made by other code are never reused."""
+    root = Path(tenfold.__file__).parent
+    digest = hashlib.sha256(tenfold.__version__.encode())
+    for layer in CODE_LAYERS:
+        for path in sorted((root / layer).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,0 +1,246 @@
+"""A study from images to verdict: read, plan, train, judge. `prove` and `run` both conduct one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.core.errors import InputError, Interrupted
+from tenfold.core.files import write_json
+from tenfold.core.progress import duration, note, progress, warn
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.data.audit import Audit, audit, cleaned
+from tenfold.data.combine import with_external_test
+from tenfold.data.load import load, require_classes
+from tenfold.data.splits import plan_folds
+from tenfold.evaluation import Verdict
+from tenfold.evaluation.compare import External, compare, primary_p_value
+from tenfold.evaluation.telling import sentence, verdict_json
+from tenfold.runs.arms import baseline_for, default_arms, learning_curve, parse_arms, require_vector_arms
+from tenfold.runs.plan import Plan, make_plan
+from tenfold.runs.study_executors import Done, Limits, run_trials
+from tenfold.runs.workers import available_cores
+
+
+def no_tail(trials: Sequence[Trial]) -> float:
+    """Nothing worth counting is left to do."""
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may decide about a study; the names are those of the command line."""
+
+    arms: str | Sequence[str] | None = None
+    budget: float | None = None
+    """Seconds."""
+    repeats: int = 4
+    seed: int = 0
+    size: int | None = None
+    per_class: int | None = None
+    images: int | None = None
+    times: float = 2.0
+    """The most new images for each real one that are tried."""
+    test: str | None = None
+    """A second set of labelled images, which the arms are tested on and nothing learns from."""
+    exchange: bool = True
+    """Train the baseline on fewer images too, to say how many real ones a gain is worth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Images ready to be studied, and the frozen plan; nothing is trained yet."""
+
+    data: ImageDataset
+    audit: Audit
+    plan: Plan
+    started: float
+    """The monotonic clock before the images were read."""
+    options: Mapping[str, Any]
+    """As config.json keeps them, so that the same study can be asked for again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A finished study: the verdict, where it lies, and all it was made from."""
+
+    directory: Path
+    verdict: Verdict
+    data: ImageDataset
+    audit: Audit
+    plan: Plan
+    options: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    seconds_before: float = 0.0
+    """What the trials took that earlier runs had finished."""
+
+    @property
+    def sentence(self) -> str:
+        return sentence(self.verdict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What verdict.json holds, and the directory."""
+        return verdict_json(self.verdict) | {"directory": str(self.directory)}
+
+
+def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
+    """Read and clean the images and freeze the plan.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+    """
+    started = time.monotonic()
+    for option in ("repeats", "times", "budget"):
+        if (value := getattr(options, option)) is not None and not value > 0:
+            raise InputError(f"{option} must be above 0, not {value}")
+    name = data.name if isinstance(data, ImageDataset) else str(data)
+    loaded = data if isinstance(data, ImageDataset) else _loaded(data, options)
+    require_classes(loaded)
+    if options.test is not None:
+        loaded = with_external_test(loaded, options.test, data)
+    findings = audit(loaded)
+    dataset = cleaned(loaded, findings)
+    study = dataset.part("train")
+    fold_plan = plan_folds(study)
+    for warning in (*findings.warnings, *fold_plan.warnings):
+        warn(warning)
+    for label in np.setdiff1d(study.labels, fold_plan.evaluated):
+        warn(f"class '{study.class_names[label]}' has too few independent images to be evaluated; it is trained on")
+    has_reserve = bool((dataset.roles == "reserve").any())
+    baseline = baseline_for(study)
+    arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve, baseline), baseline)
+    if study.is_vectors:
+        require_vector_arms(arms)
+    needy = next((arm.name for arm in arms if arm.needs_reserve), None)
+    if needy and not has_reserve:
+        raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
+    if options.exchange:
+        arms += tuple(arm for arm in learning_curve(baseline) if arm not in arms)
+    plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
+    asked_for = ",".join(arm.name for arm in arms if not options.exchange or arm not in learning_curve(baseline))
+    return Prepared(dataset, findings, plan, started, {"data": name, **asdict(options), "arms": asked_for})
+
+
+def _loaded(data: str | Path, options: Options) -> ImageDataset:
+    return load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
+
+
+def conduct(
+    prepared: Prepared, directory: Path, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
+) -> Study:
+    """Run all trials, judge them, and write check.json and verdict.json.
+
+    `tail` estimates the seconds that the caller needs after the trials, which the budget has to pay for too.
+
+    Raises:
+        InputError: the budget is too short for any comparison.
+        Interrupted: Ctrl-C; the finished trials are kept.
+    """
+    write_json(directory / "check.json", prepared.audit.to_json())
+    data, plan = prepared.data, prepared.plan
+    study, external = data.part("train"), data.part("test")
+    rules: dict[str, Any] = {
+        "baseline": plan.baseline,
+        "candidates": list(plan.candidates),
+        "evaluated": plan.fold_plan.evaluated,
+        "folds": plan.fold_plan.folds,
+    }
+    limits = Limits(
+        prepared.options["budget"],
+        prepared.started,
+        tail,
+        lambda trials: primary_p_value(trials, study.labels, study.groups, **rules),
+    )
+    done, before = _run_with_progress(data, plan, directory, limits, workers or available_cores())
+    _require_comparison(done, plan, prepared.options["budget"])
+    verdict = compare(
+        done.trials,
+        study.labels,
+        study.groups,
+        study.class_names,
+        **rules,
+        margin=plan.margin,
+        curve=[arm.name for arm in plan.arms if arm.is_curve_point],
+        more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
+        external=External(external.labels, external.groups) if len(external) else None,
+        looks=done.looks,
+    )
+    told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options["budget"]), *verdict.warnings))
+    write_json(directory / "verdict.json", verdict_json(told))
+    return Study(directory, told, data, prepared.audit, plan, prepared.options, done.trials, before)
+
+
+def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:
+    through = {trial.arm for trial in done.trials}
+    judged = [arm for arm in plan.arms if arm.name in through and not arm.is_curve_point]
+    if budget is not None and (plan.baseline not in through or len(judged) < min(2, len(plan.arms))):
+        raise InputError(
+            f"the budget of {duration(budget)} ended before {plan.baseline} and one more arm were through; the "
+            "finished trials are kept: give the same command with a longer --budget (--dry-run says how long)"
+        )
+
+
+def _warnings(done: Done, plan: Plan, budget: float | None) -> list[str]:
+    """What the reader must know of a study that ended before all that was planned."""
+    warnings = []
+    if budget is not None and done.left_out:
+        arms = ", ".join(done.left_out)
+        warnings.append(f"The budget of {duration(budget)} ended before these arms were through: {arms}.")
+    repeats = max(trial.repeat for trial in done.trials) + 1
+    stopped = next((look for look in done.looks if look.stopped), None)
+    if stopped is not None:
+        warnings.append(
+            f"Ended early, as planned, after {stopped.repeats} of {plan.repeats} repeats: p = {stopped.p_value:.2g}, "
+            f"below {plan.stop_below:g}."
+        )
+    elif budget is not None and repeats < plan.repeats:
+        warnings.append(f"The budget of {duration(budget)} allowed {repeats} of {plan.repeats} repeats.")
+    return warnings
+
+
+def _run_with_progress(
+    dataset: ImageDataset, plan: Plan, directory: Path, limits: Limits, workers: int
+) -> tuple[Done, float]:
+    """The trials, and the seconds of those that were found finished, as if as many workers had done them."""
+    total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
+    study = dataset.part("train")
+    note(
+        f"{plan.data}: {len(study)} {'rows' if study.is_vectors else 'images'}, {study.class_count} classes; "
+        f"{total} trials "
+        f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
+    )
+    seconds_of: dict[str, list[float]] = {}
+    before: list[float] = []
+    try:
+        with progress("trials", total) as bar:
+
+            def report(trial: Trial, found: bool) -> None:
+                seconds_of.setdefault(trial.arm, []).append(trial.wall_seconds)
+                if found:
+                    before.append(trial.wall_seconds)
+                if trial.failed:
+                    warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
+                bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, workers))
+
+            done = run_trials(plan, dataset, directory, workers=workers, limits=limits, report=report)
+            return done, sum(before) / workers
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped; the finished trials are kept. Go on with the same command and --out {directory}"
+        ) from None
+
+
+def _seconds_left(plan: Plan, seconds_of: Mapping[str, Sequence[float]], workers: int) -> float:
+    """Each arm has its own pace: a generator's trial takes many times a plain one's."""
+    each = plan.repeats * plan.fold_plan.folds
+    known = float(np.mean([np.mean(seconds) for seconds in seconds_of.values()]))
+    work = 0.0
+    for arm in plan.arms:
+        seconds = seconds_of.get(arm.name, ())
+        work += (each - len(seconds)) * (float(np.mean(seconds)) if seconds else known)
+    return work / workers

@@ -1,0 +1,251 @@
+"""One trial: an arm trained on one fold and judged on its test images.
+
+This is the only place that shows a test fold to anything. Methods and the classifier are given the training fold
+and its inner split; the test images are looked at after both are done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.files import read_json, write_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.data.splits import Fold, make_splits, open_fold, part_of
+from tenfold.evaluation.leaks import leak
+from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
+from tenfold.methods import MethodFailed, spread
+from tenfold.runs.arms import Arm, Component
+from tenfold.runs.diagnostics import inspect, samples
+from tenfold.runs.plan import Plan, Settled, Settling, Task, settle
+from tenfold.training.classifier import Diverged, TrainedClassifier, train_classifier
+from tenfold.training.recipe import Recipe
+
+
+def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | None = None) -> Trial:
+    """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial.
+
+    Args:
+        settled: what the baseline chose in this fold for options that are left open.
+    """
+    start = time.perf_counter()
+    study, external = data.part("train"), data.part("test")
+    key = Key(f"seed-{plan.seed}")
+    fold = open_fold(data, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
+    key = key / f"repeat-{task.repeat}" / f"fold-{task.fold}"
+    try:
+        fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan, settled)
+        details = dict(fitted.recipe.details) | fitted.details
+        if task.repeat == 0 and task.arm.trains_generator:
+            details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
+            if task.fold == 0 and fitted.recipe.extra is not None:
+                details["samples"] = samples(fitted.recipe.extra)
+    except (MethodFailed, Diverged) as error:
+        return _failed(task, str(error), start)
+    if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
+        return _failed(task, leaked, start)
+    probabilities = tested(fold, fitted.classifier)
+    return Trial(
+        arm=task.arm.name,
+        repeat=task.repeat,
+        fold=task.fold,
+        inner_score=fitted.classifier.inner_score,
+        inner_loss=fitted.classifier.inner_loss,
+        test_indices=fold.test.indices.tolist(),
+        test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
+        external_predictions=fitted.classifier.probabilities(external.images).argmax(1).tolist(),
+        wall_seconds=_since(start),
+        details=details,
+    )
+
+
+def tested(fold: Fold, classifier: TrainedClassifier) -> npt.NDArray[np.float32]:
+    """What a trained classifier says of the fold's test images: M x K, in the order of `fold.test.indices`."""
+    return fold.test.shown_to(classifier.probabilities)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedArm:
+    """A trained arm: the classifier that the inner images preferred, and all that its methods made."""
+
+    classifier: TrainedClassifier
+    recipe: Recipe
+    """With every new image made, whether or not the classifier was trained on it."""
+    details: dict[str, Any]
+
+
+def train_arm(
+    arm: Arm,
+    train: ImageDataset,
+    validation: ImageDataset | None,
+    reserve: ImageDataset | None,
+    key: Key,
+    plan: Plan,
+    settled: Settled | None = None,
+    ratio: float | None = None,
+) -> FittedArm:
+    """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
+
+    Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
+    the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
+    validation images between `plan.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
+    method leaves open, unless they are `settled`.
+
+    Raises:
+        MethodFailed: a method gave nothing usable.
+        Diverged: the classifier's loss became NaN.
+    """
+    start = time.perf_counter()
+    if arm.rerun > 1:
+        key, settled = key / f"run-{arm.rerun}", None
+    train = part_of(train, arm.percent, key / "part")
+
+    made: dict[str, Recipe] = {}
+
+    def fit(component: Component, options: Mapping[str, str]) -> Recipe:
+        name = f"{component.method} {sorted(options.items())}"
+        if name not in made:  # what stays the same while another method's options are chosen is made once
+            method = component.make({"times": plan.times, **options})
+            made[name] = method.fit(train, reserve if method.needs_reserve else None, key / component.method)
+        return made[name]
+
+    def recipe_of(components: Sequence[Component], options: Settled) -> Recipe:
+        return sum((fit(component, options.get(component.method, {})) for component in components), Recipe())
+
+    def classifier_of(recipe: Recipe) -> TrainedClassifier:
+        return train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
+
+    settlings = {}
+    if validation is not None:
+        settlings = _settlings(arm, settled or {}, lambda *tried: classifier_of(recipe_of(*tried)))
+    options = {**(settled or {}), **{name: found.options for name, found in settlings.items()}}
+    choosing = _since(start)
+    recipe = recipe_of(arm.components, options)
+    fitted = _since(start) - choosing
+    chooses = recipe.extra is not None and not arm.fixes_ratio
+    ratios: Sequence[float | None] = [None]
+    if chooses:
+        ratios = [ratio] if ratio is not None else plan.ratios if validation is not None else [plan.times]
+    trained: list[tuple[float | None, TrainedClassifier]]
+    if not chooses and (last := settlings.get(arm.components[-1].method)):
+        trained = [(None, last.classifier)]  # it was trained to be chosen
+    else:
+        trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
+    # The fewest new images win a tie: what does not help is not worth making.
+    chosen, classifier = min(trained, key=lambda pair: (-pair[1].inner_score, pair[1].inner_loss, pair[0] or 0))
+    details = dict(classifier.details)
+    details["seconds"] = details["seconds"] | {"methods": round(fitted, 3), "choosing": choosing}
+    if chosen is not None:
+        scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
+        details |= {"ratio": chosen, "inner_scores_of_ratios": scores}
+    if settlings:
+        details["settled"] = {name: dict(found.options) for name, found in settlings.items()}
+        details["inner_losses"] = {name: dict(found.losses) for name, found in settlings.items()}
+    return FittedArm(classifier, recipe, details)
+
+
+def _settlings(
+    arm: Arm, settled: Settled, train: Callable[[Sequence[Component], Settled], TrainedClassifier]
+) -> dict[str, Settling]:
+    """For each method with open options that are not settled yet, what the inner images choose.
+
+    One method after the other, each on top of those that stand before it in the arm.
+    """
+    found: dict[str, Settling] = {}
+    options = dict(settled)
+    for count, component in enumerate(arm.components, 1):
+        undecided = component.make({}).undecided()
+        if undecided and component.method not in settled:
+
+            def on_top(
+                tried: Mapping[str, str], count: int = count, method: str = component.method
+            ) -> TrainedClassifier:
+                return train(arm.components[:count], {**options, method: tried})
+
+            found[component.method] = settle(undecided, on_top)
+            options[component.method] = found[component.method].options
+    return found
+
+
+def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:
+    """The recipe with only `ratio` new images for each real one; with all of them where that is None."""
+    if ratio is None or recipe.extra is None:
+        return recipe
+    share = min(1.0, ratio * len(train) / len(recipe.extra))
+    if share > 0:
+        return replace(recipe, extra=recipe.extra.take(spread(share, len(recipe.extra))))
+    return replace(recipe, extra=None, objective=None if recipe.needs_extra else recipe.objective)
+
+
+def _leak(recipe: Recipe, fold: Fold) -> str | None:
+    """Why the new images cannot have been made without the test images; None where they can."""
+    extra = recipe.extra
+    if extra is None:
+        return None
+    return fold.test.shown_to(
+        lambda images: leak(
+            extra.images,
+            unseen=fold.validation.images,
+            test=images,
+            train=fold.train.images,
+            unseen_groups=fold.validation.groups,
+            test_groups=fold.test.groups,
+        )
+    )
+
+
+def _seen(recipe: Recipe, fold: Fold) -> str | None:
+    """Why what the classifier began with has learned from test images; None where nothing says so."""
+    if recipe.init is None or recipe.init.seen is None:
+        return None
+    seen = {image.tobytes() for image in recipe.init.seen.images if image.min() < image.max()}
+    count = fold.test.shown_to(lambda images: sum(image.tobytes() in seen for image in images))
+    if not count:
+        return None
+    return (
+        f"{count} of {len(fold.test)} test images are among the {len(seen)} that the network has learned from; take "
+        "them out of the source"
+    )
+
+
+def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str, Any] | None:
+    """Accuracy on the sealed external test images, as shares with a 95 % interval; None where there are none."""
+    external = data.part("test")
+    if not len(external):
+        return None
+    predicted = classifier.probabilities(external.images).argmax(1)
+    share = float((predicted == external.labels).mean())
+    return {
+        "images": len(external),
+        "accuracy": round(share, 4),
+        "interval": [round(bound, 4) for bound in wilson_interval(share, len(external))],
+        "balanced_accuracy": round(balanced_accuracy(external.labels, predicted), 4),
+    }
+
+
+def load_trial(directory: Path) -> Trial | None:
+    """A finished trial, or None: `trial.json` is written last, so a trial that has one is whole."""
+    path = directory / "trial.json"
+    return Trial(**read_json(path)) if path.exists() else None
+
+
+def save_trial(directory: Path, trial: Trial) -> None:
+    """Write `trial.json`; its arrival is what makes the trial count."""
+    record: dict[str, Any] = dataclasses.asdict(trial)
+    write_json(directory / "trial.json", record)
+
+
+def _failed(task: Task, reason: str, start: float) -> Trial:
+    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], _since(start), failed=reason)
+
+
+def _since(start: float) -> float:
+    return round(time.perf_counter() - start, 3)

@@ -1,1 +1,0 @@
-"""The one classifier loop, the recipe that it reads, and the adversarial loop."""

@@ -1,0 +1,137 @@
+"""Features of a frozen network, kept on disk: the same picture is read once, whatever study it is in.
+
+The file lies in the user's cache directory, or in the one that TENFOLD_CACHE names; it is safe to delete at any time.
+An entry's name is a hash of the picture's bytes, the weights and what the network does with a picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pooch
+import torch
+from torch import Tensor
+
+from tenfold.augment.tensors import to_float
+from tenfold.networks.backbone_classifier import BackboneNet
+from tenfold.networks.convnet import Trunk
+from tenfold.networks.threads import one_thread
+
+Images = npt.NDArray[np.uint8]
+Features = npt.NDArray[np.float32]
+
+MOST_BYTES = 2**30
+"""Of features; the oldest give way."""
+FILE = "features.sqlite"
+CHUNK = 32
+"""Pictures are always read so many at a time, so that no feature depends on what is read beside it."""
+
+
+def frozen_features(network: BackboneNet, images: Images) -> Tensor:
+    """uint8 N x C x H x W -> N x F, as the network's head reads them."""
+    scaled: Tensor = network.scale(torch.from_numpy(unscaled_features(network, images)))
+    return scaled
+
+
+def unscaled_features(network: BackboneNet, images: Images) -> Features:
+    """uint8 N x C x H x W -> N x F, as the trunk gives them, from the cache where they are there."""
+    trunk = network.trunk
+    return cached(images, network.began_with, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
+
+
+@one_thread()
+@torch.inference_mode()
+def trunk_features(trunk: Trunk, images: Images) -> Features:
+    """uint8 N x C x H x W -> N x F."""
+    trunk.eval()
+    rows = np.empty((len(images), trunk.feature_count), np.float32)
+    for start in range(0, len(images), CHUNK):
+        part = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK]))
+        count = len(part)
+        if count < CHUNK:
+            part = torch.cat([part, part[:1].expand(CHUNK - count, -1, -1, -1)])
+        pictures = to_float(part).contiguous(memory_format=torch.channels_last)
+        rows[start : start + count] = trunk(pictures)[:count].numpy()
+    return rows
+
+
+def cached(images: Images, network: str, read: Callable[[Images], Features], feature_count: int) -> Features:
+    """What `read` gives for these pictures, N x F, read anew only where it is not known.
+
+    A cache that cannot be written or read is done without.
+
+    Args:
+        images: uint8 N x C x H x W.
+        network: a hash of the weights and of how the network is used.
+        read: uint8 M x C x H x W -> M x F; each row depends on its own picture alone.
+    """
+    names = [_name(image, network) for image in images]
+    rows = np.empty((len(images), feature_count), np.float32)
+    missing = np.arange(len(images))
+    try:
+        with _opened() as database:
+            known = _known(database, names)
+            fits = [len(known.get(name, b"")) == rows[:1].nbytes for name in names]
+            for place in np.flatnonzero(fits):
+                rows[place] = np.frombuffer(known[names[place]], np.float32)
+            missing = np.flatnonzero(~np.array(fits, bool))
+            if len(missing):
+                rows[missing] = read(images[missing])
+                kept, missing = missing, missing[:0]
+                _keep(database, {names[place]: rows[place].tobytes() for place in kept})
+    except (sqlite3.Error, OSError):
+        if len(missing):
+            rows[missing] = read(images[missing])
+    return rows
+
+
+def cache_file() -> Path:
+    """Where features are kept."""
+    return Path(os.environ.get("TENFOLD_CACHE") or pooch.os_cache("tenfold")) / FILE
+
+
+def _name(image: Images, network: str) -> bytes:
+    told = f"{network} {image.shape}".encode()
+    return hashlib.sha256(told + np.ascontiguousarray(image).tobytes()).digest()[:16]
+
+
+@contextmanager
+def _opened() -> Iterator[sqlite3.Connection]:
+    path = cache_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS features (name BLOB PRIMARY KEY, row BLOB NOT NULL)")
+            yield database
+    except sqlite3.OperationalError:
+        raise  # locked, full, or not to be written
+    except sqlite3.DatabaseError:
+        path.unlink(missing_ok=True)  # no database, or a damaged one: the next call begins anew
+        raise
+
+
+def _known(database: sqlite3.Connection, names: list[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for start in range(0, len(names), 500):
+        part = names[start : start + 500]
+        query = f"SELECT name, row FROM features WHERE name IN ({','.join('?' * len(part))})"
+        found |= dict(database.execute(query, part))
+    return found
+
+
+def _keep(database: sqlite3.Connection, rows: dict[bytes, bytes]) -> None:
+    with database:
+        database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows.items())
+        (held,) = database.execute("SELECT coalesce(sum(length(row)), 0) FROM features").fetchone()
+        if held > MOST_BYTES:
+            database.execute(
+                "DELETE FROM features WHERE rowid IN (SELECT rowid FROM features ORDER BY rowid LIMIT "
+                "(SELECT 1 + count(*) / 4 FROM features))"
+            )

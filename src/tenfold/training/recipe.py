@@ -1,0 +1,113 @@
+"""What a method gives to the classifier loop: optional slots, and recipes that add up.
+
+A GAN, MixUp and a pre-trained backbone have no `sample()` in common. What they have in common is that one
+classifier loop can read what they give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tenfold.core.errors import InputError
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.networks.backbone_classifier import Network
+from tenfold.networks.convnet import Classifier
+
+Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""(images float B x C x H x W in [-1, 1], soft labels B x K, generator) -> the same two, changed."""
+
+Auxiliary = Callable[[Tensor, torch.Generator], Tensor]
+"""(features B x F of the classifier's last hidden layer, generator) -> a scalar added to the loss."""
+
+Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy, and the features
+B x F of the last hidden layer that it saw. For methods that reach into the forward pass or make it several times."""
+
+
+Beginning = Callable[[ImageDataset, ImageDataset | None, Key], Network]
+"""(images to train on, inner images if any, key) -> the network to begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """How a classifier begins, in place of the usual network with fresh weights."""
+
+    network: Beginning
+    steps: int | None = None
+    """Of training from there; as many as any other classifier takes where None; 0 is to use it as it comes."""
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    """Both in place of the usual ones."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Parts of the network by name that learn at this share of the learning rate."""
+    seen: ImageDataset | None = None
+    """Images beside the training images that it has learned from, where they are at hand."""
+
+
+def cross_entropy(logits: Tensor, soft_labels: Tensor) -> Tensor:
+    """Mean over the batch of -sum(p log q), for labels that are probabilities: both B x K."""
+    return -(soft_labels * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+def plain_objective(
+    network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """What is minimised unless a recipe says otherwise: cross entropy against soft labels."""
+    features = network.features(images)
+    return cross_entropy(network.head(features), soft_labels), features
+
+
+ONE_ONLY = {"init": "a network to begin with", "auxiliary": "an auxiliary loss", "objective": "a loss of their own"}
+"""Slots of a recipe that cannot be added up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What one arm adds to the real images; empty for `raw`."""
+
+    extra: ImageDataset | None = None
+    """More labelled images, trained on beside the real ones."""
+    transforms: tuple[Transform, ...] = ()
+    """Applied to every batch, in order."""
+    init: Start | None = None
+    """Where the classifier begins."""
+    auxiliary: Auxiliary | None = None
+    """One more term of the loss."""
+    objective: Objective | None = None
+    """In place of the cross entropy."""
+    needs_extra: bool = False
+    """Without any extra images the objective has no use either, and is left out."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the method wants recorded with the trial; plain JSON values."""
+
+    def __add__(self, other: Recipe) -> Recipe:
+        """Both recipes at once: `classical+cgan` trains on generated images and augments them.
+
+        Raises:
+            InputError: both bring a network to begin with, an auxiliary loss or an objective: only one can be obeyed.
+        """
+        for slot, meaning in ONE_ONLY.items():
+            if getattr(self, slot) is not None and getattr(other, slot) is not None:
+                raise InputError(f"two methods of one arm bring {meaning}; an arm can hold only one of them")
+        return Recipe(
+            extra=_joined(self.extra, other.extra),
+            transforms=self.transforms + other.transforms,
+            init=self.init or other.init,
+            auxiliary=self.auxiliary or other.auxiliary,
+            objective=self.objective or other.objective,
+            needs_extra=self.needs_extra or other.needs_extra,
+            details={**self.details, **other.details},
+        )
+
+
+def _joined(first: ImageDataset | None, second: ImageDataset | None) -> ImageDataset | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return first.joined(second)

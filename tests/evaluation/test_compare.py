@@ -1,0 +1,354 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_studies import noise_study, trials_of
+
+from tenfold.core.errors import TenfoldError
+from tenfold.core.keys import Key
+from tenfold.evaluation.compare import External, compare, primary_p_value, sentence, verdict_json
+
+
+def judge(trials, labels, **changes):
+    options = {
+        "groups": np.arange(len(labels)),
+        "class_names": ["cat", "dog", "eel"][: labels.max() + 1],
+        "baseline": "classical",
+        "candidates": {trial.arm for trial in trials},
+        "evaluated": range(labels.max() + 1),
+        "folds": 1 + max(trial.fold for trial in trials),
+    } | changes
+    return compare(trials, labels, **options)
+
+
+def arm(verdict, name):
+    return next(result for result in verdict.arms if result.name == name)
+
+
+LABELS = np.arange(40) % 2
+
+
+def shares(right, n=40, repeats=4, offset=0):
+    """N x R correctness: `right` of the images are right in every repeat."""
+    return np.repeat(((np.arange(n) + offset) % n < right)[:, None], repeats, axis=1)
+
+
+def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline():
+    labels = np.arange(8) % 2
+    nothing, everything = np.zeros((8, 1)), np.ones((8, 1))
+    base = trials_of("classical", nothing, labels, folds=4, inner=[[0.5, 0.7, 0.7, 0.7]], loss=1.0)
+    grown = trials_of("gan", everything, labels, folds=4, inner=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
+    verdict = judge(base + grown, labels)
+    assert verdict.pick_counts == {"classical": 2, "gan": 2}
+    assert verdict.pick == "classical"
+    # gan is picked in folds 0 and 3: half of the images, each a difference of 1.
+    assert verdict.difference.estimate == pytest.approx(0.5)
+    assert arm(verdict, "gan").against_baseline.estimate == pytest.approx(1.0)
+
+
+def test_controls_are_compared_but_never_picked():
+    base = trials_of("classical", shares(30), LABELS, inner=0.5)
+    oracle = trials_of("oracle", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + oracle, LABELS, candidates=["classical"])
+    assert verdict.pick_counts == {"classical": 4 * 2}
+    assert verdict.outcome == "no_practical_difference"
+    assert (verdict.difference.low, verdict.difference.high, verdict.smallest_detectable) == (0, 0, 0)
+    assert arm(verdict, "oracle").outcome == "helped"
+    assert "in all 8 folds classical alone was chosen" in sentence(verdict)
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"),
+    [(40, "helped"), (10, "hurt"), (31, "not_proven")],
+)
+def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
+    base = trials_of("classical", shares(30), LABELS, inner=0.5)
+    grown = trials_of("gan", shares(right), LABELS, inner=0.9)
+    verdict = judge(base + grown, LABELS)
+    assert verdict.outcome == outcome
+    assert verdict.pick == "gan"
+    assert verdict.difference.estimate == pytest.approx((right - 30) / 40)
+    assert arm(verdict, "gan").outcome == outcome
+
+
+@pytest.mark.parametrize(("n", "outcome"), [(40, "not_proven"), (400, "no_practical_difference")])
+def test_two_that_never_differed_are_as_equal_as_there_are_images_to_say_so(n, outcome):
+    labels = np.arange(n) % 2
+    base = trials_of("classical", shares(30, n=n), labels, inner=0.5)
+    verdict = judge(base + trials_of("gan", shares(30, n=n), labels, inner=0.9), labels)
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx((-3 / n, 3 / n))
+    assert verdict.outcome == arm(verdict, "gan").outcome == outcome
+
+
+def test_below_the_margin_nothing_helped_however_sure():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + grown, LABELS, margin=0.3)
+    assert verdict.difference.low > 0
+    assert verdict.outcome == "not_proven"
+
+
+def test_difference_of_unequal_classes_groups_and_an_untested_class_against_loops():
+    draw = Key("loops").numpy_generator()
+    labels = np.array([0] * 20 + [1] * 6 + [2])
+    groups = np.array([*range(10), *range(10), 30, 30, 30, 31, 32, 33, 3])
+    before, after = draw.random((27, 3)) < 0.5, draw.random((27, 3)) < 0.8
+    tested = trials_of("classical", before, labels) + trials_of("gan", after, labels, inner=0.9)
+    trials = [  # image 26, the only one of its class, is always trained on
+        replace(t, test_indices=t.test_indices[:-1], test_probabilities=t.test_probabilities[:-1])
+        if 26 in t.test_indices
+        else t
+        for t in tested
+    ]
+    verdict = judge(trials, labels, groups=groups, evaluated=[0, 1])
+    change = after.astype(float) - before
+    expected = [np.mean([change[labels == k, r].mean() for k in (0, 1)]) for r in range(3)]
+    assert verdict.difference.estimate == pytest.approx(np.mean(expected))
+    assert (verdict.groups, verdict.images, verdict.repeats) == (14, 26, 3)
+    assert arm(verdict, "gan").recall[2] is None
+    assert arm(verdict, "gan").recall[1].estimate == pytest.approx(after[20:26].mean())
+    assert any("'eel' cannot be evaluated" in warning for warning in verdict.warnings)
+
+
+def test_only_repeats_that_every_arm_finished_count():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    verdict = judge(base + grown[:-1], LABELS)
+    assert (verdict.repeats, verdict.provisional) == (3, True)
+    assert any("1 of 4 repeats" in warning for warning in verdict.warnings)
+    assert any(warning.startswith("Provisional: 3") for warning in verdict.warnings)
+    with pytest.raises(TenfoldError, match="no repeat has all 2 folds"):
+        judge(base + grown[:1], LABELS)
+
+
+def test_a_failed_arm_is_told_and_left_out():
+    base = trials_of("classical", shares(30), LABELS)
+    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    grown[3] = replace(grown[3], failed="the generator collapsed", test_indices=[], test_probabilities=[])
+    verdict = judge(base + grown, LABELS)
+    result = arm(verdict, "gan")
+    assert (result.failed_trials, result.failure) == (1, "the generator collapsed")
+    assert result.balanced_accuracy is result.against_baseline is result.outcome is None
+    assert verdict.pick_counts == {"classical": 8}
+    assert verdict_json(verdict)["arms"]["gan"]["verdict"] == "failed"
+    with pytest.raises(TenfoldError, match=r"baseline 'gan' failed.*collapsed"):
+        judge(base + grown, LABELS, baseline="gan")
+
+
+def test_what_cannot_be_judged_is_refused():
+    base = trials_of("classical", shares(30), LABELS)
+    with pytest.raises(TenfoldError, match="no trials"):
+        judge(base, LABELS, baseline="raw")
+    with pytest.raises(TenfoldError, match="two trials"):
+        judge(base + base, LABELS)
+    with pytest.raises(TenfoldError, match="1 independent group"):
+        judge(base, LABELS, groups=np.zeros(40, dtype=np.int64))
+    twice = replace(base[0], test_indices=base[1].test_indices)
+    with pytest.raises(TenfoldError, match="40 images are not tested exactly once"):
+        judge([twice, *base[1:]], LABELS)
+
+
+EXTERNAL = External(np.array([0, 0, 0, 1]), np.arange(4))
+
+
+def test_external_accuracy_is_the_mean_over_trials():
+    base = trials_of("classical", shares(30), LABELS)
+    seen = [replace(t, external_predictions=[0, 0, 1, t.fold]) for t in base]
+    verdict = judge(seen, LABELS, external=EXTERNAL)
+    assert arm(verdict, "classical").external_accuracy == pytest.approx((2 / 3 + 0 + 2 / 3 + 1) / 4)
+    assert arm(judge(base, LABELS), "classical").external_accuracy is None
+
+
+def test_more_images_not_more_runs():
+    base = trials_of("classical", shares(20), LABELS)
+    grown = trials_of("gan", shares(30, offset=5), LABELS, inner=0.9)
+    assert any("more images, not more runs" in warning for warning in judge(base + grown, LABELS).warnings)
+    draw = Key("noise").numpy_generator()
+    noise = [draw.random((40, 4)) < 0.5 for _ in range(2)]
+    trials = trials_of("classical", noise[0], LABELS) + trials_of("gan", noise[1], LABELS, inner=0.9)
+    assert not any("more images" in warning for warning in judge(trials, LABELS).warnings)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repeats):
+    draw = (Key("json") / seed).numpy_generator()
+    labels = np.arange(12) % 3
+    trials = [
+        trial
+        for name in ("classical", "gan", "mixup")
+        for trial in trials_of(name, draw.random((12, repeats)) < 0.6, labels, inner=draw.random((repeats, 2)))
+    ]
+    verdict = judge(trials, labels)
+    told = verdict_json(verdict)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["estimate_points"] == pytest.approx(100 * verdict.difference.estimate, abs=1e-4)
+    assert told["interval_points"][0] <= told["estimate_points"] <= told["interval_points"][1]
+    assert set(told["arms"]) == {"classical", "gan", "mixup"}
+    for result in told["arms"].values():
+        assert 0 <= result["interval"][0] <= result["balanced_accuracy"] <= result["interval"][1] <= 1
+        assert result["seconds"] == 1.5 * 2 * repeats
+    size = f"{100 * abs(verdict.difference.estimate):.1f} points"
+    assert any(words in sentence(verdict) for words in (size, "as good as", "in all"))
+
+
+def test_renaming_groups_and_swapping_arms_mirror_the_verdict():
+    trials, labels = noise_study(Key("mirror"), ["classical", "gan"], n=60, repeats=3)
+    trials = [replace(t, inner_score=0.9 if t.arm == "gan" else 0.5) for t in trials]
+    verdict = judge(trials, labels)
+    renamed = judge(trials, labels, groups=np.arange(60)[::-1] * 7)
+    assert renamed.difference.low == pytest.approx(verdict.difference.low)
+    swap = {"classical": "gan", "gan": "classical"}
+    swapped = judge([replace(t, arm=swap[t.arm], inner_score=1 - t.inner_score) for t in trials], labels)
+    assert swapped.difference.estimate == pytest.approx(-verdict.difference.estimate)
+    assert swapped.difference.low == pytest.approx(-verdict.difference.high)
+
+
+def test_noise_is_seldom_called_help(monkeypatch):
+    """200 studies of four equal arms: 'helped' at most 5 %, give or take three Monte Carlo errors."""
+    monkeypatch.setattr("tenfold.evaluation.compare.calibration", lambda *_: None)  # slow, and not asked about here
+    arms, studies, helped = ["classical", "a", "b", "c"], 200, 0
+    for study in range(studies):
+        trials, labels = noise_study(Key("null") / study, arms, n=100)
+        helped += judge(trials, labels).outcome == "helped"
+    assert helped / studies <= 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_sentences():
+    base = trials_of("classical", shares(30), LABELS)
+
+    def told(right, inner=0.9, margin=0.01):
+        grown = trials_of("gan", shares(right), LABELS, inner=inner)
+        return sentence(judge(base + grown, LABELS, margin=margin))
+
+    assert told(40).startswith("Growing helped: gan is 25.0 points better than classical alone (95 % interval +11")
+    assert told(40).endswith("; 40 images, 4 repeats of 2 folds).")
+    assert told(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
+    equal = told(30, margin=0.1)
+    assert equal.startswith("No practical difference: gan is as good as classical alone, within 10 points (")
+    assert told(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
+    assert told(31).endswith("could only have shown an effect of 12.1 points or more.")
+    seldom = np.full((4, 2), 0.1)
+    seldom[0, 0] = 0.9
+    assert "(mostly classical itself, in 7 of 8)" in told(40, inner=seldom)
+    often = 1 - seldom
+    assert "(most often gan, in 7 of 8)" in told(40, inner=often)
+
+
+def test_wins_are_counted_fold_by_fold():
+    labels = np.arange(8) % 2
+    base = np.array([[1], [1], [1], [1], [0], [0], [0], [0]])
+    pick = np.array([[1], [0], [1], [1], [1], [0], [1], [0]])  # image i is in fold i % 4
+    trials = trials_of("classical", base, labels, folds=4) + trials_of("gan", pick, labels, folds=4, inner=0.9)
+    wins = judge(trials, labels).wins  # a single repeat: its own trainings judge
+    assert (wins.won, wins.tied, wins.lost) == (2, 1, 1)
+    assert wins.probability == 0.625
+
+
+def test_pick_is_judged_by_other_trainings_of_the_arms_it_chose():
+    """Of two equal arms the luckier training is chosen each time; by its other trainings nothing was gained."""
+    labels = np.arange(40) % 2
+    lucky = np.zeros((40, 2))
+    lucky[:20, 0] = lucky[20:, 1] = 1
+    trials = [
+        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
+        *trials_of("one", lucky, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
+        *trials_of("other", 1 - lucky, labels, inner=[[0.1, 0.1], [0.9, 0.9]]),
+    ]
+    verdict = judge(trials, labels)
+    assert arm(verdict, "one").against_baseline.estimate == arm(verdict, "other").against_baseline.estimate == 0.5
+    assert verdict.pick_counts == {"one": 2, "other": 2}
+    # 'one' was chosen in the first repeat, so its training in the second judges it, and the other way round.
+    assert verdict.difference.estimate == pytest.approx(0.5)
+    chosen_itself = judge([trial for trial in trials if trial.repeat == 0], labels)
+    assert chosen_itself.difference.estimate == pytest.approx(0.5)
+    assert any("lucky training" in warning for warning in chosen_itself.warnings)
+
+
+def test_the_luck_of_the_chosen_training_is_no_gain():
+    labels = np.arange(40) % 2
+    right = np.zeros((40, 2))
+    right[:, 0] = 1  # the first repeat's trainings are lucky, and the inner images see it
+    trials = [
+        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
+        *trials_of("gan", right, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
+    ]
+    verdict = judge(trials, labels)
+    assert verdict.pick_counts == {"gan": 2, "classical": 2}
+    assert arm(verdict, "gan").against_baseline.estimate == 0.5
+    # Chosen only where it was lucky, it is judged by the repeat in which it was not, and half of the choices at that.
+    assert verdict.difference.estimate == 0
+    assert (verdict.wins.won, verdict.wins.tied) == (0, 4)
+
+
+def test_the_p_value_is_that_of_the_primary_comparison_and_fits_its_interval():
+    for right in (30, 31, 34, 36, 40):
+        trials = trials_of("classical", shares(30), LABELS) + trials_of("gan", shares(right), LABELS, inner=0.9)
+        verdict = judge(trials, LABELS)
+        outside = verdict.difference.low > 0 or verdict.difference.high < 0
+        assert (verdict.p_value < 0.05) == outside
+        rules = {"baseline": "classical", "candidates": ["gan"], "evaluated": [0, 1], "folds": 2}
+        assert primary_p_value(trials, LABELS, np.arange(40), **rules) == verdict.p_value
+
+
+def curve_trials(n=200, repeats=4):
+    """The baseline gets 80, 86 and 90 % right with 50, 70 and 100 images; gan gets 92 %."""
+    labels = np.arange(n) % 2
+    sizes = {"classical": 100, "classical@50%": 50, "classical@70%": 70, "oracle": 300, "gan": 100}
+    right = {"classical": 0.9, "classical@50%": 0.8, "classical@70%": 0.86, "oracle": 0.97, "gan": 0.93}
+    trials = []
+    for name, images in sizes.items():
+        details = {"real_images": min(images, 100), "extra_images": max(0, images - 100) or 200 * (name == "gan")}
+        correct = shares(int(right[name] * n), n=n, repeats=repeats)
+        trials += trials_of(name, correct, labels, inner=0.9 if name == "gan" else 0.5, details=details)
+    return trials, labels
+
+
+def test_a_learning_curve_is_read_but_not_judged():
+    trials, labels = curve_trials()
+    curve = ["classical@50%", "classical@70%"]
+    verdict = judge(trials, labels, candidates=["gan"], curve=curve, more_real=["oracle"])
+    assert {result.name for result in verdict.arms} == {"classical", "oracle", "gan"}
+    assert [(point.arm, point.images) for point in verdict.curve] == [
+        ("classical@50%", 50), ("classical@70%", 70), ("classical", 100), ("oracle", 300)
+    ]  # fmt: skip
+    assert [point.balanced_accuracy.estimate for point in verdict.curve] == pytest.approx([0.8, 0.86, 0.9, 0.97])
+    assert 0 < verdict.worth.real_images < 100
+    assert verdict.worth == arm(verdict, "gan").worth
+    assert arm(verdict, "gan").extra_images == 200
+    assert judge(trials, labels, candidates=["gan"]).worth is None
+
+
+def test_what_trials_tell_of_new_images_is_summed_up():
+    def told(ratio, figures):
+        return {"ratio": ratio, "extra_images": 100 * ratio, "diagnostics": figures}
+
+    base = trials_of("classical", shares(30, repeats=1), LABELS)
+    first, second = trials_of("gan", shares(31, repeats=1), LABELS, inner=0.9)
+    grown = [
+        replace(first, details=told(0.0, {"kid": 0.1, "recall": 0.5})),
+        replace(second, details=told(2.0, {"kid": 0.3})),
+    ]
+    result = arm(judge(base + grown, LABELS), "gan")
+    assert result.ratios == {"0": 1, "2": 1}
+    assert result.extra_images == 100
+    assert result.diagnostics == {"kid": pytest.approx(0.2)}, "a figure that a fold lacks has no mean"
+
+    filtered = [
+        replace(first, details={**told(1.0, {}), "drawn": 30, "wrong_label": 6, "near_copies": 3}),
+        replace(second, details={**told(1.0, {}), "drawn": 10, "wrong_label": 0, "near_copies": 1}),
+    ]
+    result = arm(judge(base + filtered, LABELS), "gan")
+    assert result.diagnostics == {"drawn": 40, "rejected_wrong_label": 0.15, "rejected_near_copies": 0.1}
+
+
+def test_the_external_test_compares_the_votes_of_pick_and_baseline():
+    base = [replace(t, external_predictions=[0, 1, 1, 0]) for t in trials_of("classical", shares(30), LABELS)]
+    grown = [replace(t, external_predictions=[0, 0, 1, 1]) for t in trials_of("gan", shares(31), LABELS, inner=0.9)]
+    external = judge(base + grown, LABELS, external=EXTERNAL).external
+    assert (external.images, external.only_pick, external.only_baseline) == (4, 2, 0)
+    assert external.difference.estimate == pytest.approx(0.5)
+    assert judge(base + grown, LABELS).external is None

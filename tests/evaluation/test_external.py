@@ -1,0 +1,178 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_1samp
+
+from tenfold.core.keys import Key
+from tenfold.evaluation.external_test import compare_external, mcnemar, paired_interval, vote
+
+
+def judge(picked, base, groups=None):
+    """Two arms of one classifier each, by which images they recognise."""
+    labels = np.arange(len(picked)) % 3
+    told = [np.where(hits, labels, (labels + 1) % 3)[None] for hits in (picked, base)]
+    return compare_external(*told, labels, np.arange(len(labels)) if groups is None else groups, 3)
+
+
+def table(both, only_pick, only_baseline, neither):
+    """Who recognised what, from the four counts."""
+    counts = [both, only_pick, only_baseline, neither]
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 7), st.integers(1, 5))
+def test_vote_takes_the_most_frequent_class_and_the_lowest_of_equals(seed, voters, classes):
+    predictions = (Key("vote") / seed).numpy_generator().integers(0, classes, (voters, 20))
+    for image, chosen in enumerate(vote(predictions, classes)):
+        count = Counter(predictions[:, image].tolist())
+        assert chosen == min(label for label in count if count[label] == max(count.values()))
+
+
+def test_a_vote_can_be_right_where_most_single_images_of_a_classifier_are_wrong():
+    # Three classifiers, each wrong on another image: every vote is right. The baseline's two tie on image 0.
+    labels = np.array([1, 0, 2])
+    pick = np.array([[0, 0, 2], [1, 1, 2], [1, 0, 0]])
+    base = np.array([[1, 0, 2], [0, 0, 1]])
+    told = compare_external(pick, base, labels, np.arange(3), 3)
+    assert told.pick_accuracy.estimate == 1
+    assert told.baseline_accuracy.estimate == pytest.approx(1 / 3)
+    assert (told.only_pick, told.only_baseline, told.images, told.groups) == (2, 0, 3, 3)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_binomial_test_of_scipy(one, other):
+    expected = binomtest(one, one + other).pvalue if one + other else 1.0
+    assert mcnemar(one, other) == pytest.approx(expected)
+
+
+def test_mcnemar_stored_values():
+    # statsmodels 0.15.0, stats.contingency_tables.mcnemar([[101, b], [c, 27]], exact=True).pvalue
+    assert judge(*table(101, 17, 5, 27)).p_value == pytest.approx(0.01690053939819336)
+    assert judge(*table(101, 21, 9, 27)).p_value == pytest.approx(0.042773945257067694)
+    assert judge(*table(101, 0, 0, 27)).p_value == 1
+
+
+def test_paired_interval_stored_value():
+    # Documentation of R's statpsych, ci.prop.ps(.05, 12, 4, 26, 6): standard error, lower and upper limit.
+    interval = paired_interval(26, 4, 48)
+    told = (interval.standard_error, interval.low, interval.high)
+    assert told == pytest.approx((0.09448809, 0.2548067, 0.6251933), abs=1e-7)
+    assert interval.estimate == pytest.approx(22 / 48)
+
+
+def test_accuracies_are_wilson_intervals():
+    told = judge(*table(60, 8, 2, 10))
+    for accuracy, right in ((told.pick_accuracy, 68), (told.baseline_accuracy, 62)):
+        expected = binomtest(right, 80).proportion_ci(method="wilson")
+        assert (accuracy.estimate, accuracy.low, accuracy.high) == pytest.approx(
+            (right / 80, expected.low, expected.high)
+        )
+
+
+counts = st.tuples(*[st.integers(0, 12)] * 4).filter(any)
+
+
+@given(counts, st.integers(0, 3), st.integers(0, 2**32))
+def test_swapping_the_arms_mirrors_the_comparison(drawn, shared, seed):
+    """Every interval holds its estimate and stays in range too, with groups of one image and of several."""
+    picked, base = table(*drawn)
+    groups = np.arange(len(picked))
+    groups[:shared] = groups[-1]
+    order = (Key("order") / seed).numpy_generator().permutation(len(picked))
+    told, swapped = judge(picked, base, groups), judge(base[order], picked[order], groups[order])
+    assert told.p_value == pytest.approx(swapped.p_value, abs=1e-9)
+    assert (told.only_pick, told.only_baseline) == (swapped.only_baseline, swapped.only_pick) == drawn[1:3]
+    there, back = told.difference, swapped.difference
+    mirrored = (-back.estimate, -back.high, -back.low)
+    assert (there.estimate, there.low, there.high) == pytest.approx(mirrored, abs=1e-9)
+    assert there.estimate == pytest.approx((drawn[1] - drawn[2]) / len(picked))
+    assert -1 <= there.low <= there.estimate <= there.high <= 1
+    for accuracy, other in (
+        (told.pick_accuracy, swapped.baseline_accuracy),
+        (told.baseline_accuracy, swapped.pick_accuracy),
+    ):
+        assert (accuracy.low, accuracy.high) == pytest.approx((other.low, other.high))
+        assert 0 <= accuracy.low <= accuracy.estimate <= accuracy.high <= 1
+
+
+def test_groups_of_equal_size_are_the_t_test_of_their_means():
+    draw = Key("equal groups").numpy_generator()
+    picked, base, groups = draw.random(60) < 0.9, draw.random(60) < 0.6, np.repeat(np.arange(20), 3)
+    expected = ttest_1samp((picked.astype(float) - base).reshape(20, 3).mean(axis=1), 0)
+    told, bounds = judge(picked, base, groups), expected.confidence_interval()
+    assert told.p_value == pytest.approx(expected.pvalue)
+    assert (told.difference.low, told.difference.high) == pytest.approx((bounds.low, bounds.high))
+    assert (told.images, told.groups) == (60, 20)
+
+
+@given(st.integers(0, 2**32))
+def test_with_groups_the_p_value_and_the_interval_agree(seed):
+    draw = (Key("agree") / seed).numpy_generator()
+    picked, base, groups = draw.random(24) < 0.9, draw.random(24) < 0.6, draw.integers(0, 8, 24)
+    told = judge(picked, base, groups)
+    assert (told.p_value < 0.05) == (told.difference.low > 0 or told.difference.high < 0)
+
+
+def test_the_pictures_of_a_patient_are_not_so_many_patients():
+    draw = Key("patients").numpy_generator()
+    picked, base = (np.repeat(draw.random(25) < chance, 4) for chance in (0.9, 0.6))
+    apart, together = judge(picked, base), judge(picked, base, np.repeat(np.arange(25), 4))
+    for one, other in (
+        (apart.difference, together.difference),
+        (apart.pick_accuracy, together.pick_accuracy),
+        (apart.baseline_accuracy, together.baseline_accuracy),
+    ):
+        assert other.estimate == pytest.approx(one.estimate)
+        assert other.high - other.low > 1.5 * (one.high - one.low)
+    assert together.p_value > apart.p_value
+
+
+def test_one_patient_says_nothing_about_others():
+    told = judge(*table(2, 5, 0, 1), groups=np.zeros(8, dtype=np.int64))
+    assert (told.difference.estimate, told.difference.low, told.difference.high, told.p_value) == (0.625, -1, 1, 1)
+
+
+def simulated_coverage(key, studies, shares, n=100):
+    """Share of studies whose interval holds the true difference; `shares` are those of the four outcomes."""
+    draw, held, truth = key.numpy_generator(), 0, shares[1] - shares[2]
+    for drawn in draw.multinomial(n, shares, size=studies):
+        interval = judge(*table(*drawn)).difference
+        held += interval.low <= truth <= interval.high
+    return held / studies
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.12, 0.05, 0.13), (0.85, 0.05, 0.05, 0.05), (0.5, 0.3, 0.1, 0.1)])
+def test_coverage_of_the_interval_of_the_difference(shares):
+    assert 0.92 <= simulated_coverage(Key("external") / shares, 600, shares) <= 0.99
+
+
+def clustered_coverage(key, studies, patients=40):
+    """Share of studies that hold the truth where a patient's pictures mostly fare alike."""
+    draw, held, truth = key.numpy_generator(), 0, 0.1
+    groups = np.repeat(np.arange(patients), 1 + np.arange(patients) % 4)
+    for _ in range(studies):
+        own, again = draw.random((patients, 1))[groups], draw.random((len(groups), 1))
+        luck = np.where(draw.random((len(groups), 1)) < 0.8, own, again)[:, 0]
+        # Below 0.2 PICK alone is right, above 0.9 the baseline alone; between, both are.
+        told = judge(luck < 0.9, luck >= 0.2, groups).difference
+        held += told.low <= truth <= told.high
+    return held / studies
+
+
+def test_coverage_with_patients_of_several_pictures():
+    assert 0.90 <= clustered_coverage(Key("patients' coverage"), 400) <= 0.98
+
+
+def test_what_does_not_match_is_refused():
+    labels, told = np.zeros(3, dtype=np.int64), np.zeros((2, 3), dtype=np.int64)
+    with pytest.raises(ValueError, match=r"predictions \(2, 2\) for 3 labels and 3 groups"):
+        compare_external(told, told[:, :2], labels, labels, 1)
+    with pytest.raises(ValueError, match="for 3 labels and 2 groups"):
+        compare_external(told, told, labels, labels[:2], 1)
+    with pytest.raises(ValueError, match=r"predictions \(0, 3\)"):
+        compare_external(told[:0], told, labels, labels, 1)
+    with pytest.raises(ValueError, match="for 0 labels"):
+        compare_external(told[:, :0], told[:, :0], labels[:0], labels[:0], 1)

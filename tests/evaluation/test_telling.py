@@ -1,0 +1,246 @@
+import json
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenfold.evaluation import (
+    ArmResult,
+    Calibration,
+    CurvePoint,
+    ExternalComparison,
+    Interval,
+    Look,
+    Verdict,
+    Wins,
+    Worth,
+)
+from tenfold.evaluation.telling import mean_estimate, verdict_json
+from tenfold.evaluation.wording import PICK, added_images, p_words, ratio_words, sentence, worth_sentence
+
+
+def about(estimate, half=0.02):
+    return Interval(estimate, estimate - half, estimate + half, half / 2)
+
+
+SHARES = (about(0.9), None, about(0.7), about(0.8))
+CURVE = (CurvePoint("classical@50%", 140.0, about(0.7)), CurvePoint("classical", 280.0, about(0.8)))
+
+
+def an_arm(name, difference=0.03, **changes):
+    values = {
+        "balanced_accuracy": about(0.8),
+        "against_baseline": difference and about(difference),
+        "outcome": difference and "not_proven",
+        "recall": SHARES,
+        "external_accuracy": None,
+        "seconds": 1.0,
+        "specificity": SHARES,
+    }
+    return ArmResult(name, **(values | changes))
+
+
+def a_verdict(worth=None, extra=280.0, ratios=(), **changes):
+    values = {
+        "outcome": "helped",
+        "pick": "gan",
+        "baseline": "classical",
+        "difference": about(0.03),
+        "smallest_detectable": 0.04,
+        "margin": 0.01,
+        "repeats": 4,
+        "folds": 5,
+        "images": 350,
+        "groups": 350,
+        "arms": (
+            an_arm("classical", None),
+            an_arm("gan", worth=worth, extra_images=extra, ratios=dict(ratios)),
+            an_arm("mixup", worth=worth),
+        ),
+        "pick_counts": {"gan": 20},
+        "p_value": 0.0001234567,
+        "wins": Wins(9, 5, 6),
+        "curve": CURVE,
+        "worth": worth,
+    }
+    return Verdict(**(values | changes))
+
+
+WORTHS = {
+    Worth(23, 14, 32): "worth 23 real ones (14 to 32): about 8 more real images a class would give the same.",
+    Worth(2.04, 1, 3): "worth 2 real ones (1 to 3): about 1 more real image a class would give the same.",
+    Worth(1, 0.4, 2): "worth 1 real one (0.4 to 2): less than one more real image a class would give the same.",
+    Worth(0.01, -5, 5): "worth no real ones (between 5 fewer and 5 more).",
+    Worth(8, -5, 20): "worth 8 real ones (between 5 fewer and 20 more).",
+    Worth(8, -5, math.inf): "worth 8 real ones (between 5 fewer and more than the learning curve can tell).",
+    Worth(8, -math.inf, 20): "worth 8 real ones (between fewer than the learning curve can tell and 20 more).",
+    Worth(23, 14, math.inf): "worth 23 real ones (at least 14, and perhaps more than the learning curve can tell): "
+    "about 8 more real images a class would give the same.",
+    Worth(math.inf, 14, math.inf): "worth at least 14 real ones, and more than the learning curve can tell.",
+    Worth(math.inf, math.inf, math.inf): "worth more real ones than the learning curve can tell.",
+}
+
+
+@pytest.mark.parametrize("worth", WORTHS)
+def test_worth_of_added_images(worth):
+    unsure = worth.low <= 0 <= worth.high and "no real" not in WORTHS[worth]
+    were, was = ("may have been", "may have been") if unsure else ("were", "was")
+    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images {were} {WORTHS[worth]}"
+    assert worth_sentence(a_verdict(worth), "gan") == f"gan: its 280 added images {were} {WORTHS[worth]}"
+    alone = WORTHS[worth].replace("real one ", "real image ").replace("real ones", "real images")
+    assert worth_sentence(a_verdict(worth, extra=0), PICK) == f"It {was} {alone}"
+    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup {was} {alone}"
+
+
+COSTS = {
+    Worth(-12, -20, -5): "12 fewer real images would (5 to 20).",
+    Worth(-1234, -3000, -5): "1,234 fewer real images would (5 to 3,000).",
+    Worth(-12, -20, 5): "12 fewer real images would (between 20 fewer and 5 more).",
+    Worth(-12, -math.inf, -5): "12 fewer real images would (at least 5, and perhaps more than the "
+    "learning curve can tell).",
+    Worth(-math.inf, -math.inf, -5): "at least 5 fewer real images, or more than the learning curve can tell, would.",
+}
+
+
+@pytest.mark.parametrize("worth", COSTS)
+def test_worth_below_nothing_is_a_cost(worth):
+    cost = "may have cost" if worth.high >= 0 else "cost"
+    assert worth_sentence(a_verdict(worth)) == f"Its 280 added images {cost} as much as {COSTS[worth]}"
+    assert worth_sentence(a_verdict(worth), "mixup") == f"mixup {cost} as much as {COSTS[worth]}"
+
+
+def test_worth_below_all_that_the_curve_tells():
+    worth = Worth(-math.inf, -math.inf, -math.inf)
+    assert (
+        worth_sentence(a_verdict(worth), "mixup") == "mixup cost more real images than the learning curve can tell."
+    )
+
+
+def test_worth_that_cannot_be_told():
+    flat = "worth in real images cannot be told: the learning curve is too flat for it."
+    for worth in (Worth(math.inf, -3, math.inf), Worth(-math.inf, -math.inf, 3), Worth(math.nan, math.nan, math.nan)):
+        assert worth_sentence(a_verdict(worth)) == f"Its {flat}"
+    assert worth_sentence(a_verdict(Worth(math.inf, -3, math.inf)), "mixup") == f"mixup: its {flat}"
+    none = "Its worth in real images cannot be told: more real images were not shown to help either."
+    assert worth_sentence(a_verdict(None)) == none
+
+
+def test_worth_is_not_told_where_nobody_asked_or_nothing_differs():
+    assert worth_sentence(a_verdict(None, curve=())) is None
+    assert worth_sentence(a_verdict(Worth(1, 0, 2)), "classical") is None
+    kept = a_verdict(Worth(0, 0, 0), pick="classical", pick_counts={"classical": 20})
+    assert worth_sentence(kept) is None
+    assert worth_sentence(kept, "mixup") is not None
+
+
+def test_a_choice_that_differs_from_fold_to_fold_is_not_said_to_be_one_arm():
+    mixed = a_verdict(Worth(23, 14, 32), pick_counts={"gan": 15, "classical": 5})
+    assert worth_sentence(mixed).startswith("What was chosen in each fold was worth 23 real images (14 to 32): ")
+    assert added_images(mixed) == pytest.approx(0.75 * 280)
+    chosen = a_verdict(Worth(23, 14, 32), ratios={"0": 1, "2": 3})
+    assert worth_sentence(chosen).startswith("Its 280 added images (mean of the folds) were worth 23 real ones")
+
+
+bounds = st.one_of(st.floats(-1e4, 1e4), st.just(math.inf), st.just(-math.inf))
+
+
+@given(st.lists(bounds, min_size=3, max_size=3).map(sorted), st.sampled_from([0.0, 0.4, 12.0]))
+def test_every_worth_is_one_clean_sentence(values, extra):
+    low, middle, high = values
+    verdict = a_verdict(Worth(middle, low, high), extra=extra)
+    for name in (PICK, "gan", "mixup"):
+        told = worth_sentence(verdict, name)
+        assert told.endswith(".")
+        assert told.count("(") == told.count(")") <= 2
+        assert not re.search(r"inf|nan|--|  |-\d|\( ", told)
+    json.dumps(verdict_json(verdict), allow_nan=False)
+
+
+def test_ratios_in_words():
+    assert ratio_words({"0": 12, "2": 8}) == "no new images in 12 of 20 folds, 2 for each real one in 8"
+    assert ratio_words({"2": 3, "1": 7}) == "1 new for each real one in 7 of 10 folds, 2 for each real one in 3"
+    assert ratio_words({"0.5": 20}) == "0.5 new for each real one in all 20 folds"
+
+
+def test_p_values_in_words():
+    values = (0.0004, 0.00996, 0.0496, 0.0944, 0.149, 1.0, None)
+    expected = ("p < 0.001", "p = 0.010", "p = 0.050", "p = 0.094", "p = 0.15", "p = 1.00", "p = ?")
+    assert tuple(map(p_words, values)) == expected
+
+
+def test_a_study_that_a_planned_look_ended_is_not_provisional():
+    short = a_verdict(repeats=2)
+    assert "2 repeats of 5 folds, provisional)" in sentence(short)
+    assert verdict_json(short)["provisional"] is True
+    ended = a_verdict(repeats=2, looks=(Look(2, 0.0001, True),))
+    assert "2 repeats of 5 folds, ended early as planned)" in sentence(ended)
+    assert verdict_json(ended)["provisional"] is False
+    assert verdict_json(ended)["looks"] == [{"repeats": 2, "p_value": 0.0001, "stopped": True}]
+
+
+def test_json_tells_all_of_it():
+    gan = an_arm(
+        "gan",
+        calibration=Calibration(0.03, 0.02),
+        extra_images=280.0,
+        ratios={"0": 12, "2": 8},
+        worth=Worth(23.0, 14.0, math.inf),
+        diagnostics={"kid": 0.0000123456, "precision": math.nan},
+    )
+    told = verdict_json(
+        a_verdict(
+            arms=(an_arm("classical", None), gan),
+            worth=Worth(math.inf, 14.0, math.inf),
+            external=ExternalComparison(796, 700, about(0.9), about(0.88), about(0.02), 31, 15, 0.02),
+        )
+    )
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["p_value"] == 0.0001235
+    assert told["wins"] == {"won": 9, "tied": 5, "lost": 6, "probability": 0.575}
+    assert told["curve"][0] == {
+        "arm": "classical@50%",
+        "images": 140.0,
+        "balanced_accuracy": 0.7,
+        "interval": [0.68, 0.72],
+    }
+    unknown = {"real_images": None, "low": 14.0, "high": None, "new_images": 280.0, "per_class": None}
+    assert told["worth"] == unknown
+    assert told["worth_sentence"].startswith("Its 280 added images (mean of the folds) were worth at least 14 real")
+    assert told["external"] == {
+        "images": 796,
+        "groups": 700,
+        "pick_accuracy": 0.9,
+        "pick_interval": [0.88, 0.92],
+        "baseline_accuracy": 0.88,
+        "baseline_interval": [0.86, 0.9],
+        "difference_points": 2.0,
+        "interval_points": [0.0, 4.0],
+        "only_pick": 31,
+        "only_baseline": 15,
+        "p_value": 0.02,
+    }
+    arm = told["arms"]["gan"]
+    assert arm["worth"] == unknown | {"real_images": 23.0, "per_class": round(23 / 3, 4)}
+    assert arm["specificity"] == [0.9, None, 0.7, 0.8]
+    assert arm["specificity_intervals"][0] == [0.88, 0.92]
+    assert arm["macro_sensitivity"] == arm["balanced_accuracy"]
+    assert arm["macro_specificity"] == 0.8
+    assert arm["calibration"] == {"error": 0.03, "by_chance": 0.02}
+    assert arm["ratios"] == {"0": 12, "2": 8}
+    assert arm["diagnostics"] == {"kid": 0.00001235, "precision": None}
+
+
+def test_json_of_a_study_without_the_rest():
+    bare = verdict_json(a_verdict(curve=(), p_value=math.nan, arms=(an_arm("classical", None), an_arm("gan"))))
+    for nothing in ("worth", "worth_sentence", "external", "p_value"):
+        assert bare[nothing] is None
+    assert bare["curve"] == bare["looks"] == []
+    assert bare["arms"]["gan"]["calibration"] is None
+
+
+def test_mean_over_the_classes_that_can_be_evaluated():
+    assert mean_estimate(SHARES) == pytest.approx(0.8)
+    assert mean_estimate((None, Interval(math.nan, 0, 1, 0))) is None
+    assert mean_estimate(()) is None

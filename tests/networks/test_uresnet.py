@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from tenfold.core.keys import Key
+from tenfold.generators.contest import AdversarialConfig, Contest
+from tenfold.generators.duel import Duel
+from tenfold.generators.turns import step as _step
+from tenfold.networks import paper_unet as uresnet
+from tenfold.networks.blocks import SeededDropout, build
+from tenfold.networks.paper_unet import BatchNorm, PaperCritic, PaperGenerator, map_sizes
+
+NOISE_SIZE = 6
+SMALL = (1, 28, 28)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same networks with few channels."""
+    monkeypatch.setattr(uresnet, "WIDTHS", (4, 4, 8, 8))
+
+
+def generator(shape: tuple[int, int, int] = SMALL, name: str = "g") -> PaperGenerator:
+    return build(lambda: PaperGenerator(shape, NOISE_SIZE, Key(name)), Key(name).torch_generator())
+
+
+def critic(shape: tuple[int, int, int] = SMALL, name: str = "c") -> PaperCritic:
+    return build(lambda: PaperCritic(shape, Key(name)), Key(name).torch_generator())
+
+
+def batch(count: int, shape: tuple[int, int, int] = SMALL) -> tuple[Tensor, Tensor]:
+    random = Key("pictures").torch_generator()
+    pictures = torch.rand(count, *shape, generator=random) * 2 - 1
+    return torch.randn(count, NOISE_SIZE, generator=random), pictures
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 17), (1, 28, 28), (3, 64, 64), (3, 65, 65), (1, 128, 128)])
+def test_every_size_comes_back_and_is_scored(shape: tuple[int, int, int]) -> None:
+    noise, pictures = batch(2, shape)
+    drawn = generator(shape)(noise, pictures)
+    assert drawn.shape == pictures.shape
+    assert drawn.abs().max() <= 1
+    assert drawn.std() > 0.05
+    assert critic(shape)(pictures, drawn).shape == (2,)
+
+
+def test_the_sizes_are_those_of_the_article() -> None:
+    assert map_sizes(28, 28, 4) == [(side, side) for side in (28, 14, 7, 4, 2)]
+    with torch.device("meta"):
+        small, its_critic = PaperGenerator(SMALL, 100), PaperCritic(SMALL)
+        large, its_other = PaperGenerator((3, 128, 128), 100), PaperCritic((3, 128, 128))
+    assert [dense.out_features for dense in small.noises] == [2 * 2 * 8, 4 * 4 * 4, 7 * 7 * 2]
+    assert (len(small.blocks), len(large.blocks)) == (5, 6)
+    counts = [sum(one.numel() for one in network.parameters()) for network in (small, its_critic, large, its_other)]
+    assert counts == [10_416_853, 3_055_271, 15_520_791, 5_282_123]
+    # The current map, the previous block's, and the block's own so far.
+    block = small.encoder.blocks[1]
+    assert [conv[0].in_channels for conv in block.units] == [64 + 64, 64 + 64 + 64, 64 + 64 + 2 * 64]
+    assert small.encoder.downs[1][0].in_channels == 64 + 64 + 3 * 64
+    # The picture at the last level, beside the map from below and the previous block's.
+    assert small.blocks[-1].units[0][0].in_channels == 64 + 1 + 64
+
+
+@pytest.mark.parametrize(("side", "share", "count"), [(28, 0.5, 3), (64, 0.5, 3), (128, 0.05, 4)])
+def test_only_what_shrinks_and_grows_maps_is_dropped_from(side: int, share: float, count: int) -> None:
+    with torch.device("meta"):
+        networks = PaperGenerator((3, side, side), 100), PaperCritic((3, side, side))
+    drops = [[layer for layer in network.modules() if isinstance(layer, SeededDropout)] for network in networks]
+    assert [len(layers) for layers in drops] == [2 * count + 1, count]
+    assert {layer.share for layers in drops for layer in layers} == {share}
+    assert len({layer.state[0].item() for layers in drops for layer in layers}) == 3 * count + 1
+
+
+@pytest.mark.usefixtures("narrow")
+def test_every_weight_takes_part() -> None:
+    noise, pictures = batch(4)
+    network, judge = generator(), critic()
+    judge(network(noise, pictures), pictures).square().mean().backward()
+    for name, weight in [*network.named_parameters(), *judge.named_parameters()]:
+        assert weight.grad is not None, name
+        assert weight.grad.abs().max() > 1e-12, name
+
+
+@pytest.mark.usefixtures("narrow")
+def test_picture_and_noise_of_every_level_are_seen() -> None:
+    noise, pictures = batch(2)
+    network = generator().eval()
+    with torch.no_grad():
+        drawn = network(noise, pictures)
+        assert not torch.allclose(network(noise, -pictures), drawn, atol=1e-2)
+        for level, dense in enumerate(network.noises):
+            kept = dense.weight.clone()
+            dense.weight.mul_(-1)
+            assert not torch.allclose(network(noise, pictures), drawn, atol=1e-3), level
+            dense.weight.copy_(kept)
+        assert torch.equal(network(noise, pictures), drawn)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_pictures_result_does_not_depend_on_its_neighbours() -> None:
+    noise, pictures = batch(4)
+    network, judge = generator().eval(), critic().eval()
+    with torch.no_grad():
+        drawn = network(noise, pictures)
+        torch.testing.assert_close(network(noise[1:2], pictures[1:2]), drawn[1:2])
+        torch.testing.assert_close(judge(drawn[1:2], pictures[1:2]), judge(drawn, pictures)[1:2])
+
+
+@pytest.mark.usefixtures("narrow")
+def test_the_critic_sees_both_pictures_and_where_things_stand() -> None:
+    judge = critic().eval()
+    _, pictures = batch(3)
+    with torch.no_grad():
+        score = judge(pictures, pictures.flip(0))
+        moved = (pictures.flip(3), pictures.flip(0, 3))
+        for changed in ((-pictures, pictures.flip(0)), (pictures, -pictures), moved):
+            assert (judge(*changed) - score).abs().min() > 1e-4
+
+
+def test_the_normalisation_is_torchs() -> None:
+    own, other = BatchNorm(3), nn.BatchNorm2d(3, momentum=0.01)
+    for step in range(3):
+        maps = torch.randn(5, 3, 4, 4, generator=Key(f"{step}").torch_generator()) * (step + 1) + step
+        torch.testing.assert_close(own(maps), other(maps))
+    torch.testing.assert_close(own.eval()(maps), other.eval()(maps))
+    assert {name: value.tolist() for name, value in own.state_dict().items()} == {
+        name: value.tolist() for name, value in other.state_dict().items() if value.is_floating_point()
+    }
+    own.reset_parameters()
+    assert own.running_mean.eq(0).all()
+    assert own.running_var.eq(1).all()
+
+
+def test_one_value_for_each_channel_is_read_with_the_running_figures() -> None:
+    norm = BatchNorm(3)
+    norm(torch.randn(5, 3, 4, 4, generator=Key("a").torch_generator()) * 9)
+    value = torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
+    assert torch.equal(norm.train()(value), norm.eval()(value))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_what_is_kept_is_float_but_for_the_dropouts_state_and_loads_from_a_file() -> None:
+    noise, pictures = batch(2)
+    network = generator()
+    network(noise, pictures)
+    kept = {name: value.contiguous() for name, value in network.state_dict().items()}
+    whole = {name for name, value in kept.items() if not value.is_floating_point()}
+    assert whole == {name for name in kept if name.endswith(".state")}
+    other = generator(name="other")
+    other.load_state_dict(safetensors.torch.load(safetensors.torch.save(kept)))
+    # In training mode: the dropout goes on too.
+    assert torch.equal(other(noise, pictures), network(noise, pictures))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_copy_goes_on_alike_and_the_global_generator_is_left_alone() -> None:
+    noise, pictures = batch(2)
+    before = torch.get_rng_state()
+    network = generator()
+    twin = copy.deepcopy(network)
+    first = network(noise, pictures)
+    assert torch.equal(twin(noise, pictures), first)
+    assert not torch.equal(network(noise, pictures), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_training_goes_on_to_the_bit_from_what_was_kept() -> None:
+    config = AdversarialConfig(steps=4, batch_size=3, noise_size=NOISE_SIZE, loss="wasserstein", penalty=10.0,
+                               penalty_every=1, critic_steps=2, augment=0.0, learning_rate=1e-3)  # fmt: skip
+
+    def started(name: str) -> tuple[Contest, Duel]:
+        _, pictures = batch(8)
+
+        def draw(count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+            chosen = torch.randint(8, (2, count), generator=random)
+            return pictures[chosen[0]], pictures[chosen[1]]
+
+        contest = Contest(generator(name=name), critic(name=f"{name} critic"), draw, pictures[:2], torch.ones(2))
+        return contest, Duel.start(contest, config, Key(name))
+
+    contest, duel = started("a")
+    first = duel.packed()
+    _step(contest, duel, config)
+    halfway = duel.packed()
+    _step(contest, duel, config)
+    assert first != halfway
+    other_contest, other = started("b")
+    other.restore(halfway)
+    _step(other_contest, other, config)
+    assert other.packed() == duel.packed()

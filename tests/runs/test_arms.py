@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+
+from tenfold.core.errors import InputError
+from tenfold.runs.arms import Component, default_arms, learning_curve, parse_arms, parse_component
+
+
+def names(wanted: str | list[str]) -> list[str]:
+    return [arm.name for arm in parse_arms(wanted)]
+
+
+def test_arms_are_read_in_order() -> None:
+    assert names("raw,classical,mixup") == ["raw", "classical", "mixup"]
+    assert names(["raw", "classical"]) == ["raw", "classical"]
+    assert names(" raw , classical + mixup ,classical") == ["raw", "classical+mixup", "classical"]
+
+
+def test_the_baseline_joins_where_it_is_missing() -> None:
+    assert names("mixup") == ["classical", "mixup"]
+    assert names("classical(policy=light)") == ["classical", "classical(policy=light)"]
+
+
+def test_commas_and_signs_in_brackets_separate_options_not_arms() -> None:
+    light, both = parse_arms("classical(policy=light, flips=both)+mixup(alpha=0.1), classical+mixup")[1:]
+    assert light.name == "classical(flips=both,policy=light)+mixup(alpha=0.1)"
+    assert [part.method for part in light.components] == ["classical", "mixup"]
+    assert light.components[0].options == (("flips", "both"), ("policy", "light"))
+    config = light.components[0].make({}).config
+    assert (config.policy, config.flips) == ("light", "both")
+    assert both.name == "classical+mixup"
+
+
+def test_the_order_of_options_makes_no_other_arm() -> None:
+    with pytest.raises(InputError, match="named twice"):
+        parse_arms("classical(policy=light,flips=no),classical(flips=no,policy=light)")
+
+
+def test_a_control_is_laid_on_the_baseline_and_never_picked() -> None:
+    placebo, with_mixup, raw, mixup = parse_arms("placebo,placebo+mixup,raw,mixup")[1:]
+    assert placebo.name == "placebo"
+    assert [part.method for part in placebo.components] == ["classical", "placebo"]
+    assert [part.method for part in with_mixup.components] == ["placebo", "mixup"]
+    assert [arm.may_be_picked for arm in (placebo, with_mixup, raw, mixup)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [
+        ("mixpu", "no method 'mixpu'.*Did you mean 'mixup'"),
+        ("classical+cgam", "no method 'cgam'.*Did you mean 'cgan'"),
+        ("mixup(alhpa=1)", "mixup has no option 'alhpa'.*Did you mean 'alpha'"),
+        ("mixup(alpha=x)", r"mixup\(alpha=x\)"),
+        ("mixup(alpha)", "write option=value"),
+        ("mixup(alpha=1,alpha=2)", "an option is given twice"),
+        ("classical(policy=loud)", r"classical\(policy=loud\)"),
+        ("raw,raw", "'raw' is named twice"),
+        ("mixup+mixup(alpha=1)", "names one method twice"),
+        ("", "cannot read ''"),
+        ("raw,,mixup", "cannot read ''"),
+        ("mixup(", "cannot read"),
+        ("mixup)", "cannot read"),
+        ("../mixup", "cannot read"),
+        ("base", "no method 'base'"),
+        ("classical@0%", "write a share of 1 to 100"),
+        ("classical@150%", "write a share of 1 to 100"),
+        ("classical@half", "cannot read"),
+        ("classical#0", "write 'classical#2'"),
+        ("classical#", "cannot read"),
+    ],
+)
+def test_what_does_not_read_as_arms_is_told(wanted: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        parse_arms(wanted)
+
+
+def test_defaults_count_where_there_is_such_an_option_and_it_is_not_given() -> None:
+    assert Component("placebo").make({"times": 3.0}).config.times == 3
+    assert parse_component("placebo(times=1)").make({"times": 3.0}).config.times == 1
+    assert parse_component("mixup").make({"times": 3.0}).config.alpha == 0.2
+
+
+def test_the_default_arms_have_an_oracle_where_there_is_a_reserve() -> None:
+    assert "oracle" not in default_arms(False)
+    assert parse_arms(default_arms(True))[-1].name == "oracle"
+
+
+def test_the_probe_joins_where_there_are_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "probe" not in default_arms(False)
+    monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: True)
+    assert "probe" in default_arms(False)
+    assert "probe" not in default_arms(True, "raw")
+
+
+def test_the_learning_curve_is_the_baseline_on_fewer_images_and_never_picked() -> None:
+    half, more = learning_curve()
+    assert (half.name, half.percent, more.name, more.percent) == ("classical@50%", 50, "classical@70%", 70)
+    assert half.is_curve_point
+    assert not half.may_be_picked
+    assert half.components == parse_arms("classical")[0].components
+    assert parse_arms("classical,classical@50%")[1] == half
+    assert parse_arms("classical@100%")[0] == parse_arms("classical")[0]
+
+
+def test_an_arm_can_run_again_under_seeds_of_its_own() -> None:
+    classical, again, mixed = parse_arms("classical,classical#2,classical+mixup@60%#3")
+    assert (again.name, again.rerun, again.may_be_picked) == ("classical#2", 2, True)
+    assert again.components == classical.components
+    assert (mixed.name, mixed.percent, mixed.rerun) == ("classical+mixup@60%#3", 60, 3)
+    assert not parse_arms("raw#2")[1].may_be_picked
+
+
+def test_only_a_given_number_of_new_images_is_not_chosen_by_the_inner_images() -> None:
+    chosen, given, control = parse_arms("classical+cgan,classical+cgan(times=1),placebo")[1:]
+    assert [arm.fixes_ratio for arm in (chosen, given, control)] == [False, True, True]
+    assert [arm.trains_generator for arm in (chosen, given, control)] == [True, True, False]

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_up_plans import plan_for, whole_set
+
+from tenfold.core.errors import SystemFault
+from tenfold.core.files import read_json
+from tenfold.core.types import Trial
+from tenfold.methods import MethodFailed, method_class
+from tenfold.runs import study_executors as executors
+from tenfold.runs.plan import Plan, Task
+from tenfold.runs.study_executors import Done, Limits, run_trials
+from tenfold.runs.trial import run_trial
+
+DATA = whole_set()
+
+
+def done(plan: Plan, directory: Path, **changes: Any) -> tuple[list[Trial], list[bool]]:
+    """The trials, and for each as it was reported whether it was found finished."""
+    found: list[bool] = []
+    settings: dict[str, Any] = {"workers": 1, "limits": Limits(), **changes}
+    finished = run_trials(plan, DATA, directory, report=lambda _, finished: found.append(finished), **settings)
+    return list(finished.trials), found
+
+
+def without_times(trials: list[Trial]) -> list[Trial]:
+    return [replace(trial, wall_seconds=0, details={**trial.details, "seconds": None}) for trial in trials]
+
+
+def test_every_trial_is_done_and_kept_in_a_directory_of_its_own(tmp_path: Path) -> None:
+    plan = plan_for(DATA, repeats=2)
+    trials, found = done(plan, tmp_path)
+    assert [(t.arm, t.repeat, t.fold) for t in trials] == [
+        (arm, repeat, fold) for arm in ("raw", "classical") for repeat in range(2) for fold in range(3)
+    ]
+    assert found == [False] * 12
+    kept = {path.parent.name for path in (tmp_path / "trials").glob("*/trial.json")}
+    assert kept == {plan.trial_hash(task) for repeat in range(2) for task in plan.tasks(repeat)}
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
+    plan = plan_for(DATA)
+    first, _ = done(plan, tmp_path)
+    lost = next((tmp_path / "trials").glob("*/trial.json"))
+    lost.rename(lost.with_name(".trial.json.half"))  # a kill came before the rename
+    again, found = done(plan, tmp_path)
+    assert found == [True] * 5 + [False]
+    assert without_times(again) == without_times(first)
+
+
+def test_a_longer_study_uses_the_trials_of_a_shorter_one(tmp_path: Path) -> None:
+    short, _ = done(plan_for(DATA), tmp_path)
+    longer, found = done(plan_for(DATA, "raw,classical,mixup", repeats=2), tmp_path)
+    assert sum(found) == len(short)
+    assert [trial for trial in longer if trial.repeat == 0 and trial.arm != "mixup"] == short
+
+
+def test_worker_processes_give_what_one_process_gives(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "raw,classical+mixup")
+    alone, _ = done(plan, tmp_path / "alone")
+    together, _ = done(plan, tmp_path / "together", workers=2)
+    assert without_times(together) == without_times(alone)
+    assert active_children() == []
+
+
+def test_arms_take_over_what_the_baseline_chose_in_their_fold(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "classical+mixup,classical,classical(policy=light,flips=no)+mixup,classical#2")
+    trials, _ = done(plan, tmp_path, workers=2)
+    of = {(trial.arm, trial.fold): trial for trial in trials}
+    chose = {arm for arm, fold in of if "settled" in of[arm, fold].details}
+    assert chose == {"classical", "classical#2"}
+    chosen = [of["classical", fold].details["settled"] for fold in range(3)]
+    for other in ({"classical": {"policy": "light", "flips": "no"}}, *chosen):
+        for task in plan.tasks(0):
+            if task.arm.name == "classical+mixup":
+                same = (
+                    run_trial(DATA, plan, task, other).test_probabilities
+                    == of[task.arm.name, task.fold].test_probabilities
+                )
+                assert same == (other == chosen[task.fold])
+
+
+def test_a_killed_study_goes_on_with_what_its_baseline_had_chosen(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "classical,classical+mixup")
+    first, _ = done(plan, tmp_path)
+    for task in plan.tasks(0):
+        if task.arm.name == "classical+mixup":
+            (tmp_path / "trials" / plan.trial_hash(task) / "trial.json").unlink()
+    again, found = done(plan, tmp_path)
+    assert found.count(True) == 3
+    assert without_times(again) == without_times(first)
+
+
+def test_a_worker_killed_from_outside_is_told_and_costs_only_its_trial(tmp_path: Path) -> None:
+    plan = plan_for(DATA, repeats=2)
+
+    def kill_one(*_: Any) -> None:
+        worker = active_children()[0]
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+
+    with pytest.raises(SystemFault, match="a worker process ended before its time"):
+        run_trials(plan, DATA, tmp_path, workers=2, limits=Limits(), report=kill_one)
+    kept = len(list((tmp_path / "trials").glob("*/trial.json")))
+    assert kept >= 1
+    _, found = done(plan, tmp_path)
+    assert sum(found) == kept
+
+
+def test_a_failed_trial_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise MethodFailed("collapsed")
+
+    monkeypatch.setattr(method_class("mixup"), "fit", fail)
+    trials, _ = done(plan_for(DATA, "mixup,raw"), tmp_path)
+    assert [trial.failed for trial in trials] == [None] * 3 + ["collapsed"] * 3 + [None] * 3
+
+
+@pytest.mark.parametrize(("seconds_a_trial", "repeats"), [(100.0, 1), (10.0, 2), (0.1, 4)])
+def test_no_repeat_is_begun_that_would_outlast_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_trial: float, repeats: int
+) -> None:
+    def took(data: Any, plan: Plan, task: Any, settled: Any) -> Trial:
+        return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds_a_trial)
+
+    monkeypatch.setattr(executors, "run_trial", took)
+    # Six trials a repeat: 60 s each where a trial takes 10 s.
+    plan, limits = plan_for(DATA, repeats=4), Limits(budget_seconds=130.0)
+    trials, _ = done(plan, tmp_path, limits=limits)
+    assert max(trial.repeat for trial in trials) + 1 == repeats
+    again, found = done(plan, tmp_path, limits=limits)
+    assert again == trials
+    assert all(found)
+
+
+def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task, 10.0))
+    limits = Limits(130.0, tail_seconds=lambda trials: max(trial.wall_seconds for trial in trials) if trials else 0)
+    trials, _ = done(plan_for(DATA, repeats=4), tmp_path, limits=limits)
+    assert max(trial.repeat for trial in trials) == 1
+    slow = replace(limits, tail_seconds=lambda trials: 20.0)
+    trials, _ = done(plan_for(DATA, repeats=4), tmp_path / "slow", limits=slow)
+    assert max(trial.repeat for trial in trials) == 0
+
+
+def made_up(task: Task, seconds: float = 0.0) -> Trial:
+    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds)
+
+
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock that limits are told by; every trial moves it on by 10 s."""
+    now = [1000.0]
+    monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
+
+    def took(data: Any, plan: Plan, task: Task, settled: Any) -> Trial:
+        now[0] += 10
+        return made_up(task, 10.0)
+
+    monkeypatch.setattr(executors, "run_trial", took)
+    return now
+
+
+def run(plan: Plan, directory: Path, **limits: Any) -> Done:
+    return run_trials(plan, DATA, directory, workers=1, limits=Limits(**limits), report=lambda *_: None)
+
+
+def test_arms_for_which_the_first_repeat_has_no_time_are_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopwatch(monkeypatch)
+    plan = plan_for(DATA, "raw,classical,classical+mixup,classical+cgan", repeats=2)
+    result = run(plan, tmp_path, budget_seconds=100.0, started=1000.0)
+    assert result.left_out == ("classical+cgan",)
+    assert [trial.arm for trial in result.trials] == ["raw"] * 3 + ["classical"] * 3 + ["classical+mixup"] * 3
+    kept = len(list(tmp_path.glob("trials/*/trial.json")))
+    assert kept == 10, "what was finished of the arm left out is there for a longer budget"
+
+
+def test_a_later_repeat_that_the_time_cuts_short_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopwatch(monkeypatch)
+    plan = plan_for(DATA, "raw,classical", repeats=2)
+
+    def late(trials: Any) -> float:
+        return 0.0 if len(trials) <= 6 else 50.0  # what is left to do turns out to be more than was thought
+
+    result = run(plan, tmp_path, budget_seconds=120.0, started=1000.0, tail_seconds=late)
+    assert {trial.repeat for trial in result.trials} == {0}
+    assert result.left_out == ()
+
+
+def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "raw,classical", repeats=1)
+    endless = replace(plan, classifier=replace(plan.classifier, steps=100_000))
+    start = time.monotonic()
+    limits = Limits(budget_seconds=4.0)
+    result = run_trials(endless, DATA, tmp_path, workers=2, limits=limits, report=lambda *_: None)
+    assert time.monotonic() - start < 30, "a worker that is still starting leaves when it has started"
+    assert result.trials == ()
+    assert result.left_out == ("raw", "classical")
+    assert active_children() == []
+
+
+@pytest.mark.parametrize(("p_values", "repeats"), [([0.5, 0.2], 5), ([0.0009], 2), ([0.004, 0.0001], 4)])
+def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_values: list[float], repeats: int
+) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
+    left = list(p_values)
+    result = run(plan_for(DATA, repeats=5), tmp_path, p_value=lambda trials: left.pop(0))
+    assert max(trial.repeat for trial in result.trials) + 1 == repeats
+    assert [look.p_value for look in result.looks] == p_values
+    assert [look.repeats for look in result.looks] == [2, 4][: len(p_values)]
+    assert result.looks[-1].stopped == (repeats < 5)
+
+
+def test_the_last_repeat_is_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
+    result = run(plan_for(DATA, repeats=4), tmp_path, p_value=lambda trials: 1e-9 if len(trials) > 12 else 0.5)
+    assert [look.repeats for look in result.looks] == [2]
+
+
+def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        done(plan_for(DATA), tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+STUDY_TO_KILL = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import tenfold.runs.plan
+from made_up_sets import SHORT, easy_set
+
+tenfold.runs.plan.classifier_for = lambda study: replace(SHORT, steps=60)
+
+def study(out, workers):
+    from tenfold.verbs.prove import prove
+    data, arms = easy_set([12, 12], noise=70), "raw,classical,classical+mixup"
+    prove(data, arms=arms, exchange=False, repeats=1, out=out, workers=workers)
+"""
+
+
+def running(pid: int) -> bool:
+    """Whether the process still does anything; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def verdict_without_times(run: Path) -> Any:
+    verdict = read_json(run / "verdict.json")
+    for arm in verdict["arms"].values():
+        arm.pop("seconds")
+    return verdict
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the worker processes through /proc")
+def test_a_study_killed_in_the_middle_goes_on_to_the_same_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", None)  # the program below sets its own; undone here
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"{STUDY_TO_KILL}\nstudy({str(killed)!r}, 2)"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        give_up = time.monotonic() + 60
+        while not list(killed.glob("trials/*/trial.json")):
+            assert parent.poll() is None, "the study ended before it could be killed"
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    finally:
+        parent.kill()
+        parent.wait()
+    killed_at = time.monotonic()
+    assert len(children) >= 2
+    while any(running(int(child)) for child in children):
+        assert time.monotonic() - killed_at < 3, "a worker outlives its parent"
+        time.sleep(0.02)
+    finished = {path: path.stat().st_mtime_ns for path in killed.glob("trials/*/trial.json")}
+    assert 1 <= len(finished) < 15
+    assert not (killed / "verdict.json").exists()
+
+    program: dict[str, Any] = {}
+    exec(STUDY_TO_KILL, program)
+    program["study"](killed, 1)
+    program["study"](undisturbed, 1)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished, "done again"
+    assert verdict_without_times(killed) == verdict_without_times(undisturbed)
+    for path in undisturbed.glob("trials/*/trial.json"):
+        here, there = read_json(path), read_json(killed / path.relative_to(undisturbed))
+        for column in ("test_indices", "test_probabilities", "inner_score", "inner_loss"):
+            assert json.dumps(here[column]) == json.dumps(there[column])
+    assert len(list(killed.glob("trials/*/trial.json"))) == 15
+
+
+def test_images_of_the_study_are_those_that_are_tested(tmp_path: Path) -> None:
+    trials, _ = done(plan_for(DATA), tmp_path)
+    assert {i for trial in trials for i in trial.test_indices} == set(range(16))
+    assert len(DATA) == 26

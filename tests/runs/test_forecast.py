@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_plans import plan_for, whole_set
+
+from made_up_sets import easy_set
+from tenfold.runs.cost_probe import Cost, Pilot, independent_images
+from tenfold.runs.forecast import Detectable, detectable, estimate, wall_seconds
+from tenfold.runs.plan import Plan
+
+DATA = whole_set()
+STUDY = DATA.part("train")
+ARMS = "raw,classical,placebo,oracle,classical+cgan,classical+cgan(times=1),classical@50%"
+
+
+def pilot_for(plan: Plan, **changes: Any) -> Pilot:
+    """A trial takes 1 s for its methods and 10 s a classifier, predicting an image 0.1 s, inspecting 3 s."""
+    costs = {
+        arm.components: Cost(
+            1.0, 10.0, makes_images="cgan" in arm.name or arm.is_control, leak_check=0.5, inspection=3.0
+        )
+        for arm in plan.arms
+    }
+    return replace(Pilot(costs, prediction=0.1, inner_images=20.0, inner_error=0.1, seconds=5.0), **changes)
+
+
+def test_every_training_is_counted() -> None:
+    plan = plan_for(DATA, ARMS, repeats=4)
+    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=2)
+    counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in told.arms}
+    # 3 folds x 4 repeats; the baseline tries three policies and a flip.
+    # Three ratios where they are chosen; two more to inspect each fold of the first repeat.
+    assert counted == {
+        "raw": (12, 12, 0),
+        "classical": (12, 12 * 4, 0),
+        "placebo": (12, 12, 0),
+        "oracle": (12, 12, 0),
+        "classical+cgan": (12, 12 * 3 + 6, 12),
+        "classical+cgan(times=1)": (12, 12 + 6, 12),
+        "classical@50%": (12, 12, 0),
+    }
+
+
+def test_options_that_an_arm_chooses_for_itself_are_counted(tmp_path: Path) -> None:
+    np.savez(tmp_path / "source.npz", images=STUDY.images[:, 0], labels=STUDY.labels)
+    probe = f"probe(source={tmp_path / 'source.npz'})"
+    plan = plan_for(DATA, f"classical,classical+classifier,{probe},classical+classifier+cgan", repeats=1)
+    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
+    assert [arm.classifiers for arm in told.arms] == [3 * 4, 3 * 4, 3 * 2, 3 * (4 + 3) + 6]
+
+
+def test_a_network_of_its_own_predicts_at_its_own_pace() -> None:
+    plan = plan_for(DATA, "raw,classical(policy=light,flips=no)+classifier(width=6)", repeats=1)
+    pilot = pilot_for(plan)
+    slow = plan.arms[-1].components
+    costs = {**pilot.costs, slow: replace(pilot.costs[slow], prediction=2.0)}
+    usual, slower = (
+        estimate(DATA, plan, one, workers=1, cores=1).arms[-1].seconds for one in (pilot, replace(pilot, costs=costs))
+    )
+    assert slower - usual == pytest.approx(3 * (16 / 3 + 4) * (2.0 - 0.1))
+
+
+def test_seconds_are_those_of_all_that_a_trial_does() -> None:
+    plan = plan_for(DATA, "classical,classical+cgan", repeats=2)
+    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
+    predicted = (16 / 3 + 4) * 0.1
+    plain, grown = (1 + 40 + 0.5 + predicted), (1 + 30 + 0.5 + predicted)
+    assert told.arms[0].seconds == pytest.approx(6 * plain)
+    assert told.arms[1].seconds == pytest.approx(6 * grown + 3 * (20 + 3))
+    assert told.seconds == pytest.approx(told.arms[0].seconds + told.arms[1].seconds)
+
+
+def test_more_repeats_take_longer_and_looks_come_before_the_end() -> None:
+    plans = [plan_for(DATA, repeats=repeats) for repeats in (1, 2, 4, 11)]
+    told = [estimate(DATA, plan, pilot_for(plan), workers=2, cores=2) for plan in plans]
+    seconds = [found.seconds for found in told]
+    assert seconds == sorted(set(seconds))
+    assert [tuple(found.looks) for found in told] == [(), (), (2,), (2, 4, 10)]
+    assert told[-1].looks[4] == pytest.approx(told[2].seconds)
+    assert list(told[-1].looks.values()) == sorted(told[-1].looks.values())
+    assert told[-1].looks[10] < told[-1].seconds
+
+
+def test_workers_help_up_to_the_number_of_cores() -> None:
+    plan = plan_for(DATA, ARMS, repeats=2)
+    one, two, three = (estimate(DATA, plan, pilot_for(plan), workers=n, cores=2).seconds for n in (1, 2, 3))
+    assert one / 2 < two < one
+    assert three == two
+
+
+@given(
+    seconds=st.lists(st.floats(0.1, 100), min_size=7, max_size=7),
+    workers=st.integers(1, 40),
+    repeats=st.integers(1, 3),
+)
+def test_the_clock_shows_neither_less_than_the_work_nor_more_than_one_trial_of_waiting(
+    seconds: list[float], workers: int, repeats: int
+) -> None:
+    plan = plan_for(DATA, ARMS, repeats=repeats)
+    times = {(arm.name, r): s for arm, s in zip(plan.arms, seconds, strict=True) for r in range(repeats)}
+    work, longest = 3 * repeats * sum(seconds), max(seconds)
+    found = wall_seconds(plan, times, repeats, workers)
+    assert max(work / workers, repeats * longest) <= found * 1.000001
+    assert found <= work / workers + repeats * longest + 1e-6
+    assert wall_seconds(plan, times, repeats, 1) == pytest.approx(work)
+
+
+def could_show(images: int = 16, repeats: int = 4, **changes: Any) -> Detectable:
+    data = easy_set([images // 2, images - images // 2])
+    plan = plan_for(data, repeats=repeats)
+    return detectable(data, plan, pilot_for(plan, **changes))
+
+
+@given(images=st.integers(8, 200), repeats=st.integers(1, 20), error=st.floats(0, 0.45))
+def test_more_images_more_repeats_and_fewer_errors_show_smaller_effects(
+    images: int, repeats: int, error: float
+) -> None:
+    found = could_show(images, repeats, inner_error=error)
+    assert 0 < found.low < found.middle < found.high
+    assert could_show(2 * images, repeats, inner_error=error).middle < found.middle
+    assert could_show(images, repeats + 1, inner_error=error).middle < found.middle
+    assert could_show(images, repeats, inner_error=error + 0.05).middle > found.middle
+
+
+def test_four_times_the_images_show_half_the_effect() -> None:
+    assert could_show(4 * 100).middle == pytest.approx(could_show(100).middle / 2)
+
+
+def test_with_the_images_that_are_named_an_effect_of_the_margin_can_be_shown() -> None:
+    needed = could_show(60).images_for_margin
+    assert could_show(needed).middle == pytest.approx(0.01, rel=0.01)
+
+
+def test_few_inner_images_leave_a_wide_range_and_none_the_widest() -> None:
+    ranges = [could_show(100, inner_images=float(n)) for n in (0, 10, 1000)]
+    widths = [found.high / found.low for found in ranges]
+    assert widths == sorted(widths, reverse=True)
+    assert ranges[0].middle > ranges[1].middle, "without inner images the worst has to be expected"
+
+
+def test_a_pilot_without_an_error_does_not_promise_to_show_everything() -> None:
+    assert could_show(100, inner_error=0.0, inner_images=30.0).low > 0.001
+
+
+def test_what_is_out_of_reach_is_told() -> None:
+    few, many = could_show(8, inner_error=0.4), could_show(40_000, inner_error=0.02, inner_images=8_000.0)
+    assert few.only_large
+    assert not many.only_large
+    assert "no_practical_difference" not in few.outcomes
+    assert "no_practical_difference" in many.outcomes
+    assert {"helped", "hurt", "not_proven"} <= set(few.outcomes) & set(many.outcomes)
+
+
+def test_independent_images_are_as_many_as_weights_and_groups_leave() -> None:
+    assert independent_images(easy_set([10, 10]), (0, 1)) == pytest.approx(20)
+    assert independent_images(STUDY, (0, 1)) == pytest.approx(len(STUDY) / 2), "two images a group"
+    uneven = 1 / (6 * (1 / 12) ** 2 + 30 * (1 / 60) ** 2)
+    assert independent_images(easy_set([6, 30]), (0, 1)) == pytest.approx(uneven)
+    assert independent_images(easy_set([6, 30, 1]), (0, 1)) == pytest.approx(uneven), "class 2 is not judged"
+    assert independent_images(easy_set([6, 30, 1]), (1,)) == pytest.approx(30)
+    assert independent_images(STUDY.take([]), (0, 1)) == 0
+    assert math.isfinite(could_show(inner_images=0.0, inner_error=1.0).high)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from made_up_plans import plan_for, whole_set
+
+from made_up_sets import easy_set
+from tenfold.runs.plan import Plan, Task, classifier_for, code_version
+
+DATA = whole_set()
+PLAN = plan_for(DATA)
+
+
+def first_task(plan: Plan) -> Task:
+    arm = next(arm for arm in plan.arms if arm.name == "classical")
+    return Task(arm, 0, 0)
+
+
+OTHERS = {
+    "seed": plan_for(DATA, seed=1),
+    "times": plan_for(DATA, times=2.0),
+    "images": plan_for(whole_set("other")),
+    "classifier": replace(PLAN, classifier=replace(PLAN.classifier, steps=21)),
+    "code": replace(PLAN, code="other"),
+    "folds": replace(PLAN, fold_plan=replace(PLAN.fold_plan, folds=2)),
+}
+"""Plans whose trials come out differently."""
+
+LONGER = {
+    "repeats": plan_for(DATA, repeats=4),
+    "arms": plan_for(DATA, "raw,classical,mixup"),
+    "order": plan_for(DATA, "classical,raw"),
+    "margin": replace(PLAN, margin=0.02),
+    "looks": replace(PLAN, looks=(2,)),
+    "rule": replace(PLAN, stop_below=0.01),
+    "path": replace(PLAN, data="elsewhere"),
+}
+"""Other studies that can use the same trials."""
+
+
+def test_the_same_plan_has_the_same_hashes() -> None:
+    again = plan_for(whole_set())
+    assert again.hash == PLAN.hash
+    assert again.trial_hash(first_task(again)) == PLAN.trial_hash(first_task(PLAN))
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_decides_the_outcome_is_in_both_hashes(what: str) -> None:
+    other = OTHERS[what]
+    assert other.hash != PLAN.hash
+    assert other.trial_hash(first_task(other)) != PLAN.trial_hash(first_task(PLAN))
+
+
+@pytest.mark.parametrize("what", LONGER)
+def test_what_leaves_a_trial_as_it_is_is_not_in_its_hash(what: str) -> None:
+    other = LONGER[what]
+    assert other.hash != PLAN.hash
+    assert other.trial_hash(first_task(other)) == PLAN.trial_hash(first_task(PLAN))
+
+
+def test_every_trial_has_a_name_of_its_own() -> None:
+    plan = plan_for(DATA, "raw,classical,classical(policy=light),mixup,classical+mixup", repeats=2)
+    tasks = [task for repeat in range(2) for task in plan.tasks(repeat)]
+    assert len({plan.trial_hash(task) for task in tasks}) == len(tasks) == 5 * 2 * 3
+
+
+def test_the_arms_with_most_to_do_come_first() -> None:
+    plan = plan_for(DATA, "raw,classical,classical+mixup")
+    assert next(plan.tasks(0)).arm.name == "classical+mixup"
+
+
+def test_the_cheapest_come_first_where_the_time_may_be_short() -> None:
+    plan = plan_for(DATA, "classical+cgan,classical@50%,classical+mixup,raw,classical")
+    order = list(dict.fromkeys(task.arm.name for task in plan.tasks(0, cheapest_first=True)))
+    assert order == ["classical", "raw", "classical+mixup", "classical@50%", "classical+cgan"]
+    assert next(plan.tasks(0)).arm.name == "classical+cgan"
+
+
+def test_new_images_can_be_done_without() -> None:
+    assert plan_for(DATA, times=3.0).ratios == (0, 1.5, 3)
+
+
+def test_the_plan_is_plain_json_and_says_the_code() -> None:
+    assert json.loads(json.dumps(asdict(PLAN)))["data_fingerprint"] == DATA.fingerprint()
+    assert PLAN.code == code_version()
+    assert len(PLAN.hash) == len(code_version()) == 12
+
+
+def test_small_pictures_get_fewer_steps() -> None:
+    assert classifier_for(easy_set([1, 1], (1, 8, 8))).steps < classifier_for(easy_set([1, 1], (1, 28, 28))).steps

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_plans import plan_for, whole_set
+
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
+from tenfold.core.files import write_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.splits import make_splits
+from tenfold.methods import MethodFailed, method_class, method_names
+from tenfold.runs import diagnostics as inspection
+from tenfold.runs import trial as module
+from tenfold.runs.arms import parse_arms, parse_component
+from tenfold.runs.plan import Plan, Task
+from tenfold.runs.trial import external_test, load_trial, run_trial, save_trial
+from tenfold.training.classifier import Diverged
+from tenfold.training.recipe import Recipe
+
+DATA = whole_set()
+STUDY = DATA.part("train")
+EVERY_METHOD = f"raw,classical,mixup,placebo,oracle,classical+{QUICK_CGAN}"
+ARMS = [arm.name for arm in parse_arms(EVERY_METHOD)]
+GROWING = f"classical+{QUICK_CGAN}"
+
+
+def task_of(plan: Plan, name: str, fold: int = 0) -> Task:
+    return Task(next(arm for arm in plan.arms if arm.name.startswith(name)), 0, fold)
+
+
+def pictures(data: ImageDataset | None) -> set[bytes]:
+    return set() if data is None else {image.tobytes() for image in data.images}
+
+
+@dataclass
+class Spy:
+    """Every picture that a method or the classifier loop was handed."""
+
+    fitted: dict[str, set[bytes]] = field(default_factory=dict)
+    reserve: dict[str, set[bytes]] = field(default_factory=dict)
+    trained: set[bytes] = field(default_factory=set)
+    validated: set[bytes] = field(default_factory=set)
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    seen = Spy()
+
+    def watch(name: str) -> None:
+        found = method_class(name)
+        fit = found.fit
+
+        def fit_watched(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+            seen.fitted[name], seen.reserve[name] = pictures(train), pictures(reserve)
+            return fit(self, train, reserve, key)
+
+        monkeypatch.setattr(found, "fit", fit_watched)
+
+    for name in method_names():
+        watch(name)
+    train_classifier = module.train_classifier
+
+    def train_watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
+        seen.trained |= pictures(train) | pictures(recipe.extra)
+        seen.validated |= pictures(validation)
+        return train_classifier(train, validation, recipe, *rest)
+
+    for where in (module, inspection):
+        monkeypatch.setattr(where, "train_classifier", train_watched)
+    return seen
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_no_method_and_no_training_ever_gets_a_test_image(spy: Spy, arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    task = task_of(plan, arm, fold=1)
+    result = run_trial(DATA, plan, task)
+    assert result.failed is None
+    split = make_splits(STUDY, plan.fold_plan, 0, Key("seed-0"))[1]
+    assert result.test_indices == split.test.tolist()
+    train, validation, test = (pictures(STUDY.take(part)) for part in (split.train, split.validation, split.test))
+    reserve, external = pictures(DATA.part("reserve")), pictures(DATA.part("test"))
+    assert set(spy.fitted) == {part.method for part in task.arm.components}
+    for name, given_to_method in spy.fitted.items():
+        assert given_to_method == train, f"{name} is to learn from the training images alone"
+        assert spy.reserve[name] == (reserve if method_class(name).needs_reserve else set())
+    assert spy.validated == validation
+    for sealed in (test, validation, external):
+        assert not spy.trained & sealed
+    if arm != "oracle":
+        assert not spy.trained & reserve, "the reserve is for the oracle alone"
+
+
+def test_a_method_that_copies_all_it_gets_cannot_copy_a_test_image(spy: Spy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy_all(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        return Recipe(extra=train if reserve is None else train.joined(reserve))
+
+    monkeypatch.setattr(method_class("placebo"), "fit", copy_all)
+    monkeypatch.setattr(method_class("placebo"), "needs_reserve", True)
+    plan = plan_for(DATA, "placebo")
+    for fold in range(3):
+        spy.trained.clear()
+        result = run_trial(DATA, plan, task_of(plan, "placebo", fold))
+        assert spy.trained >= pictures(DATA.part("reserve"))
+        assert not spy.trained & pictures(STUDY.take(result.test_indices))
+        assert not spy.trained & pictures(DATA.part("test"))
+
+
+def test_folds_are_tested_once_each_and_by_whole_groups() -> None:
+    plan = plan_for(DATA)
+    tested = [run_trial(DATA, plan, task).test_indices for task in plan.tasks(0) if task.arm.name == "raw"]
+    assert sorted(chain.from_iterable(tested)) == list(range(len(STUDY)))
+    groups = [set(STUDY.groups[fold]) for fold in tested]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+
+
+def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[Key] = []
+
+    def stop(train: Any, validation: Any, recipe: Any, key: Key, config: Any) -> Any:
+        keys.append(key)
+        raise Diverged("enough seen")
+
+    monkeypatch.setattr(module, "train_classifier", stop)
+    plan = plan_for(DATA, "raw,classical,mixup")
+    for arm in plan.arms:
+        run_trial(DATA, plan, Task(arm, 0, 0))
+    assert len(set(keys)) == 1
+    run_trial(DATA, plan, Task(plan.arms[0], 1, 0))
+    run_trial(DATA, plan, Task(plan.arms[0], 0, 1))
+    assert len(set(keys)) == 3
+    again = next(arm for arm in plan_for(DATA, "classical#2").arms if arm.rerun == 2)
+    run_trial(DATA, plan, Task(again, 0, 0))
+    assert len(set(keys)) == 4, "an arm that runs again has weights of its own"
+
+
+@pytest.mark.parametrize("error", [MethodFailed("the generator collapsed"), Diverged("NaN")])
+def test_a_method_that_fails_gives_a_failed_trial(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        raise error
+
+    monkeypatch.setattr(method_class("mixup"), "fit", fail)
+    plan = plan_for(DATA, "mixup")
+    result = run_trial(DATA, plan, task_of(plan, "mixup"))
+    assert result.failed == str(error)
+    assert (result.test_indices, result.test_probabilities) == ([], [])
+
+
+def test_a_bug_in_a_method_is_no_failed_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(method_class("mixup"), "fit", lambda *_: 1 / 0)
+    plan = plan_for(DATA, "mixup")
+    with pytest.raises(ZeroDivisionError):
+        run_trial(DATA, plan, task_of(plan, "mixup"))
+
+
+@pytest.mark.parametrize("arm", ["raw", "oracle", "classical+cgan"])
+def test_a_trial_comes_back_from_its_file_as_it_was(tmp_path: Path, arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    result = run_trial(DATA, plan, task_of(plan, arm))
+    save_trial(tmp_path / "trial", result)
+    assert load_trial(tmp_path / "trial") == result
+    assert np.allclose(np.sum(result.test_probabilities, axis=1), 1, atol=1e-4)
+    assert len(result.external_predictions) == 4
+    assert result.details["seconds"]["methods"] >= 0
+
+
+def test_a_trial_without_its_file_is_not_there(tmp_path: Path) -> None:
+    assert load_trial(tmp_path) is None
+    (tmp_path / ".trial.json.k3x_").write_text('{"arm": "ra')  # what a kill before the rename leaves
+    assert load_trial(tmp_path) is None
+    assert load_trial(tmp_path / "nowhere") is None
+
+
+def test_a_kill_between_writing_and_renaming_leaves_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    plan = plan_for(DATA)
+    result = run_trial(DATA, plan, task_of(plan, "raw"))
+    with monkeypatch.context() as patch:
+        patch.setattr("tenfold.core.files.os.replace", killed)
+        with pytest.raises(Killed):
+            save_trial(tmp_path, result)
+    assert load_trial(tmp_path) is None
+    save_trial(tmp_path, result)
+    assert load_trial(tmp_path) == result
+
+
+def test_a_trial_of_an_unknown_shape_is_not_taken(tmp_path: Path) -> None:
+    write_json(tmp_path / "trial.json", {"arm": "raw"})
+    with pytest.raises(TypeError):
+        load_trial(tmp_path)
+
+
+def test_the_external_test_is_told_as_shares() -> None:
+    class Oracle:
+        def probabilities(self, images: Any) -> Any:
+            return np.eye(2)[[0, 1, 1, 1]]
+
+    told = external_test(Oracle(), DATA)
+    assert told is not None
+    assert (told["images"], told["accuracy"], told["balanced_accuracy"]) == (4, 0.75, 0.75)
+    assert told["interval"][0] < 0.75 < told["interval"][1]
+    assert external_test(Oracle(), STUDY) is None
+
+
+def test_the_inner_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are given: 0 new images score best, so the trial is the baseline's."""
+    train_classifier, trained = module.train_classifier, []
+
+    def watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
+        result = train_classifier(train, validation, recipe, *rest)
+        count = 0 if recipe.extra is None else len(recipe.extra)
+        trained.append(count)
+        return replace(result, inner_score=best.get(count, 0.5))
+
+    monkeypatch.setattr(module, "train_classifier", watched)
+    monkeypatch.setattr(module, "inspect", lambda *_: {})
+    plan = plan_for(DATA, f"raw,classical,{GROWING}", times=2.0)
+    task, images = task_of(plan, "classical+"), 0
+    settled = {"classical": {"policy": "light", "flips": "no"}}
+    for ratio in (0, 1, 2):
+        best: dict[int, float] = {images * ratio: 0.9}
+        result = run_trial(DATA, plan, task, settled)
+        images = result.details["real_images"]
+        best = {images * ratio: 0.9}
+        trained.clear()
+        result = run_trial(DATA, plan, task, settled)
+        assert trained == [0, images, 2 * images]
+        assert result.details["ratio"] == ratio
+        assert result.details["extra_images"] == images * ratio
+        assert set(result.details["inner_scores_of_ratios"]) == {"0", "1", "2"}
+    best = {0: 0.9}
+    baseline = run_trial(DATA, plan, task_of(plan, "classical"))
+    assert run_trial(DATA, plan, task).test_probabilities == baseline.test_probabilities
+
+
+def test_of_equal_scores_the_fewest_new_images_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    train_classifier = module.train_classifier
+
+    def equal(*arguments: Any) -> Any:
+        return replace(train_classifier(*arguments), inner_score=0.5, inner_loss=1.0)
+
+    monkeypatch.setattr(module, "train_classifier", equal)
+    plan = plan_for(DATA, GROWING)
+    assert run_trial(DATA, plan, task_of(plan, "classical+")).details["ratio"] == 0
+
+
+def test_without_related_images_nothing_is_aligned_with_them(tmp_path: Path) -> None:
+    other = easy_set([6] * STUDY.class_count, shape=STUDY.image_shape, key="other")
+    path = tmp_path / "other.npz"
+    np.savez(
+        path, images=other.images.transpose(0, 2, 3, 1), labels=other.labels, class_names=np.array(STUDY.class_names)
+    )
+    recipe = parse_component(f"related(source={path},align=true)").make({}).fit(STUDY, None, Key("a"))
+    assert recipe.objective is not None
+    assert module._with(recipe, 1.0, STUDY).objective is recipe.objective
+    left = module._with(recipe, 0.0, STUDY)
+    assert (left.extra, left.objective) == (None, None)
+    other_loss = replace(recipe, needs_extra=False)
+    assert module._with(other_loss, 0.0, STUDY).objective is recipe.objective
+
+
+def test_a_given_ratio_is_kept_and_a_point_of_the_curve_has_fewer_images() -> None:
+    given = QUICK_CGAN.replace("cgan(", "cgan(times=1,")
+    plan = plan_for(DATA, f"classical,classical@50%,classical+{given}")
+    whole = run_trial(DATA, plan, task_of(plan, "classical")).details
+    grown = run_trial(DATA, plan, task_of(plan, "classical+")).details
+    half = run_trial(DATA, plan, task_of(plan, "classical@50%")).details
+    assert grown["extra_images"] == whole["real_images"]
+    assert "ratio" not in grown
+    assert (whole["real_images"], half["real_images"]) == (6, 4), "of three groups"
+
+
+def test_new_images_are_inspected_in_the_first_repeat_by_images_that_are_not_tested(spy: Spy) -> None:
+    plan = plan_for(DATA, f"classical,{GROWING}", repeats=2)
+    first, second = (run_trial(DATA, plan, Task(task_of(plan, "classical+").arm, repeat, 0)) for repeat in (0, 1))
+    assert {"kid", "near_copies", "real_alone", "generated_alone"} <= set(first.details["diagnostics"])
+    assert all(np.isfinite(value) for value in first.details["diagnostics"].values())
+    assert not {"diagnostics", "samples"} & set(second.details)
+    images, labels = inspection.unpacked(first.details["samples"])
+    assert images.shape == (6, 1, 8, 8), "as many as there are, at most four of a class"
+    assert labels.tolist() == sorted(labels)
+    assert np.bincount(labels).max() <= 4
+
+
+def canary(monkeypatch: pytest.MonkeyPatch, share: float = 1.0) -> None:
+    """A generator with a way around every rule: it hands out the test images of whatever fold it is in."""
+    open_fold = module.open_fold
+    stolen: list[ImageDataset] = []
+
+    def burgled(study: ImageDataset, split: Any) -> Any:
+        stolen[:] = [study.take(split.test[: max(1, round(share * len(split.test)))])]
+        return open_fold(study, split)
+
+    monkeypatch.setattr(module, "open_fold", burgled)
+    monkeypatch.setattr(method_class("cgan"), "fit", lambda *_: Recipe(extra=stolen[0]))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_a_canary_that_copies_test_images_is_caught_and_its_arm_fails(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    canary(monkeypatch, share)
+    plan = plan_for(DATA, f"classical,{GROWING}")
+    for fold in range(3):
+        result = run_trial(DATA, plan, task_of(plan, "classical+", fold))
+        assert result.failed is not None
+        assert "test images" in result.failed
+        assert result.test_probabilities == []
+
+
+@pytest.mark.parametrize("arm", ["placebo", "oracle", GROWING])
+def test_an_honest_arm_is_no_canary(arm: str) -> None:
+    plan = plan_for(DATA, EVERY_METHOD)
+    assert all(run_trial(DATA, plan, task_of(plan, arm, fold)).failed is None for fold in range(3))
+
+
+def test_a_network_that_has_learned_from_test_images_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    for name, data in (("same", DATA), ("other", whole_set("another"))):
+        np.savez(tmp_path / f"{name}.npz", images=data.images[:, 0], labels=data.labels)
+    same, other = (f"probe(source={tmp_path / name}.npz)" for name in ("same", "other"))
+    plan = plan_for(DATA, f"classical,{same},{other}")
+    trial = run_trial(DATA, plan, task_of(plan, same))
+    assert trial.failed is not None
+    assert "test images are among the 26 that the network has learned from" in trial.failed
+    assert run_trial(DATA, plan, task_of(plan, other)).failed is None
+
+
+def test_the_width_is_chosen_on_top_of_the_augmentation_and_taken_for_all() -> None:
+    plan = plan_for(DATA, "classical,classical+classifier")
+    settled = run_trial(DATA, plan, task_of(plan, "classical")).details["settled"]
+    trial = run_trial(DATA, plan, task_of(plan, "classical+classifier"), settled)
+    (chosen,) = trial.details["settled"].values()
+    losses = trial.details["inner_losses"]["classifier"]
+    assert list(losses) == [f"width={width}" for width in (24, 12, 6, 48)]
+    assert chosen == {"width": min(losses, key=losses.get).removeprefix("width=")}

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from made_up_sets import SHORT, easy_set
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.training import classifier as module
+from tenfold.training.classifier import (
+    VALUES_IN_ONE_GO,
+    ClassifierConfig,
+    Diverged,
+    TrainedClassifier,
+    train_classifier,
+)
+from tenfold.training.course import draw_plan
+from tenfold.training.recipe import Recipe, Start
+
+KEY = Key("train")
+LONGER = replace(SHORT, steps=80)
+
+
+def accuracy(trained: TrainedClassifier, data: ImageDataset) -> float:
+    return float((trained.probabilities(data.images).argmax(1) == data.labels).mean())
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 12)], ids=str)
+def test_what_is_easy_is_learned(shape: tuple[int, int, int]) -> None:
+    train, fresh = easy_set([10, 10, 10], shape), easy_set([50, 50, 50], shape, key="fresh")
+    trained = train_classifier(train, None, Recipe(), KEY, LONGER)
+    assert accuracy(trained, fresh) > 0.95
+    assert np.allclose(trained.probabilities(fresh.images).sum(1), 1, atol=1e-5)
+
+
+def test_a_rare_class_is_learned_too() -> None:
+    trained = train_classifier(easy_set([60, 3]), None, Recipe(), KEY, LONGER)
+    fresh = easy_set([0, 100], key="fresh")
+    assert accuracy(trained, fresh) > 0.9
+
+
+def test_the_same_key_gives_the_same_weights_and_another_others() -> None:
+    train = easy_set([6, 6])
+    first, again, other = (train_classifier(train, train, Recipe(), Key(k), SHORT) for k in "aab")
+    assert np.array_equal(first.probabilities(train.images), again.probabilities(train.images))
+    assert not np.array_equal(first.probabilities(train.images), other.probabilities(train.images))
+
+
+def test_soft_labels_are_what_is_learned() -> None:
+    def swap(images: torch.Tensor, labels: torch.Tensor, _: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return images, 0.25 * labels + 0.75 * labels.flip(1)
+
+    trained = train_classifier(easy_set([10, 10]), None, Recipe(transforms=(swap,)), KEY, LONGER)
+    fresh = easy_set([40, 40], key="fresh")
+    rows = trained.probabilities(fresh.images)
+    assert accuracy(trained, fresh) < 0.05
+    assert rows.max(1).mean() == pytest.approx(0.75, abs=0.1), "not surer than the labels were"
+
+
+def test_extra_images_are_learned_from() -> None:
+    train, extra = easy_set([8, 8, 1]), easy_set([0, 0, 20], key="extra")
+    train = train.take(np.flatnonzero(train.labels < 2))  # the third class comes from the extra images alone
+    fresh = easy_set([0, 0, 50], key="fresh")
+    without = train_classifier(train, None, Recipe(), KEY, LONGER)
+    trained = train_classifier(train, None, Recipe(extra=extra), KEY, LONGER)
+    assert accuracy(without, fresh) < 0.2
+    assert accuracy(trained, fresh) > 0.9
+    assert trained.details["real_images"] == 16
+    assert trained.details["extra_images"] == 20
+
+
+@pytest.mark.parametrize("side", [8, 48])
+def test_transforms_are_applied_in_order_to_every_image_once(side: int) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def named(name: str):
+        def transform(images, labels, generator):
+            seen.append((name, len(images)))
+            return images, labels
+
+        return transform
+
+    train = easy_set([4, 4], (1, side, side))
+    train_classifier(train, None, Recipe(transforms=(named("a"), named("b"))), KEY, SHORT)
+    assert [name for name, _ in seen] == ["a", "b"] * (len(seen) // 2)
+    assert sum(count for name, count in seen if name == "a") == 16 * SHORT.steps
+    # Several batches of small pictures are made in one go, large pictures batch by batch.
+    assert seen[0][1] == 16 * min(SHORT.steps, max(1, VALUES_IN_ONE_GO // (16 * side**2)))
+
+
+def test_starting_weights_are_obeyed() -> None:
+    train = easy_set([4, 4])
+    given: list[SmallConvNet] = []
+
+    def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+        given.append(build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator()))
+        return given[-1]
+
+    for start in (Start(network, steps=0), Start(network, steps=3, rates={"stem": 0.0, "body": 0.0, "head": 0.0})):
+        kept = train_classifier(train, train, Recipe(init=start), KEY, replace(SHORT, weight_decay=0.0))
+        for name, weights in given[-1].named_parameters():
+            assert torch.equal(weights, kept.network.get_parameter(name)), name
+        assert kept.details["steps"] == start.steps
+
+
+def test_a_part_with_a_rate_of_its_own_learns_at_that_rate() -> None:
+    def moved(rates: dict[str, float]) -> dict[str, float]:
+        def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+            return build(lambda: SmallConvNet((1, 8, 8), 2, SHORT.width), Key("start").torch_generator())
+
+        start = Start(network, steps=1, learning_rate=1e-3, rates=rates)
+        train = easy_set([4, 4])
+        before = network(train, None, KEY)
+        after = train_classifier(train, None, Recipe(init=start), KEY, SHORT).network
+        return {
+            part: float((after.get_parameter(part) - before.get_parameter(part)).detach().abs().max())
+            for part in ("stem.0.weight", "head.weight")
+        }
+
+    usual, slow = moved({}), moved({"stem": 0.1})
+    assert slow["stem.0.weight"] == pytest.approx(0.1 * usual["stem.0.weight"], rel=0.05)
+    assert slow["head.weight"] == pytest.approx(usual["head.weight"], rel=1e-3)
+
+
+def test_training_on_is_kept_only_where_the_inner_images_do_not_get_worse() -> None:
+    train = easy_set([8, 8])
+    good = train_classifier(train, train, Recipe(), KEY, LONGER)
+
+    def network(images: ImageDataset, validation: ImageDataset | None, key: Key) -> SmallConvNet:
+        return copy.deepcopy(good.network)
+
+    def wrong(images: torch.Tensor, labels: torch.Tensor, _: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return images, labels.flip(1)
+
+    kept = train_classifier(train, train, Recipe(transforms=(wrong,), init=Start(network, steps=40)), KEY, SHORT)
+    assert kept.inner_score == good.inner_score == 1.0
+    assert kept.details["kept_step"] == 0
+
+
+def test_the_auxiliary_loss_reaches_the_features() -> None:
+    def enlarge(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+        return -10 * features.mean()
+
+    def size(recipe: Recipe) -> float:
+        network = train_classifier(easy_set([6, 6]), None, recipe, KEY, LONGER).network
+        with torch.no_grad():
+            pictures = torch.tensor(easy_set([6, 6]).images).float() / 127.5 - 1
+            return float(network.features(pictures).mean())
+
+    assert size(Recipe(auxiliary=enlarge)) > 1.2 * size(Recipe())
+
+
+def test_nan_is_tried_again_with_a_third_of_the_rate_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    attempt = module._attempt
+
+    def recorded(*arguments):
+        rates.append(arguments[-1])
+        return attempt(*arguments)
+
+    monkeypatch.setattr(module, "_attempt", recorded)
+    recipe = Recipe(auxiliary=lambda features, _: features.sum() * float("nan"))
+    with pytest.raises(Diverged, match="NaN three times"):
+        train_classifier(easy_set([4, 4]), None, recipe, KEY, SHORT)
+    assert rates == pytest.approx([4e-3, 4e-3 / 3, 4e-3 / 9])
+
+
+def test_a_second_attempt_that_works_is_used() -> None:
+    calls: list[int] = []
+
+    def bad_at_first(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+        calls.append(1)
+        return features.sum() * (float("nan") if len(calls) <= SHORT.steps // 2 else 0.0)
+
+    train = easy_set([6, 6])
+    trained = train_classifier(train, None, Recipe(auxiliary=bad_at_first), KEY, SHORT)
+    assert np.isfinite(trained.probabilities(train.images)).all()
+    assert len(calls) > SHORT.steps
+
+
+def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.5, 0.9, 0.9, 0.6, 0.6])
+    states: list[dict[str, torch.Tensor]] = []
+
+    probabilities = module._probabilities
+
+    def looked_at(network: SmallConvNet, images: Any) -> Any:
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
+        return probabilities(network, images)
+
+    monkeypatch.setattr(module, "_probabilities", looked_at)
+    monkeypatch.setattr(module, "inner_score", lambda *_: next(scores, 0.0))
+    config = replace(SHORT, steps=20, looks=5)
+    trained = train_classifier(easy_set([4, 4]), easy_set([2, 2], key="v"), Recipe(), KEY, config)
+    # Looks at steps 4, 8, ... 20; the first is too early to count; of equals the later one is kept.
+    assert trained.details["kept_step"] == 16
+    for name, value in trained.network.state_dict().items():
+        assert torch.equal(value, states[2][name])
+
+
+def test_an_empty_inner_split_is_none() -> None:
+    train = easy_set([4, 4])
+    trained = train_classifier(train, train.take([]), Recipe(), KEY, SHORT)
+    assert (trained.inner_score, trained.inner_loss) == (0, 0)
+    assert trained.details["kept_step"] == SHORT.steps
+
+
+def test_what_is_predicted_does_not_depend_on_the_other_images() -> None:
+    train = easy_set([10, 10])
+    trained = train_classifier(train, None, Recipe(), KEY, SHORT)
+    many = easy_set([200, 200], key="fresh").images
+    assert np.allclose(trained.probabilities(many)[:3], trained.probabilities(many[:3]), atol=1e-5)
+    assert trained.probabilities(many[:0]).shape == (0, 2)
+
+
+def drawn(counts: list[int], **changes: object) -> tuple[torch.Tensor, np.ndarray]:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    config = replace(ClassifierConfig(steps=50, batch_size=20), **changes)
+    draws = Key("plan").torch_generator()
+    return draw_plan(labels, len(counts), config.steps, config.batch_size, config.most_repeats, draws), labels
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any), st.integers(1, 30), st.integers(1, 9))
+def test_a_plan_has_its_shape_and_uses_a_class_evenly(counts: list[int], steps: int, batch: int) -> None:
+    plan, labels = drawn(counts, steps=steps, batch_size=batch)
+    assert plan.shape == (steps, batch)
+    times = np.bincount(plan.flatten().numpy(), minlength=len(labels))
+    for label in np.unique(labels):
+        own = times[labels == label]
+        # The end is cut to length, which may cost any image one more.
+        assert own.max() - own.min() <= 2
+    assert torch.equal(plan, drawn(counts, steps=steps, batch_size=batch)[0])
+
+
+def test_every_image_comes_once_before_any_comes_twice() -> None:
+    plan, labels = drawn([30, 10])
+    flat = plan.flatten().numpy()
+    for label, size in ((0, 30), (1, 10)):
+        own = flat[labels[flat] == label]
+        for start in range(0, len(own) - size + 1, size):
+            assert len(set(own[start : start + size])) == size
+        assert not np.array_equal(own[:size], own[size : 2 * size]), "each round has an order of its own"
+
+
+def test_classes_have_equal_shares_in_every_batch() -> None:
+    plan, labels = drawn([50, 10])
+    rare = labels[plan.numpy()] == 1
+    assert rare.mean() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(rare.mean(1) - 0.5).max() <= 0.15
+
+
+@pytest.mark.parametrize("counts", [[100, 1], [200, 200, 1], [1000, 30, 1]])
+def test_no_image_is_drawn_much_more_often_than_plainly(counts: list[int]) -> None:
+    plan, labels = drawn(counts, steps=200, batch_size=50, most_repeats=10.0)
+    times = np.bincount(plan.flatten().numpy(), minlength=len(labels))
+    plainly = plan.numel() / len(labels)
+    assert times.max() <= 10 * plainly + 2
+    assert times[labels == len(counts) - 1].mean() >= 9 * plainly, "as often as is allowed"

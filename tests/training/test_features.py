@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from made_up_sets import easy_set
+from tenfold.core.keys import Key
+from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import SmallConvNet
+from tenfold.training import feature_cache as module
+from tenfold.training.feature_cache import CHUNK, cache_file, cached, frozen_features, trunk_features
+
+IMAGES = easy_set([5, 5], (1, 8, 8)).images
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / module.FILE
+
+
+class Reader:
+    """Three sums of each picture, and how many pictures it was asked for."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.read.append(len(images))
+        sums = images.reshape(len(images), -1).astype(np.float32)
+        return np.stack([sums.sum(1), sums.max(1), sums[:, 0]], axis=1)
+
+
+def test_a_picture_is_read_once(cache: Path) -> None:
+    reader = Reader()
+    first = cached(IMAGES[:6], "net", reader, 3)
+    again = cached(IMAGES[::-1], "net", reader, 3)
+    assert reader.read == [6, 4]
+    assert np.array_equal(first, Reader()(IMAGES[:6]))
+    assert np.array_equal(again, Reader()(IMAGES[::-1]))
+    assert cache_file() == cache
+    assert cache.exists()
+
+
+def test_other_weights_and_other_shapes_are_other_entries() -> None:
+    reader = Reader()
+    cached(IMAGES, "net", reader, 3)
+    cached(IMAGES, "other net", reader, 3)
+    cached(IMAGES.reshape(10, 1, 4, 16), "net", reader, 3)
+    assert reader.read == [10, 10, 10]
+
+
+def test_none_and_twice_the_same() -> None:
+    reader = Reader()
+    assert cached(IMAGES[:0], "net", reader, 3).shape == (0, 3)
+    twice = cached(IMAGES[[0, 0]], "net", reader, 3)
+    assert np.array_equal(twice[0], twice[1])
+
+
+def test_the_cache_may_be_deleted_damaged_or_locked_away(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Reader()(IMAGES)
+    cached(IMAGES, "net", Reader(), 3)
+    cache.unlink()
+    assert np.array_equal(cached(IMAGES, "net", Reader(), 3), expected)
+    cache.write_bytes(b"no database at all, but long enough to look like one " * 50)
+    assert np.array_equal(cached(IMAGES, "net", Reader(), 3), expected)
+    reader = Reader()
+    assert np.array_equal(cached(IMAGES, "net", reader, 3), expected), "the next call begins anew"
+    assert np.array_equal(cached(IMAGES, "net", reader, 3), expected)
+    assert reader.read == [10]
+    monkeypatch.setenv("TENFOLD_CACHE", os.devnull)
+    assert np.array_equal(cached(IMAGES, "net", Reader(), 3), expected)
+
+
+def test_an_entry_of_another_length_is_not_taken(cache: Path) -> None:
+    cached(IMAGES, "net", Reader(), 3)
+    with sqlite3.connect(cache) as database:
+        database.execute("UPDATE features SET row = x'00'")
+    assert np.array_equal(cached(IMAGES, "net", Reader(), 3), Reader()(IMAGES))
+
+
+def test_it_does_not_grow_without_end(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 12 * 20)
+    pictures = Key("many").numpy_generator().integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
+    for start in range(0, 60, 5):
+        cached(pictures[start : start + 5], "net", Reader(), 3)
+    with sqlite3.connect(cache) as database:
+        (count,) = database.execute("SELECT count(*) FROM features").fetchone()
+    assert 10 <= count <= 20
+    reader = Reader()
+    cached(pictures[-5:], "net", reader, 3)
+    assert reader.read == [], "the newest stay"
+
+
+def test_features_do_not_depend_on_what_is_read_beside_them() -> None:
+    trunk = ClassifierTrunk(build(lambda: SmallConvNet((1, 8, 8), 2, 4), Key("net").torch_generator()), (1, 8, 8))
+    pictures = Key("many").numpy_generator().integers(0, 256, (CHUNK + 5, 1, 8, 8)).astype(np.uint8)
+    together = trunk_features(trunk, pictures)
+    assert np.array_equal(trunk_features(trunk, pictures[::-1])[::-1], together)
+    assert np.array_equal(trunk_features(trunk, pictures[3:4])[0], together[3])
+    network = BackboneNet(trunk, 2, frozen=True).eval()
+    network.scale.fit(torch.from_numpy(together))
+    with torch.inference_mode():
+        direct = network.features(torch.tensor(pictures).float() / 127.5 - 1)
+    torch.testing.assert_close(frozen_features(network, pictures), direct, atol=1e-4, rtol=1e-3)
