@@ -1,0 +1,223 @@
+"""The directory of a run: opened for this process alone, begun anew or taken up where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save
+
+import tenfold
+from tenfold.core import crash
+from tenfold.core.errors import InputError
+from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json
+from tenfold.core.progress import note
+from tenfold.core.types import ImageDataset
+from tenfold.data.cache import ImageCache
+from tenfold.data.export import class_folders
+from tenfold.runs import Arrays, Finished, Job, fingerprint_of
+
+LAST_FILE = "report.html"
+"""Written at the end: a run that has it is finished."""
+CODE = "(code)"
+"""Among what a run reads: the hash of the code that decides its outcome."""
+COMMAND = "(command)"
+"""Among what may change from one opening to the next: what the command is called."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunDirectory:
+    """A directory with config.json, and for each finished job `jobs/<hash>/result.json`, which is written last."""
+
+    path: Path
+    _kept: dict[str, Path] = field(default_factory=dict)
+    """Fingerprint -> the sets and arrays in `data`, which jobs read."""
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls,
+        path: Path | None,
+        command: str,
+        options: Mapping[str, Any],
+        reads: Mapping[str, str],
+        *,
+        changeable: Collection[str] = (),
+        plan: Mapping[str, Any] | None = None,
+    ) -> Iterator[RunDirectory]:
+        """The directory, locked, with what was asked for in config.json: before any work.
+
+        One that holds an unfinished or finished run of the same kind is taken up. Without `path`, that is the newest
+        unfinished one under runs/, or else a new one, named by the first of what is read and by the time.
+
+        Args:
+            options: as given, plain JSON values.
+            reads: name -> fingerprint of the sets that decide the outcome, the first of which names the run.
+            changeable: options with which the same run may be taken up all the same, `COMMAND` among them.
+            plan: more to be kept in config.json, beside `command`, `options`, `reads` and `made_with`.
+
+        Raises:
+            InputError: the directory holds something else, another run, or another process's run.
+        """
+        asked = {"command": command, "options": dict(options), "reads": dict(reads)}
+        asked = json.loads(json.dumps(asked))
+        name = next(iter(reads))
+        directory = path if path is not None else _unfinished(name, asked, changeable) or _fresh(name)
+        if not _config(directory, command, changeable) and not _killed_at_the_start(directory):
+            prepare_output(directory)
+        with locked(directory):
+            crash.keep_in(directory)
+            if config := _config(directory, command, changeable):
+                if reason := _difference(config, asked, changeable):
+                    raise InputError(f"{directory} {reason}")
+                note(f"continuing in {directory}")
+            write_json(directory / "config.json", asked | {"made_with": _made_with(), **(plan or {})})
+            yield cls(directory)
+            shutil.rmtree(directory / "data", ignore_errors=True)  # only what goes on reads it
+
+    def of(self, job: Job) -> Path:
+        """The job's own directory."""
+        return self.path / "jobs" / job.hash
+
+    def found(self, job: Job) -> Finished | None:
+        """A job that is finished with all the files that it left; None where it is to be done."""
+        path = self.of(job) / "result.json"
+        if not path.exists():
+            return None
+        kept = read_json(path)
+        if not all((path.parent / name).is_file() for name in kept["files"]):
+            return None
+        return Finished(job, kept["result"], kept["seconds"], kept["peak_bytes"], found=True)
+
+    def result(self, job: Job) -> Any | None:
+        """What a finished job gave; None where it is to be done."""
+        finished = self.found(job)
+        return finished and finished.result
+
+    def store(self, job: Job, result: Any, seconds: float = 0.0, peak_bytes: int | None = None) -> Finished:
+        """Keep a result; its arrival is what makes the job count."""
+        place, result = self.of(job), json.loads(json.dumps(result))
+        files = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+        record = {
+            "label": job.label,
+            "function": job.function,
+            "config": job.config,
+            "reads": dict(job.reads),
+            "needs": {name: needed.hash for name, needed in job.needs.items()},
+            "device": job.device,
+            "seconds": seconds,
+            "peak_bytes": peak_bytes,
+            "files": sorted(name for name in files if name != "result.json" and not name.startswith(".")),
+            "result": result,
+        }
+        write_json(place / "result.json", record)
+        return Finished(job, result, seconds, peak_bytes)
+
+    def keep(self, read: ImageDataset | Arrays) -> str:
+        """Put a set, or arrays by their names, where jobs can read it; the fingerprint for `Job.reads`."""
+        if isinstance(read, ImageDataset):
+            fingerprint = read.fingerprint()
+            self._kept[fingerprint] = ImageCache(self.path / "data").store(read)
+        else:
+            fingerprint = fingerprint_of(read)
+            path = self._kept[fingerprint] = self.path / "data" / f"{fingerprint}.safetensors"
+            if not path.exists():
+                write_bytes(path, save(dict(read)))
+        return fingerprint
+
+    def sets(self, job: Job) -> dict[str, Path]:
+        """Where what the job reads lies, by its names there."""
+        return {name: self._kept[print_] for name, print_ in job.reads.items() if print_ in self._kept}
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """All finished jobs: their hash, what they were, how long they took; without the results."""
+        records = []
+        for path in sorted(self.path.glob("jobs/*/result.json")):
+            record = read_json(path)
+            del record["result"]
+            records.append({"hash": path.parent.name, **record})
+        return records
+
+
+def _made_with() -> dict[str, Any]:
+    import torch
+
+    return {
+        "tenfold": tenfold.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _config(directory: Path, command: str, changeable: Collection[str]) -> dict[str, Any]:
+    """What a run's config.json holds; empty where there is none, or another command's."""
+    try:
+        found = read_json(directory / "config.json")
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict) or not {"command", "options", "reads"} <= set(found):
+        return {}
+    return found if found["command"] == command or COMMAND in changeable else {}
+
+
+def _killed_at_the_start(directory: Path) -> bool:
+    """Whether nothing is there but what a run leaves that was killed before its config.json."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
+
+
+def _difference(config: Mapping[str, Any], asked: Mapping[str, Any], changeable: Collection[str]) -> str:
+    """In what a run differs from what is asked for, with what mends it; empty where it is the same."""
+    before, options = config["options"], asked["options"]
+    changed = [name for name, value in options.items() if before.get(name) != value and name not in changeable]
+    if changed:
+        return f"holds a run with other options ({', '.join(changed)}); choose another --out"
+    read, reads = config["reads"], asked["reads"]
+    if read.get(CODE) != reads.get(CODE):
+        return "was made by another version of tenfold; choose another --out"
+    if moved := [name for name in reads if read.get(name) != reads[name]]:
+        return (
+            f"holds a run that began with other images of {', '.join(moved)}; put them back or choose another --out"
+        )
+    return ""
+
+
+def _runs_of(name: str) -> Path:
+    return Path("runs") / class_folders([Path(name).name or name])[0]
+
+
+def _fresh(name: str) -> Path:
+    base = _runs_of(name)
+    stem = f"{base.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidates = (base.with_name(stem + suffix) for suffix in ["", *(f"-{i}" for i in range(2, 100))])
+    return next(path for path in candidates if not path.exists())
+
+
+def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]) -> Path | None:
+    base, command = _runs_of(name), asked["command"]
+    for path in sorted(base.parent.glob("*/config.json"), reverse=True):
+        directory = path.parent
+        if not directory.name.startswith(f"{base.name}-") or (directory / LAST_FILE).exists():
+            continue
+        config = _config(directory, command, ())
+        if config and not _difference(config, asked, changeable) and not _busy(directory):
+            return directory
+    return None
+
+
+def _busy(directory: Path) -> bool:
+    try:
+        with locked(directory):
+            return False
+    except InputError:
+        return True

@@ -1,0 +1,96 @@
+"""Executors do jobs: one after the other, in worker processes, or on other machines.
+
+A new one is one file with a class of `Executor`'s methods. It calls `perform` wherever it likes, as long as the run's
+directory can be reached from there; the images lie in it, once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from tenfold.runs import Context, Finished, Job
+from tenfold.runs.directory import RunDirectory
+from tenfold.training.device import Device, one_thread, using
+
+
+class Executor(Protocol):
+    """Does jobs, in any order and as many at a time as it likes; inside `with` it holds what it takes for that."""
+
+    def accepts(self, job: Job) -> bool:
+        """Whether it would begin this job at once."""
+
+    def submit(self, job: Job, run: RunDirectory, deadline: float | None = None) -> None:
+        """Take a job on, all of whose needs are finished.
+
+        Args:
+            deadline: on the clock of `time.time`: what the job does later is of no use.
+        """
+
+    def completed(self, timeout: float | None = None) -> list[Finished]:
+        """Wait for at least one job and give those that are finished; none where the seconds have passed.
+
+        Raises:
+            SystemFault: what did the jobs has failed.
+        """
+
+    def stop(self) -> None:
+        """Break off whatever runs, at once where that can be done; nothing more is submitted."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None: ...
+
+
+class Serial:
+    """One job after the other, in this process and on one thread."""
+
+    def __init__(self, device: Device, advance: Callable[..., None] | None = None) -> None:
+        """
+        Args:
+            advance: told of the steps of the job that is being done, as `Context.advance`.
+        """
+        self._device = device
+        self._advance = advance
+        self._waiting: deque[tuple[Job, RunDirectory, float | None]] = deque()
+
+    def accepts(self, job: Job) -> bool:
+        return not self._waiting
+
+    def submit(self, job: Job, run: RunDirectory, deadline: float | None = None) -> None:
+        self._waiting.append((job, run, deadline))
+
+    def completed(self, timeout: float | None = None) -> list[Finished]:
+        """The next job's result; a job in this process cannot be broken off, so the timeout is not heard."""
+        job, run, deadline = self._waiting.popleft()
+        with one_thread():
+            return [perform(job, run, self._device, deadline, self._advance)]
+
+    def stop(self) -> None:
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.stop()
+
+
+def perform(
+    job: Job,
+    run: RunDirectory,
+    device: Device,
+    deadline: float | None = None,
+    advance: Callable[..., None] | None = None,
+) -> Finished:
+    """Do a job and keep its result, in whatever process this is."""
+    needed = {name: (run.result(of), run.of(of)) for name, of in job.needs.items()}
+    steps = {} if advance is None else {"advance": advance}
+    context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
+    start = time.perf_counter()
+    with using(device):
+        result = job.load()(job.config, context)
+        device.synchronise()
+    return run.store(job, result, round(time.perf_counter() - start, 3), device.peak_bytes())
