@@ -14,7 +14,7 @@ from PIL import Image
 
 from tenfold.core.keys import Key
 from tenfold.data import images as decoding
-from tenfold.data.images import Picture, UnreadableError, decode, from_array
+from tenfold.data.images import DecodedImage, UnreadableError, decode, from_array
 
 
 def encoded(image: Image.Image, format_name: str = "PNG", **options: object) -> bytes:
@@ -131,7 +131,7 @@ def test_nan_is_set_aside() -> None:
 def test_arrays_of_any_type(make: Callable[..., np.ndarray]) -> None:
     values = make(np.asarray(photo().convert("L")))
     picture = from_array(values)
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, DecodedImage)
     assert picture.pixels.shape == values.shape
 
 

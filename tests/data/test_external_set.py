@@ -19,12 +19,11 @@ from tenfold.data.combine import (
     COLOUR_AS_GREY,
     GROUPS_UNKNOWN,
     OWN_RANGE,
-    _in_colours_of,
     group_names,
     with_external_test,
 )
 from tenfold.data.export import export
-from tenfold.data.images import GREY_AS_RGB, RESIZED, SCALED_INTEGERS
+from tenfold.data.images import GREY_AS_RGB, RESIZED, SCALED_INTEGERS, with_channels
 from tenfold.data.load import load
 
 Folders = Callable[..., Path]
@@ -105,9 +104,14 @@ def test_grey_becomes_colour_where_colour_is_studied(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32))
 def test_grey_there_and_back_is_the_same(number: int) -> None:
-    grey, colour = easy_set([1]), easy_set([1], (3, 8, 8))
     images = noise_picture(number, 3, 1, 8, 8)
-    assert np.array_equal(_in_colours_of(grey, _in_colours_of(colour, images)), images)
+    assert np.array_equal(with_channels(with_channels(images, 3), 1), images)
+
+
+def test_colours_turn_into_the_grey_that_pillow_makes_of_them() -> None:
+    images = noise_picture("colours", 20, 3, 8, 8)
+    grey = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
+    assert np.array_equal(with_channels(images, 1)[:, 0], grey)
 
 
 def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path, tmp_path: Path) -> None:
@@ -229,6 +233,8 @@ def test_groups_that_cannot_be_looked_up_are_told(tmp_path: Path) -> None:
 
 def test_group_names_come_from_wherever_they_are_written(tmp_path: Path, folder: Path) -> None:
     rows = [{"file_name": "1.png", "label": "a", "group": 7}, {"file_name": "2.png", "label": "b", "group": "x"}]
+    for row in rows:
+        write(tmp_path / str(row["file_name"]), str(row), 8, 8)
     (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert group_names(tmp_path) == {"1.png": "7", "2.png": "x"}
     np.savez(tmp_path / "set.npz", images=np.zeros((2, 8, 8)), labels=np.arange(2), groups=np.array([[7], [8]]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tenfold.core.errors import InputError
 from tenfold.data.load import load
-from tenfold.data.readers.table import read_table
+from tenfold.data.readers.table import read_vectors
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -99,9 +99,9 @@ def test_what_cannot_be_used_is_told_with_its_place(tmp_path: Path, text: str, c
 
 
 def test_labels_are_not_asked_for_when_predicting(tmp_path: Path) -> None:
-    rows = read_table(write(tmp_path / "a.csv", "x,label,split\n1,,exam\n2,a,\n"), labelled=False)
+    rows = read_vectors(write(tmp_path / "a.csv", "x,label,split\n1,,exam\n2,a,\n"), labelled=False)
     assert rows.values.tolist() == [[1], [2]]
-    rows = read_table(write(tmp_path / "b.csv", "x,id\n1,r\n2,\n"), labelled=False)
+    rows = read_vectors(write(tmp_path / "b.csv", "x,id\n1,r\n2,\n"), labelled=False)
     assert rows.sources == ("r", "b.csv line 3")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tenfold.core.errors import InputError
 from tenfold.data.load import load
-from tenfold.data.readers.archives import read_idx
+from tenfold.data.readers.known import read_idx
 
 
 @pytest.mark.parametrize(

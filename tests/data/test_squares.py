@@ -11,7 +11,7 @@ from tenfold.data.images import (
     RESIZED,
     SCALED_FLOATS,
     SCALED_INTEGERS,
-    Picture,
+    DecodedImage,
     choose_side,
     shrink,
     to_squares,
@@ -20,7 +20,7 @@ from tenfold.data.images import (
 
 def test_squares_of_the_right_size_are_untouched() -> None:
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    images, done = to_squares([Picture(pixels)], [8], 8)
+    images, done = to_squares([DecodedImage(pixels)], [8], 8)
     assert (images[0, 0] == pixels).all()
     assert not done
 
@@ -28,7 +28,7 @@ def test_squares_of_the_right_size_are_untouched() -> None:
 def test_the_border_colour_fills_the_rest() -> None:
     wide = np.full((4, 8), 90, np.uint8)
     wide[1:3, 2:6] = 200
-    images, done = to_squares([Picture(wide)], [8], 8)
+    images, done = to_squares([DecodedImage(wide)], [8], 8)
     assert (images[0, 0, :2] == 90).all()
     assert (images[0, 0, 2:6] == wide).all()
     assert done == {PADDED: 1}
@@ -37,7 +37,7 @@ def test_the_border_colour_fills_the_rest() -> None:
 def test_grey_among_colour_becomes_rgb() -> None:
     colour = np.zeros((8, 8, 3), np.uint8)
     colour[..., 0] = 255
-    images, done = to_squares([Picture(colour), Picture(np.full((8, 8), 7, np.uint8))], [8, 8], 8)
+    images, done = to_squares([DecodedImage(colour), DecodedImage(np.full((8, 8), 7, np.uint8))], [8, 8], 8)
     assert images.shape == (2, 3, 8, 8)
     assert (images[1] == 7).all()
     assert done == {GREY_AS_RGB: 1}
@@ -52,7 +52,7 @@ def test_side(size: int | None, sides: list[int], side: int) -> None:
 
 def test_twelve_bit_images_share_one_scale_and_stay_bright() -> None:
     dark, bright = np.full((4, 4), 1000, np.int32), np.full((4, 4), 4000, np.int32)
-    images, done = to_squares([Picture(dark), Picture(bright)], [4, 4], 4)
+    images, done = to_squares([DecodedImage(dark), DecodedImage(bright)], [4, 4], 4)
     assert images[0, 0, 0, 0] == round(1000 / 4095 * 255)
     assert images[1, 0, 0, 0] == round(4000 / 4095 * 255)
     assert done == {SCALED_INTEGERS: 2}
@@ -60,7 +60,7 @@ def test_twelve_bit_images_share_one_scale_and_stay_bright() -> None:
 
 def test_whole_numbers_of_eight_bits_keep_their_values() -> None:
     values = np.arange(16, dtype=np.int32).reshape(4, 4) * 17
-    images, done = to_squares([Picture(values)], [4], 4)
+    images, done = to_squares([DecodedImage(values)], [4], 4)
     assert (images[0, 0] == values).all()
     assert not done
 
@@ -68,7 +68,7 @@ def test_whole_numbers_of_eight_bits_keep_their_values() -> None:
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-700.0, 1300.0)])
 def test_real_values_span_the_whole_range(low: float, high: float) -> None:
     values = np.linspace(low, high, 16, dtype=np.float32).reshape(4, 4)
-    images, done = to_squares([Picture(values)], [4], 4)
+    images, done = to_squares([DecodedImage(values)], [4], 4)
     assert images.min() == 0
     assert images.max() == 255
     assert done == {SCALED_FLOATS: 1}
@@ -78,7 +78,7 @@ def test_real_values_span_the_whole_range(low: float, high: float) -> None:
 def test_any_picture_fits_and_none_overshoots(height: int, width: int, side: int, kind: str) -> None:
     """A resampling filter with negative lobes would leave the range of real values and wrap around."""
     checks = (np.indices((height, width)).sum(axis=0) // 3 % 2).astype(kind) * np.array(200, kind)
-    picture = Picture(checks)
+    picture = DecodedImage(checks)
     small = shrink(picture, side)
     assert small.longer_side <= max(side, min(height, width, side))
     if kind != "uint8":

@@ -181,7 +181,7 @@ def test_an_external_test_set_of_vectors(tmp_path: Path) -> None:
     for name, complaint in (
         ("copy.csv", "are the same row"),
         ("wide.csv", "3 features where 2 are wanted"),
-        ("pictures.npz", "holds pictures, but study holds vectors"),
+        ("pictures.npz", "holds images, but study holds vectors"),
     ):
         with pytest.raises(InputError, match=complaint):
             with_external_test(study, tmp_path / name)

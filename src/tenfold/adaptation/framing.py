@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.core.types import ImageDataset
-from tenfold.data.images import luminance
+from tenfold.data.images import with_channels
 
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ class Frame:
 
     def of(self, images: Images) -> Images:
         """N x C x H x W of any one size -> N x channels x side x side."""
-        coloured = _in_colours(images, self.channels)
+        coloured = with_channels(images, self.channels)
         parts = [_framed(coloured[start : start + CHUNK], self) for start in range(0, len(images), CHUNK)]
         empty = np.empty((0, self.channels, self.side, self.side), np.uint8)
         return np.concatenate(parts) if parts else empty
@@ -108,12 +108,6 @@ def _level(values: torch.Tensor) -> torch.Tensor:
     """The median of each channel's outermost pixels: N x C x 1 x 1."""
     edge = torch.cat([values[:, :, 0], values[:, :, -1], values[:, :, 1:-1, 0], values[:, :, 1:-1, -1]], dim=2)
     return edge.median(dim=2).values[:, :, None, None]
-
-
-def _in_colours(images: Images, channels: int) -> Images:
-    if images.shape[1] == channels:
-        return images
-    return np.repeat(images, 3, axis=1) if channels == 3 else luminance(images)
 
 
 def grey_values(images: Images) -> Rows:

@@ -1,4 +1,7 @@
-"""Several sets of pictures that are to be learned from together: classes matched by their names, copies found."""
+"""Several sets as one: an external test set beside the study, or sets that are to be learned from together.
+
+An external test set is a second set of labelled images, sealed: the arms are tested on it and nothing learns from it.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.duplicates import near_pairs
-from tenfold.data.images import GREY_AS_RGB, SCALED_FLOATS, SCALED_INTEGERS
+from tenfold.data.duplicates import equal_pairs, near_pairs
+from tenfold.data.images import GREY_AS_RGB, SCALED_FLOATS, SCALED_INTEGERS, with_channels
 from tenfold.data.load import load
-from tenfold.data.readers import index_labels
-from tenfold.data.readers.archives import read_npz
+from tenfold.data.readers import index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
-from tenfold.data.readers.metadata import find_table, read_row, records
-from tenfold.data.readers.npz import array_kind
-from tenfold.data.readers.table import TABLE_SUFFIXES, in_order, read_table
+from tenfold.data.readers.table import in_order
 
 MOST_CLASSES_NAMED = 20
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
@@ -48,7 +47,7 @@ def with_external_test(
     _reject_unknown_classes(study, found)
     sealed = replace(
         found,
-        images=_in_colours_of(study, found.images),
+        images=found.images if study.is_vectors else with_channels(found.images, study.image_shape[0]),
         labels=np.array([study.class_names.index(name) for name in found.class_names])[found.labels],
         class_names=study.class_names,
         roles=np.full(len(found), "test"),
@@ -78,22 +77,10 @@ def with_external_test(
 
 def group_names(data: str | Path | ImageDataset | None) -> dict[str, str]:
     """The group of each image by its source, as the metadata, .npz or .csv at `data` names it; often empty."""
-    if data is None or isinstance(data, ImageDataset) or (isinstance(data, str) and data in KNOWN):
+    if data is None or isinstance(data, ImageDataset) or data in KNOWN:
         return {}
-    path = Path(data)
-    if path.is_dir() and (table := find_table(path)):
-        rows = [read_row(record, f"{table.name} line {line}") for line, record in records(table)]
-        return {row.file_name: row.group.strip() for row in rows if row.group is not None}
-    if path.is_file() and path.suffix.lower() == ".npz":
-        arrays = read_npz(path)
-        if "groups" in arrays and array_kind(arrays) in arrays:
-            return {
-                f"{path.stem}[{index}]": str(group).strip() for index, group in enumerate(arrays["groups"].ravel())
-            }
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        found = read_table(path)
-        return dict(zip(found.sources, (found.words or {}).get("group", ()), strict=False))
-    return {}
+    manifest = manifest_of(data)
+    return dict(zip(manifest.sources, manifest.group_names, strict=False))
 
 
 def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
@@ -105,7 +92,7 @@ def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
             return load(test, size=height)
         found = load(test)
         if not found.is_vectors:
-            raise InputError(f"{found.name} holds pictures, but {study.name} holds vectors; give more such vectors")
+            raise InputError(f"{found.name} holds images, but {study.name} holds vectors; give more such vectors")
         names, wanted = found.feature_names, study.feature_names
         ordered = in_order(found.images, names, wanted, study.image_shape[0], found.name)
         return replace(found, images=ordered, feature_names=wanted)
@@ -133,27 +120,14 @@ def _listed(names: Sequence[str]) -> str:
 
 def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
     """Refuse an image that is both studied (or in reserve) and in the external test set."""
-    position = {image.tobytes(): index for index, image in enumerate(kept.images)}
-    twins = [(position.get(image.tobytes()), index) for index, image in enumerate(sealed.images)]
-    pairs = [(kept.sources[one], sealed.sources[other]) for one, other in twins if one is not None]
-    if pairs:
-        one, other = pairs[0]
+    pairs = equal_pairs(sealed.images, kept.images)
+    if len(pairs):
+        other, one = sealed.sources[pairs[0, 0]], kept.sources[pairs[0, 1]]
         more = f" (and {len(pairs) - 1} more like these)" if len(pairs) > 1 else ""
         raise InputError(
             f"{one} of {kept.name} and {other} of the external test set {sealed.name} are the same "
             f"{'row' if kept.is_vectors else 'image'}{more}; remove one of them"
         )
-
-
-def _in_colours_of(study: ImageDataset, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    channels = study.image_shape[0]
-    if images.shape[1] == channels:
-        return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=1)
-    # The luminance that PIL takes; equal channels keep their value to the bit, so that copies stay equal.
-    grey = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
-    return np.stack(grey)[:, np.newaxis]
 
 
 def _conversions(study: ImageDataset, found: ImageDataset) -> dict[str, int]:
@@ -199,7 +173,7 @@ Images = npt.NDArray[np.uint8]
 ALL = 1_000_000_000
 """More images than any set has: known sets are used whole unless told otherwise."""
 LARGEST_AUDITED = 3_000
-"""Pictures whose duplicates are looked for, which takes time that grows with the square of their number."""
+"""Images whose duplicates are looked for, which takes time that grows with the square of their number."""
 FEWEST_TO_SPARE = 5
 """Groups of a class; of fewer none is held out."""
 
@@ -207,7 +181,7 @@ FEWEST_TO_SPARE = 5
 def read_related(
     data: str | Path | ImageDataset, *, per_class: int | None = None, images: int | None = None, seed: int = 0
 ) -> ImageDataset:
-    """The pictures of a labelled set that are to be learned from, without faults and without its own test part.
+    """The images of a labelled set that are to be learned from, without faults and without its own test part.
 
     Raises:
         InputError: it cannot be read, or holds vectors.
@@ -219,19 +193,19 @@ def read_related(
     else:
         found = load(data, per_class=per_class or ALL, seed=seed)
     if found.is_vectors:
-        raise InputError(f"{found.name} holds vectors; this takes pictures")
+        raise InputError(f"{found.name} holds vectors; this takes images")
     studied = found.part("train")
     return cleaned(studied, audit(studied)) if len(studied) <= LARGEST_AUDITED else studied
 
 
 def all_classes(sets: Sequence[ImageDataset]) -> tuple[str, ...]:
-    """The classes that any of the sets has a picture of, in order."""
+    """The classes that any of the sets has a image of, in order."""
     names = {data.class_names[label] for data in sets for label in np.unique(data.labels)}
     return index_labels(sorted(names))[0]
 
 
 def in_classes(data: ImageDataset, class_names: Sequence[str]) -> ImageDataset:
-    """The pictures of classes of these names, labelled by their place among them; the others are left out."""
+    """The images of classes of these names, labelled by their place among them; the others are left out."""
     place = {name: index for index, name in enumerate(class_names)}
     moved = np.array([place.get(name, -1) for name in data.class_names], dtype=np.int64)[data.labels]
     kept = np.flatnonzero(moved >= 0)
@@ -240,7 +214,7 @@ def in_classes(data: ImageDataset, class_names: Sequence[str]) -> ImageDataset:
 
 
 def missing_classes(data: ImageDataset, class_names: Sequence[str]) -> list[str]:
-    """Those of the names that the set has no picture of."""
+    """Those of the names that the set has no image of."""
     present = {data.class_names[label] for label in np.unique(data.labels)}
     return [name for name in class_names if name not in present]
 
@@ -257,30 +231,20 @@ def hold_out(data: ImageDataset, share: float, key: Key) -> tuple[ImageDataset, 
             count = max(1, round(share * len(groups)))
             chosen.update((key / int(label)).numpy_generator().permutation(groups)[:count].tolist())
     out = np.isin(data.groups, list(chosen))
-    # A group of several classes may take the last pictures of a small one along.
+    # A group of several classes may take the last images of a small one along.
     left = np.bincount(data.labels[~out], minlength=data.class_count)
     out &= left[data.labels] > 0
     return data.take(np.flatnonzero(~out)), data.take(np.flatnonzero(out))
 
 
 def equal_to_any(images: Images, others: Images) -> npt.NDArray[np.bool_]:
-    """N marks of pictures that are the same, value by value, as one of the others; of another shape none is."""
-    if images.shape[1:] != others.shape[1:]:
-        return np.zeros(len(images), np.bool_)
-    known = {image.tobytes() for image in others}
-    return np.array([image.tobytes() in known for image in images], dtype=np.bool_)
+    """N marks of images that are the same, value by value, as one of the others; of another shape none is."""
+    return np.isin(np.arange(len(images)), equal_pairs(images, others)[:, 0])
 
 
 def copies_of(images: Images, others: Images) -> npt.NDArray[np.int64]:
     """Pairs M x 2 (one of the images, one of the others) that are equal, or as close as a re-saved JPEG."""
-    known = {image.tobytes(): index for index, image in enumerate(others)}
-    equal = [(index, known[key]) for index, image in enumerate(images) if (key := image.tobytes()) in known]
-    joined = np.concatenate([others, images])
-    near = near_pairs(joined, np.arange(len(others)))
+    near = near_pairs(np.concatenate([others, images]), np.arange(len(others)))
     near = np.sort(near, axis=1)
     across = near[(near[:, 0] < len(others)) & (near[:, 1] >= len(others))]
-    pairs = [
-        np.array(equal, dtype=np.int64).reshape(-1, 2),
-        np.stack([across[:, 1] - len(others), across[:, 0]], axis=1),
-    ]
-    return np.unique(np.concatenate(pairs), axis=0)
+    return np.unique(np.concatenate([equal_pairs(images, others), across[:, ::-1] - [len(others), 0]]), axis=0)

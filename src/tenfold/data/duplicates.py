@@ -69,6 +69,14 @@ def exact_sets(images: Images) -> list[Indices]:
     return _sets([_digest(image) for image in images])
 
 
+def equal_pairs(images: npt.NDArray[Any], others: npt.NDArray[Any]) -> Pairs:
+    """Pairs (an image, the last of the others that equals it in every value); of other shapes none are equal."""
+    position = {image.tobytes(): index for index, image in enumerate(others)}
+    same_shape = images.shape[1:] == others.shape[1:]
+    twins = ((index, position.get(image.tobytes())) for index, image in enumerate(images) if same_shape)
+    return np.array([pair for pair in twins if pair[1] is not None], dtype=np.int64).reshape(-1, 2)
+
+
 def turned_pairs(images: Images) -> Pairs:
     """Pairs of which one is a mirror image or a quarter turn of the other, and not equal to it.
 

@@ -9,22 +9,175 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
-from tenfold.data.images import LARGEST_DEFAULT_SIDE, Picture, UnreadableError, choose_side, shrink, to_squares
-from tenfold.data.readers import Listing
-from tenfold.data.readers.archives import read_npz
-from tenfold.data.readers.folders import UNLABELLED, list_class_folders, list_pictures
-from tenfold.data.readers.known import KNOWN, list_known
-from tenfold.data.readers.metadata import find_table, list_table
-from tenfold.data.readers.npz import list_images_of, list_npz
-from tenfold.data.readers.table import TABLE_SUFFIXES, list_table_of_features
+from tenfold.data.duplicates import equal_pairs
+from tenfold.data.images import LARGEST_DEFAULT_SIDE, DecodedImage, UnreadableError, choose_side, shrink, to_squares
+from tenfold.data.readers import UNLABELLED, Manifest, manifest_of
+from tenfold.data.readers.known import KNOWN
 
+DEFAULT_PER_CLASS = 20
+LARGEST_SIDE = 1024
 LARGEST_RESERVE = 5_000
 LARGEST_TEST = 10_000
 
 Indices = npt.NDArray[np.int64]
+
+
+def load(
+    data: str | Path,
+    *,
+    size: int | None = None,
+    per_class: int | None = None,
+    images: int | None = None,
+    seed: int = 0,
+) -> ImageDataset:
+    """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
+
+    Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
+    images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
+    The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
+    A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
+    Of a set that was grown from its own images, those that were made are trained on where their parents are.
+
+    Raises:
+        InputError: the data cannot be used; the message names what mends it.
+    """
+    if size is not None and not 4 <= size <= LARGEST_SIDE:
+        raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
+    manifest = manifest_of(data)
+    if size is not None and manifest.vectors is not None:
+        raise InputError(f"{manifest.name} holds vectors, which have no size in pixels; leave --size out")
+    known = KNOWN.get(data) if isinstance(data, str) else None
+    limited_by_default = per_class is None and images is None and known is not None and known.large
+    indices, roles = choose(
+        manifest.labels,
+        manifest.roles,
+        manifest.groups,
+        per_class=DEFAULT_PER_CLASS if limited_by_default else per_class,
+        images=images,
+        key=Key(f"seed-{seed}"),
+        half_of_rest_is_test=known is not None and known.without_test_part,
+    )
+    dataset = _decode(manifest, indices, roles, size)
+    if limited_by_default:
+        note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
+        studied = int((dataset.roles == "train").sum())
+        dataset = replace(dataset, conversions={note: studied, **dataset.conversions})
+    if manifest.roles_given_by_user:
+        _reject_leaks(dataset)
+    return dataset
+
+
+def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:
+    """Images without their labels: a folder of images in any folders, or anything that `load` reads.
+
+    Of a set with a test part that part is left out. Whatever labels there are, all come back as of one class.
+
+    Args:
+        images: so many, drawn at random; all, unless given.
+
+    Raises:
+        InputError: there are no images, or none can be read.
+    """
+    manifest = manifest_of(data, labelled=False)
+    if manifest.vectors is not None:
+        raise InputError(f"{manifest.name} holds vectors; this takes images")
+    chosen = np.flatnonzero(manifest.roles == "train")
+    if images is not None and images < len(chosen):
+        random = Key(f"seed-{seed}") / "unlabelled"
+        chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
+    hidden = replace(manifest, class_names=(UNLABELLED,), labels=np.zeros_like(manifest.labels))
+    return _decode(hidden, chosen, manifest.roles[chosen], None)
+
+
+def as_named(test: str | Path | None) -> str | None:
+    """An external test set as an option keeps it: a path stays one, also where a known set has the same name."""
+    return test if test is None or isinstance(test, str) else os.path.join(".", test)
+
+
+def require_classes(dataset: ImageDataset) -> None:
+    """Refuse what no classifier can be judged on; growing such a set stays allowed.
+
+    Raises:
+        InputError: fewer than two classes hold images to study.
+    """
+    studied = np.unique(dataset.labels[dataset.roles == "train"])
+    if len(studied) < 2:
+        only = dataset.class_names[studied[0]] if len(studied) else "none"
+        raise InputError(
+            f"{dataset.name} has a single class ({only}), so there is nothing to tell apart; "
+            "add a second class folder (`tenfold grow` works with one)"
+        )
+
+
+def _decode(
+    manifest: Manifest, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_], size: int | None
+) -> ImageDataset:
+    if manifest.decode is None:
+        return _vectors(manifest, indices, roles)
+    decoded: list[DecodedImage] = []
+    longer_sides: list[int] = []
+    kept: list[int] = []
+    broken: list[SetAside] = []
+    for position, index in enumerate(indices):
+        try:
+            image = manifest.decode(int(index))
+        except UnreadableError as error:
+            broken.append(SetAside(manifest.sources[index], str(error)))
+            continue
+        longer_sides.append(image.longer_side)
+        # Photographs are shrunk at once: thousands of them would not fit into the memory.
+        decoded.append(shrink(image, size or LARGEST_DEFAULT_SIDE))
+        kept.append(position)
+    readable = indices[kept]
+    for label in np.setdiff1d(manifest.labels[indices], manifest.labels[readable]):
+        example = next(entry for entry in broken if entry.source in _sources_of(manifest, int(label)))
+        raise InputError(
+            f"class {manifest.class_names[label]!r}: none of its images can be read "
+            f"({example.source}: {example.reason}); replace them or remove the class"
+        )
+    images, conversions = to_squares(decoded, longer_sides, choose_side(longer_sides, size))
+    return ImageDataset(
+        name=manifest.name,
+        images=images,
+        labels=manifest.labels[readable],
+        class_names=manifest.class_names,
+        groups=manifest.groups[readable],
+        sources=tuple(manifest.sources[index] for index in readable),
+        roles=roles[kept],
+        set_aside=(*manifest.set_aside, *broken),
+        conversions=conversions,
+    )
+
+
+def _vectors(manifest: Manifest, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_]) -> ImageDataset:
+    assert manifest.vectors is not None
+    return ImageDataset(
+        name=manifest.name,
+        images=manifest.vectors[indices, :, np.newaxis, np.newaxis],
+        labels=manifest.labels[indices],
+        class_names=manifest.class_names,
+        groups=manifest.groups[indices],
+        sources=tuple(manifest.sources[index] for index in indices),
+        roles=roles,
+        feature_names=manifest.feature_names,
+    )
+
+
+def _sources_of(manifest: Manifest, label: int) -> set[str]:
+    return {manifest.sources[index] for index in np.flatnonzero(manifest.labels == label)}
+
+
+def _reject_leaks(dataset: ImageDataset) -> None:
+    """Refuse an image that the data's own parts hold both for training and for testing."""
+    study, test = dataset.part("train"), dataset.part("test")
+    for copy, original in equal_pairs(test.images, study.images):
+        raise InputError(
+            f"{study.sources[original]} (train) and {test.sources[copy]} (test) are the same "
+            f"{'row' if dataset.is_vectors else 'image'}; remove one of them"
+        )
 
 
 def choose(
@@ -41,7 +194,7 @@ def choose(
 
     Of the images of role `train`, `per_class` a class or `images` in all stay; the others become `reserve`
     (or, with `half_of_rest_is_test`, half of them `test`), except those that share a group with a studied
-    image: a patient's other pictures would tell the oracle about the folds. Reserve and test are capped. What was
+    image: a patient's other images would tell the oracle about the folds. Reserve and test are capped. What was
     grown stays where its parents are studied.
 
     Raises:
@@ -104,200 +257,3 @@ def _draw(pool: Indices, labels: Indices, quota: Indices, key: Key) -> Indices:
         if number
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64) if chosen else np.empty(0, np.int64)
-
-
-DEFAULT_PER_CLASS = 20
-REFUSED_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".joblib")
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-LARGEST_SIDE = 1024
-
-
-def load(
-    data: str | Path,
-    *,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    seed: int = 0,
-) -> ImageDataset:
-    """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
-
-    Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
-    images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
-    The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
-    A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
-    Of a set that was grown from its own images, those that were made are trained on where their parents are.
-
-    Raises:
-        InputError: the data cannot be used; the message names what mends it.
-    """
-    if size is not None and not 4 <= size <= LARGEST_SIDE:
-        raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
-    listing = _list(data)
-    if size is not None and listing.vectors is not None:
-        raise InputError(f"{listing.name} holds vectors, which have no size in pixels; leave --size out")
-    known = KNOWN.get(data) if isinstance(data, str) else None
-    limited_by_default = per_class is None and images is None and known is not None and known.large
-    indices, roles = choose(
-        listing.labels,
-        listing.roles,
-        listing.groups,
-        per_class=DEFAULT_PER_CLASS if limited_by_default else per_class,
-        images=images,
-        key=Key(f"seed-{seed}"),
-        half_of_rest_is_test=known is not None and known.without_test_part,
-    )
-    dataset = _decode(listing, indices, roles, size)
-    if limited_by_default:
-        note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
-        studied = int((dataset.roles == "train").sum())
-        dataset = replace(dataset, conversions={note: studied, **dataset.conversions})
-    if listing.roles_given_by_user:
-        _reject_leaks(dataset)
-    return dataset
-
-
-def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:
-    """Pictures without their labels: a folder of pictures in any folders, or anything that `load` reads.
-
-    Of a set with a test part that part is left out. Whatever labels there are, all come back as of one class.
-
-    Args:
-        images: so many, drawn at random; all, unless given.
-
-    Raises:
-        InputError: there are no pictures, or none can be read.
-    """
-    listing = _list_unlabelled(data)
-    if listing.vectors is not None:
-        raise InputError(f"{listing.name} holds vectors; this takes pictures")
-    chosen = np.flatnonzero(listing.roles == "train")
-    if images is not None and images < len(chosen):
-        random = Key(f"seed-{seed}") / "unlabelled"
-        chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
-    hidden = replace(listing, class_names=(UNLABELLED,), labels=np.zeros_like(listing.labels))
-    return _decode(hidden, chosen, listing.roles[chosen], None)
-
-
-def _list_unlabelled(data: str | Path) -> Listing:
-    path = Path(data)
-    known = isinstance(data, str) and data in KNOWN
-    if not known and path.is_dir() and find_table(path) is None:
-        return list_pictures(path)
-    if not known and path.suffix.lower() == ".npz" and path.is_file():
-        arrays = read_npz(path)
-        if "images" in arrays and "labels" not in arrays:
-            return list_images_of(path, arrays["images"])
-    return _list(data)
-
-
-def require_classes(dataset: ImageDataset) -> None:
-    """Refuse what no classifier can be judged on; growing such a set stays allowed.
-
-    Raises:
-        InputError: fewer than two classes hold images to study.
-    """
-    studied = np.unique(dataset.labels[dataset.roles == "train"])
-    if len(studied) < 2:
-        only = dataset.class_names[studied[0]] if len(studied) else "none"
-        raise InputError(
-            f"{dataset.name} has a single class ({only}), so there is nothing to tell apart; "
-            "add a second class folder (`tenfold grow` works with one)"
-        )
-
-
-def _list(data: str | Path) -> Listing:
-    if isinstance(data, str) and data in KNOWN:
-        return list_known(data)
-    path = Path(data)
-    if not os.path.exists(path):
-        hint = did_you_mean(str(data), KNOWN) if len(path.parts) == 1 else " Check the path."
-        raise InputError(f"{data}: no such file, folder or known set.{hint}")
-    if path.is_dir():
-        table = find_table(path)
-        return list_table(table) if table else list_class_folders(path)
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return list_npz(path)
-    if suffix in REFUSED_SUFFIXES:
-        raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
-    if suffix in ARCHIVE_SUFFIXES:
-        raise InputError(f"{path} is an archive; unpack it and give the folder")
-    if suffix in TABLE_SUFFIXES:
-        return list_table_of_features(path)
-    raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
-
-
-def _decode(
-    listing: Listing, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_], size: int | None
-) -> ImageDataset:
-    if listing.read is None:
-        return _vectors(listing, indices, roles)
-    pictures: list[Picture] = []
-    longer_sides: list[int] = []
-    kept: list[int] = []
-    broken: list[SetAside] = []
-    for position, index in enumerate(indices):
-        try:
-            picture = listing.read(int(index))
-        except UnreadableError as error:
-            broken.append(SetAside(listing.sources[index], str(error)))
-            continue
-        longer_sides.append(picture.longer_side)
-        # Photographs are shrunk at once: thousands of them would not fit into the memory.
-        pictures.append(shrink(picture, size or LARGEST_DEFAULT_SIDE))
-        kept.append(position)
-    readable = indices[kept]
-    for label in np.setdiff1d(listing.labels[indices], listing.labels[readable]):
-        example = next(entry for entry in broken if entry.source in _sources_of(listing, int(label)))
-        raise InputError(
-            f"class {listing.class_names[label]!r}: none of its images can be read "
-            f"({example.source}: {example.reason}); replace them or remove the class"
-        )
-    images, conversions = to_squares(pictures, longer_sides, choose_side(longer_sides, size))
-    return ImageDataset(
-        name=listing.name,
-        images=images,
-        labels=listing.labels[readable],
-        class_names=listing.class_names,
-        groups=listing.groups[readable],
-        sources=tuple(listing.sources[index] for index in readable),
-        roles=roles[kept],
-        set_aside=(*listing.set_aside, *broken),
-        conversions=conversions,
-    )
-
-
-def _vectors(listing: Listing, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_]) -> ImageDataset:
-    assert listing.vectors is not None
-    return ImageDataset(
-        name=listing.name,
-        images=listing.vectors[indices, :, np.newaxis, np.newaxis],
-        labels=listing.labels[indices],
-        class_names=listing.class_names,
-        groups=listing.groups[indices],
-        sources=tuple(listing.sources[index] for index in indices),
-        roles=roles,
-        feature_names=listing.feature_names,
-    )
-
-
-def _sources_of(listing: Listing, label: int) -> set[str]:
-    return {listing.sources[index] for index in np.flatnonzero(listing.labels == label)}
-
-
-def _reject_leaks(dataset: ImageDataset) -> None:
-    """Refuse an image that the data's own parts hold both for training and for testing."""
-    studied = {dataset.images[i].tobytes(): i for i in np.flatnonzero(dataset.roles == "train")}
-    for index in np.flatnonzero(dataset.roles == "test"):
-        twin = studied.get(dataset.images[index].tobytes())
-        if twin is not None:
-            raise InputError(
-                f"{dataset.sources[twin]} (train) and {dataset.sources[index]} (test) are the same "
-                f"{'row' if dataset.is_vectors else 'image'}; remove one of them"
-            )
-
-
-def as_named(test: str | Path | None) -> str | None:
-    """An external test set as an option keeps it: a path stays one, also where a known set has the same name."""
-    return test if test is None or isinstance(test, str) else os.path.join(".", test)

@@ -16,8 +16,8 @@ from tenfold.adaptation.framing import Frame, frame_of
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.progress import warn
-from tenfold.data.images import UnreadableError, decode, shrink, to_squares
-from tenfold.data.readers.table import TABLE_SUFFIXES, in_order, read_table, rows_of_npz
+from tenfold.data.images import UnreadableError, shrink, to_squares, with_channels
+from tenfold.data.readers import npz, read_file, table
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.store import load_classifier
@@ -99,13 +99,13 @@ def _pictures(
 def _vectors(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.float32]]:
     names: list[str] = []
     values: list[npt.NDArray[np.float32]] = []
-    for path in _files(paths, (".npz", *TABLE_SUFFIXES)):
-        if path.suffix.lower() not in (".npz", *TABLE_SUFFIXES):
+    for path in _files(paths, (".npz", *table.SUFFIXES)):
+        if path.suffix.lower() not in (".npz", *table.SUFFIXES):
             raise InputError(f"{path}: this classifier reads vectors; give an .npz with features, a .csv or a .tsv")
-        rows = rows_of_npz(path) if path.suffix.lower() == ".npz" else read_table(path, labelled=False)
+        rows = npz.read_vectors(path) if npz.reads(path) else table.read_vectors(path, labelled=False)
         names += rows.sources
         values.append(
-            in_order(rows.values, rows.feature_names, trained.feature_names, trained.image_shape[0], str(path))
+            table.in_order(rows.values, rows.feature_names, trained.feature_names, trained.image_shape[0], str(path))
         )
     if not values:
         raise InputError("there are no vectors in these; give .npz, .csv or .tsv files, or folders of them")
@@ -128,16 +128,7 @@ def _files(paths: Iterable[Path], known: tuple[str, ...]) -> list[Path]:
 def _as_trained(path: Path, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     """The picture as the training set's were: the same side, the same number of channels."""
     channels, side, _ = shape
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from error
-    picture = decode(content, path.suffix)
-    longer_side = picture.longer_side
-    squares, _ = to_squares([shrink(picture, side)], [longer_side], side)
-    image: npt.NDArray[np.uint8] = squares[0]
-    if len(image) == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=0)
-    return np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))[np.newaxis]
+    image = read_file(path)
+    square, _ = to_squares([shrink(image, side)], [image.longer_side], side)
+    pixels: npt.NDArray[np.uint8] = with_channels(square, channels)[0]
+    return pixels

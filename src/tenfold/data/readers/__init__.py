@@ -1,46 +1,114 @@
-"""The words by which people name the parts of their data."""
+"""Readers of data, a module a format: each lists what is there, and nothing is decoded before it is wanted.
+
+A new format is a new module here with two functions: `reads(path)` says whether it is for that path, and `read(path)`
+gives its manifest. Where labels can be done without there is `read_unlabelled(path)` too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.types import Role, SetAside
-from tenfold.data.images import Picture, UnreadableError, decode, from_array
+from tenfold.data.images import DecodedImage, UnreadableError, decode
 
 LARGEST_FILE_BYTES = 1 << 29
+UNLABELLED = "unlabelled"
+"""The one class of images whose labels are unknown, or kept from whoever learns."""
+REFUSED_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".joblib")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+ROLES: dict[str, Role] = {
+    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
+    "reserve": "reserve", "test": "test",
+}  # fmt: skip
+"""How people name the parts of their data; validation images are studied too, as folds replace them."""
+
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Listing:
-    """Labelled images that are not decoded yet, so that a small part of a large set is quick to read."""
+class Manifest:
+    """Labelled images that are not decoded yet, so that a small part of a large set is quick to read; or vectors.
+
+    Raises:
+        InputError: there is no image at all, none of some class, or a single vector.
+    """
 
     name: str
     class_names: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
+    labels: Indices
     """N, each an index into `class_names`."""
-    groups: npt.NDArray[np.int64]
     sources: tuple[str, ...]
-    roles: npt.NDArray[np.str_]
-    read: Callable[[int], Picture] | None = None
+    decode: Callable[[int], DecodedImage] | None = None
     """Decodes image i, or raises UnreadableError; None where there are `vectors` instead."""
     vectors: npt.NDArray[np.float32] | None = None
     """N x F; None for images."""
+    roles: npt.NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
+    """N; all are studied, unless given."""
+    groups: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+    """N; every image is alone, unless given."""
+    group_names: tuple[str, ...] = ()
+    """N where the data names its groups, else none."""
     feature_names: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     roles_given_by_user: bool = False
     """True where the data's own folders or columns say what is train and what is test."""
 
-    def __len__(self) -> int:
-        return len(self.sources)
+    def __post_init__(self) -> None:
+        if self.vectors is not None and len(self.vectors) == 1:
+            raise InputError(f"{self.name} holds a single row, and nothing can be told from one; add rows")
+        count = len(self.sources)
+        if not count:
+            raise InputError(f"{self.name} holds no images; give a folder with one folder a class")
+        for label in np.flatnonzero(np.bincount(self.labels, minlength=len(self.class_names)) == 0):
+            raise InputError(f"class {self.class_names[label]!r} holds no images; add some or remove the class")
+        if not len(self.roles):
+            object.__setattr__(self, "roles", np.full(count, "train"))
+        if not len(self.groups):
+            object.__setattr__(self, "groups", np.arange(count))
 
 
-def index_labels(names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+def manifest_of(data: str | Path, *, labelled: bool = True) -> Manifest:
+    """What a path or a known name holds, by the reader that is for it.
+
+    Args:
+        labelled: or else labels may be missing, and a folder may hold images in any folders.
+
+    Raises:
+        InputError: there is nothing, no reader is for it, or its reader cannot use it.
+    """
+    from tenfold.data.readers import known
+
+    if isinstance(data, str) and data in known.KNOWN:
+        return known.read(data)
+    path = Path(data)
+    if not os.path.exists(path):
+        hint = did_you_mean(str(data), known.KNOWN) if len(path.parts) == 1 else " Check the path."
+        raise InputError(f"{data}: no such file, folder or known set.{hint}")
+    for module in pkgutil.iter_modules(__path__):
+        reader: Any = import_module(f"{__name__}.{module.name}")
+        if hasattr(reader, "reads") and reader.reads(path):
+            read = reader.read if labelled else getattr(reader, "read_unlabelled", reader.read)
+            manifest: Manifest = read(path)
+            return manifest
+    suffix = path.suffix.lower()
+    if suffix in REFUSED_SUFFIXES:
+        raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
+    if suffix in ARCHIVE_SUFFIXES:
+        raise InputError(f"{path} is an archive; unpack it and give the folder")
+    raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
+
+
+def index_labels(names: Sequence[str]) -> tuple[tuple[str, ...], Indices]:
     """Distinct names in order, and each name's index; whole numbers are ordered as such, others as text."""
     distinct = set(names)
     numbers = all(name.isascii() and name.isdigit() for name in distinct)
@@ -49,12 +117,31 @@ def index_labels(names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.
     return tuple(ordered), np.array([index[name] for name in names], dtype=np.int64)
 
 
-def every_image_alone(count: int) -> npt.NDArray[np.int64]:
-    """Groups where nothing is known about kinship."""
-    return np.arange(count, dtype=np.int64)
+def role_of(word: str, where: str) -> Role:
+    """The role that a word in a split column means.
+
+    Raises:
+        InputError: the word is none of those known.
+    """
+    role = ROLES.get(word.strip().lower())
+    if role is None:
+        raise InputError(f"{where}: split {word!r} is not known; write train, reserve or test")
+    return role
 
 
-def read_file(path: Path) -> Picture:
+def studied_roles(words: Iterable[str], where: str, nothing_studied: str) -> npt.NDArray[np.str_]:
+    """The roles that the words of a split column mean.
+
+    Raises:
+        InputError: a word is not known, or, with the words `nothing_studied`, none of them means train.
+    """
+    roles = np.array([role_of(word, where) for word in words], np.str_)
+    if len(roles) and not (roles == "train").any():
+        raise InputError(nothing_studied)
+    return roles
+
+
+def read_file(path: Path) -> DecodedImage:
     """Decode one file.
 
     Raises:
@@ -69,77 +156,18 @@ def read_file(path: Path) -> Picture:
     return decode(content, path.suffix)
 
 
-def reject_empty(listing: Listing) -> Listing:
-    """The listing itself when it holds an image of every class.
+def read_text(path: Path) -> str:
+    """A file's text; bytes that are not UTF-8 survive as surrogates, as in file names.
 
     Raises:
-        InputError: there is no image at all, or none of some class.
+        InputError: it cannot be read.
     """
-    if not len(listing):
-        raise InputError(f"{listing.name} holds no images; give a folder with one folder a class")
-    counts = np.bincount(listing.labels, minlength=len(listing.class_names))
-    for label in np.flatnonzero(counts == 0):
-        name = listing.class_names[label]
-        raise InputError(f"class {name!r} holds no images; add some or remove the class")
-    return listing
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give it read permission") from error
 
 
-def list_arrays(
-    name: str,
-    images: npt.NDArray[np.generic],
-    labels: npt.NDArray[np.integer],
-    class_names: Sequence[str],
-    *,
-    roles: npt.NDArray[np.str_] | None = None,
-    groups: npt.NDArray[np.int64] | None = None,
-) -> Listing:
-    """A listing of images in memory: N x H x W or N x H x W x C, of any numeric type."""
-    count = len(images)
-    return reject_empty(
-        Listing(
-            name=name,
-            class_names=tuple(class_names),
-            labels=labels.astype(np.int64),
-            groups=every_image_alone(count) if groups is None else groups,
-            sources=tuple(f"{name}[{index}]" for index in range(count)),
-            roles=np.full(count, "train") if roles is None else roles,
-            read=lambda index: from_array(images[index]),
-        )
-    )
-
-
-def list_contents(
-    name: str, contents: Mapping[str, bytes], labels: Sequence[str], *, roles: Sequence[str] | None = None
-) -> Listing:
-    """A listing of image files in memory, in the order of `contents`, each with the name of its class."""
-    sources = tuple(contents)
-    class_names, indices = index_labels(labels)
-    return reject_empty(
-        Listing(
-            name=name,
-            class_names=class_names,
-            labels=indices,
-            groups=every_image_alone(len(sources)),
-            sources=sources,
-            roles=np.full(len(sources), "train") if roles is None else np.array(roles),
-            read=lambda index: decode(contents[sources[index]]),
-        )
-    )
-
-
-ROLES: dict[str, Role] = {
-    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
-    "reserve": "reserve", "test": "test",
-}  # fmt: skip
-
-
-def role_of(word: str, where: str) -> Role:
-    """The role that a word in a split column means; validation images are studied too, as folds replace them.
-
-    Raises:
-        InputError: the word is none of those known.
-    """
-    role = ROLES.get(word.strip().lower())
-    if role is None:
-        raise InputError(f"{where}: split {word!r} is not known; write train, reserve or test")
-    return role
+def stays_inside(path: Path, root: Path) -> bool:
+    """Whether `path`, its links followed, is still under `root`."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

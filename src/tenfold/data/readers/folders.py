@@ -12,11 +12,10 @@ from PIL import Image
 
 from tenfold.core.errors import InputError
 from tenfold.core.types import Role, SetAside
-from tenfold.data.readers import Listing, every_image_alone, index_labels, read_file, reject_empty
+from tenfold.data.readers import UNLABELLED, Manifest, index_labels, read_file, stays_inside
+from tenfold.data.readers.metadata import find_table
 
 ROLE_OF_FOLDER: dict[str, Role] = {"train": "train", "val": "train", "valid": "train", "test": "test"}
-UNLABELLED = "unlabelled"
-"""The one class of pictures whose labels are unknown, or kept from whoever learns."""
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -29,7 +28,11 @@ class _Contents:
     set_aside: list[SetAside] = field(default_factory=list)
 
 
-def list_class_folders(root: Path) -> Listing:
+def reads(path: Path) -> bool:
+    return path.is_dir() and find_table(path) is None
+
+
+def read(root: Path) -> Manifest:
     """The images under `root`, labelled by the folder they are in.
 
     Raises:
@@ -52,7 +55,7 @@ def list_class_folders(root: Path) -> Listing:
     return _assemble(root, labelled, top.set_aside, roles_given=False)
 
 
-def list_pictures(root: Path) -> Listing:
+def read_unlabelled(root: Path) -> Manifest:
     """All images anywhere under `root`, whatever their folders are called; none has a label.
 
     Where there is a folder train and a folder test at the top, what is in test is left out.
@@ -72,16 +75,8 @@ def list_pictures(root: Path) -> Listing:
     if not paths:
         raise InputError(f"{root} holds no images")
     paths.sort()
-    return Listing(
-        name=root.resolve().name,
-        class_names=(UNLABELLED,),
-        labels=np.zeros(len(paths), np.int64),
-        groups=every_image_alone(len(paths)),
-        sources=tuple(show(path, root) for path in paths),
-        roles=np.full(len(paths), "train"),
-        read=lambda index: read_file(paths[index]),
-        set_aside=tuple(set_aside),
-    )
+    labelled: list[tuple[Path, str, Role]] = [(path, UNLABELLED, "train") for path in paths]
+    return _assemble(root, labelled, set_aside, roles_given=False)
 
 
 def is_image_name(path: Path) -> bool:
@@ -94,12 +89,7 @@ def show(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def stays_inside(path: Path, root: Path) -> bool:
-    """Whether `path`, its links followed, is still under `root`."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-
-
-def _list_roles(root: Path, top: _Contents) -> Listing:
+def _list_roles(root: Path, top: _Contents) -> Manifest:
     labelled: list[tuple[Path, str, Role]] = []
     for folder in top.folders:
         inside = _look_into(folder, root)
@@ -143,21 +133,18 @@ def _assemble(
     set_aside: Sequence[SetAside],
     *,
     roles_given: bool,
-) -> Listing:
+) -> Manifest:
     class_names, labels = index_labels([label for _, label, _ in labelled])
     paths = [path for path, _, _ in labelled]
-    return reject_empty(
-        Listing(
-            name=root.resolve().name,
-            class_names=class_names,
-            labels=labels,
-            groups=every_image_alone(len(paths)),
-            sources=tuple(show(path, root) for path in paths),
-            roles=np.array([role for _, _, role in labelled]),
-            read=lambda index: read_file(paths[index]),
-            set_aside=tuple(set_aside),
-            roles_given_by_user=roles_given,
-        )
+    return Manifest(
+        name=root.resolve().name,
+        class_names=class_names,
+        labels=labels,
+        sources=tuple(show(path, root) for path in paths),
+        decode=lambda index: read_file(paths[index]),
+        roles=np.array([role for _, _, role in labelled]),
+        set_aside=tuple(set_aside),
+        roles_given_by_user=roles_given,
     )
 
 

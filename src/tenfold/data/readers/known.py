@@ -6,18 +6,24 @@ Where a set has an official test part, that part is the sealed external test.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
-from collections.abc import Callable, Sequence
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tenfold.core.errors import InputError
-from tenfold.data.readers import Listing, list_arrays, list_contents
-from tenfold.data.readers.archives import read_idx, read_libsvm, read_tar, read_zip
-from tenfold.data.readers.npz import list_npz
+from tenfold.data.images import decode, from_array
+from tenfold.data.readers import Manifest, index_labels, npz
 
 CELLS = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}
 DIGITS = tuple("0123456789")
@@ -27,7 +33,7 @@ DIGITS = tuple("0123456789")
 class KnownSet:
     """Where a known set lies and how it is read."""
 
-    read: Callable[[str, Sequence[Path]], Listing]
+    read: Callable[[str, Sequence[Path]], Manifest]
     files: tuple[str, ...] = ()
     """Relative to TENFOLD_DATA; a trailing .gz may be missing there."""
     downloads: tuple[tuple[str, str], ...] = ()
@@ -38,7 +44,7 @@ class KnownSet:
     """Studied in part unless told otherwise: the question is what a *small* set gains."""
 
 
-def list_known(name: str) -> Listing:
+def read(name: str) -> Manifest:
     """The images of a known set.
 
     Raises:
@@ -75,68 +81,139 @@ def _find(name: str, file: str, download: tuple[str, str] | None) -> Path:
         raise InputError(f"{wanted}; fetching it from {address.split('/')[2]} failed ({reason})") from error
 
 
-def _digits(name: str, files: Sequence[Path]) -> Listing:
+def _digits(name: str, files: Sequence[Path]) -> Manifest:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return list_arrays(name, np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target, DIGITS)
+    return _of_arrays(name, [(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target)])
 
 
-def _mnist(name: str, files: Sequence[Path]) -> Listing:
-    train_images, train_labels, test_images, test_labels = map(read_idx, files)
-    return list_arrays(
-        name,
-        np.concatenate([train_images, test_images]),
-        np.concatenate([train_labels, test_labels]),
-        DIGITS,
-        roles=np.repeat(["train", "test"], [len(train_images), len(test_images)]),
-    )
+def _mnist(name: str, files: Sequence[Path]) -> Manifest:
+    arrays = [read_idx(path) for path in files]
+    return _of_arrays(name, [(arrays[0], arrays[1]), (arrays[2], arrays[3])])
 
 
-def _usps(name: str, files: Sequence[Path]) -> Listing:
-    parts = [read_libsvm(path, features=256) for path in files]
-    values = np.concatenate([values for values, _ in parts]).reshape(-1, 16, 16)
-    return list_arrays(
-        name,
-        np.rint((values + 1) * 127.5).astype(np.uint8),
-        np.concatenate([labels for _, labels in parts]) - 1,
-        DIGITS,
-        roles=np.repeat(["train", "test"], [len(labels) for _, labels in parts]),
-    )
+def _usps(name: str, files: Sequence[Path]) -> Manifest:
+    from sklearn.datasets import load_svmlight_file
+
+    parts = []
+    for path in files:
+        with _damage_told(path):
+            values, labels = load_svmlight_file(str(path), n_features=256)
+        images = values.toarray().reshape(-1, 16, 16)
+        parts.append((np.rint((images + 1) * 127.5).astype(np.uint8), labels - 1))
+    return _of_arrays(name, parts)
 
 
-def _omniglot(name: str, files: Sequence[Path]) -> Listing:
+def _omniglot(name: str, files: Sequence[Path]) -> Manifest:
     contents = {path: content for file in files for path, content in read_zip(file, ".png").items()}
-    return list_contents(name, contents, ["/".join(path.split("/")[1:3]) for path in contents])
+    return _of_files(name, contents, ["/".join(path.split("/")[1:3]) for path in contents])
 
 
-def _cifar10(name: str, files: Sequence[Path]) -> Listing:
+def _cifar10(name: str, files: Sequence[Path]) -> Manifest:
     contents = read_tar(files[0], ".jpg")
     parts = [path.split("/") for path in contents]
-    return list_contents(name, contents, [part[-2] for part in parts], roles=[part[-3] for part in parts])
+    return _of_files(name, contents, [part[-2] for part in parts], [part[-3] for part in parts])
 
 
-def _faces(name: str, files: Sequence[Path]) -> Listing:
+def _faces(name: str, files: Sequence[Path]) -> Manifest:
     contents = read_tar(files[0], ".pgm")
-    return list_contents(name, contents, [path.split("/")[-2] for path in contents])
+    return _of_files(name, contents, [path.split("/")[-2] for path in contents])
 
 
-def _cells(number: int) -> Callable[[str, Sequence[Path]], Listing]:
+def _cells(number: int) -> Callable[[str, Sequence[Path]], Manifest]:
     """White blood cells in one of two stains."""
 
-    def read(name: str, files: Sequence[Path]) -> Listing:
+    def read(name: str, files: Sequence[Path]) -> Manifest:
         everything = read_tar(files[0], (".bmp", ".csv"))
         table = everything[f"wbc/Class Labels of Dataset {number}.csv"].decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(table)))[1:]
-        paths = [f"wbc/Dataset {number}/{int(row[0]):03d}.bmp" for row in rows]
-        contents = {path: everything[path] for path in paths}
-        return list_contents(name, contents, [CELLS[row[1]] for row in rows])
+        contents = {
+            path: everything[path] for path in (f"wbc/Dataset {number}/{int(row[0]):03d}.bmp" for row in rows)
+        }
+        return _of_files(name, contents, [CELLS[row[1]] for row in rows])
 
     return read
 
 
-def _npz(*class_names: str) -> Callable[[str, Sequence[Path]], Listing]:
-    return lambda name, files: list_npz(files[0], name=name, class_names=class_names)
+def _of_arrays(name: str, parts: Sequence[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]) -> Manifest:
+    """Digits N x H x W with their labels: those to study and, if there are any, those to test on."""
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Manifest(
+        name=name,
+        class_names=DIGITS,
+        labels=labels.astype(np.int64),
+        sources=tuple(f"{name}[{index}]" for index in range(len(images))),
+        decode=lambda index: from_array(images[index]),
+        roles=np.repeat(["train", "test"][: len(parts)], [len(labels) for _, labels in parts]),
+    )
+
+
+def _of_files(name: str, contents: Mapping[str, bytes], labels: Sequence[str], roles: Sequence[str] = ()) -> Manifest:
+    """Image files in memory, each with the name of its class."""
+    sources = tuple(contents)
+    class_names, indices = index_labels(labels)
+    return Manifest(
+        name=name,
+        class_names=class_names,
+        labels=indices,
+        sources=sources,
+        decode=lambda index: decode(contents[sources[index]]),
+        roles=np.array(roles, np.str_),
+    )
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """An idx file of bytes, gzipped or not: N, or N x H x W.
+
+    Raises:
+        InputError: the file is not an idx file, or it ends early.
+    """
+    content = path.read_bytes()
+    with _damage_told(path):
+        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        if content[:3] != b"\0\0\x08":
+            raise ValueError("not an idx file of bytes")
+        dimensions = content[3]
+        shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+        return np.frombuffer(content, np.uint8, int(shape.prod()), offset=4 + 4 * dimensions).reshape(shape)
+
+
+def read_tar(path: Path, endings: str | tuple[str, ...]) -> dict[str, bytes]:
+    """The files of a tar archive whose names end so, sorted by name; links and devices are passed over.
+
+    Raises:
+        InputError: the archive is damaged.
+    """
+    found: dict[str, bytes] = {}
+    with _damage_told(path), tarfile.open(path) as archive:
+        for member in archive:
+            if member.isreg() and member.name.endswith(endings):
+                file = archive.extractfile(member)
+                found[member.name] = file.read() if file else b""
+    return dict(sorted(found.items()))
+
+
+def read_zip(path: Path, ending: str) -> dict[str, bytes]:
+    """The files of a zip archive whose names end so, sorted by name; nothing is ever unpacked onto the disk.
+
+    Raises:
+        InputError: the archive is damaged.
+    """
+    with _damage_told(path), zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in sorted(archive.namelist()) if name.endswith(ending)}
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} is damaged ({error}); fetch or save it again") from error
+
+
+def _npz(*class_names: str) -> Callable[[str, Sequence[Path]], Manifest]:
+    return lambda name, files: npz.read(files[0], name=name, class_names=class_names)
 
 
 _MNIST_HOST = "https://ossci-datasets.s3.amazonaws.com/mnist"

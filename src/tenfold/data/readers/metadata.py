@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +15,8 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.types import Role
 from tenfold.data.duplicates import component_numbers
-from tenfold.data.readers import Listing, index_labels, read_file, reject_empty, role_of
-from tenfold.data.readers.folders import stays_inside
+from tenfold.data.readers import Manifest, index_labels, read_file, read_text, role_of, stays_inside
+from tenfold.data.readers.table import csv_lines
 
 TABLE_NAMES = ("metadata.csv", "metadata.jsonl")
 ALIASES = {"class": "label", "patient": "group", "subject": "group"}
@@ -48,8 +46,12 @@ def find_table(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def list_table(table: Path) -> Listing:
-    """The images that a metadata file names, relative to its own folder.
+def reads(path: Path) -> bool:
+    return path.is_dir() and find_table(path) is not None
+
+
+def read(root: Path) -> Manifest:
+    """The images that a folder's metadata file names, relative to the folder.
 
     Images that were made from single ones beside them get the role `grown`.
 
@@ -57,19 +59,9 @@ def list_table(table: Path) -> Listing:
         InputError: with the line at fault: a column is missing, a file is missing, named twice or outside the
             folder, a label or group is blank; or images were made by a network that has learned from all of them.
     """
-    root = table.parent
-    rows: list[_Row] = []
-    line_of: dict[str, int] = {}
-    for line, record in records(table):
-        row = read_row(record, f"{table.name} line {line}")
-        _check_file(root, row.file_name, f"{table.name} line {line}")
-        if row.file_name in line_of:
-            raise InputError(
-                f"{table.name} line {line}: {row.file_name!r} stands in line {line_of[row.file_name]} "
-                "already; remove one of the two"
-            )
-        line_of[row.file_name] = line
-        rows.append(row)
+    table = find_table(root)
+    assert table is not None  # which `reads` has seen
+    rows = _rows(root, table)
     real = {name for row in rows if not row.generated for name in (row.file_name, row.source)}
     orphans = sum(row.generated and not real.intersection(row.parents) for row in rows)
     if orphans:
@@ -77,54 +69,61 @@ def list_table(table: Path) -> Listing:
             f"{root} is a grown set: {orphans} of its images were made by a network that has learned from all "
             "others, or from images that are not here, so that none is left to judge by; give the original data"
         )
+    class_names, labels = index_labels([row.label for row in rows])
+    return Manifest(
+        name=root.resolve().name,
+        class_names=class_names,
+        labels=labels,
+        sources=tuple(row.file_name for row in rows),
+        decode=lambda index: read_file(root / rows[index].file_name),
+        roles=np.array(["grown" if row.generated else row.role for row in rows], dtype=np.str_),
+        groups=_groups(rows),
+        group_names=tuple(row.group.strip() for row in rows if row.group is not None),
+        roles_given_by_user=any(row.role != "train" for row in rows),
+    )
+
+
+def _rows(root: Path, table: Path) -> list[_Row]:
+    rows: list[_Row] = []
+    line_of: dict[str, int] = {}
+    for line, record in _records(table):
+        where = f"{table.name} line {line}"
+        row = _row(record, where)
+        _check_file(root, row.file_name, where)
+        if row.file_name in line_of:
+            raise InputError(
+                f"{where}: {row.file_name!r} stands in line {line_of[row.file_name]} already; remove one of the two"
+            )
+        line_of[row.file_name] = line
+        rows.append(row)
     without_group = [row.file_name for row in rows if row.group is None]
     if 0 < len(without_group) < len(rows):
         line = line_of[without_group[0]]
         raise InputError(f"{table.name} line {line}: group is missing; fill it in or leave the column out")
-    class_names, labels = index_labels([row.label for row in rows])
-    return reject_empty(
-        Listing(
-            name=root.resolve().name,
-            class_names=class_names,
-            labels=labels,
-            groups=_groups(rows),
-            sources=tuple(row.file_name for row in rows),
-            roles=np.array(["grown" if row.generated else row.role for row in rows], dtype=np.str_),
-            read=lambda index: read_file(root / rows[index].file_name),
-            roles_given_by_user=any(row.role != "train" for row in rows),
-        )
-    )
+    return rows
 
 
-def records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Each row with its line number; bytes that are not UTF-8 survive as surrogates, as in file names."""
-    try:
-        text = table.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    except OSError as error:
-        raise InputError(f"cannot read {table}: {error.strerror}; give it read permission") from error
-    if table.suffix == ".jsonl":
-        for line, content in enumerate(text.split("\n"), start=1):
-            if not content.strip():
-                continue
-            try:
-                record = json.loads(content)
-            except ValueError as error:
-                raise InputError(f"{table.name} line {line}: not valid JSON ({error})") from error
-            if not isinstance(record, dict):
-                raise InputError(f"{table.name} line {line}: wanted an object with file_name and label")
-            yield line, record
+def _records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each row by the names of its columns, with its line number."""
+    if table.suffix == ".csv":
+        (_, header), *lines = csv_lines(table) or [(0, [])]
+        names = [name.strip() for name in header]
+        for line, cells in lines:
+            yield line, dict(zip(names, [*cells, *[""] * len(names)], strict=False))
         return
-    header = text.split("\n", 1)[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="," if "," in header else ";")
-    try:
-        for record in reader:
-            cells = {key.strip(): value for key, value in record.items() if isinstance(key, str)}
-            yield reader.line_num, cells
-    except csv.Error as error:
-        raise InputError(f"{table.name} line {reader.line_num}: not valid CSV ({error})") from error
+    for line, content in enumerate(read_text(table).split("\n"), start=1):
+        if not content.strip():
+            continue
+        try:
+            record = json.loads(content)
+        except ValueError as error:
+            raise InputError(f"{table.name} line {line}: not valid JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{table.name} line {line}: wanted an object with file_name and label")
+        yield line, record
 
 
-def read_row(record: Mapping[str, Any], where: str) -> _Row:
+def _row(record: Mapping[str, Any], where: str) -> _Row:
     for alias, column in ALIASES.items():
         if alias in record and column not in record:
             record = {**record, column: record[alias]}

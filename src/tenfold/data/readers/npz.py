@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,63 +11,119 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError
-from tenfold.data.readers import Listing, index_labels, list_arrays, role_of
-from tenfold.data.readers.archives import read_npz
-from tenfold.data.readers.table import ARRAY_NAMES, list_vectors, rows_of_array
+from tenfold.data.images import from_array
+from tenfold.data.readers import UNLABELLED, Manifest, index_labels, studied_roles
+from tenfold.data.readers.table import Rows, as_float32
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+VECTORS = ("features", "embeddings")
 PREFIXES = ("train", "val", "valid", "test")
+LARGEST_BYTES = 16 << 30
 
 
-def list_npz(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()) -> Listing:
+def reads(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() == ".npz"
+
+
+def read(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()) -> Manifest:
     """The images of an .npz (N x H x W, N x H x W x C or N x C x H x W) or its features (N x F), of any numeric type.
 
     Raises:
         InputError: arrays are missing, do not fit one another, or are pickled.
     """
-    arrays = read_npz(path)
-    kind = array_kind(arrays)
+    name, arrays = name or path.stem, read_arrays(path)
+    kind = _kind(arrays)
     in_parts = f"train_{kind}" in arrays or f"test_{kind}" in arrays
     columns = _join_parts(arrays, kind) if in_parts else arrays
     for wanted in (kind, "labels"):
         if wanted not in columns:
             raise InputError(f"{path} has no array {wanted!r} (it has {', '.join(arrays) or 'none'})")
-    rows = None if kind == "images" else rows_of_array(path, columns[kind], kind, name)
+    rows = None if kind == "images" else _rows(path, columns[kind], kind, name)
     images = _channels_last(path, columns[kind]) if rows is None else rows.values
     labels = _flat(path, columns, "labels", len(images))
-    known_names = [str(entry) for entry in columns.get("class_names", class_names)]
-    names, indices = _classes(path, labels, known_names)
-    groups = _flat(path, columns, "groups", len(images)) if "groups" in columns else None
+    names, indices = _classes(path, labels, [str(entry) for entry in columns.get("class_names", class_names)])
+    groups = [str(group) for group in _flat(path, columns, "groups", len(images))] if "groups" in columns else []
     split = _flat(path, columns, "split", len(images)) if "split" in columns else ["train"] * len(images)
-    roles = np.array([role_of(str(entry), str(path)) for entry in split])
-    group_numbers = None if groups is None else index_labels([str(group) for group in groups])[1]
-    if rows is not None:
-        listing = list_vectors(name or path.stem, rows, names, indices, roles, group_numbers)
-    else:
-        listing = list_arrays(name or path.stem, images, indices, names, roles=roles, groups=group_numbers)
-    if not (listing.roles == "train").any():
-        raise InputError(f"{path} has test {kind} only; name the {kind} to study in split (train)")
-    return listing
+    test_only = f"{path} has test {kind} only; name the {kind} to study in split (train)"
+    roles = studied_roles(map(str, split), str(path), test_only)
+    return Manifest(
+        name=name,
+        class_names=names,
+        labels=indices,
+        sources=_sources(name, images),
+        decode=None if rows else lambda index: from_array(images[index]),
+        vectors=rows.values if rows else None,
+        roles=roles,
+        groups=index_labels(groups)[1],
+        group_names=tuple(group.strip() for group in groups),
+        roles_given_by_user=rows is not None and bool((roles != "train").any()),
+    )
 
 
-def list_images_of(path: Path, images: npt.NDArray[Any]) -> Listing:
-    """The images of an .npz that has no labels.
+def read_unlabelled(path: Path) -> Manifest:
+    """The images of an .npz that may have no labels.
 
     Raises:
-        InputError: they are no pictures.
+        InputError: as `read`.
     """
-    pictures = _channels_last(path, images)
-    return list_arrays(path.stem, pictures, np.zeros(len(pictures), np.int64), ("unlabelled",))
+    arrays = read_arrays(path)
+    if "images" not in arrays or "labels" in arrays:
+        return read(path)
+    images = _channels_last(path, arrays["images"])
+    return Manifest(
+        name=path.stem,
+        class_names=(UNLABELLED,),
+        labels=np.zeros(len(images), np.int64),
+        sources=_sources(path.stem, images),
+        decode=lambda index: from_array(images[index]),
+    )
 
 
-def array_kind(arrays: Arrays) -> str:
+def read_vectors(path: Path) -> Rows:
+    """The vectors of an .npz, whose labels are not asked for.
+
+    Raises:
+        InputError: it holds none, or a value that cannot be used.
+    """
+    arrays = read_arrays(path)
+    kind = next((name for name in VECTORS if name in arrays), None)
+    if kind is None:
+        raise InputError(f"{path} has no array 'features' or 'embeddings' (it has {', '.join(arrays) or 'none'})")
+    return _rows(path, arrays[kind], kind, path.stem)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz, by name.
+
+    Raises:
+        InputError: it is damaged, unpacks to more than 16 GB, or holds pickled objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+        if unpacked_bytes > LARGEST_BYTES:
+            raise InputError(f"{path} unpacks to {unpacked_bytes >> 30} GB; give a smaller part of it")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        if "pickle" not in str(error):
+            raise InputError(f"{path} is damaged ({error}); fetch or save it again") from error
+        raise InputError(
+            f"{path} holds pickled objects, which can run code and are refused; "
+            "save plain arrays: numbers, or text as dtype str instead of object"
+        ) from error
+
+
+def _kind(arrays: Arrays) -> str:
     """What the arrays hold: "images", or the name under which there are vectors."""
-    names = ("images", *ARRAY_NAMES)
+    names = ("images", *VECTORS)
     present = [name for name in names if any(f"{part}{name}" in arrays for part in ("", "train_", "test_"))]
     return present[0] if present else "images"
 
 
-def _join_parts(arrays: Arrays, kind: str) -> dict[str, npt.NDArray[Any]]:
+def _join_parts(arrays: Arrays, kind: str) -> dict[str, Array]:
     present = [prefix for prefix in PREFIXES if f"{prefix}_{kind}" in arrays and f"{prefix}_labels" in arrays]
     joined = {
         column: np.concatenate([arrays[f"{prefix}_{column}"] for prefix in present])
@@ -78,13 +135,27 @@ def _join_parts(arrays: Arrays, kind: str) -> dict[str, npt.NDArray[Any]]:
     return joined | {"split": np.repeat(present, lengths)} | extra
 
 
-def _channels_last(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    numeric = images.dtype == np.bool_ or np.issubdtype(images.dtype, np.number)
-    if not numeric or np.iscomplexobj(images):
-        raise InputError(f"{path}: images are {images.dtype}; save them as uint8 or another numeric type")
-    if images.ndim == 3:
-        return images
-    if images.ndim == 4 and images.shape[3] in (1, 3, 4):
+def _rows(path: Path, values: Array, kind: str, name: str) -> Rows:
+    _require_numbers(path, values, kind, "float32")
+    if values.ndim != 2 or 0 in values.shape:
+        raise InputError(f"{path}: {kind} has shape {values.shape}; wanted N,F: a row an example, a column a feature")
+    exact = as_float32(values, lambda row, column: f"{path}: {kind}[{':' if row is None else row}, {column}]")
+    return Rows(exact, _sources(name, exact))
+
+
+def _require_numbers(path: Path, values: Array, kind: str, usual: str) -> None:
+    numeric = values.dtype == np.bool_ or np.issubdtype(values.dtype, np.number)
+    if not numeric or np.iscomplexobj(values):
+        raise InputError(f"{path}: {kind} are {values.dtype}; save them as {usual} or another numeric type")
+
+
+def _sources(name: str, values: Array) -> tuple[str, ...]:
+    return tuple(f"{name}[{index}]" for index in range(len(values)))
+
+
+def _channels_last(path: Path, images: Array) -> Array:
+    _require_numbers(path, images, "images", "uint8")
+    if images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3, 4)):
         return images
     if images.ndim == 4 and images.shape[1] in (1, 3, 4):
         return images.transpose(0, 2, 3, 1)
@@ -93,7 +164,7 @@ def _channels_last(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     )
 
 
-def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any]:
+def _flat(path: Path, columns: Arrays, name: str, count: int) -> Array:
     column = columns[name]
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
@@ -106,9 +177,7 @@ def _flat(path: Path, columns: Arrays, name: str, count: int) -> npt.NDArray[Any
     return column
 
 
-def _classes(
-    path: Path, labels: npt.NDArray[Any], names: Sequence[str]
-) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+def _classes(path: Path, labels: Array, names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """Class names and indices: text names itself, whole numbers index `names` or stand for themselves."""
     if np.issubdtype(labels.dtype, np.floating):
         if not (labels == np.rint(labels)).all():

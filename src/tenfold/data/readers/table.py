@@ -13,10 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError
-from tenfold.data.readers import Listing, every_image_alone, index_labels, reject_empty, role_of
-from tenfold.data.readers.archives import read_npz
+from tenfold.data.readers import Manifest, index_labels, read_text, role_of, studied_roles
 
-ARRAY_NAMES = ("features", "embeddings")
+SUFFIXES = (".csv", ".tsv")
+MEANINGS = {
+    "label": ("label", "class"),
+    "group": ("group", "patient", "subject"),
+    "split": ("split",),
+    "source": ("file_name", "id"),
+}
+"""The columns of a table that are no features, each by the names that it may have."""
+MOST_NAMED = 8
 LARGEST = 1e30
 """Beyond it the float32 that networks read has no room left for differences and squares."""
 
@@ -36,62 +43,145 @@ class Rows:
     """The columns that are no features, by what they mean: {"label": [...]}; None for an .npz."""
 
 
-def list_vectors(
-    name: str,
-    rows: Rows,
-    class_names: Sequence[str],
-    labels: npt.NDArray[np.int64],
-    roles: npt.NDArray[np.str_],
-    groups: npt.NDArray[np.int64] | None,
-) -> Listing:
-    """A listing of vectors.
+def reads(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in SUFFIXES
+
+
+def read(path: Path) -> Manifest:
+    """The rows of a .csv or .tsv: a column `label`, maybe `group`, `split` and `file_name` or `id`, else numbers.
 
     Raises:
-        InputError: there is a single row, or a class without any.
+        InputError: with the row and the column at fault.
     """
-    if len(rows.values) == 1:
-        raise InputError(f"{name} holds a single row, and nothing can be told from one; add rows")
-    return reject_empty(
-        Listing(
-            name=name,
-            class_names=tuple(class_names),
-            labels=labels,
-            groups=every_image_alone(len(labels)) if groups is None else groups,
-            sources=rows.sources,
-            roles=roles,
-            vectors=rows.values,
-            feature_names=rows.feature_names,
-            roles_given_by_user=bool((roles != "train").any()),
-        )
+    rows = read_vectors(path)
+    words = rows.words or {}
+    class_names, labels = index_labels(words["label"])
+    split = words.get("split", [""] * len(labels))
+    nothing = f"{path} has no row to study; write train into the column split"
+    roles = studied_roles((word or "train" for word in split), path.name, nothing)
+    groups = words.get("group", [])
+    return Manifest(
+        name=path.stem,
+        class_names=class_names,
+        labels=labels,
+        sources=rows.sources,
+        vectors=rows.values,
+        roles=roles,
+        groups=index_labels(groups)[1],
+        group_names=tuple(groups),
+        feature_names=rows.feature_names,
+        roles_given_by_user=bool((roles != "train").any()),
     )
 
 
-def rows_of_npz(path: Path) -> Rows:
-    """The vectors of an .npz, whose labels are not asked for.
+def read_vectors(path: Path, *, labelled: bool = True) -> Rows:
+    """The rows of a .csv or .tsv with a header; `labelled` tables must have a column `label`.
 
     Raises:
-        InputError: it holds none, or a value that cannot be used.
+        InputError: with the row and the column at fault.
     """
-    arrays = read_npz(path)
-    kind = next((name for name in ARRAY_NAMES if name in arrays), None)
-    if kind is None:
-        raise InputError(f"{path} has no array 'features' or 'embeddings' (it has {', '.join(arrays) or 'none'})")
-    return rows_of_array(path, arrays[kind], kind)
+    lines = csv_lines(path)
+    if len(lines) < 2:
+        raise InputError(f"{path} holds no rows; wanted a line with the names of the columns, then a line a row")
+    header = _header(path, [name.strip() for name in lines[0][1]], labelled)
+    numbers: list[list[float]] = []
+    words: dict[str, list[str]] = {meaning: [] for meaning in header.words}
+    for line, cells in lines[1:]:
+        where = f"{path.name} line {line}"
+        if len(cells) != header.width:
+            raise InputError(f"{where}: {len(cells)} cells, but the header has {header.width}; make them equal")
+        for meaning, column in header.words.items():
+            word = cells[column].strip()
+            if not word and meaning != "split" and labelled:
+                raise InputError(f"{where}: {meaning} is blank; fill it in or remove the line")
+            if meaning == "split" and labelled:
+                role_of(word or "train", where)  # here, where the line is known
+            words[meaning].append(word)
+        numbers.append([_number(cells[column], where, name) for name, column in header.features.items()])
+    names, line_of = tuple(header.features), [line for line, _ in lines[1:]]
+    values = as_float32(
+        np.array(numbers, dtype=np.float64),
+        lambda row, column: f"{path.name}{'' if row is None else f' line {line_of[row]}'}, column {names[column]!r}",
+    )
+    sources = words.get("source", [""] * len(line_of))
+    _reject_twins(path, sources, line_of)
+    sources = [source or f"{path.name} line {line}" for source, line in zip(sources, line_of, strict=True)]
+    return Rows(values, tuple(sources), names, words)
 
 
-def rows_of_array(path: Path, values: npt.NDArray[Any], kind: str, name: str | None = None) -> Rows:
-    """N x F numbers of the array `kind` of an .npz.
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    words: dict[str, int]
+    """Columns that are no features: what they mean, and where they stand."""
+    features: dict[str, int]
+
+
+def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The header and every row, each with its line number; cells between tabs, commas or semicolons, as the first
+    line has them. Empty lines are passed over.
 
     Raises:
-        InputError: they are no numbers, not of that shape, or not finite.
+        InputError: the file cannot be read, or a line is no CSV.
     """
-    numeric = values.dtype == np.bool_ or np.issubdtype(values.dtype, np.number)
-    if not numeric or np.iscomplexobj(values):
-        raise InputError(f"{path}: {kind} are {values.dtype}; save them as float32 or another numeric type")
-    if values.ndim != 2 or 0 in values.shape:
-        raise InputError(f"{path}: {kind} has shape {values.shape}; wanted N,F: a row an example, a column a feature")
-    exact = as_float32(values, lambda row, column: f"{path}: {kind}[{':' if row is None else row}, {column}]")
-    return Rows(exact, tuple(f"{name or path.stem}[{index}]" for index in range(len(exact))))
+    text = read_text(path)
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        raise InputError(f"{path.name} line {reader.line_num}: not valid CSV ({error})") from error
+
+
+def _header(path: Path, names: list[str], labelled: bool) -> _Header:
+    for column, name in enumerate(names, start=1):
+        # What pandas calls the column of row numbers: it would tell the class wherever rows are sorted.
+        if not name or name.startswith("Unnamed: "):
+            raise InputError(f"{path.name}: column {column} has no name; name it, or leave it out if it counts rows")
+        if name in names[: column - 1]:
+            raise InputError(f"{path.name}: two columns are called {name!r}; rename or remove one of them")
+    words = {}
+    for meaning, spellings in MEANINGS.items():
+        present = [name for name in spellings if name in names]
+        if len(present) > 1:
+            both = " and ".join(map(repr, present))
+            raise InputError(f"{path.name}: the columns {both} mean the same ({meaning}); leave one of them out")
+        if present:
+            words[meaning] = names.index(present[0])
+    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    if labelled and "label" not in words:
+        raise InputError(f"{path.name}: there is no column 'label' that names each row's class (columns: {shown})")
+    features = {name: column for column, name in enumerate(names) if column not in words.values()}
+    if not features:
+        raise InputError(
+            f"{path.name}: there is no column of numbers beside {shown}; if it lists images, call it metadata.csv "
+            "and give the folder that holds it"
+        )
+    return _Header(len(names), words, features)
+
+
+def _number(cell: str, where: str, name: str) -> float:
+    try:
+        if "_" in cell:  # which Python reads as part of a number
+            raise ValueError
+        return float(cell)
+    except ValueError:
+        said = "is blank" if not cell.strip() else f"{cell.strip()!r} is not a number"
+        raise InputError(
+            f"{where}, column {name!r}: {said}; write a number such as 0.5 (categories as columns of 0 and 1), "
+            "or leave the row or the column out"
+        ) from None
+
+
+def _reject_twins(path: Path, sources: Sequence[str], line_of: Sequence[int]) -> None:
+    first: dict[str, int] = {}
+    for source, line in zip(sources, line_of, strict=True):
+        if source and first.setdefault(source, line) != line:
+            raise InputError(
+                f"{path.name} line {line}: {source!r} stands in line {first[source]} already; give each row a name "
+                "of its own, and rows that belong together the same group"
+            )
 
 
 def in_order(values: Values, names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> Values:
@@ -132,139 +222,3 @@ def as_float32(values: npt.NDArray[Any], where: Callable[[int | None, int], str]
             "tell; subtract their mean, or rescale them"
         )
     return kept
-
-
-TABLE_SUFFIXES = (".csv", ".tsv")
-MEANINGS = {
-    "label": ("label", "class"),
-    "group": ("group", "patient", "subject"),
-    "split": ("split",),
-    "source": ("file_name", "id"),
-}
-"""The columns of a table that are no features, each by the names that it may have."""
-MOST_NAMED = 8
-
-
-def list_table_of_features(path: Path) -> Listing:
-    """The rows of a .csv or .tsv: a column `label`, maybe `group`, `split` and `file_name` or `id`, else numbers.
-
-    Raises:
-        InputError: with the row and the column at fault.
-    """
-    rows = read_table(path)
-    words = rows.words or {}
-    class_names, labels = index_labels(words["label"])
-    roles = np.array([role_of(word or "train", path.name) for word in words.get("split", [""] * len(labels))])
-    if not (roles == "train").any():
-        raise InputError(f"{path} has no row to study; write train into the column split")
-    groups = index_labels(words["group"])[1] if "group" in words else None
-    return list_vectors(path.stem, rows, class_names, labels, roles, groups)
-
-
-def read_table(path: Path, *, labelled: bool = True) -> Rows:
-    """The rows of a .csv or .tsv with a header; `labelled` tables must have a column `label`.
-
-    Raises:
-        InputError: with the row and the column at fault.
-    """
-    lines = _lines(path)
-    header = _header(path, [name.strip() for name in lines[0][1]], labelled)
-    numbers: list[list[float]] = []
-    words: dict[str, list[str]] = {meaning: [] for meaning in header.words}
-    for line, cells in lines[1:]:
-        where = f"{path.name} line {line}"
-        if len(cells) != header.width:
-            raise InputError(f"{where}: {len(cells)} cells, but the header has {header.width}; make them equal")
-        for meaning, column in header.words.items():
-            word = cells[column].strip()
-            if not word and meaning != "split" and labelled:
-                raise InputError(f"{where}: {meaning} is blank; fill it in or remove the line")
-            if meaning == "split" and labelled:
-                role_of(word or "train", where)  # here, where the line is known
-            words[meaning].append(word)
-        numbers.append([_number(cells[column], where, name) for name, column in header.features.items()])
-    names, line_of = tuple(header.features), [line for line, _ in lines[1:]]
-    values = as_float32(
-        np.array(numbers, dtype=np.float64),
-        lambda row, column: f"{path.name}{'' if row is None else f' line {line_of[row]}'}, column {names[column]!r}",
-    )
-    sources = words.get("source", [""] * len(line_of))
-    _reject_twins(path, sources, line_of)
-    sources = [source or f"{path.name} line {line}" for source, line in zip(sources, line_of, strict=True)]
-    return Rows(values, tuple(sources), names, words)
-
-
-@dataclass(frozen=True)
-class _Header:
-    width: int
-    words: dict[str, int]
-    """Columns that are no features: what they mean, and where they stand."""
-    features: dict[str, int]
-
-
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The header and every row, each with its line number; empty lines are passed over."""
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give it read permission") from error
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
-    except csv.Error as error:
-        raise InputError(f"{path.name} line {reader.line_num}: not valid CSV ({error})") from error
-    if len(lines) < 2:
-        raise InputError(f"{path} holds no rows; wanted a line with the names of the columns, then a line a row")
-    return lines
-
-
-def _header(path: Path, names: list[str], labelled: bool) -> _Header:
-    for column, name in enumerate(names, start=1):
-        # What pandas calls the column of row numbers: it would tell the class wherever rows are sorted.
-        if not name or name.startswith("Unnamed: "):
-            raise InputError(f"{path.name}: column {column} has no name; name it, or leave it out if it counts rows")
-        if name in names[: column - 1]:
-            raise InputError(f"{path.name}: two columns are called {name!r}; rename or remove one of them")
-    words = {}
-    for meaning, spellings in MEANINGS.items():
-        present = [name for name in spellings if name in names]
-        if len(present) > 1:
-            both = " and ".join(map(repr, present))
-            raise InputError(f"{path.name}: the columns {both} mean the same ({meaning}); leave one of them out")
-        if present:
-            words[meaning] = names.index(present[0])
-    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-    if labelled and "label" not in words:
-        raise InputError(f"{path.name}: there is no column 'label' that names each row's class (columns: {shown})")
-    features = {name: column for column, name in enumerate(names) if column not in words.values()}
-    if not features:
-        raise InputError(
-            f"{path.name}: there is no column of numbers beside {shown}; if it lists pictures, call it metadata.csv "
-            "and give the folder that holds it"
-        )
-    return _Header(len(names), words, features)
-
-
-def _number(cell: str, where: str, name: str) -> float:
-    try:
-        if "_" in cell:  # which Python reads as part of a number
-            raise ValueError
-        return float(cell)
-    except ValueError:
-        said = "is blank" if not cell.strip() else f"{cell.strip()!r} is not a number"
-        raise InputError(
-            f"{where}, column {name!r}: {said}; write a number such as 0.5 (categories as columns of 0 and 1), "
-            "or leave the row or the column out"
-        ) from None
-
-
-def _reject_twins(path: Path, sources: Sequence[str], line_of: Sequence[int]) -> None:
-    first: dict[str, int] = {}
-    for source, line in zip(sources, line_of, strict=True):
-        if source and first.setdefault(source, line) != line:
-            raise InputError(
-                f"{path.name} line {line}: {source!r} stands in line {first[source]} already; give each row a name "
-                "of its own, and rows that belong together the same group"
-            )
