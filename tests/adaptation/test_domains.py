@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from made_up_sets import easy_set
-from tenfold.adaptation import dann as module
-from tenfold.adaptation.dann import (
-    Batches,
-    DomainConfig,
+from tenfold.adaptation.alignment import (
     class_confusion,
-    features_of,
     mutual_information,
     pseudo_label_loss,
     reversal,
-    train_domains,
     turned,
+)
+from tenfold.adaptation.dann import (
+    Batches,
+    DomainConfig,
+    DomainStep,
+    DomainTask,
+    features_of,
+    train_domains,
     with_statistics_of,
 )
-from tenfold.adaptation.selection import ARMS, AUGMENTED, SELF, AdaptedArm, augmentation, choose, described, train_arm
+from tenfold.adaptation.selection import ARMS, AUGMENTED, SELF, AdaptedArm, choose, described, train_arm
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.networks.convnet import SmallConvNet
-from tenfold.training.classifier import Diverged
+from tenfold.training import loop as loop_module
+from tenfold.training.device import Device
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.step import Diverged
 
 QUICK = DomainConfig(steps=30, batch_size=16, width=8)
 
@@ -102,14 +110,57 @@ def test_pseudo_labels_count_only_where_the_teacher_is_sure() -> None:
 
 
 def test_batches_hold_a_part_of_each_source_and_then_the_target(source: ImageDataset, target: ImageDataset) -> None:
-    both = [source, easy_set([4, 4, 4], key="other")]
-    batches = Batches(both, target.images, (), Key("one"), QUICK)
-    images, labels, shown = batches.draw(0)
+    both, config = [source, easy_set([4, 4, 4], key="other")], replace(QUICK, confusion=1.0)
+
+    def batches(sources: list[ImageDataset], config: DomainConfig) -> Batches:
+        return Batches(DomainTask(sources, target.images, (), Key("one"), config), Device("cpu"))
+
+    first = batches(both, config)
+    images, labels, shown = first.draw(0)
     assert (len(images), len(labels), len(shown)) == (32, 16, 16)
-    assert batches.domains.tolist() == [0] * 8 + [1] * 8 + [2] * 16
-    assert torch.equal(Batches(both, target.images, (), Key("one"), QUICK).draw(0)[0], images)
-    alone = Batches([source], target.images[:0], (), Key("one"), QUICK)
-    assert len(alone.draw(0)[0]) == 16
+    assert first.domains.tolist() == [0] * 8 + [1] * 8 + [2] * 16
+    assert torch.equal(batches(both, config).draw(0)[0], images)
+    assert len(batches([source], QUICK).draw(0)[0]) == 16, "nothing of the target where nothing is learned from it"
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    source: ImageDataset, target: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    kills: list[int] = []
+
+    def noisy(images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        if kills and kills[0] == 0:
+            kills.pop(0)
+            raise Killed
+        if kills:
+            kills[0] -= 1
+        return images + torch.randn(images.shape, generator=random), labels
+
+    config = replace(QUICK, steps=12, adversary=0.3, teacher=1.0)
+    arguments = ([source], target.images, (noisy,), Key("one"), config)
+    whole = train_domains(*arguments)
+    kills += [4, 3]
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train_domains(*arguments, loop=TrainingLoop(checkpoint=tmp_path / "state"))
+    resumed = train_domains(*arguments, loop=TrainingLoop(checkpoint=tmp_path / "state"))
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "weights", [{"adversary": 0.3}, {"confusion": 1.0, "teacher": 1.0}, {"published": True}], ids=str
+)
+def test_a_step_stays_on_its_device(weights: dict[str, float], source: ImageDataset, target: ImageDataset) -> None:
+    """On the meta device an `.item()`, a copy to the host and a tensor left on the CPU all raise."""
+    task = DomainTask([source], target.images, (), Key("one"), replace(QUICK, **weights))  # type: ignore[arg-type]
+    step = DomainStep(task, Device("meta"))
+    assert all(step.step(number)["loss"].is_meta for number in range(2))
 
 
 @pytest.mark.parametrize("weights", [{}, {"adversary": 0.3}, {"confusion": 1.0}, {"teacher": 1.0}], ids=str)
@@ -128,8 +179,9 @@ def test_the_published_way_of_training_learns_too(source: ImageDataset, target: 
     config = replace(QUICK, steps=60, adversary=0.1, published=True)
     trained = train_domains([source], target.images, (), Key("published"), config)
     assert (trained.probabilities(source.images).argmax(1) == source.labels).mean() > 0.8
-    assert module._rate(0.0, config) == 0.01
-    assert module._rate(1.0, config) == pytest.approx(0.01 / 11**0.75)
+    step = DomainStep(DomainTask([source], target.images, (), Key("one"), config), Device("cpu"))
+    assert step.optimizer.param_groups[0]["lr"] == 0.01
+    assert step.schedules["network"](QUICK.steps - 1, QUICK.steps) == pytest.approx(11**-0.75)
 
 
 def test_a_source_alone_learns_nothing_of_the_target(source: ImageDataset, target: ImageDataset) -> None:
@@ -165,7 +217,7 @@ def test_all_arms_are_trained_and_described(source: ImageDataset, target: ImageD
     done: list[AdaptedArm] = []
     heldout = easy_set([5, 5, 5], key="held out")
     for name in ARMS:
-        fitted = train_arm(name, done, [source], target.images, augmentation(), Key("one"), QUICK)
+        fitted = train_arm(name, done, [source], target.images, Key("one"), QUICK)
         done.append(described(name, fitted, done, [heldout], fitted.probabilities(target.images)))
     assert [arm.name for arm in done] == list(ARMS)
     assert done[2].source_score == done[1].source_score, "AdaBN is held to what augmented knows of the source"

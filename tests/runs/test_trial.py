@@ -20,8 +20,8 @@ from tenfold.runs import trial as module
 from tenfold.runs.arms import parse_arms, parse_component
 from tenfold.runs.plan import Plan, Task
 from tenfold.runs.trial import external_test, load_trial, run_trial, save_trial
-from tenfold.training.classifier import Diverged
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Diverged
 
 DATA = whole_set()
 STUDY = DATA.part("train")

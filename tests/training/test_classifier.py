@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,22 +12,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.networks.blocks import build
-from tenfold.networks.convnet import SmallConvNet
+from tenfold.networks.convnet import Classifier, SmallConvNet
 from tenfold.training import classifier as module
+from tenfold.training import loop as loop_module
 from tenfold.training.classifier import (
     VALUES_IN_ONE_GO,
     ClassifierConfig,
-    Diverged,
+    ClassifierStep,
+    ClassifierTask,
     TrainedClassifier,
     train_classifier,
 )
-from tenfold.training.course import draw_plan
-from tenfold.training.recipe import Recipe, Start
+from tenfold.training.device import Device
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.recipe import HeadObjective, Recipe, Start, cross_entropy, plain_objective
+from tenfold.training.schedule import draw_plan
+from tenfold.training.step import Diverged, TrainingFailed
 
 KEY = Key("train")
 LONGER = replace(SHORT, steps=80)
@@ -146,45 +155,152 @@ def test_training_on_is_kept_only_where_the_inner_images_do_not_get_worse() -> N
     assert kept.details["kept_step"] == 0
 
 
-def test_the_auxiliary_loss_reaches_the_features() -> None:
-    def enlarge(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-        return -10 * features.mean()
+def learning(term: Callable[[Tensor], Tensor]) -> Recipe:
+    """The plain loss and one more term, of the features."""
 
+    def objective(network: Classifier, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        features = network.features(images)
+        return cross_entropy(network.head(features), labels) + term(features)
+
+    return Recipe(objective=objective)
+
+
+def test_an_objective_reaches_the_features() -> None:
     def size(recipe: Recipe) -> float:
         network = train_classifier(easy_set([6, 6]), None, recipe, KEY, LONGER).network
         with torch.no_grad():
-            pictures = torch.tensor(easy_set([6, 6]).images).float() / 127.5 - 1
-            return float(network.features(pictures).mean())
+            images = torch.tensor(easy_set([6, 6]).images).float() / 127.5 - 1
+            return float(network.features(images).mean())
 
-    assert size(Recipe(auxiliary=enlarge)) > 1.2 * size(Recipe())
+    assert size(learning(lambda features: -10 * features.mean())) > 1.2 * size(Recipe())
+
+
+class Counting(HeadObjective):
+    """The plain loss, and a head that learns to say 1 of all features; its progress is noted."""
+
+    def __init__(self) -> None:
+        self.progress: list[float] = []
+        self.heads: list[nn.Module] = []
+
+    def head(self, network: Classifier) -> nn.Module:
+        self.heads.append(build(lambda: nn.Linear(network.head.in_features, 1), Key("head").torch_generator()))
+        return self.heads[-1]
+
+    def optimizer(self, head: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(head.parameters(), 0.1)
+
+    def loss(self, network, head, images, soft_labels, generator, progress):
+        self.progress.append(progress)
+        said = head(network.features(images).detach())
+        return plain_objective(network, images, soft_labels, generator) + (said - 1).square().mean()
+
+
+def test_a_head_of_an_objective_learns_in_every_step_and_hears_of_the_training_s_own_progress() -> None:
+    counting = Counting()
+    for _ in range(2):
+        train_classifier(easy_set([6, 6]), None, Recipe(objective=counting), KEY, SHORT)
+    assert counting.progress == 2 * [(step + 1) / SHORT.steps for step in range(SHORT.steps)]
+    first, second = counting.heads
+    assert torch.equal(first.weight, second.weight), "each training has one of its own"
+    begun = Counting().head(SmallConvNet((1, 8, 8), 2, SHORT.width))
+    one_less = Counting()
+    train_classifier(
+        easy_set([6, 6]), None, Recipe(objective=one_less), KEY, replace(SHORT, steps=1, learning_rate=1e-9)
+    )
+    assert not torch.equal(one_less.heads[0].weight, begun.weight), "the last step counts too"
 
 
 def test_nan_is_tried_again_with_a_third_of_the_rate_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
-    attempt = module._attempt
 
-    def recorded(*arguments):
-        rates.append(arguments[-1])
-        return attempt(*arguments)
+    class Recorded(ClassifierStep):
+        def __init__(self, task: ClassifierTask, attempt: int, device: Device) -> None:
+            super().__init__(task, attempt, device)
+            rates.append(self.optimizers["network"].param_groups[0]["lr"])
 
-    monkeypatch.setattr(module, "_attempt", recorded)
-    recipe = Recipe(auxiliary=lambda features, _: features.sum() * float("nan"))
-    with pytest.raises(Diverged, match="NaN three times"):
-        train_classifier(easy_set([4, 4]), None, recipe, KEY, SHORT)
-    assert rates == pytest.approx([4e-3, 4e-3 / 3, 4e-3 / 9])
+    monkeypatch.setattr(module, "ClassifierStep", Recorded)
+    with pytest.raises(Diverged, match="NaN, and smaller steps did not mend it"):
+        train_classifier(easy_set([4, 4]), None, learning(lambda features: features.sum() * math.nan), KEY, SHORT)
+    assert rates == [4e-3, 4e-3 / 3, 4e-3 / 9]
 
 
 def test_a_second_attempt_that_works_is_used() -> None:
     calls: list[int] = []
 
-    def bad_at_first(features: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+    def bad_at_first(features: Tensor) -> Tensor:
         calls.append(1)
-        return features.sum() * (float("nan") if len(calls) <= SHORT.steps // 2 else 0.0)
+        return features.sum() * (math.nan if len(calls) <= SHORT.steps // 2 else 0.0)
 
     train = easy_set([6, 6])
-    trained = train_classifier(train, None, Recipe(auxiliary=bad_at_first), KEY, SHORT)
+    trained = train_classifier(train, None, learning(bad_at_first), KEY, SHORT)
     assert np.isfinite(trained.probabilities(train.images)).all()
     assert len(calls) > SHORT.steps
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(objective=Counting())], ids=["plain", "with a head"])
+def test_a_killed_training_goes_on_to_the_same_weights(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    train, config = easy_set([10, 10], (1, 24, 24)), replace(SHORT, steps=13, looks=4)
+    draws: list[int] = []
+
+    def noisy(images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        draws.append(len(images))
+        if kills and len(draws) == kills[0]:
+            kills.pop(0)
+            raise Killed
+        return images + torch.randn(images.shape, generator=random), labels
+
+    recipe = replace(recipe, transforms=(noisy,))
+    kills: list[int] = []
+    whole = train_classifier(train, train, recipe, KEY, config)
+    assert max(draws) > config.batch_size, "batches are made several at a time"
+    draws.clear()
+    kills += [2, 4]
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train_classifier(train, train, recipe, KEY, config, TrainingLoop(checkpoint=tmp_path / "state"))
+    resumed = train_classifier(train, train, recipe, KEY, config, TrainingLoop(checkpoint=tmp_path / "state"))
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name])
+    told = {name: value for name, value in whole.details.items() if name != "seconds"}
+    assert told == {name: value for name, value in resumed.details.items() if name != "seconds"}
+
+
+def test_too_little_memory_takes_smaller_parts_of_the_same_batches() -> None:
+    train, sizes = easy_set([10, 10]), []
+
+    def hungry(features: Tensor) -> Tensor:
+        sizes.append(len(features))
+        if len(features) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 0 * features.sum()
+
+    trained = train_classifier(train, None, learning(hungry), KEY, LONGER)
+    assert sizes[:3] == [16, 8, 4]
+    assert set(sizes[2:]) == {4}
+    assert trained.details["micro_batches"] == 4
+    assert accuracy(trained, train) > 0.95
+
+    def insatiable(features: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(TrainingFailed, match="memory"):
+        train_classifier(train, None, learning(insatiable), KEY, SHORT)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(objective=Counting())], ids=["plain", "with a head"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 48, 48)], ids=str)
+def test_a_step_stays_on_its_device(recipe: Recipe, shape: tuple[int, int, int]) -> None:
+    """On the meta device an `.item()`, a copy to the host and a tensor left on the CPU all raise."""
+    task = ClassifierTask(easy_set([4, 4], shape), None, recipe, KEY, SHORT)
+    step = ClassifierStep(task, 0, Device("meta"))
+    assert all(step.step(number)["loss"].is_meta for number in range(2))
 
 
 def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.MonkeyPatch) -> None:

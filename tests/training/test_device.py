@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,15 @@ def test_a_container_has_its_own_bound_on_memory(monkeypatch: pytest.MonkeyPatch
     assert Device("cpu").free_bytes() == 5_000_000 * 1024
     files.clear()
     assert Device("cpu").free_bytes() is None
+
+
+def test_it_can_be_asked_for_everywhere() -> None:
+    device_module.keep_large_blocks.cache_clear()
+    assert device_module.keep_large_blocks() is hasattr(ctypes.CDLL(None), "mallopt")
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    device_module.keep_large_blocks.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert not device_module.keep_large_blocks()
+    device_module.keep_large_blocks.cache_clear()

@@ -13,8 +13,18 @@ from tenfold.core.keys import Key
 from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
+from tenfold.networks.pretrained import available
 from tenfold.training import feature_cache as module
-from tenfold.training.feature_cache import CHUNK, cache_file, cached, frozen_features, trunk_features
+from tenfold.training.feature_cache import (
+    CHUNK,
+    cache_file,
+    cached,
+    frozen_features,
+    imagenet_features,
+    trunk_features,
+)
+
+needs_weights = pytest.mark.skipif(not available(), reason="the extra `weights` is not installed")
 
 IMAGES = easy_set([5, 5], (1, 8, 8)).images
 
@@ -109,3 +119,29 @@ def test_features_do_not_depend_on_what_is_read_beside_them() -> None:
     with torch.inference_mode():
         direct = network.features(torch.tensor(pictures).float() / 127.5 - 1)
     torch.testing.assert_close(frozen_features(network, pictures), direct, atol=1e-4, rtol=1e-3)
+
+
+@needs_weights
+def test_features_have_their_stored_values():
+    ramp = np.broadcast_to(np.arange(0, 256, 8, dtype=np.uint8), (1, 1, 32, 32))
+    (features,) = imagenet_features(ramp)
+    assert features.shape == (1280,)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(
+        features[[872, 755, 468, 2, 0]], [3.63755, 3.42390, 3.39533, 3.25318, 0], rtol=1e-3, atol=1e-4
+    )
+
+
+@needs_weights
+def test_features_depend_on_the_picture_alone():
+    images = Key("backbones").numpy_generator().integers(0, 256, (67, 1, 8, 8)).astype(np.uint8)
+    assert len(images) > module.BATCH
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    module._imagenet.cache_clear()
+    features = imagenet_features(images)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_allclose(imagenet_features(images[64:]), features[64:], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(imagenet_features(images[:1].repeat(3, axis=1)), features[:1], rtol=1e-3, atol=1e-4)
+    assert imagenet_features(images[:0]).shape == (0, 1280)
+    assert features.std(axis=0).mean() > 0.01

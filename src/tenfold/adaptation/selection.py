@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -14,13 +14,15 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tenfold.adaptation.dann import DomainConfig, mutual_information, train_domains, with_statistics_of
+from tenfold.adaptation.alignment import mutual_information
+from tenfold.adaptation.dann import DomainConfig, train_domains, with_statistics_of
 from tenfold.augment.classical import Classical
 from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.inner import inner_score
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Transform
 
 Images = npt.NDArray[np.uint8]
@@ -93,10 +95,9 @@ def train_arm(
     before: Sequence[AdaptedArm],
     sources: Sequence[ImageDataset],
     target: Images,
-    augmentation: Sequence[Transform],
     key: Key,
     config: DomainConfig,
-    after_step: Callable[[], None] = lambda: None,
+    loop: TrainingLoop | None = None,
 ) -> TrainedClassifier:
     """One arm's classifier, from its settings and the arms trained before it.
 
@@ -112,11 +113,11 @@ def train_arm(
     return train_domains(
         sources,
         target,
-        () if arm == SOURCE else augmentation,
+        () if arm == SOURCE else augmentation(),
         key,
         settings,
         init=None if start is None else start.network.state_dict(),
-        after_step=after_step,
+        loop=loop,
     )
 
 

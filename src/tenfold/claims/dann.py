@@ -21,7 +21,6 @@ from tenfold.adaptation.selection import (
     SETTINGS,
     SOURCE,
     AdaptedArm,
-    augmentation,
     choose,
     described,
     embed,
@@ -120,7 +119,7 @@ class Claim(base.Claim):
             }
         arms: list[AdaptedArm] = []
         for name in ARMS:
-            fitted = train_arm(name, arms, [task.source], task.target.images, augmentation(), key, config)
+            fitted = train_arm(name, arms, [task.source], task.target.images, key, config)
             arms.append(described(name, fitted, arms, [task.heldout], fitted.probabilities(task.target.images)))
         chosen = choose(arms)
         return {

@@ -20,9 +20,9 @@ from tenfold.core.types import ImageDataset
 from tenfold.methods import Grown, make_method
 from tenfold.methods.generating import GeneratorMethod, Learned, noise_of
 from tenfold.networks.blocks import channels_last
-from tenfold.networks.threads import one_thread
 from tenfold.report.content import Sheet
 from tenfold.report.sheets import sheet_png
+from tenfold.training.device import one_thread
 
 SHOWN_CLASSES = 8
 SHOWN_DRAWS = 8

@@ -22,8 +22,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.methods import make_method
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
-from tenfold.networks.threads import one_thread
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
+from tenfold.training.device import one_thread
 from tenfold.training.store import load_classifier, save_classifier
 
 BATCH_SIZE = 128

@@ -21,7 +21,7 @@ from tenfold.generators.duel import Duel
 from tenfold.generators.keeping import Keeper
 from tenfold.generators.turns import step
 from tenfold.generators.watching import STRENGTHS, Trouble, adapt, look, trouble_of
-from tenfold.networks.threads import threads
+from tenfold.training.device import threads
 from tenfold.training.packing import values_in
 
 MOST_RECOVERIES = 3

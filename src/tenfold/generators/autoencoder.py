@@ -28,7 +28,7 @@ from tenfold.generators.adversarial import TrainingFailed
 from tenfold.generators.keeping import SECONDS_BETWEEN_CHECKPOINTS
 from tenfold.networks.autoencoder import CodeReader, Fader, halvings_of
 from tenfold.networks.blocks import SeededDropout, build
-from tenfold.networks.threads import one_thread
+from tenfold.training.device import one_thread
 from tenfold.training.packing import packed, unpack, values_in
 
 Target = Literal["other", "uniform", "article"]

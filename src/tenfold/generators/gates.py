@@ -23,8 +23,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.generators.style import style_correlation, style_features
 from tenfold.networks.autoencoder import CodeReader, Fader
 from tenfold.networks.blocks import build
-from tenfold.networks.threads import one_thread
 from tenfold.training.classifier import TrainedClassifier
+from tenfold.training.device import one_thread
 from tenfold.training.inner import inner_score
 
 Labels = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from tenfold.generators.contest import (
 )
 from tenfold.generators.duel import Duel
 from tenfold.generators.losses import disturb
-from tenfold.networks.memory import LARGE, keep_large_blocks
+from tenfold.training.device import LARGE, keep_large_blocks
 
 
 def step(contest: Contest, duel: Duel, config: AdversarialConfig) -> dict[str, Tensor]:

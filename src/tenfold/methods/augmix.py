@@ -48,9 +48,7 @@ class Method(methods.Method):
         def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
             return augmix(images, generator), labels
 
-        def objective(
-            network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
-        ) -> tuple[Tensor, Tensor]:
+        def objective(network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator) -> Tensor:
             return consistent(network, images, soft_labels, augmix, config.consistency, generator)
 
         return Recipe(objective=objective) if config.consistency else Recipe(transforms=(transform,))
@@ -63,18 +61,13 @@ def consistent(
     augmix: AugMix,
     weight: float,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     """Cross entropy of the pictures, and `weight` x the divergence of the predictions for them and two blends.
 
     All three go through the network as one batch, so that batch normalisation sees them together.
-
-    Returns:
-        The loss, and the features B x F of the pictures themselves.
     """
     blends = augmix(torch.cat([images, images]), generator)
     together = torch.cat([images, blends]).contiguous(memory_format=torch.channels_last)
-    features = network.features(together)
-    logits = network.head(features)
+    logits = network.head(network.features(together))
     clean = logits[: len(images)]
-    loss = cross_entropy(clean, soft_labels) + weight * jensen_shannon(logits.chunk(3))
-    return loss, features[: len(images)]
+    return cross_entropy(clean, soft_labels) + weight * jensen_shannon(logits.chunk(3))

@@ -28,8 +28,8 @@ from tenfold.generators.adversarial import TrainingFailed, compete
 from tenfold.generators.contest import AdversarialConfig, Contest
 from tenfold.generators.keeping import Keeper
 from tenfold.methods.sifting import sift
-from tenfold.networks.threads import one_thread
 from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.device import one_thread
 from tenfold.training.recipe import Recipe
 
 CHUNK = 64

@@ -37,11 +37,9 @@ class Method(methods.Method):
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         mix = ManifoldMixUp(self.config.alpha)
 
-        def objective(
-            network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
-        ) -> tuple[Tensor, Tensor]:
+        def objective(network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator) -> Tensor:
             module = cast(nn.Module, network)
             features, mixed = mix.through(module, network.features, images, soft_labels, generator)
-            return cross_entropy(network.head(features), mixed), features
+            return cross_entropy(network.head(features), mixed)
 
         return Recipe(objective=objective)

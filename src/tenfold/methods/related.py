@@ -14,19 +14,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import PositiveFloat
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenfold import methods
-from tenfold.adaptation.dann import domain_head, reversal, turned
+from tenfold.adaptation.alignment import domain_head, reversal, turned
 from tenfold.adaptation.framing import frame_like, framing
 from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset
-from tenfold.data.combine import Images, all_classes, copies_of, in_classes, read_related
+from tenfold.data.combine import all_classes, copies_of, in_classes, read_related
 from tenfold.networks.convnet import Classifier
-from tenfold.training.classifier import ClassifierConfig
-from tenfold.training.recipe import Recipe, plain_objective
+from tenfold.training.batches import as_tensor
+from tenfold.training.recipe import HeadObjective, Recipe, plain_objective
 
 MOST_SHARED = 0.05
 """Of the training images; where more are in the related set too, it overlaps the study, and its other pictures may be
@@ -37,6 +38,8 @@ DRAWN = 32
 """Pictures of each of the two sets that are aligned in a step."""
 WEIGHT = 0.3
 """Of the turned gradient when it is fully there."""
+HEAD_RATE = 4e-3
+"""Learning rate of the head that tells the two sets apart."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Method(methods.Method):
             "copies_left_out": len(framed) - len(apart),
             "frame": frame.to_json(),
         }
-        objective = Aligned(train.images, apart.images, key / "domain head") if self.config.align else None
+        objective = Aligned(train.rows, apart.rows, key / "domain head") if self.config.align else None
         return Recipe(extra=named, objective=objective, needs_extra=self.config.align, details=details)
 
     def outside(self) -> str:
@@ -128,38 +131,30 @@ def _evenly(data: ImageDataset, most: int) -> ImageDataset:
     )
 
 
-class Aligned:
-    """Cross entropy, and a domain head on pictures of both sets whose gradient is turned round.
+class Aligned(HeadObjective):
+    """Cross entropy, and a domain head on images of both sets whose gradient is turned round.
 
-    A recipe may be trained on several times: each network gets a head of its own. The loop knows nothing of the head,
-    which therefore takes its step when it is next called, from the gradient that the loop's backward pass left.
+    A recipe may be trained on several times: each training gets a head of its own.
     """
 
-    def __init__(self, real: Images, related: Images, key: Key) -> None:
-        self._real, self._related, self._key = torch.tensor(real), torch.tensor(related), key
-        self._network: Classifier | None = None
-        self._domains = torch.arange(2).repeat_interleave(DRAWN)
+    def __init__(self, real: ImageRows, related: ImageRows, key: Key) -> None:
+        self._pools, self._key = (real, related), key
 
-    def __call__(
-        self, network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """The loss on the batch, and its features."""
-        loss, features = plain_objective(network, images, soft_labels, generator)
-        if network is not self._network:
-            self._begin(network, features.shape[1])
-        else:
-            self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+    def head(self, network: Classifier) -> nn.Module:
+        return domain_head(network.head.in_features, 2, self._key)
+
+    def optimizer(self, head: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(head.parameters(), HEAD_RATE)
+
+    def loss(
+        self, network: Classifier, head: nn.Module, images: Tensor, soft_labels: Tensor, generator: torch.Generator,
+        progress: float,
+    ) -> Tensor:  # fmt: skip
+        loss = plain_objective(network, images, soft_labels, generator)
         drawn = [
-            pool.index_select(0, torch.randint(len(pool), (DRAWN,), generator=generator))
-            for pool in (self._real, self._related)
+            as_tensor(pool, torch.randint(len(pool), (DRAWN,), generator=generator).numpy()) for pool in self._pools
         ]
-        both = network.features(to_float(torch.cat(drawn)).contiguous(memory_format=torch.channels_last))
-        self._calls += 1
-        weight = WEIGHT * reversal(min(1.0, self._calls / ClassifierConfig.steps))
-        return loss + F.cross_entropy(self._head(turned(both, weight)), self._domains), features
-
-    def _begin(self, network: Classifier, features: int) -> None:
-        self._network, self._calls = network, 0
-        self._head = domain_head(features, 2, self._key)
-        self._optimizer = torch.optim.AdamW(self._head.parameters(), 4e-3)
+        both = to_float(torch.cat(drawn).to(images.device)).contiguous(memory_format=torch.channels_last)
+        domains = torch.arange(2, device=images.device).repeat_interleave(DRAWN)
+        turned_features = turned(network.features(both), WEIGHT * reversal(progress))
+        return loss + F.cross_entropy(head(turned_features), domains)

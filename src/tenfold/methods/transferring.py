@@ -20,8 +20,10 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk, named_trunk, with_head
+from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import SmallConvNet, Trunk
 from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.device import current_device
 from tenfold.training.feature_cache import frozen_features, unscaled_features
 from tenfold.training.linear_probe import ChosenHead, fit_head
 from tenfold.training.recipe import Recipe, Start
@@ -65,7 +67,7 @@ class BackboneMethod(methods.Method):
         """
 
         def network(train: ImageDataset, validation: ImageDataset | None, key: Key) -> BackboneNet:
-            found = BackboneNet(self._trunk(side), train.class_count, frozen=True)
+            found = BackboneNet(self._trunk(side), train.class_count, frozen=True).to(current_device().torch)
             head = self._head(found, train, validation, key)
             found.frozen = frozen
             return with_head(found, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
@@ -83,11 +85,11 @@ class BackboneMethod(methods.Method):
         if (self.config.mirror if self.config.mirror != "auto" else self.usual_options()["mirror"]) == "yes":
             images = np.concatenate([images, images[..., ::-1]])
             labels, groups = np.tile(labels, 2), np.tile(groups, 2)
-        network.scale.fit(torch.from_numpy(unscaled_features(network, images)))
+        network.scale.fit(torch.from_numpy(unscaled_features(network, images)).to(device_of(network)))
         inner = None
         if validation is not None:
-            inner = frozen_features(network, validation.images).numpy(), validation.labels
-        features = frozen_features(network, images).numpy()
+            inner = frozen_features(network, validation.rows).cpu().numpy(), validation.labels
+        features = frozen_features(network, images).cpu().numpy()
         return fit_head(features, labels, inner, train.class_count, groups, key)
 
     def _trunk(self, side: int) -> Trunk:

@@ -129,6 +129,11 @@ def channels_last(network: Network) -> Network:
     return network
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Where its weights live."""
+    return next(network.parameters()).device
+
+
 def with_gain(layer: Network, gain: float) -> Network:
     """Tell `build` how large the layer's first weights are; 0 makes a residual block start as the identity."""
     layer.gain = gain  # type: ignore[assignment]  # torch takes plain attributes, its types do not say so

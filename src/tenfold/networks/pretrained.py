@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -11,17 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.networks.blocks import channels_last
 from tenfold.networks.convnet import Trunk
-from tenfold.networks.threads import one_thread
 
 STEM, LAST = 32, 1280
 STAGES = (
@@ -216,17 +211,6 @@ def available() -> bool:
     return importlib.util.find_spec(WEIGHTS_PACKAGE) is not None
 
 
-def imagenet_features(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """uint8 N x C x H x W, grey or colour, of any size -> N x 1280, the last feature map averaged over places.
-
-    Source: EfficientNet-Lite0 (Tan and Le 2019, without squeeze and excitation), trained on ImageNet.
-
-    Raises:
-        InputError: the extra `weights` is not installed, or its weights file is another one.
-    """
-    return _read(_backbone(), images)
-
-
 def imagenet_network() -> LiteNet:
     """The network with its weights, in evaluation mode; each call gives one of its own.
 
@@ -245,21 +229,6 @@ def as_trained(pictures: Tensor, side: int = SIDE) -> Tensor:
     if colour.shape[2:] != (side, side):
         colour = F.interpolate(colour, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
     return colour.contiguous(memory_format=torch.channels_last)
-
-
-@one_thread()
-@torch.inference_mode()
-def _read(network: LiteNet, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    rows = np.empty((len(images), FEATURE_COUNT), dtype=np.float32)
-    for start in range(0, len(images), BATCH):
-        pictures = to_float(torch.tensor(images[start : start + BATCH]))
-        rows[start : start + BATCH] = network(as_trained(pictures)).mean(dim=(2, 3)).numpy()
-    return rows
-
-
-@functools.cache
-def _backbone() -> LiteNet:
-    return imagenet_network()
 
 
 def _load(path: Path) -> LiteNet:

@@ -22,12 +22,13 @@ from tenfold.evaluation.leaks import leak
 from tenfold.methods import Method, MethodFailed, spread
 from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import BackboneNet
-from tenfold.networks.threads import one_thread
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import features_of
 from tenfold.runs.plan import Plan
 from tenfold.runs.trial import train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.device import one_thread
+from tenfold.training.feature_cache import imagenet_features
 from tenfold.training.recipe import Recipe, Start
 
 T = TypeVar("T")
@@ -211,7 +212,7 @@ def _fit(arm: Arm, fold: _Fold, plan: Plan) -> _Fitted:
     for component in arm.components:
         spent, part = _fit_in_part(component.make({"times": plan.times}), fold, fold.key / component.method)
         recipe, seconds = recipe + part, seconds + spent
-        if part.transforms or part.auxiliary is not None or part.objective is not None:
+        if part.transforms or part.objective is not None:
             batch_methods.append(component)
     return _Fitted(recipe, seconds, tuple(batch_methods))
 
@@ -261,7 +262,7 @@ def _inspection(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan
     train, inner = _part(fold.train), _part(fold.validation)
     generated = _part(fold.train if recipe.extra is None else recipe.extra)
     looked_at = len(train) + len(inner) + len(generated)
-    other_features = pretrained.imagenet_features if pretrained.available() else None
+    other_features = imagenet_features if pretrained.available() else None
 
     def look() -> None:
         diagnose(generated, train, inner, features_of(classifier), other_features)

@@ -21,7 +21,9 @@ from tenfold.core.types import ImageDataset
 from tenfold.evaluation.fidelity import diagnose
 from tenfold.methods import spread
 from tenfold.networks import pretrained
+from tenfold.networks.blocks import device_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.feature_cache import imagenet_features
 from tenfold.training.recipe import Recipe
 
 Images = npt.NDArray[np.uint8]
@@ -61,7 +63,8 @@ def features_of(classifier: TrainedClassifier) -> Callable[[Images], Features]:
     @torch.inference_mode()
     def features(images: Images) -> Features:
         parts = torch.tensor(images).split(256)
-        return torch.cat([classifier.network.features(to_float(part)) for part in parts]).numpy()
+        device = device_of(classifier.network)
+        return torch.cat([classifier.network.features(to_float(part.to(device))) for part in parts]).cpu().numpy()
 
     return features
 
@@ -72,7 +75,7 @@ def _imagenet_features() -> Callable[[Images], Features] | None:
 
     def features(images: Images) -> Features:
         share = min(1.0, MOST_FOR_A_BACKBONE / len(images))
-        return pretrained.imagenet_features(images[spread(share, len(images))])
+        return imagenet_features(images[spread(share, len(images))])
 
     return features
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from tenfold.core.errors import SystemFault
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.evaluation import Look
-from tenfold.networks.threads import one_thread
 from tenfold.runs.plan import Plan, Settled, Task
 from tenfold.runs.trial import load_trial, run_trial, save_trial
 from tenfold.runs.workers import deaf_to_interrupts, start_worker
+from tenfold.training.device import one_thread
 
 Report = Callable[[Trial, bool], None]
 """Called for each trial as it becomes known: (trial, whether it was found finished)."""

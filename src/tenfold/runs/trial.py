@@ -26,8 +26,9 @@ from tenfold.methods import MethodFailed, spread
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import inspect, samples
 from tenfold.runs.plan import Plan, Settled, Settling, Task, settle
-from tenfold.training.classifier import Diverged, TrainedClassifier, train_classifier
+from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import TrainingFailed
 
 
 def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | None = None) -> Trial:
@@ -48,7 +49,7 @@ def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | Non
             details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
             if task.fold == 0 and fitted.recipe.extra is not None:
                 details["samples"] = samples(fitted.recipe.extra)
-    except (MethodFailed, Diverged) as error:
+    except (MethodFailed, TrainingFailed) as error:
         return _failed(task, str(error), start)
     if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
         return _failed(task, leaked, start)
@@ -101,7 +102,7 @@ def train_arm(
 
     Raises:
         MethodFailed: a method gave nothing usable.
-        Diverged: the classifier's loss became NaN.
+        TrainingFailed: the classifier's loss became NaN.
     """
     start = time.perf_counter()
     if arm.rerun > 1:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from tenfold.core.errors import SystemFault
-from tenfold.networks.threads import one_thread
+from tenfold.training.device import one_thread
 
 Result = TypeVar("Result")
 

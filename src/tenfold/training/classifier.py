@@ -1,12 +1,9 @@
-"""The one classifier loop: every arm is read by it, so that arms differ in their recipe and in nothing else."""
+"""The one classifier training: every arm is read by it, so that arms differ in their recipe and in nothing else."""
 
 from __future__ import annotations
 
 import copy
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,27 +11,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenfold.augment.tensors import to_float
-from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset
 from tenfold.networks.backbone_classifier import BackboneNet, Network
-from tenfold.networks.blocks import build
+from tenfold.networks.blocks import build, device_of
 from tenfold.networks.convnet import SmallConvNet, VectorNet
-from tenfold.networks.threads import one_thread
-from tenfold.training.course import draw_plan, follow, warm_cosine
+from tenfold.training.batches import ImagePool, as_tensor
+from tenfold.training.device import Device, one_thread
 from tenfold.training.feature_cache import frozen_features
 from tenfold.training.inner import inner_loss, inner_score
-from tenfold.training.recipe import Recipe, Start, Transform, plain_objective
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
+from tenfold.training.schedule import Average, draw_plan, warming_cosine
+from tenfold.training.step import Look, Step, Trouble, is_finite
 
 VALUES_IN_ONE_GO = 2**15
-"""Pixel values that are drawn and transformed together; a batch of 28 x 28 pictures is above it."""
-
-
-class Diverged(TenfoldError):
-    """The loss became NaN or infinite, and smaller steps did not mend it."""
+"""Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +71,33 @@ class TrainedClassifier:
 
     @property
     def reads_vectors(self) -> bool:
-        """Whether it reads rows of numbers and no pictures."""
+        """Whether it reads rows of numbers and no images."""
         return isinstance(self.network, VectorNet)
 
-    def probabilities(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def probabilities(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
         """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, rows summing to 1."""
         return _probabilities(self.network, images)
 
 
+@dataclass(frozen=True, eq=False)
+class ClassifierTask:
+    """What a classifier is trained on, and how."""
+
+    train: ImageDataset
+    validation: ImageDataset | None
+    recipe: Recipe
+    key: Key
+    config: ClassifierConfig
+
+
 @one_thread()
 def train_classifier(
-    train: ImageDataset, validation: ImageDataset | None, recipe: Recipe, key: Key, config: ClassifierConfig
+    train: ImageDataset,
+    validation: ImageDataset | None,
+    recipe: Recipe,
+    key: Key,
+    config: ClassifierConfig,
+    loop: TrainingLoop | None = None,
 ) -> TrainedClassifier:
     """Train one classifier on real images and what the recipe adds to them.
 
@@ -93,106 +105,156 @@ def train_classifier(
     fewest errors on `validation` (the latest of equals), or at the end where there is none. A loss that is
     not finite starts the training again with a third of the learning rate, twice at most.
 
+    Args:
+        loop: with a checkpoint, for a training that a kill should not undo.
+
     Raises:
         Diverged: three attempts ended in NaN.
+        TrainingFailed: the device has too little memory.
     """
     if validation is not None and not len(validation):
         validation = None  # so few groups that the inner split got none
     if (start := recipe.init) is not None:
         own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
         config = replace(config, **{name: value for name, value in own.items() if value is not None})
-    for attempt in range(3):
-        rate = config.learning_rate / 3**attempt
-        try:
-            return _attempt(train, validation, recipe, key, config, rate)
-        except _NotFinite:
-            continue
-    raise Diverged("the classifier's loss became NaN three times, each time with a smaller learning rate")
+    task, loop = ClassifierTask(train, validation, recipe, key, config), loop or TrainingLoop()
+    outcome = loop.run(lambda attempt: ClassifierStep(task, attempt, loop.device))
+    step = outcome.step
+    averaged: Network = step.networks["averaged"]  # type: ignore[assignment]  # it is a copy of one
+    if step.best_weights:
+        averaged.load_state_dict(step.best_weights)
+    score, loss = 0.0, 0.0
+    if validation is not None:
+        rows = _probabilities(averaged, validation.rows)
+        score, loss = inner_score(rows, validation.labels), inner_loss(rows, validation.labels)
+    details = {
+        "real_images": len(train),
+        "extra_images": 0 if recipe.extra is None else len(recipe.extra),
+        "steps": config.steps,
+        "kept_step": step.values["best_step"],
+        "seconds": {name: round(seconds, 3) for name, seconds in outcome.seconds.items()},
+        "device": outcome.device,
+    }
+    if outcome.micro_batches > 1:
+        details["micro_batches"] = outcome.micro_batches
+    return TrainedClassifier(
+        averaged, config, train.class_names, train.image_shape, score, loss, details, train.feature_names
+    )
 
 
-class _NotFinite(Exception):
-    pass
+class ClassifierStep(Step):
+    """Batches by a plan, the recipe's transforms and its objective; looks choose the weights that are kept."""
 
+    most_recoveries = 2
 
-def _attempt(
-    train: ImageDataset,
-    validation: ImageDataset | None,
-    recipe: Recipe,
-    key: Key,
-    config: ClassifierConfig,
-    learning_rate: float,
-) -> TrainedClassifier:
-    clock = _Clock()
-    with clock("setup"):
+    def __init__(self, task: ClassifierTask, attempt: int, device: Device) -> None:
+        train, recipe, config, key = task.train, task.recipe, task.config, task.key
         pool = train if recipe.extra is None else train.joined(recipe.extra)
-        images, labels = torch.tensor(pool.images), torch.tensor(pool.labels)
-        targets = F.one_hot(labels, train.class_count).float()
-        network = begin(pool, validation, recipe.init, key / "weights", config.width)
-        averaged = copy.deepcopy(network).eval()
+        self.task, self.steps = task, config.steps
+        self.images = ImagePool(pool.rows, device)
+        self.targets = F.one_hot(torch.tensor(pool.labels), train.class_count).float().to(device.torch)
+        self.network = begin(pool, task.validation, recipe.init, key / "weights", config.width).to(device.torch)
+        self.averaged = copy.deepcopy(self.network).eval()
+        self.networks = {"network": self.network, "averaged": self.averaged}
         draws = (key / "batches").torch_generator()
-        schedule = draw_plan(
+        self.plan = draw_plan(
             pool.labels, train.class_count, config.steps, config.batch_size, config.most_repeats, draws
         )
-        groups = _parameter_groups(network, recipe.init.rates if recipe.init else {})
-        optimizer = torch.optim.AdamW(groups, learning_rate, weight_decay=config.weight_decay, fused=True)
-        generator = (key / "transforms").torch_generator()
-        objective = recipe.objective or plain_objective
-        best_state, best_score, best_step = None, 0.0, config.steps
-        look_every = max(1, config.steps // config.looks)
-    if validation is not None and (recipe.init is not None or not config.steps):
-        with clock("validation"):  # training on need not be better than what it begins with
-            best_state, best_step = copy.deepcopy(averaged.state_dict()), 0
-            best_score = inner_score(_probabilities(averaged, validation.images), validation.labels)
+        rate = config.learning_rate / 3**attempt
+        groups = _parameter_groups(self.network, rate, recipe.init.rates if recipe.init else {})
+        adam = torch.optim.AdamW(groups, rate, weight_decay=config.weight_decay, fused=device.fused)
+        self.optimizers = {"network": adam}
+        self.schedules = {"network": warming_cosine(config.warmup_share)}
+        self.average = Average("network", "averaged", self._average_weight)
+        self.random = (key / "transforms").torch_generator()
+        self.generators = {"transforms": self.random}
+        self.objective = recipe.objective or plain_objective
+        if isinstance(self.objective, HeadObjective):
+            self.networks["head"] = self.objective.head(self.network).to(device.torch)
+            self.optimizers["head"] = self.objective.optimizer(self.networks["head"])
+        self.look_every = max(1, config.steps // config.looks)
+        self.most_micro_batches = max(1, config.batch_size // 2)  # batch normalisation takes two images at least
+        self.values = {"best_score": 0.0, "best_step": config.steps}
+        self.loss = torch.zeros(())
+        self.ready: list[tuple[Tensor, Tensor]] = []
+        """Batches that were made in one go and not yet learned from."""
+        self.network.train()
 
-    network.train()
-    batches = _batches(images, targets, schedule, recipe.transforms, generator)
-    for step in range(1, config.steps + 1):
-        with clock("batches"):
-            batch, soft = next(batches)
-            for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate * warm_cosine(step / config.steps, config.warmup_share)
-        with clock("forward/backward/step"):
+    def begin(self) -> None:
+        if self.task.validation is not None and (self.task.recipe.init is not None or not self.steps):
+            with self.timed("validation"):  # training on need not be better than what it begins with
+                self._keep(self._score(self.task.validation), 0)
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        with self.timed("batches"):
+            if not self.ready:
+                self.ready = self._batches(number)
+            batch, soft = self.ready.pop(0)
+        with self.timed("forward/backward/step"):
             batch = batch.contiguous(memory_format=torch.channels_last)
-            loss, features = objective(network, batch, soft, generator)
-            if recipe.auxiliary is not None:
-                loss = loss + recipe.auxiliary(features, generator)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-        if step % config.average_every == 0 or step == config.steps:
-            with clock("average"):
-                memory = max(1.0, min(step, config.average_span * config.steps) / config.average_every)
-                follow(averaged, network, 1 / memory)
-        if step % look_every == 0 or step == config.steps:
-            with clock("validation"):
-                if not math.isfinite(loss.item()):
-                    raise _NotFinite
-                if validation is not None and step >= config.steps // 3:
-                    score = inner_score(_probabilities(averaged, validation.images), validation.labels)
-                    if score >= best_score:
-                        best_state, best_score, best_step = copy.deepcopy(averaged.state_dict()), score, step
-    if best_state is not None:
-        averaged.load_state_dict(best_state)
-    score, loss_there = 0.0, 0.0
-    if validation is not None:
-        rows = _probabilities(averaged, validation.images)
-        score, loss_there = inner_score(rows, validation.labels), inner_loss(rows, validation.labels)
-    return TrainedClassifier(
-        averaged,
-        config,
-        train.class_names,
-        train.image_shape,
-        score,
-        loss_there,
-        {
-            "real_images": len(train),
-            "extra_images": 0 if recipe.extra is None else len(recipe.extra),
-            "steps": config.steps,
-            "kept_step": best_step,
-            "seconds": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
-        },
-        train.feature_names,
-    )
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+            losses = []
+            for images, labels in zip(batch.chunk(self.micro_batches), soft.chunk(self.micro_batches), strict=True):
+                loss = self._loss(images, labels, number)
+                if len(images) < len(batch):
+                    loss = loss * (len(images) / len(batch))
+                loss.backward()
+                losses.append(loss.detach())
+            for optimizer in self.optimizers.values():
+                optimizer.step()
+        self.loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        return {"loss": self.loss}
+
+    def look(self, number: int) -> Look:
+        validation = self.task.validation
+        with self.timed("validation"):
+            if not is_finite(self.loss):
+                return Look(trouble=Trouble("the classifier's loss became NaN"))
+            if validation is None or number < self.steps // 3:
+                return Look()
+            score = self._score(validation)
+            if score >= self.values["best_score"]:
+                self._keep(score, number)
+        return Look({"inner_score": score})
+
+    def restored(self, number: int) -> None:
+        self.ready = []
+
+    def between_batches(self, number: int) -> bool:
+        return not self.ready
+
+    def _loss(self, images: Tensor, labels: Tensor, number: int) -> Tensor:
+        if not isinstance(self.objective, HeadObjective):
+            return self.objective(self.network, images, labels, self.random)
+        progress = (number + 1) / self.steps
+        return self.objective.loss(self.network, self.networks["head"], images, labels, self.random, progress)
+
+    def _batches(self, number: int) -> list[tuple[Tensor, Tensor]]:
+        """The next batches as floats in [-1, 1] with soft labels, transformed.
+
+        Of tiny images several batches are made in one go, because calling an operation outweighs its arithmetic.
+        """
+        size = self.plan.shape[1]
+        together = max(1, VALUES_IN_ONE_GO // (size * self.images.values_of_one))
+        chosen = self.plan[number : number + together].flatten()
+        batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
+        for transform in self.task.recipe.transforms:
+            batch, soft = transform(batch, soft, self.random)
+        return list(zip(batch.split(size), soft.split(size), strict=True))
+
+    def _score(self, validation: ImageDataset) -> float:
+        return inner_score(_probabilities(self.averaged, validation.rows), validation.labels)
+
+    def _keep(self, score: float, number: int) -> None:
+        self.best_weights = copy.deepcopy(self.averaged.state_dict())
+        self.values = {"best_score": score, "best_step": number}
+
+    def _average_weight(self, number: int, steps: int) -> float:
+        config = self.task.config
+        if number % config.average_every and number != steps:
+            return 0.0
+        return 1 / max(1.0, min(number, config.average_span * steps) / config.average_every)
 
 
 def begin(train: ImageDataset, validation: ImageDataset | None, start: Start | None, key: Key, width: int) -> Network:
@@ -206,50 +268,24 @@ def begin(train: ImageDataset, validation: ImageDataset | None, start: Start | N
     return network
 
 
-def _parameter_groups(network: Network, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+def _parameter_groups(network: nn.Module, rate: float, shares: Mapping[str, float]) -> list[dict[str, Any]]:
     """What learns, by the share of the learning rate at which it does."""
-    slow = {name: list(network.get_submodule(name).parameters()) for name in rates}
+    slow = {name: list(network.get_submodule(name).parameters()) for name in shares}
     apart = {id(one) for parameters in slow.values() for one in parameters}
     rest = [one for one in network.parameters() if id(one) not in apart]
-    return [{"params": rest, "share": 1.0}, *({"params": slow[name], "share": rates[name]} for name in rates)]
-
-
-def _batches(
-    images: Tensor, targets: Tensor, schedule: Tensor, transforms: Sequence[Transform], generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The scheduled batches as floats in [-1, 1] with soft labels, transformed.
-
-    Of tiny pictures several batches are made in one go, because calling an operation outweighs its arithmetic.
-    """
-    batch_size = schedule.shape[1]
-    for chosen in schedule.split(max(1, VALUES_IN_ONE_GO // (batch_size * images[0].numel()))):
-        batch, soft = to_float(images.index_select(0, chosen.flatten())), targets.index_select(0, chosen.flatten())
-        for transform in transforms:
-            batch, soft = transform(batch, soft, generator)
-        yield from zip(batch.split(batch_size), soft.split(batch_size), strict=True)
+    return [{"params": rest, "lr": rate}, *({"params": slow[name], "lr": shares[name] * rate} for name in shares)]
 
 
 @torch.inference_mode()
-def _probabilities(network: Network, images: npt.NDArray[Any], chunk: int = 256) -> npt.NDArray[np.float32]:
+def _probabilities(
+    network: Network, images: npt.NDArray[Any] | ImageRows, chunk: int = 256
+) -> npt.NDArray[np.float32]:
     network.eval()
     if isinstance(network, BackboneNet) and network.frozen:
-        return torch.softmax(network.head(frozen_features(network, images)), dim=1).numpy()
+        return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
     chunk = 64 if isinstance(network, BackboneNet) else chunk  # whose maps are larger
-    rows = [
-        torch.softmax(network(to_float(part).contiguous(memory_format=torch.channels_last)), dim=1)
-        for part in torch.tensor(images).split(chunk)
-    ]
-    return torch.cat(rows).numpy() if rows else np.zeros((0, network.head.out_features), np.float32)
-
-
-class _Clock:
-    """Seconds spent in each named phase of a training."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+    device, rows = device_of(network), []
+    for start in range(0, len(images), chunk):
+        part = to_float(as_tensor(images, slice(start, start + chunk)).to(device))
+        rows.append(torch.softmax(network(part.contiguous(memory_format=torch.channels_last)), dim=1))
+    return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, network.head.out_features), np.float32)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +21,38 @@ import torch
 from torch import Tensor
 
 from tenfold.augment.tensors import to_float
+from tenfold.core.rows import ImageRows
 from tenfold.networks.backbone_classifier import BackboneNet
+from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import Trunk
-from tenfold.networks.threads import one_thread
+from tenfold.networks.pretrained import FEATURE_COUNT, LiteNet, as_trained, imagenet_network
+from tenfold.training.batches import as_tensor
+from tenfold.training.device import current_device, one_thread
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8] | ImageRows
 Features = npt.NDArray[np.float32]
 
 MOST_BYTES = 2**30
 """Of features; the oldest give way."""
 FILE = "features.sqlite"
+BATCH = 64
+"""Images that the network from ImageNet reads together; only diagnostics ask it directly."""
 CHUNK = 32
 """Pictures are always read so many at a time, so that no feature depends on what is read beside it."""
 
 
 def frozen_features(network: BackboneNet, images: Images) -> Tensor:
     """uint8 N x C x H x W -> N x F, as the network's head reads them."""
-    scaled: Tensor = network.scale(torch.from_numpy(unscaled_features(network, images)))
+    scaled: Tensor = network.scale(torch.from_numpy(unscaled_features(network, images)).to(device_of(network)))
     return scaled
 
 
 def unscaled_features(network: BackboneNet, images: Images) -> Features:
     """uint8 N x C x H x W -> N x F, as the trunk gives them, from the cache where they are there."""
-    trunk = network.trunk
-    return cached(images, network.began_with, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
+    trunk, kind = network.trunk, device_of(network).type
+    # Devices of another kind round otherwise.
+    name = network.began_with if kind == "cpu" else f"{network.began_with} {kind}"
+    return cached(images, name, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
 
 
 @one_thread()
@@ -53,12 +62,30 @@ def trunk_features(trunk: Trunk, images: Images) -> Features:
     trunk.eval()
     rows = np.empty((len(images), trunk.feature_count), np.float32)
     for start in range(0, len(images), CHUNK):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK]))
+        part = as_tensor(images, slice(start, start + CHUNK)).to(device_of(trunk))
         count = len(part)
         if count < CHUNK:
             part = torch.cat([part, part[:1].expand(CHUNK - count, -1, -1, -1)])
         pictures = to_float(part).contiguous(memory_format=torch.channels_last)
-        rows[start : start + count] = trunk(pictures)[:count].numpy()
+        rows[start : start + count] = trunk(pictures)[:count].cpu().numpy()
+    return rows
+
+
+@one_thread()
+@torch.inference_mode()
+def imagenet_features(images: Images) -> Features:
+    """uint8 N x C x H x W, grey or colour, of any size -> N x 1280, the last feature map averaged over places.
+
+    Source: EfficientNet-Lite0 (Tan and Le 2019, without squeeze and excitation), trained on ImageNet.
+
+    Raises:
+        InputError: the extra `weights` is not installed, or its weights file is another one.
+    """
+    device = current_device().torch
+    network, rows = _imagenet(device), np.empty((len(images), FEATURE_COUNT), np.float32)
+    for start in range(0, len(images), BATCH):
+        part = as_trained(to_float(as_tensor(images, slice(start, start + BATCH)).to(device)))
+        rows[start : start + BATCH] = network(part).mean(dim=(2, 3)).cpu().numpy()
     return rows
 
 
@@ -72,7 +99,7 @@ def cached(images: Images, network: str, read: Callable[[Images], Features], fea
         network: a hash of the weights and of how the network is used.
         read: uint8 M x C x H x W -> M x F; each row depends on its own picture alone.
     """
-    names = [_name(image, network) for image in images]
+    names = [_name(images[row], network) for row in range(len(images))]
     rows = np.empty((len(images), feature_count), np.float32)
     missing = np.arange(len(images))
     try:
@@ -90,6 +117,11 @@ def cached(images: Images, network: str, read: Callable[[Images], Features], fea
         if len(missing):
             rows[missing] = read(images[missing])
     return rows
+
+
+@cache
+def _imagenet(device: torch.device) -> LiteNet:
+    return imagenet_network().to(device)
 
 
 def cache_file() -> Path:

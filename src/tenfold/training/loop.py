@@ -1,7 +1,7 @@
 """The one training loop: rates, average, looks, recovery from NaN, checkpoints, budget, memory, progress and clock.
 
-What is trained is a `Step`. Where, for how long and under whose eyes is the loop's: a trial trains with a plain
-`TrainingLoop()`, a command that keeps what it trains hands down one with a checkpoint and callbacks.
+What is trained is a `Step`. Where, for how long and who is told is the loop's: a trial trains with `TrainingLoop()`,
+a command that keeps what it trains hands down one with a checkpoint and callbacks. A resume gives the same bytes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class Outcome:
     figures: Mapping[str, float]
     """Of the last look."""
     seconds: Mapping[str, float]
-    """Spent in each part of the training. On a GPU a step's parts are what it takes to ask for them; the waiting is
-    counted where a look reads a value."""
+    """In each part of the training. On a GPU those of a step are what asking for it takes: a look waits for it."""
     device: str
 
 
@@ -56,8 +55,7 @@ class TrainingLoop:
     Args:
         device: where networks live; `current_device()` unless given.
         callbacks: who is told of it.
-        checkpoint: a file that holds the state every 20 seconds and at the end. One that is there is taken up, to the
-            same bytes.
+        checkpoint: a file that holds the state every 20 seconds and at the end; one that is there is taken up.
         budget: seconds from now on; steps are cut to what fits. None is no limit.
     """
 
@@ -76,6 +74,11 @@ class TrainingLoop:
         """The loop for one of several trainings, one after another, that make one thing."""
         checkpoint = self.checkpoint and self.checkpoint.parent / name / self.checkpoint.name
         return TrainingLoop(self.device, [one.part(name) for one in self.callbacks], checkpoint, self.budget)
+
+    def forget(self) -> None:
+        """Delete the checkpoint: what was trained is kept elsewhere."""
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
 
     def run(self, start: Start, thread_count: int = 1) -> Outcome:
         """Train to the end.
@@ -177,10 +180,9 @@ class _Run:
         finally:
             self._tell(lambda callback: callback.end())
         self.loop.device.synchronise()
-        place = self.place
         return Outcome(
-            self.step, place.number, place.attempt, place.recoveries, place.micro_batches, place.figures,
-            self.clock.seconds, self.loop.device.description,
+            self.step, self.place.number, self.place.attempt, self.place.recoveries, self.place.micro_batches,
+            self.place.figures, self.clock.seconds, self.loop.device.description,
         )  # fmt: skip
 
     def _advance(self) -> None:

@@ -6,13 +6,14 @@ classifier loop can read what they give it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
@@ -23,12 +24,28 @@ from tenfold.networks.convnet import Classifier
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(images float B x C x H x W in [-1, 1], soft labels B x K, generator) -> the same two, changed."""
 
-Auxiliary = Callable[[Tensor, torch.Generator], Tensor]
-"""(features B x F of the classifier's last hidden layer, generator) -> a scalar added to the loss."""
+Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], Tensor]
+"""(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy. For methods that
+reach into the forward pass or make it several times."""
 
-Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-"""(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy, and the features
-B x F of the last hidden layer that it saw. For methods that reach into the forward pass or make it several times."""
+
+class HeadObjective(ABC):
+    """A loss that trains a head of its own beside the classifier, a new one in each training."""
+
+    @abstractmethod
+    def head(self, network: Classifier) -> nn.Module:
+        """With its first weights, on the CPU."""
+
+    @abstractmethod
+    def optimizer(self, head: nn.Module) -> torch.optim.Optimizer:
+        """At its learning rate, which stays."""
+
+    @abstractmethod
+    def loss(
+        self, network: Classifier, head: nn.Module, images: Tensor, soft_labels: Tensor, generator: torch.Generator,
+        progress: float,
+    ) -> Tensor:  # fmt: skip
+        """Of a batch, for the classifier and the head alike; `progress` is the share of the steps, 1 in the last."""
 
 
 Beginning = Callable[[ImageDataset, ImageDataset | None, Key], Network]
@@ -56,15 +73,12 @@ def cross_entropy(logits: Tensor, soft_labels: Tensor) -> Tensor:
     return -(soft_labels * F.log_softmax(logits, dim=1)).sum(1).mean()
 
 
-def plain_objective(
-    network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def plain_objective(network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator) -> Tensor:
     """What is minimised unless a recipe says otherwise: cross entropy against soft labels."""
-    features = network.features(images)
-    return cross_entropy(network.head(features), soft_labels), features
+    return cross_entropy(network.head(network.features(images)), soft_labels)
 
 
-ONE_ONLY = {"init": "a network to begin with", "auxiliary": "an auxiliary loss", "objective": "a loss of their own"}
+ONE_ONLY = {"init": "a network to begin with", "objective": "a loss of their own"}
 """Slots of a recipe that cannot be added up."""
 
 
@@ -78,9 +92,7 @@ class Recipe:
     """Applied to every batch, in order."""
     init: Start | None = None
     """Where the classifier begins."""
-    auxiliary: Auxiliary | None = None
-    """One more term of the loss."""
-    objective: Objective | None = None
+    objective: Objective | HeadObjective | None = None
     """In place of the cross entropy."""
     needs_extra: bool = False
     """Without any extra images the objective has no use either, and is left out."""
@@ -91,7 +103,7 @@ class Recipe:
         """Both recipes at once: `classical+cgan` trains on generated images and augments them.
 
         Raises:
-            InputError: both bring a network to begin with, an auxiliary loss or an objective: only one can be obeyed.
+            InputError: both bring a network to begin with or an objective: only one can be obeyed.
         """
         for slot, meaning in ONE_ONLY.items():
             if getattr(self, slot) is not None and getattr(other, slot) is not None:
@@ -100,7 +112,6 @@ class Recipe:
             extra=_joined(self.extra, other.extra),
             transforms=self.transforms + other.transforms,
             init=self.init or other.init,
-            auxiliary=self.auxiliary or other.auxiliary,
             objective=self.objective or other.objective,
             needs_extra=self.needs_extra or other.needs_extra,
             details={**self.details, **other.details},

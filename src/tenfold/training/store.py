@@ -13,6 +13,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.networks.backbone_classifier import network_of, told_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
+from tenfold.training.device import current_device
 
 
 def save_classifier(path: Path, classifier: TrainedClassifier, told: dict[str, Any]) -> None:
@@ -58,4 +59,5 @@ def load_classifier(path: Path) -> TrainedClassifier:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
+    network.to(current_device().torch)
     return TrainedClassifier(network, config, tuple(told["class_names"]), image_shape, feature_names=feature_names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-from tenfold.adaptation.dann import DomainConfig, train_domains
+from torch import Tensor
+
+from tenfold.adaptation.dann import DomainConfig, DomainStep, DomainTask
 from tenfold.adaptation.selection import (
     ADABN,
     ARMS,
@@ -24,14 +25,15 @@ from tenfold.adaptation.sets import AdaptSets
 from tenfold.core.errors import TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
-from tenfold.core.progress import about, progress, warn
+from tenfold.core.progress import Bar, about, progress, warn
 from tenfold.runs.workers import done_by_workers
-from tenfold.training.classifier import Diverged
+from tenfold.training.callbacks import Callback
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.step import TrainingFailed
 from tenfold.training.store import load_classifier, save_classifier
 
 FROM_OTHERS = (ADABN, SELF)
 """In this order, when all others are done."""
-TIMED_STEPS = 12
 
 
 class NothingTrained(TenfoldError):
@@ -69,7 +71,7 @@ def trained_arms(sets: AdaptSets, directory: Path, key: Key, config: DomainConfi
             before = [_read(path, name)[0] for name, path in paths.items() if _finished(path)]
             alone = min(workers, len(waiting)) <= 1
             jobs = [
-                (name, before, blind, key, config, paths[name], partial(bar.advance, 1, name) if alone else _nothing)
+                (name, before, blind, key, config, paths[name], _Steps(bar, name) if alone else None)
                 for name in waiting
             ]
             for number, failure in done_by_workers(_train, jobs, workers):
@@ -86,12 +88,10 @@ def trained_arms(sets: AdaptSets, directory: Path, key: Key, config: DomainConfi
 
 def seconds_of_all(sets: AdaptSets, key: Key, config: DomainConfig, workers: int) -> float:
     """About how long all arms take here, from the first steps of one."""
-    short = replace(config, steps=TIMED_STEPS, confusion=1.0)
-    ends: list[float] = []
-    train_domains(
-        sets.train, sets.target.images, augmentation(), key, short, after_step=lambda: ends.append(time.monotonic())
-    )
-    each = (ends[-1] - ends[1]) / (TIMED_STEPS - 2) * config.steps
+    settings = replace(config, confusion=1.0)
+    task = DomainTask(sets.train, sets.target.images, augmentation(), key, settings)
+    loop = TrainingLoop()
+    each = loop.seconds_a_step(lambda attempt: DomainStep(task, loop.device)) * config.steps
     # Two of the trained arms read the source alone, which is half a step; self-training waits for all the others.
     together = len(TRAINED) - 2
     return each * (together / min(workers, together) + 1)
@@ -113,14 +113,15 @@ def _train(
     key: Key,
     config: DomainConfig,
     path: Path,
-    after_step: Callable[[], None],
+    steps: _Steps | None,
 ) -> str | None:
     """Train an arm and keep it; why it gave nothing, if so."""
     start, target = time.monotonic(), sets.target.images
+    loop = TrainingLoop(callbacks=() if steps is None else (steps,))
     try:
-        classifier = train_arm(name, before, sets.train, target, augmentation(), key, config, after_step)
+        classifier = train_arm(name, before, sets.train, target, key, config, loop)
         arm = described(name, classifier, before, sets.heldout, classifier.probabilities(target))
-    except (Diverged, StopIteration) as error:
+    except (TrainingFailed, StopIteration) as error:
         return str(error) or f"it takes its weights from {AUGMENTED}, which failed"
     told = {
         "arm": arm.name,
@@ -134,8 +135,14 @@ def _train(
     return None
 
 
-def _nothing() -> None:
-    """After a step in a worker process, whose parent hears of whole arms alone."""
+class _Steps(Callback):
+    """Counts the steps of an arm in the bar of all; where arms are trained by workers, whole arms are counted."""
+
+    def __init__(self, bar: Bar, name: str) -> None:
+        self.bar, self.name = bar, name
+
+    def step(self, number: int, steps: int, losses: Mapping[str, Tensor]) -> None:
+        self.bar.advance(1, self.name)
 
 
 def _finished(path: Path) -> bool:

@@ -86,9 +86,7 @@ def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform
             f"{method.name()} mixes the hidden activations of the network and no pictures: there is nothing to see "
             "(`tenfold preview mixup DATA` shows pictures that are mixed)"
         )
-    if not recipe.transforms and any(
-        slot is not None for slot in (recipe.extra, recipe.init, recipe.auxiliary, recipe.objective)
-    ):
+    if not recipe.transforms and any(slot is not None for slot in (recipe.extra, recipe.init, recipe.objective)):
         raise InputError(f"{method.name()} changes how the classifier learns and no picture: there is nothing to see")
     return recipe.transforms
 

@@ -22,7 +22,7 @@ from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Options, Study, conduct, prepare
 from tenfold.runs.study_directory import opened
 from tenfold.runs.trial import external_test, train_arm
-from tenfold.training.classifier import Diverged
+from tenfold.training.step import TrainingFailed
 from tenfold.training.store import save_classifier
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
 from tenfold.verbs.grown_set import GrowResult, write_grown
@@ -112,7 +112,7 @@ def run(
         warnings = [growth]
         try:
             classifier = _final_classifier(study, winner)
-        except (MethodFailed, Diverged) as error:
+        except (MethodFailed, TrainingFailed) as error:
             warnings.append(f"On all images {winner.name} failed ({error}); the classifier is {plan.baseline}'s.")
             warn(warnings[-1])
             classifier = _final_classifier(study, next(arm for arm in plan.arms if arm.name == plan.baseline))

@@ -15,8 +15,8 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import Grown
 from tenfold.methods.generating import Images, noise_of
-from tenfold.networks.threads import one_thread
 from tenfold.report.preview_sheet import Cell, PreviewSheet
+from tenfold.training.device import one_thread
 
 ROWS = 6
 NEW_A_ROW = 6

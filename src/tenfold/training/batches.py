@@ -1,0 +1,51 @@
+"""Images from which the batches of a training are gathered, on the device where it runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tenfold.core.rows import ImageRows
+from tenfold.training.device import Device
+
+RESIDENT_SHARE = 0.25
+"""Of a GPU's free memory; images that take no more live there as a whole."""
+
+
+class ImagePool:
+    """Images at rest, uint8 or, of vectors, float32: N x C x H x W.
+
+    On a GPU they live in its memory where there is room. On a processor none is copied before it is asked for:
+    several processes share the arrays behind them, which may be mapped from a file.
+    """
+
+    def __init__(self, rows: ImageRows, device: Device) -> None:
+        self.rows, self.device = rows, device
+        free = device.free_bytes()
+        fits = free is None or math.prod(rows.shape) * rows.dtype.itemsize <= RESIDENT_SHARE * free
+        self.resident = torch.tensor(rows[:]).to(device.torch) if device.kind != "cpu" and fits else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def values_of_one(self) -> int:
+        """C x H x W."""
+        return math.prod(self.rows.shape[1:])
+
+    def at(self, chosen: Tensor) -> Tensor:
+        """A new tensor of the images with these numbers, int64 B on the CPU: B x C x H x W on the device."""
+        if self.resident is not None:
+            return self.resident.index_select(0, chosen.to(self.device.torch))
+        return as_tensor(self.rows, chosen.numpy()).to(self.device.torch)
+
+
+def as_tensor(rows: ImageRows | npt.NDArray[Any], index: npt.NDArray[np.int64] | slice) -> Tensor:
+    """Rows at these places, an index or a slice, as a tensor of its own."""
+    found = rows[index]
+    return torch.from_numpy(found if found.flags.owndata and found.flags.writeable else found.copy())
