@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import pytest
 import typer
-from tenfold.core.durations import parse_duration
 from typer.testing import CliRunner
 
 from tenfold.cli.command import Told, command, read_options

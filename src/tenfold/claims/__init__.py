@@ -20,6 +20,7 @@ PARTS = (
     "lesions_figures",
     "lesions_found",
     "lesions_trainings",
+    "mixup_article",
     "running",
     "telling",
 )

@@ -15,12 +15,10 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from tenfold.claims import base
 from tenfold.claims.base import Figure, Finished, Found, Table, TheySay, Training, mean_figure, packed, recognised
+from tenfold.claims.mixup_article import BATCH_SIZE, KERAS_EPSILON, LEARNING_RATE, train_article
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
@@ -34,10 +32,6 @@ from tenfold.training.classifier import train_classifier
 from tenfold.training.recipe import Recipe
 
 ALPHA = 0.2
-BATCH_SIZE = 64
-LEARNING_RATE = 3e-3
-KERAS_EPSILON = 1e-7
-DROPOUT = 0.1
 MIXUP = f"mixup(alpha={ALPHA})"
 CLASSICAL = "classical(policy=standard)"
 """Named, so that the baseline is one fixed thing whatever `classical` chooses by itself."""
@@ -74,6 +68,7 @@ class Claim(base.Claim):
     they_say = TheySay("91.50 % with MixUp, 90.01 % without", {"with MixUp": 0.9150, "without": 0.9001}, 0.0149)
     seeds = 6
     quick_seeds = 3
+    helpers = ("mixup_article",)
 
     def settings(self, quick: bool) -> dict[str, Any]:
         scale = QUICK if quick else FULL
@@ -120,7 +115,8 @@ class Claim(base.Claim):
         key = Key(f"seed-{settings['seed']}")
         if settings["part"] == "all":
             train, test = _mnist(settings["per_class"])
-            correct = _train_article(train, test, settings["arm"], settings["epochs"], key / "all")
+            transforms = _recipe(ARMS[settings["arm"]], train, key / "all").transforms
+            correct = train_article(train, test, transforms, settings["epochs"], key / "all")
         else:
             data = load("mnist", per_class=settings["images"] // 10, seed=settings["seed"])
             train, test = data.part("train"), data.part("test")
@@ -141,53 +137,6 @@ def _mnist(per_class: int | None) -> tuple[ImageDataset, ImageDataset]:
     """The training and the official test images."""
     data = load("mnist", per_class=per_class or 60_000)
     return data.part("train"), data.part("test")
-
-
-def _train_article(train: ImageDataset, test: ImageDataset, arm: str, epochs: int, key: Key) -> npt.NDArray[np.bool_]:
-    """The article's training; which test images its last weights recognise.
-
-    The whole set stays one uint8 tensor and a batch is picked by index: a loader would take as long as the network.
-    """
-    images, labels = torch.tensor(train.images), torch.tensor(train.labels)
-    targets = F.one_hot(labels, train.class_count).float()
-    transforms = _recipe(ARMS[arm], train, key).transforms
-    orders, drops, draws = ((key / name).torch_generator() for name in ("batches", "dropout", "transforms"))
-    weights = _first_weights(train, (key / "weights").torch_generator())
-    optimizer = torch.optim.Adam(weights, LEARNING_RATE, eps=KERAS_EPSILON, fused=True)
-    for _ in range(epochs):
-        for chosen in torch.randperm(len(images), generator=orders).split(BATCH_SIZE):
-            batch, soft = images.index_select(0, chosen).float().mul_(1 / 255), targets.index_select(0, chosen)
-            for transform in transforms:
-                batch, soft = transform(batch, soft, draws)
-            loss = F.cross_entropy(_logits(weights, batch, drops), soft)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-    with torch.inference_mode():
-        parts = torch.tensor(test.images).split(500)
-        predicted = torch.cat([_logits(weights, part.float().mul_(1 / 255), None).argmax(1) for part in parts])
-    return np.asarray(predicted.numpy() == test.labels)
-
-
-def _first_weights(train: ImageDataset, generator: torch.Generator) -> list[Tensor]:
-    """Kernel and bias of each layer."""
-    shapes = ((32, train.image_shape[0], 3, 3), (64, 32, 3, 3), (train.class_count, 64))
-    weights = []
-    for shape in shapes:
-        weights.append(nn.init.xavier_uniform_(torch.empty(shape), generator=generator).requires_grad_())
-        weights.append(torch.zeros(shape[0], requires_grad=True))
-    return weights
-
-
-def _logits(weights: Sequence[Tensor], images: Tensor, drops: torch.Generator | None) -> Tensor:
-    """Float B x 1 x 28 x 28 in 0..1 -> B x 10; `drops` draws what dropout leaves out, None for testing."""
-    hidden = F.relu(F.conv2d(images, weights[0], weights[1], stride=2))
-    hidden = F.relu(F.conv2d(hidden, weights[2], weights[3], stride=2))
-    if drops is None:
-        return F.linear(hidden.mean((2, 3)), weights[4], weights[5])
-    # What dropout adds to the kept values is added after the average, where there are fewer of them.
-    kept = hidden * (torch.rand(hidden.shape, generator=drops) >= DROPOUT)
-    return F.linear(kept.mean((2, 3)) / (1 - DROPOUT), weights[4], weights[5])
 
 
 def _train_tenfold(

@@ -6,7 +6,6 @@ still read the label? Does the new picture keep the style? And does the old labe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,8 +23,11 @@ from tenfold.generators.style import style_correlation, style_features
 from tenfold.networks.autoencoder import CodeReader, Fader
 from tenfold.networks.blocks import build
 from tenfold.training.classifier import TrainedClassifier
-from tenfold.training.device import one_thread
+from tenfold.training.device import Device, one_thread
 from tenfold.training.inner import inner_score
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.schedule import cosine
+from tenfold.training.step import Step, descend
 
 Labels = npt.NDArray[np.int64]
 Images = npt.NDArray[np.uint8]
@@ -199,22 +201,32 @@ def probe_accuracy(learned: tuple[Tensor, Labels], unseen: tuple[Tensor, Labels]
 
     A dense network of two hidden layers of 256 units on standardised codes, AdamW, classes equally often.
     """
-    codes, labels = learned[0].clone(), torch.from_numpy(learned[1])
-    class_count = int(labels.max()) + 1
-    probe = build(lambda: CodeReader(codes.shape[1], class_count, PROBE_WIDTH), (key / "probe").torch_generator())
-    optimizer = torch.optim.AdamW(probe.parameters(), PROBE_RATE, weight_decay=PROBE_DECAY)
-    random = (key / "batches").torch_generator()
-    weights = 1 / torch.bincount(labels).clamp(min=1)[labels].double()
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = PROBE_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        chosen = torch.multinomial(weights, PROBE_BATCH, replacement=True, generator=random)
-        loss = F.cross_entropy(probe(codes[chosen]), labels[chosen])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-    probe.eval()
+    loop = TrainingLoop()
+    probe = loop.run(lambda attempt: ProbeStep(learned, steps, key, loop.device)).step.networks["probe"].eval()
     with torch.inference_mode():
-        return inner_score(probe(unseen[0]).softmax(1).numpy(), unseen[1])
+        return inner_score(probe(unseen[0].to(loop.device.torch)).softmax(1).cpu().numpy(), unseen[1])
+
+
+class ProbeStep(Step):
+    """A probe that learns to read labels from codes, along one cosine."""
+
+    def __init__(self, learned: tuple[Tensor, Labels], steps: int, key: Key, device: Device) -> None:
+        codes, labels = learned[0].clone(), torch.from_numpy(learned[1])
+        shape = (codes.shape[1], int(labels.max()) + 1, PROBE_WIDTH)
+        self.probe = build(lambda: CodeReader(*shape), (key / "probe").torch_generator()).to(device.torch)
+        self.adam = torch.optim.AdamW(self.probe.parameters(), PROBE_RATE, weight_decay=PROBE_DECAY)
+        self.random = (key / "batches").torch_generator()
+        self.weights = 1 / torch.bincount(labels).clamp(min=1)[labels].double()
+        self.codes, self.labels, self.steps = codes.to(device.torch), labels.to(device.torch), steps
+        self.networks, self.optimizers = {"probe": self.probe}, {"probe": self.adam}
+        self.schedules, self.generators = {"probe": cosine}, {"batches": self.random}
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        chosen = torch.multinomial(self.weights, PROBE_BATCH, replacement=True, generator=self.random)
+        chosen = chosen.to(self.codes.device)
+        loss = F.cross_entropy(self.probe(self.codes[chosen]), self.labels[chosen])
+        descend(self.adam, loss)
+        return {"loss": loss.detach()}
 
 
 def _class_means(images: ImageDataset) -> npt.NDArray[np.float64]:
