@@ -13,7 +13,6 @@ from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.data.combine import all_classes, copies_of, hold_out, in_classes, missing_classes, read_related
-from tenfold.data.images import luminance
 from tenfold.data.load import load, load_unlabelled
 
 
@@ -50,12 +49,6 @@ def test_copies_are_found_equal_or_nearly_so() -> None:
         [easy_set([2], (1, 16, 16), key="new").images, data.images[[7]], nearly[None].astype(np.uint8)]
     )
     assert copies_of(mine, data.images).tolist() == [[2, 7], [3, 2]]
-
-
-def test_luminance_is_pillows_to_the_bit() -> None:
-    images = Key("tests/colours").numpy_generator().integers(0, 256, (4, 3, 9, 9), dtype=np.uint8)
-    slow = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
-    assert np.array_equal(luminance(images)[:, 0], slow)
 
 
 def test_vectors_are_refused(tmp_path: Path) -> None:
