@@ -31,13 +31,14 @@ from scipy.special import ndtr
 
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
+from tenfold.core.options import StudyOptions
 from tenfold.core.types import ImageDataset, Split
 from tenfold.evaluation.compare import compare
 from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import method_class
 from tenfold.runs import trial
 from tenfold.runs.plan import Task
-from tenfold.runs.study import Options, prepare
+from tenfold.runs.study import prepare
 from tenfold.runs.study_executors import Limits, run_trials
 from tenfold.training.recipe import Recipe
 
@@ -53,7 +54,7 @@ class Question:
 
     gate: str
     data: str
-    options: Options
+    options: StudyOptions
     asked: tuple[str, ...]
     """The arms that PICK may choose between, beside the baseline."""
 
@@ -66,12 +67,12 @@ def questions() -> Iterator[Question]:
     """Pictures of 14 x 14 pixels train in a second; the procedure is the same at any size."""
     for data, size, repeats in (("mnist", 14, 4), ("digits", None, 2)):
         same = "classical,classical#2,placebo"
-        options = Options(arms=same, repeats=repeats, per_class=20, size=size, exchange=False)
+        options = StudyOptions(arms=same, repeats=repeats, per_class=20, size=size, learning_curve=False)
         yield Question("A/A", data, options, ("classical#2",))
         yield Question("placebo", data, options, ("placebo",))
     arms = "classical,oracle(times=1)"
     for repeats in (2, 4):
-        options = Options(arms=arms, repeats=repeats, per_class=10, size=14, exchange=False)
+        options = StudyOptions(arms=arms, repeats=repeats, per_class=10, size=14, learning_curve=False)
         yield Question("positive", "emnist_letters", options, ("oracle(times=1)",))
 
 
@@ -115,7 +116,7 @@ def study(question: Question, seed: int, work: Path) -> Result:
 def canary(data_name: str, kind: str, seed: int) -> bool:
     """Whether a trial notices that its new images are those of its own test fold."""
     torch.set_num_threads(1)
-    options = Options(arms="classical,cgan(times=1)", per_class=20, seed=seed, exchange=False)
+    options = StudyOptions(arms="classical,cgan(times=1)", per_class=20, seed=seed, learning_curve=False)
     prepared = prepare(data_name, options)
     plan = replace(prepared.plan, classifier=replace(prepared.plan.classifier, steps=20))
     arm = next(arm for arm in plan.arms if arm.trains_generator)

@@ -13,11 +13,8 @@ from typing import Any
 import pytest
 
 from tenfold.cli import main
+from tenfold.core.options import AdaptOptions, MergeOptions
 
-DEFAULTS = {
-    "test": None, "reframe": "auto", "steps": 400, "seed": 0, "size": None, "per_class": None, "images": None,
-    "workers": None,
-}  # fmt: skip
 Ran = Callable[..., tuple[int, str, str]]
 
 
@@ -40,7 +37,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
         def verb(*arguments: Any, name: str = name, **options: Any) -> Any:
             calls[name] = (arguments, options)
-            return types.SimpleNamespace(text=f"{name} text", sentence=f"{name} told", to_json=lambda: {"verb": name})
+            return types.SimpleNamespace(text=f"{name} text", to_json=lambda: {"verb": name})
 
         monkeypatch.setattr(importlib.import_module(f"tenfold.verbs.{module}"), name, verb)
     return calls
@@ -48,26 +45,23 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_sources_target_and_documented_defaults_reach_the_verb(tenfold: Ran, seen: dict[str, Any]) -> None:
     assert tenfold("adapt", "one", "two", "--to", "mine")[:2] == (0, "adapt text\n")
-    assert seen["adapt"] == ((["one", "two"], "mine"), {**DEFAULTS, "out": None, "confidence": 0.9})
+    assert seen["adapt"] == ((["one", "two"], "mine", AdaptOptions()), {"out": None, "workers": None})
     some = "--to mine --test sealed --reframe no --steps 50 --confidence 0.5"
     more = "--seed 3 --size 16 --per-class 9 --out there --workers 1 --json"
     status, out, _ = tenfold("adapt", "one", *some.split(), *more.split())
     assert (status, json.loads(out)) == (0, {"verb": "adapt"})
-    assert seen["adapt"][1] == {
-        "test": "sealed", "reframe": "no", "steps": 50, "seed": 3, "size": 16, "per_class": 9, "images": None,
-        "out": Path("there"), "confidence": 0.5, "workers": 1,
-    }  # fmt: skip
+    options = AdaptOptions(test="sealed", reframe="no", steps=50, seed=3, size=16, per_class=9, confidence=0.5)
+    assert seen["adapt"] == ((["one"], "mine", options), {"out": Path("there"), "workers": 1})
 
 
 def test_a_dry_run_only_tells(tenfold: Ran, seen: dict[str, Any]) -> None:
-    assert tenfold("adapt", "one", "--to", "mine", "--dry-run")[:2] == (0, "adapt_forecast told\n")
-    assert seen == {"adapt_forecast": ((["one"], "mine"), DEFAULTS)}
+    assert tenfold("adapt", "one", "--to", "mine", "--dry-run")[:2] == (0, "adapt_forecast text\n")
+    assert seen == {"adapt_forecast": ((["one"], "mine", AdaptOptions()), {"workers": None})}
 
 
 def test_without_a_target_the_sources_are_merged(tenfold: Ran, seen: dict[str, Any]) -> None:
     assert tenfold("adapt", "one", "two", "--seed", "5")[:2] == (0, "merge text\n")
-    without_test = {name: value for name, value in DEFAULTS.items() if name != "test"}
-    assert seen == {"merge": ((["one", "two"],), {**without_test, "seed": 5, "out": None})}
+    assert seen == {"merge": ((["one", "two"], MergeOptions(seed=5)), {"out": None, "workers": None})}
     for option in (("--test", "sealed"), ("--dry-run",)):
         status, _, err = tenfold("adapt", "one", "two", *option)
         assert status == 2

@@ -45,6 +45,10 @@ def test_torch_is_not_loaded_by(package: object) -> None:
     assert "torch" not in _loaded_by("\n".join(f"import {name}" for name in modules))
 
 
+def test_the_public_transforms_are_an_attribute() -> None:
+    assert _loaded_by("import tenfold; assert tenfold.transforms.__name__ == 'tenfold.transforms'")[0] == "torch"
+
+
 def test_the_public_api_is_there_without_loading_it() -> None:
     assert _loaded_by("import tenfold; assert {'load', 'check', 'prove', 'grow', 'run'} <= set(tenfold.__all__)") == [
         ""

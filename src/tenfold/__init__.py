@@ -26,9 +26,11 @@ __all__ = [
     "restyle",
     "run",
     "sample",
+    "transforms",
 ]
 
 if TYPE_CHECKING:
+    from tenfold import transforms
     from tenfold.data.load import load
     from tenfold.verbs.adapt import adapt
     from tenfold.verbs.check import check
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: `tenfold --help` must not pay for torch.
+    if name == "transforms":
+        return importlib.import_module("tenfold.transforms")
     if name not in __all__:
         raise AttributeError(f"module 'tenfold' has no attribute '{name}'")
     module = importlib.import_module("tenfold.data.load" if name == "load" else f"tenfold.verbs.{name}")

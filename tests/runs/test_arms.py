@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.runs.arms import Component, default_arms, learning_curve, parse_arms, parse_component
+from tenfold.runs.arms import Component, curve_arms, default_arms, parse_arms, parse_component
 
 
 def names(wanted: str | list[str]) -> list[str]:
@@ -92,8 +92,8 @@ def test_the_probe_joins_where_there_are_weights(monkeypatch: pytest.MonkeyPatch
     assert "probe" not in default_arms(True, "raw")
 
 
-def test_the_learning_curve_is_the_baseline_on_fewer_images_and_never_picked() -> None:
-    half, more = learning_curve()
+def test_the_curve_arms_is_the_baseline_on_fewer_images_and_never_picked() -> None:
+    half, more = curve_arms()
     assert (half.name, half.percent, more.name, more.percent) == ("classical@50%", 50, "classical@70%", 70)
     assert half.is_curve_point
     assert not half.may_be_picked

@@ -256,7 +256,7 @@ tenfold.runs.plan.classifier_for = lambda study: replace(SHORT, steps=60)
 def study(out, workers):
     from tenfold.verbs.prove import prove
     data, arms = easy_set([12, 12], noise=70), "raw,classical,classical+mixup"
-    prove(data, arms=arms, exchange=False, repeats=1, out=out, workers=workers)
+    prove(data, arms=arms, learning_curve=False, repeats=1, out=out, workers=workers)
 """
 
 

@@ -9,8 +9,8 @@ from tenfold.methods import method_class, method_names
 from tenfold.runs.arms import (
     BASELINE,
     baseline_for,
+    curve_arms,
     default_arms,
-    learning_curve,
     parse_arms,
     require_vector_arms,
 )
@@ -25,7 +25,7 @@ def test_the_baseline_of_vectors_is_raw_and_everything_is_laid_on_it() -> None:
     raw, mixup, placebo = parse_arms("mixup,placebo", "raw")
     assert [arm.name for arm in (raw, mixup, placebo)] == ["raw", "mixup", "placebo"]
     assert [part.method for part in placebo.components] == ["raw", "placebo"]
-    half, more = learning_curve("raw")
+    half, more = curve_arms("raw")
     assert (half.name, half.components, more.name) == ("raw@50%", raw.components, "raw@70%")
 
 

@@ -66,7 +66,7 @@ def test_everything_is_left_and_agrees(adapted: Adaptation, folders: Path) -> No
     assert adapted.sentence in adapted.text.replace("\n", " ")
     source, target, test = (folders / name for name in ("source", "target", "test"))
     assert told["command"] == (
-        f"tenfold adapt {source} --to {target} --test {test} --steps {STEPS} --confidence 0.6 --out {out}"
+        f"tenfold adapt {source} --to {target} --steps {STEPS} --test {test} --confidence 0.6 --out {out}"
     )
     assert set(told["domain_probe"]) == {"source only", adapted.chosen}
 
@@ -186,7 +186,7 @@ def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) 
         read_sets([easy_vectors([4, 4])], target, None)
     with pytest.raises(InputError, match="no such file"):
         read_sets([tmp_path / "nowhere"], target, None)
-    with pytest.raises(InputError, match="probability between 0 and 1"):
+    with pytest.raises(InputError, match=r"confidence=1\.5: it must be at most 1"):
         adapt(source, target, confidence=1.5)
     with pytest.raises(InputError, match="no pictures outside its test part"):
         read_sets([source], easy_set([3, 3], roles=["test"] * 6), None)

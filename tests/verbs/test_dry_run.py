@@ -68,7 +68,7 @@ def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.Mo
 
 
 def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
-    told = forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, exchange=False, workers=2)
+    told = forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2)
     found = told.to_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found["arms"]) == ["classical", "raw", f"classical+{QUICK_CGAN}"]
@@ -80,11 +80,13 @@ def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
     assert 0 < low < middle < high <= 100
     assert list(found["seconds_to_looks"]) == ["2"]
     assert found["seconds_to_looks"]["2"] < found["seconds"]
-    assert found["command"].endswith(f"--arms 'raw,classical+{QUICK_CGAN}' --repeats 3 --no-exchange --workers 2")
+    assert found["command"].endswith(
+        f"--arms 'raw,classical+{QUICK_CGAN}' --repeats 3 --no-learning-curve --workers 2"
+    )
 
 
 def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) -> None:
-    told = forecast(folder, arms="raw", repeats=1, exchange=False)
+    told = forecast(folder, arms="raw", repeats=1, learning_curve=False)
     assert told.to_json()["only_large_effects"]
     assert "can only show large effects" in told.text
     assert re.search(r"Possible verdicts: helped, hurt or not proven\.", told.text)

@@ -162,7 +162,7 @@ def test_another_training_in_the_same_directory_is_refused_by_name(
     before = files(out)
     refused: list[tuple[str, dict[str, Any], str]] = [
         (CGAN.replace("steps=50", "steps=60"), {}, "other options (steps)"),
-        (CGAN, {"seed": 1, "budget": 60.0}, "other options (budget, seed)"),
+        (CGAN, {"seed": 1, "budget": 60.0}, "other options (seed, budget)"),
         (CGAN, {"size": 10}, "other options (size)"),
         (DAGAN, {}, "holds a generator of cgan"),
     ]

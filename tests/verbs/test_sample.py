@@ -172,7 +172,7 @@ def test_truncation_draws_less_varied_pictures(fitted: Any, tmp_path: Path) -> N
         return float(pictures.std(0).mean())
 
     assert 0 < variety("tight", 0.1) < 0.5 * variety("free", None)
-    with pytest.raises(InputError, match="--truncation must be above 0"):
+    with pytest.raises(InputError, match="truncation=0: it must be at least"):
         sample(fitted(CGAN), None, tmp_path / "none", truncation=0)
 
 
@@ -253,7 +253,7 @@ def test_a_dry_run_says_what_would_be_drawn_and_writes_nothing(fitted: Any, fold
     assert (told.facts["new_images"], told.facts["class_counts"]) == (360, {"a": 180, "b": 120, "c": 60})
     assert told.sentence.endswith(", and check them against the real ones")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
-    with pytest.raises(InputError, match="times must be above 0"):
+    with pytest.raises(InputError, match="times=0: it must be at least"):
         sample_forecast(fitted(CGAN), None, times=0)
 
 

@@ -88,7 +88,7 @@ def test_prove_ends_with_a_verdict_against_raw(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same(table: Path, tmp_path: Path) -> None:
     first, second = (
-        prove(table, arms="mixup", repeats=2, exchange=False, workers=1, out=tmp_path / name) for name in "xy"
+        prove(table, arms="mixup", repeats=2, learning_curve=False, workers=1, out=tmp_path / name) for name in "xy"
     )
     assert [trial.test_probabilities for trial in first.trials] == [
         trial.test_probabilities for trial in second.trials
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same(table: Path, tmp_path: Path) -> None:
 
 
 def test_run_then_predict(table: Path, tmp_path: Path) -> None:
-    result = run(table, arms="raw,mixup", repeats=2, exchange=False, workers=1, out=tmp_path / "run")
+    result = run(table, arms="raw,mixup", repeats=2, learning_curve=False, workers=1, out=tmp_path / "run")
     assert result.grown is None
     assert "--grow" not in result.growth
     assert not (tmp_path / "run/grown").exists()
@@ -138,7 +138,7 @@ def test_run_then_predict(table: Path, tmp_path: Path) -> None:
 def test_what_does_not_fit_the_classifier_is_refused(
     table: Path, tmp_path: Path, name: str, text: str, complaint: str
 ) -> None:
-    run(table, arms="raw,mixup", repeats=1, exchange=False, workers=1, out=tmp_path / "run")
+    run(table, arms="raw,mixup", repeats=1, learning_curve=False, workers=1, out=tmp_path / "run")
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=complaint):
         predict(tmp_path / "run", tmp_path / name)
@@ -165,7 +165,7 @@ def test_what_works_on_pictures_alone_is_refused_before_anything_is_trained(tabl
 
 @pytest.mark.parametrize("arm", ["label_smoothing", "manifold", "mixup(ways=3)", "placebo+mixup"])
 def test_every_method_that_reads_vectors_trains_on_them(table: Path, tmp_path: Path, arm: str) -> None:
-    study = prove(table, arms=f"raw,{arm}", repeats=1, exchange=False, workers=1, out=tmp_path / "run")
+    study = prove(table, arms=f"raw,{arm}", repeats=1, learning_curve=False, workers=1, out=tmp_path / "run")
     assert {trial.arm for trial in study.trials} == {"raw", arm}
     assert {trial.failed for trial in study.trials} == {None}
     assert all(np.isfinite(trial.test_probabilities).all() for trial in study.trials)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from tenfold.adaptation.dann import DomainConfig
 from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
+from tenfold.core.options import AdaptOptions, path_as_text
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
-from tenfold.data.load import as_named, load, load_unlabelled
+from tenfold.data.load import load, load_unlabelled
 
-Reframe = Literal["auto", "no"]
-
-CONFIDENCE = 0.9
-"""Of a predicted label that is written down."""
 HELD_OUT = 0.1
 """Of every source: what an arm still knows of it is measured there."""
 FEW_TARGET_PICTURES = 200
 """Between two stains of white blood cells 100 were too few: the arm chosen was 11 points behind source only."""
+DEFAULTS = AdaptOptions()
 SAME_SET = 0.9
 """Of the target's pictures; where more of them are among the sources', there is nothing to carry over."""
 
@@ -72,36 +68,32 @@ def read_sets(
     sources: Sequence[str | Path | ImageDataset],
     target: str | Path | ImageDataset,
     test: str | Path | ImageDataset | None,
-    *,
-    reframe: Reframe = "auto",
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: AdaptOptions = DEFAULTS,
 ) -> AdaptSets:
-    """Read, match and frame all sets.
+    """Read, match and frame all sets; `test` may be a loaded set, which an option cannot.
 
     Raises:
         InputError: a set cannot be read; there is one class in all; the target or the test is among the sources.
     """
-    named = unlike_names([read_related(one, per_class=per_class, images=images, seed=seed) for one in sources])
+    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
+    named = unlike_names([read_related(one, **limits) for one in sources])
     names = all_classes(named)
     if len(names) < 2:
         raise InputError(
             f"the sources hold a single class ({names[0]}), so there is nothing to tell apart; add another class"
         )
     matched = [in_classes(source, names) for source in named]
-    wanted = _unlabelled(target, seed)
+    wanted = _unlabelled(target, options.seed)
     sealed = None if test is None else read_test(test)
     warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_target_warnings(matched, wanted)]
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
     found = mends(framings, target_framing)
     # Where nothing is reframed, pictures still have to share their channels.
-    applied = found if reframe == "auto" else tuple(mend for mend in found if mend.kind == "grey")
-    frame = shared_frame(framings, target_framing, applied, size)
+    applied = found if options.reframe == "auto" else tuple(mend for mend in found if mend.kind == "grey")
+    frame = shared_frame(framings, target_framing, applied, options.size)
     framed = [frame.on(source) for source in matched]
-    key = Key(f"seed-{seed}") / "adapt" / "held out"
+    key = Key(f"seed-{options.seed}") / "adapt" / "held out"
     parts = [hold_out(source, HELD_OUT, key / number) for number, source in enumerate(framed)]
     if sealed is not None:
         warnings += _test_warnings(matched, wanted, sealed, names)
@@ -121,20 +113,7 @@ def read_sets(
 
 def option_of(data: str | Path | ImageDataset | None) -> str | None:
     """A set as the options of a run keep it."""
-    return data.name if isinstance(data, ImageDataset) else as_named(data)
-
-
-def as_typed(options: Mapping[str, Any], directory: Path) -> str:
-    """The shell command that does the same again, of `adapt` with a target or without."""
-    words = ["tenfold", "adapt", *options["sources"]]
-    usual = {
-        "to": None, "test": None, "reframe": "auto", "steps": DomainConfig.steps, "confidence": CONFIDENCE, "seed": 0,
-        "size": None, "per_class": None, "images": None,
-    }  # fmt: skip
-    for name, value in usual.items():
-        if options.get(name, value) != value:
-            words += [f"--{name.replace('_', '-')}", str(options[name])]
-    return shlex.join([*words, "--out", str(directory)])
+    return data.name if isinstance(data, ImageDataset) else path_as_text(data)
 
 
 def unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:

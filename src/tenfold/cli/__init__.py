@@ -1,13 +1,6 @@
 """The command line: arguments in, exit statuses out, nothing else."""
 
-from tenfold.cli import (  # their commands join the program as they are imported
-    claims,
-    experiments,
-    generators,
-    pictures,
-    related,
-    restyling,
-)
+from tenfold.cli import images, studies  # their commands join the program as they are imported
 from tenfold.cli.program import app, main
 
-__all__ = ["app", "claims", "experiments", "generators", "main", "pictures", "related", "restyling"]
+__all__ = ["app", "images", "main", "studies"]

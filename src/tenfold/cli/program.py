@@ -1,15 +1,33 @@
-"""The program `tenfold`: what its commands hang on, and what it prints when asked for its version."""
+"""The program `tenfold`: how commands are made from options types, and the arguments that they share.
+
+Each field of such a type becomes a flag with its help, bounds and default, said once there. A command is a function
+whose parameter `options` is annotated with one; it returns the document that --json prints, and the same in words.
+"""
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_origin
 
 import typer
 
 import tenfold
-from tenfold.cli.statuses import say
+from tenfold.cli.statuses import exit_statuses, say
+from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
+from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.progress import note
+from tenfold.core.results import Result
+
+Told = tuple[object, str]
+"""A result as plain values for --json, and in words."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 app = typer.Typer(
     help="Grows a small labelled image set and proves whether growing it helped.",
@@ -46,7 +64,166 @@ def _program(
     pass
 
 
-def tell(document: object, text: str, as_json: bool) -> None:
-    """What a command found, as one JSON document or in words."""
-    # Plain ASCII, so that a name in any encoding passes through any pipe; NaN would not be JSON.
-    say(json.dumps(document, indent=2, allow_nan=False) if as_json else text)
+def from_options(function: Callable[..., Told]) -> Callable[..., None]:
+    """The function as typer wants it: a parameter an option, --json, and an exit status for whatever goes wrong."""
+    plain: list[inspect.Parameter] = []
+    options: type[Options] | None = None
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, Options):
+            options = parameter.annotation
+            plain += _parameters(options)
+        else:
+            plain.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    plain.append(_keyword("as_json", Json, False))
+
+    @wraps(function)
+    def run(**given: Any) -> None:
+        with exit_statuses():
+            as_json = given.pop("as_json")
+            given.pop("config", None)
+            if options is not None:
+                given["options"] = _taken(options, given)
+            document, text = function(**given)
+            # Plain ASCII, so that a name in any encoding passes through any pipe; NaN would not be JSON.
+            say(json.dumps(document, indent=2, allow_nan=False) if as_json else text)
+
+    run.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in plain}
+    del run.__wrapped__
+    return run
+
+
+def _parameters(options: type[Options]) -> list[inspect.Parameter]:
+    """A parameter for each field, those of the type itself before those that it inherits, and hidden older ones."""
+    own = set(inspect.get_annotations(options))
+    defaults = {field.name: field.default for field in fields(options)}
+    asked = metadata_of(options, Option)
+    found = [
+        _keyword(name, _annotation(name, *asked[name]), _default(defaults[name]))
+        for name in sorted(asked, key=lambda name: name not in own)
+    ]
+    for old, name in OLD_NAMES.items():
+        if name in asked:
+            kind, option = asked[name]
+            flag = option.flag and option.flag.replace(name.replace("_", "-"), old.replace("_", "-"))
+            hidden = typer.Option(*filter(None, [flag]), hidden=True)
+            found.append(_keyword(old, Annotated[kind | None, hidden], None))
+    return found
+
+
+def _annotation(name: str, kind: Any, option: Option) -> Any:
+    """What typer makes a flag of; tuples are of text alone."""
+    low, high = option.min, option.max
+    if option.reads is not None:  # it is typed as text, which has no bounds
+        kind, low, high = str | None, None, None
+    if get_origin(kind) is tuple:
+        kind = list[str] | None
+    return Annotated[
+        kind,
+        typer.Option(option.flag_of(name), metavar=option.metavar, min=low, max=high, help=option.help),
+    ]
+
+
+def _default(value: Any) -> Any:
+    return inspect.Parameter.empty if value is MISSING else None if value == () else value
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _taken(options: type[Options], given: dict[str, Any]) -> Options:
+    """The options out of all that was typed, which keeps the rest."""
+    asked = metadata_of(options, Option)
+    values = {name: given.pop(name) for name in asked}
+    for old, name in OLD_NAMES.items():
+        if name in asked and (value := given.pop(old)) is not None:
+            note(f"warning: --{old.replace('_', '-')} is now called --{name.replace('_', '-')}")
+            values[name] = value
+    for name, (_, option) in asked.items():
+        if option.reads is not None and values[name] is not None:
+            values[name] = option.reads(values[name])
+        if get_origin(asked[name][0]) is tuple:
+            values[name] = tuple(values[name] or ())
+    return options(**values)
+
+
+def read_options(context: typer.Context, file: Path | None) -> Path | None:
+    """Make the options of an earlier run the defaults of this one; what is typed still wins."""
+    if file is None:
+        return None
+    try:
+        options: Mapping[str, Any] = json.loads(file.read_text("utf-8"))["options"]
+        given = {name: value for name, value in options.items() if value is not None}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise typer.BadParameter(f"{file} is not the config.json of a run") from None
+    known = {str(parameter.name) for parameter in context.command.params} - {"config", "help"}
+    today = {OLD_NAMES[name] if OLD_NAMES.get(name) in known else name: value for name, value in given.items()}
+    for name in today:
+        if name not in known:
+            raise typer.BadParameter(f"{file}: there is no option '{name}'.{did_you_mean(name, known)}")
+    context.default_map = {name: str(value) for name, value in today.items()}
+    return file
+
+
+def argument(metavar: str, text: str) -> Any:
+    return typer.Argument(metavar=metavar, help=text, show_default=False)
+
+
+def directory_option(text: str) -> Any:
+    return typer.Option(metavar="DIR", help=text)
+
+
+Data = Annotated[
+    str,
+    argument(
+        "DATA",
+        "A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, a .csv of "
+        "numbers with a column label, or the name of a known set such as digits or mnist.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        is_eager=True,
+        callback=read_options,
+        help="Repeat an earlier run: take DATA and options from its config.json, but for those typed here.",
+    ),
+]
+Out = Annotated[Path | None, directory_option("Where everything is written. Default: runs/<data>-<time>.")]
+NewDirectory = Annotated[Path | None, argument("OUT", "The new directory; the same as --out.")]
+SameAsOut = Annotated[Path | None, directory_option("The same as OUT.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", min=1, help="Trials trained at the same time, a thread each. Default: one a core."
+    ),
+]
+Forecast = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only say what would be trained, how long it would take and what effect it could show.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done and how long it would take; write nothing.")
+]
+
+
+def told(result: Result) -> Told:
+    """A result as a document and in words."""
+    return result.to_json(), result.text
+
+
+def one_directory(directory: Path | None, out: Path | None, usage: str) -> Path:
+    """OUT, which may be given as a word or as --out.
+
+    Raises:
+        InputError: neither is, or they differ.
+    """
+    target = directory or out
+    if target is None or (out or target) != target:
+        raise InputError(f"name one directory to write to: {usage}")
+    return target

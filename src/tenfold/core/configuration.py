@@ -56,7 +56,7 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
         if problem["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
             raise InputError(f"{owner + ': ' if owner else ''}the option '{name}' is missing") from error
         written = f"{name}={problem['input']}"
-        raise InputError(f"{f'{owner}({written})' if owner else written}: {problem['msg']}") from error
+        raise InputError(f"{f'{owner}({written})' if owner else written}: {_wrong(problem)}") from error
 
 
 def to_json(value: Any) -> Any:
@@ -112,6 +112,10 @@ class Option(annotated_types.GroupedMetadata):
     reads: Callable[[str], Any] | None = None
     """Turns what is typed into the value, where that takes more than a conversion."""
 
+    def flag_of(self, name: str) -> str:
+        """What is typed; of switches with two forms both, with a slash between."""
+        return self.flag or f"--{name.replace('_', '-')}"
+
     def __iter__(self) -> Iterator[annotated_types.BaseMetadata]:
         if self.min is not None:
             yield annotated_types.Ge(self.min)
@@ -130,17 +134,6 @@ def renamed(names: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
         else:
             found[name] = value
     return found
-
-
-class OldNames:
-    """Results answer to the names that their attributes had."""
-
-    def __getattr__(self, name: str) -> Any:
-        # Called only for what is not there: a new name that is missing too ends in AttributeError.
-        if name.startswith("_") or name not in OLD_NAMES or OLD_NAMES[name] not in dir(type(self)) + list(vars(self)):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        warnings.warn(f"'{name}' is now called '{OLD_NAMES[name]}'", DeprecationWarning, stacklevel=2)
-        return getattr(self, OLD_NAMES[name])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +174,16 @@ def metadata_of(kind: type[Any], wanted: type[T]) -> dict[str, tuple[Any, T]]:
             if isinstance(extra, wanted):
                 found[field.name] = plain, extra
     return found
+
+
+def _wrong(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a value, without its name."""
+    limits = problem.get("ctx", {})
+    if "ge" in limits:
+        return f"it must be at least {limits['ge']:g}"
+    if "le" in limits:
+        return f"it must be at most {limits['le']:g}"
+    return str(problem["msg"])
 
 
 def _has_no(owner: str) -> str:

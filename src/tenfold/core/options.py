@@ -8,11 +8,13 @@ workers) is not an option but a parameter of the verb. Raise or lower a bound, a
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tenfold.core.configuration import Option, Options
+from tenfold.core.configuration import Option, Options, metadata_of
 from tenfold.core.progress import parse_duration
 
 Device = Annotated[
@@ -22,7 +24,7 @@ Device = Annotated[
         "NAME",
     ),
 ]
-Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.1)]
+Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.01)]
 Classes = Annotated[
     tuple[str, ...],
     Option("Make new images of this class alone; may be given several times.", "NAME", flag="--class"),
@@ -43,7 +45,7 @@ Reframe = Annotated[
     Literal["auto", "no"],
     Option("Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
 ]
-Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=10)]
+Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class StudyOptions(TrainingOptions):
             "Time for the whole command: 45s, 15m, 1h30m. What does not fit is left out and named. "
             "Default: no limit.",
             "TIME",
+            min=0.001,
             reads=parse_duration,
         ),
     ] = None
@@ -147,7 +150,12 @@ class FitOptions(TrainingOptions):
 
     budget: Annotated[
         float | None,
-        Option("Take as many steps as fit into 45s, 15m, 1h30m. Default: no limit.", "TIME", reads=parse_duration),
+        Option(
+            "Take as many steps as fit into 45s, 15m, 1h30m. Default: no limit.",
+            "TIME",
+            min=0.001,
+            reads=parse_duration,
+        ),
     ] = None
 
 
@@ -245,3 +253,24 @@ class ReproduceOptions(Options):
 def path_as_text(path: str | Path | None) -> str | None:
     """A set as an option keeps it: a path stays one, also where a known set has the same name."""
     return path if path is None or isinstance(path, str) else os.path.join(".", path)
+
+
+def as_typed(command: str, words: Sequence[object], options: Options, **parameters: object) -> str:
+    """The shell command that does the same again: the options that differ from their defaults.
+
+    Args:
+        words: what stands before them, such as the data.
+        parameters: flags that are no options, such as `out`; None leaves one out.
+    """
+    typed = ["tenfold", command, *map(str, words)]
+    asked = metadata_of(type(options), Option)
+    defaults = {field.name: field.default for field in fields(options) if field.default is not MISSING}
+    values = {name: value for name in asked if (value := getattr(options, name)) != defaults.get(name)}
+    for name, value in (values | parameters).items():
+        flag = asked[name][1].flag_of(name) if name in asked else f"--{name}"
+        if isinstance(value, bool):
+            typed.append(flag.split("/")[0 if value else 1])
+        elif value is not None:
+            for one in value if isinstance(value, tuple) else (value,):
+                typed += [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return shlex.join(typed)

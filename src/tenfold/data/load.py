@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,11 +89,6 @@ def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 
         chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
     hidden = replace(manifest, class_names=(UNLABELLED,), labels=np.zeros_like(manifest.labels))
     return _decode(hidden, chosen, manifest.roles[chosen], None)
-
-
-def as_named(test: str | Path | None) -> str | None:
-    """An external test set as an option keeps it: a path stays one, also where a known set has the same name."""
-    return test if test is None or isinstance(test, str) else os.path.join(".", test)
 
 
 def require_classes(dataset: ImageDataset) -> None:

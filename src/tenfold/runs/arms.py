@@ -110,7 +110,7 @@ def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]
     return (*arms, "oracle") if has_reserve else arms
 
 
-def learning_curve(baseline: str = BASELINE) -> tuple[Arm, ...]:
+def curve_arms(baseline: str = BASELINE) -> tuple[Arm, ...]:
     """The baseline on a part of the real images, from which its learning curve is read."""
     return tuple(_parse_arm(f"{baseline}@{percent}%", baseline) for percent in CURVE_SHARES)
 

@@ -17,8 +17,8 @@ import tenfold
 
 PACKAGE = "tenfold"
 NOT_COUNTED = (
-    "core.crash", "core.durations", "core.errors", "core.files", "core.progress", "runs.code", "runs.directory",
-    "runs.executors", "runs.runner", "report", "verbs", "cli",
+    "core.configuration", "core.crash", "core.errors", "core.files", "core.options", "core.progress", "core.results",
+    "runs.code", "runs.directory", "runs.executors", "runs.runner", "report", "verbs", "cli",
 )  # fmt: skip
 """Modules and packages that tell, keep and hand on what was computed, and compute nothing."""
 

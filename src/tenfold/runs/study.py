@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.files import write_json
+from tenfold.core.options import StudyOptions
 from tenfold.core.progress import duration, note, progress, warn
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.audit import Audit, audit, cleaned
 from tenfold.data.combine import with_external_test
@@ -21,7 +23,7 @@ from tenfold.data.splits import plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import External, compare, primary_p_value
 from tenfold.evaluation.telling import sentence, verdict_json
-from tenfold.runs.arms import baseline_for, default_arms, learning_curve, parse_arms, require_vector_arms
+from tenfold.runs.arms import baseline_for, curve_arms, default_arms, parse_arms, require_vector_arms
 from tenfold.runs.plan import Plan, make_plan
 from tenfold.runs.study_executors import Done, Limits, run_trials
 from tenfold.runs.workers import available_cores
@@ -30,26 +32,6 @@ from tenfold.runs.workers import available_cores
 def no_tail(trials: Sequence[Trial]) -> float:
     """Nothing worth counting is left to do."""
     return 0.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may decide about a study; the names are those of the command line."""
-
-    arms: str | Sequence[str] | None = None
-    budget: float | None = None
-    """Seconds."""
-    repeats: int = 4
-    seed: int = 0
-    size: int | None = None
-    per_class: int | None = None
-    images: int | None = None
-    times: float = 2.0
-    """The most new images for each real one that are tried."""
-    test: str | None = None
-    """A second set of labelled images, which the arms are tested on and nothing learns from."""
-    exchange: bool = True
-    """Train the baseline on fewer images too, to say how many real ones a gain is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +43,19 @@ class Prepared:
     plan: Plan
     started: float
     """The monotonic clock before the images were read."""
-    options: Mapping[str, Any]
-    """As config.json keeps them, so that the same study can be asked for again."""
+    source: str
+    """The data as it was named."""
+    options: StudyOptions
+    """With the arms in full."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As config.json keeps it, so that the same study can be asked for again."""
+        return {"data": self.source, **self.options.to_json()}
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Result):
     """A finished study: the verdict, where it lies, and all it was made from."""
 
     directory: Path
@@ -74,7 +63,8 @@ class Study:
     data: ImageDataset
     audit: Audit
     plan: Plan
-    options: Mapping[str, Any]
+    source: str
+    options: StudyOptions
     trials: tuple[Trial, ...]
     seconds_before: float = 0.0
     """What the trials took that earlier runs had finished."""
@@ -88,18 +78,15 @@ class Study:
         return verdict_json(self.verdict) | {"directory": str(self.directory)}
 
 
-def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
+def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     """Read and clean the images and freeze the plan.
 
     Raises:
         InputError: the data or an option cannot be used.
     """
     started = time.monotonic()
-    for option in ("repeats", "times", "budget"):
-        if (value := getattr(options, option)) is not None and not value > 0:
-            raise InputError(f"{option} must be above 0, not {value}")
     name = data.name if isinstance(data, ImageDataset) else str(data)
-    loaded = data if isinstance(data, ImageDataset) else _loaded(data, options)
+    loaded = data if isinstance(data, ImageDataset) else load(data, **options.reading)
     require_classes(loaded)
     if options.test is not None:
         loaded = with_external_test(loaded, options.test, data)
@@ -119,15 +106,11 @@ def prepare(data: str | Path | ImageDataset, options: Options) -> Prepared:
     needy = next((arm.name for arm in arms if arm.needs_reserve), None)
     if needy and not has_reserve:
         raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
-    if options.exchange:
-        arms += tuple(arm for arm in learning_curve(baseline) if arm not in arms)
+    if options.learning_curve:
+        arms += tuple(arm for arm in curve_arms(baseline) if arm not in arms)
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
-    asked_for = ",".join(arm.name for arm in arms if not options.exchange or arm not in learning_curve(baseline))
-    return Prepared(dataset, findings, plan, started, {"data": name, **asdict(options), "arms": asked_for})
-
-
-def _loaded(data: str | Path, options: Options) -> ImageDataset:
-    return load(data, size=options.size, per_class=options.per_class, images=options.images, seed=options.seed)
+    asked_for = ",".join(arm.name for arm in arms if not options.learning_curve or arm not in curve_arms(baseline))
+    return Prepared(dataset, findings, plan, started, name, replace(options, arms=asked_for))
 
 
 def conduct(
@@ -151,13 +134,13 @@ def conduct(
         "folds": plan.fold_plan.folds,
     }
     limits = Limits(
-        prepared.options["budget"],
+        prepared.options.budget,
         prepared.started,
         tail,
         lambda trials: primary_p_value(trials, study.labels, study.groups, **rules),
     )
     done, before = _run_with_progress(data, plan, directory, limits, workers or available_cores())
-    _require_comparison(done, plan, prepared.options["budget"])
+    _require_comparison(done, plan, prepared.options.budget)
     verdict = compare(
         done.trials,
         study.labels,
@@ -170,9 +153,9 @@ def conduct(
         external=External(external.labels, external.groups) if len(external) else None,
         looks=done.looks,
     )
-    told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options["budget"]), *verdict.warnings))
+    told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options.budget), *verdict.warnings))
     write_json(directory / "verdict.json", verdict_json(told))
-    return Study(directory, told, data, prepared.audit, plan, prepared.options, done.trials, before)
+    return Study(directory, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
 
 
 def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:

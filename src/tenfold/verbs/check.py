@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tenfold.core.files import write_json
+from tenfold.core.options import DataOptions
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import Audit, audit
 from tenfold.data.load import load
@@ -12,24 +14,24 @@ from tenfold.data.load import load
 
 def check(
     data: str | Path | ImageDataset,
+    options: DataOptions | None = None,
     *,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    out: Path | None = None,
-    seed: int = 0,
+    out: str | Path | None = None,
+    **changes: Any,
 ) -> Audit:
     """Counts, faults and duplicates of a labelled image set, and what will be done about each.
 
-    `size` is in pixels; `per_class` or `images` limit what is studied. With `out`, out/check.json is written.
+    With `out`, out/check.json is written. `changes` are fields of `DataOptions` by name: `size` (pixels), and
+    `per_class` or `images`, which limit what is studied.
 
     Raises:
         InputError: the data cannot be used at all.
         SystemFault: `out` cannot be written.
     """
+    reading = DataOptions.of(options, changes).reading
     if not isinstance(data, ImageDataset):
-        data = load(data, size=size, per_class=per_class, images=images, seed=seed)
+        data = load(data, **reading)
     findings = audit(data)
     if out is not None:
-        write_json(out / "check.json", findings.to_json())
+        write_json(Path(out) / "check.json", findings.to_json())
     return findings

@@ -7,25 +7,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, write_json
+from tenfold.core.options import FitOptions
 from tenfold.core.progress import about, duration, note
+from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
 from tenfold.runs.plan import code_version
-from tenfold.verbs.generators import DryRun, generator_key, parse_generator, training_time
+from tenfold.verbs.generators import generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
 from tenfold.verbs.opened import config_of, killed_at_the_start
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(Result):
     """A generator that is kept, and what it learned from."""
+
+    json_names: ClassVar = {"images": "real_images"}
 
     directory: Path
     method: str
@@ -45,28 +49,13 @@ class Fitted:
         learned += f": {self.directory / FILE}"
         return f"{learned} (finished before; nothing was trained)" if self.found else learned
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "directory": str(self.directory),
-            "method": self.method,
-            "real_images": self.images,
-            "class_names": list(self.class_names),
-            "generator_hash": self.generator_hash,
-            "details": dict(self.details),
-            "found": self.found,
-        }
-
 
 def fit(
     method: str,
     data: str | Path | ImageDataset,
     out: str | Path,
-    *,
-    budget: float | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: FitOptions | None = None,
+    **changes: Any,
 ) -> Fitted:
     """Train the generator of `method` (dcgan, cgan, dagan, with options in brackets) and keep it in `out`.
 
@@ -75,26 +64,23 @@ def fit(
     is done. A set with a single class is enough.
 
     Args:
-        budget: seconds; the steps are cut to what fits.
+        options: which images, which seed, and `budget` (seconds): the steps are cut to what fits.
+        changes: fields of `FitOptions` by name; they stand above `options`.
 
     Raises:
         InputError: the method, the data or `out` cannot be used, or `out` holds a training of another kind.
         MethodFailed: the losses became NaN or the pictures collapsed, again and again.
     """
-    fitted = parse_generator(method)
-    directory = Path(out)
+    options, fitted, directory = FitOptions.of(options, changes), parse_generator(method), Path(out)
     if not _config(directory) and not killed_at_the_start(directory):
         prepare_output(directory)
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    real = read_images(data, options)
     fitted = fitted.settled(real)
-    options = {
-        "method": method, "data": str(data) if isinstance(data, str | Path) else data.name, "budget": budget,
-        "seed": seed, "size": size, "per_class": per_class, "images": images,
-    }  # fmt: skip
-    with _opened(directory, options, fitted, real):
+    named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
+    with _opened(directory, named | options.to_json(), fitted, real):
         found = _finished(directory)
         if not found:
-            _train(fitted, real, directory, budget, seed)
+            _train(fitted, real, directory, options.budget, options.seed)
         _forget_checkpoints(directory)
         kept = load_generator(directory)
     return Fitted(
@@ -105,12 +91,8 @@ def fit(
 def fit_forecast(
     method: str,
     data: str | Path | ImageDataset,
-    *,
-    budget: float | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: FitOptions | None = None,
+    **changes: Any,
 ) -> DryRun:
     """Say what `fit` would train with these options and how long that takes; writes nothing.
 
@@ -118,9 +100,10 @@ def fit_forecast(
         InputError: the method or the data cannot be used.
         MethodFailed: there is too little to learn from.
     """
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
+    options = FitOptions.of(options, changes)
+    real = read_images(data, options)
     fitted = parse_generator(method).settled(real)
-    steps, seconds = training_time(fitted, real, seed, budget)
+    steps, seconds = training_time(fitted, real, options.seed, options.budget)
     count = fitted.trainings(real)
     whole = count * fitted.config.steps
     networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()
@@ -131,7 +114,7 @@ def fit_forecast(
         f"{fitted.config.batch_size} images: {about(seconds)} at {duration_of_step(seconds / steps)} a step"
     )
     if steps < whole:
-        sentence += f"; {whole} steps do not fit into {duration(budget or 0)}"
+        sentence += f"; {whole} steps do not fit into {duration(options.budget or 0)}"
     return DryRun(
         sentence,
         {
@@ -193,8 +176,9 @@ def _require_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, 
     changed = [name for name, value in now["training"].items() if before["training"].get(name) != value]
     if "method" in changed:
         raise InputError(f"{directory} holds a generator of {before['training']['method']}; choose another directory")
-    decisive = ("budget", "seed", "size", "per_class", "images")
-    changed += [name for name in decisive if before["options"].get(name) != now["options"][name]]
+    # What the method and the data are stands in `training` and in the fingerprint.
+    options = {name: value for name, value in now["options"].items() if name not in ("method", "data")}
+    changed += [name for name, value in options.items() if before["options"].get(name, value) != value]
     if changed:
         raise InputError(
             f"{directory} holds a training with other options ({', '.join(changed)}); choose another directory"

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenfold.core.errors import Interrupted
+from tenfold.core.options import StudyOptions, as_typed
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
-from tenfold.data.load import as_named
 from tenfold.report.forecast import forecast_text
 from tenfold.runs.cost_probe import Pilot, run_pilot
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
-from tenfold.runs.study import Options, Prepared, prepare
+from tenfold.runs.study import Prepared, prepare
 from tenfold.runs.workers import available_cores
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
-from tenfold.verbs.publish import as_typed
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(Result):
     """A study that was not run: its size, its time, and the effect that it could show."""
 
     prepared: Prepared
@@ -84,17 +83,10 @@ class Forecast:
 
 def forecast(
     data: str | Path | ImageDataset,
+    options: StudyOptions | None = None,
     *,
-    arms: str | Sequence[str] | None = None,
-    repeats: int = 4,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    times: float = 2.0,
-    test: str | Path | None = None,
-    exchange: bool = True,
     workers: int | None = None,
+    **changes: Any,
 ) -> Forecast:
     """Say what `prove` would do with these options, judged by a pilot of some seconds.
 
@@ -104,7 +96,7 @@ def forecast(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C.
     """
-    options = Options(arms, None, repeats, seed, size, per_class, images, times, as_named(test), exchange)
+    options = StudyOptions.of(options, changes)
     try:
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started
@@ -113,17 +105,8 @@ def forecast(
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
     foretold = estimate(prepared.data, prepared.plan, pilot, workers=workers or cores, cores=cores)
-    command = as_typed("prove", {"data": prepared.options["data"], **_chosen(options), "workers": workers})
+    command = as_typed("prove", [prepared.source], options, workers=workers)
     return Forecast(prepared, pilot, foretold, reading_seconds + SECONDS_TO_PUBLISH, command)
-
-
-def _chosen(options: Options) -> dict[str, Any]:
-    """Only what differs from the defaults, so that the command is as short as it can be."""
-    defaults = asdict(Options())
-    chosen = {name: value for name, value in asdict(options).items() if value != defaults[name]}
-    if not isinstance(arms := chosen.get("arms", ""), str):
-        chosen["arms"] = ",".join(arms)
-    return chosen
 
 
 def _arm_json(arm: ArmWork) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
@@ -16,17 +13,6 @@ from tenfold.methods import Method, method_class, method_names
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.restyle import Method as Restyle
 from tenfold.runs.arms import parse_component
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What a command would do, how long that takes, and the same as plain values."""
-
-    sentence: str
-    facts: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"sentence": self.sentence, **self.facts}
 
 
 def parse_generator(text: str) -> GeneratorMethod:

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import prepare_output
+from tenfold.core.options import DataOptions, GrowOptions
 from tenfold.core.progress import about, note, warn
+from tenfold.core.results import DryRun
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.load import load
@@ -21,64 +23,55 @@ from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import FILE, save_generator, truncated
 from tenfold.methods.restyle import Method as Restyle
 from tenfold.runs.arms import Component, parse_component
-from tenfold.verbs.generators import DryRun, generator_key, restyling_time, training_time
+from tenfold.verbs.generators import generator_key, restyling_time, training_time
 from tenfold.verbs.grown_set import GrowResult, write_grown
+
+EVERYTHING = DataOptions()
 
 
 def grow(
     data: str | Path | ImageDataset,
     out: str | Path,
-    *,
-    method: str,
-    times: float = 10.0,
-    classes: Sequence[str] = (),
-    truncation: float | None = None,
-    only_new: bool = False,
-    keep_copies: bool = False,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: GrowOptions | None = None,
+    **changes: Any,
 ) -> GrowResult:
-    """Make about `times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
+    """Make about `options.times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
 
     A single class, or one with a single image, can be grown; whether growing helps is another question, which
     `prove` answers. A trained generator is kept beside the pictures as generator.safetensors. Those of its
     images that are near copies of real ones are left out, unless `keep_copies`.
 
+    A generator learns from all classes, also where new images of some are wanted.
+
     Args:
-        classes: those to make new images of; all, unless given. A generator learns from all classes all the same.
-        truncation: the largest value of a generator's noise, in standard deviations.
+        options: the method, and how many images of which classes.
+        changes: fields of `GrowOptions` by name, such as `method="cgan"`; they stand above `options`.
 
     Raises:
         InputError: the data, the method or OUT cannot be used.
         MethodFailed: the method gave nothing usable; nothing is written.
     """
-    directory = Path(out)
-    component = parse_growing(method)
-    grower = _grower(component, truncation)
+    options, directory = GrowOptions.of(options, changes), Path(out)
+    component = parse_growing(options.method)
+    grower = _grower(component, options.truncation)
     prepare_output(directory)
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
-    labels = labels_of(classes, real.class_names)
-    note(f"growing {len(real)} images {times:g} times with {method}")
-    grown = _grow(real, grower, times, seed, labels)
-    result = write_grown(directory, real, grown, component.method, seed, only_new=only_new, keep_copies=keep_copies)
+    real = read_images(data, options)
+    labels = labels_of(options.classes, real.class_names)
+    note(f"growing {len(real)} images {options.times:g} times with {options.method}")
+    grown = _grow(real, grower, options.times, options.seed, labels)
+    result = write_grown(
+        directory, real, grown, component.method, options.seed,
+        only_new=options.only_new, keep_copies=options.keep_copies,
+    )  # fmt: skip
     if grown.generator:
-        save_generator(directory / FILE, grower, real, grown.generator, grown.details, seed)
+        save_generator(directory / FILE, grower, real, grown.generator, grown.details, options.seed)
     return result
 
 
 def grow_forecast(
     data: str | Path | ImageDataset,
-    *,
-    method: str,
-    times: float = 10.0,
-    classes: Sequence[str] = (),
-    truncation: float | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: GrowOptions | None = None,
+    **changes: Any,
 ) -> DryRun:
     """Say what `grow` would make with these options and how long its training takes; writes nothing.
 
@@ -86,37 +79,31 @@ def grow_forecast(
         InputError: the data or the method cannot be used.
         MethodFailed: there is too little to learn from.
     """
-    grower = _grower(parse_growing(method), truncation)
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
-    count = len(chosen_of(real, times, labels_of(classes, real.class_names)))
+    options = GrowOptions.of(options, changes)
+    grower = _grower(parse_growing(options.method), options.truncation)
+    real = read_images(data, options)
+    count = len(chosen_of(real, options.times, labels_of(options.classes, real.class_names)))
     sentence = f"{grower.name()} would make {count} new images of {len(real)} real ones"
     facts: dict[str, Any] = {"method": grower.name(), "real_images": len(real), "new_images": count}
     if isinstance(grower, GeneratorMethod | Restyle):
         steps, seconds = (
-            restyling_time(grower, real, seed)
+            restyling_time(grower, real, options.seed)
             if isinstance(grower, Restyle)
-            else training_time(grower.settled(real), real, seed)
+            else training_time(grower.settled(real), real, options.seed)
         )
         sentence += f", after a training of {steps} steps, {about(seconds)}"
         facts |= {"steps": steps, "seconds": round(seconds, 1)}
     return DryRun(sentence, facts)
 
 
-def read_images(
-    data: str | Path | ImageDataset,
-    *,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    seed: int = 0,
-) -> ImageDataset:
+def read_images(data: str | Path | ImageDataset, options: DataOptions = EVERYTHING) -> ImageDataset:
     """The images to learn from, cleaned; what is wrong with the set is told as warnings.
 
     Raises:
         InputError: the data cannot be used, or holds vectors.
     """
     if not isinstance(data, ImageDataset):
-        data = load(data, size=size, per_class=per_class, images=images, seed=seed)
+        data = load(data, **options.reading)
     refuse_vectors(data)
     findings = audit(data)
     for warning in findings.warnings:

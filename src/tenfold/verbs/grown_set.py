@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.core.errors import InputError
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
@@ -25,9 +26,11 @@ class OnlyCopied(MethodFailed):
     exit_status = InputError.exit_status
 
 
-@dataclass(frozen=True)
-class GrowResult:
+@dataclass(frozen=True, eq=False)
+class GrowResult(Result):
     """What was written and where."""
+
+    derived = ("filters",)
 
     directory: Path
     method: str
@@ -78,17 +81,7 @@ class GrowResult:
         return f"{copies} left out; tenfold {self.command} --keep-copies keeps {them}"
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "directory": str(self.directory),
-            "method": self.method,
-            "real_images": self.real_images,
-            "new_images": self.new_images,
-            "generator_hash": self.generator_hash,
-            "details": dict(self.details),
-            "filters": self.filters,
-            "near_copies": self.near_copies,
-            "kept_copies": self.kept_copies,
-        }
+        return {name: value for name, value in super().to_json().items() if name != "command"}
 
 
 def copies_in_words(count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,14 @@ import numpy.typing as npt
 
 from tenfold.adaptation.dann import DomainConfig
 from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
-from tenfold.adaptation.sets import Reframe, as_typed, class_warnings, option_of, set_aside_warnings, unlike_names
+from tenfold.adaptation.sets import class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.claims.telling import hardware
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
+from tenfold.core.options import MergeOptions, as_typed
 from tenfold.core.progress import note, warn
+from tenfold.core.results import Document
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import all_classes, equal_to_any, in_classes, read_related
 from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
@@ -29,37 +30,21 @@ from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
 
 
-@dataclass(frozen=True, eq=False)
-class Merging:
+class Merging(Document):
     """What was found, as merge.json tells it."""
-
-    directory: Path
-    document: dict[str, Any]
-
-    @property
-    def sentence(self) -> str:
-        return str(self.document["sentence"])
 
     @property
     def text(self) -> str:
-        """What the terminal shows."""
         return merging_text(self.document)
-
-    def to_json(self) -> dict[str, Any]:
-        return self.document | {"directory": str(self.directory)}
 
 
 def merge(
     sources: Sequence[str | Path | ImageDataset],
+    options: MergeOptions | None = None,
     *,
     out: str | Path | None = None,
-    reframe: Reframe = "auto",
-    steps: int = DomainConfig.steps,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
     workers: int | None = None,
+    **changes: Any,
 ) -> Merging:
     """Compare learning from each source alone, from all pooled, and from all pooled with DANN between them.
 
@@ -68,16 +53,19 @@ def merge(
 
     Args:
         sources: two or more labelled sets, in any form DATA may have; classes are matched by name.
+        options: how the trainings are done; `per_class` and `images` are those of each source.
         out: runs/merge-NAMES unless given. What is finished there is not done again.
         workers: trainings at the same time, each on one thread; one a core unless given.
+        changes: fields of `MergeOptions` by name; they stand above `options`.
 
     Raises:
         InputError: a set cannot be used, there are fewer than two, or they share no class.
     """
     if len(sources) < 2:
         raise InputError("merging takes two sets or more; to label another set: tenfold adapt SOURCE --to TARGET")
-    started = time.monotonic()
-    named = unlike_names([read_related(one, per_class=per_class, images=images, seed=seed) for one in sources])
+    started, options = time.monotonic(), MergeOptions.of(options, changes)
+    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
+    named = unlike_names([read_related(one, **limits) for one in sources])
     names = all_classes(named)
     warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_shared(named)]
     matched = [in_classes(source, names) for source in named]
@@ -85,25 +73,22 @@ def merge(
         raise InputError("the sets share no class; classes are matched by their names, so rename the folders")
     framings = [framing(source) for source in matched]
     mending = _mends(framings)
-    frame = _frame(framings, mending, reframe, size)
+    frame = _frame(framings, mending, options)
     for mend in mending:
         note(f"framing: {mend.difference}; {mend.remedy}")
     for warning in warnings:
         warn(warning)
     framed = [frame.on(source) for source in matched]
-    options = {
-        "sources": [option_of(source) for source in sources],
-        "reframe": reframe, "steps": steps, "seed": seed, "size": size, "per_class": per_class, "images": images,
-    }  # fmt: skip
+    config = {"sources": [option_of(source) for source in sources], **options.to_json()}
     directory = Path(out) if out is not None else Path("runs") / f"merge-{'-'.join(one.name for one in matched)[:80]}"
     fingerprints = {"sets": [source.fingerprint() for source in framed], "code": code_version()}
-    with opened(directory, "merge", options | fingerprints):
-        key = Key(f"seed-{seed}") / "merge"
+    with opened(directory, "merge", config | fingerprints):
+        key = Key(f"seed-{options.seed}") / "merge"
         folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
         ways = ways_of([source.name for source in framed])
-        config = DomainConfig(steps=steps)
+        training = DomainConfig(steps=options.steps)
         predictions = cross_predictions(
-            ways, framed, folds, directory / "trainings", key, config, workers or available_cores()
+            ways, framed, folds, directory / "trainings", key, training, workers or available_cores()
         )
         document = {
             "sources": [
@@ -113,8 +98,8 @@ def merge(
             "mends": [{"difference": mend.difference, "remedy": mend.remedy} for mend in mending],
             "ways": [_told(way, framed, predictions[way.name]) for way in ways],
             "warnings": warnings,
-            "options": options,
-            "command": as_typed(options, directory),
+            "options": config,
+            "command": as_typed("adapt", config["sources"], options, out=directory),
             "seconds": round(time.monotonic() - started, 1),
             "hardware": hardware(),
         }
@@ -144,9 +129,9 @@ def _mends(framings: Sequence[Framing]) -> list[Mend]:
     return list(found.values())
 
 
-def _frame(framings: Sequence[Framing], mending: Sequence[Mend], reframe: Reframe, size: int | None) -> Frame:
-    applied = [mend for mend in mending if reframe == "auto" or mend.kind == "grey"]
-    return shared_frame(framings[:-1], framings[-1], applied, size)
+def _frame(framings: Sequence[Framing], mending: Sequence[Mend], options: MergeOptions) -> Frame:
+    applied = [mend for mend in mending if options.reframe == "auto" or mend.kind == "grey"]
+    return shared_frame(framings[:-1], framings[-1], applied, options.size)
 
 
 def _told(way: Way, sources: Sequence[ImageDataset], predicted: dict[int, npt.NDArray[np.int64]]) -> dict[str, Any]:

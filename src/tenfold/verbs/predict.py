@@ -15,6 +15,7 @@ from PIL import Image
 from tenfold.adaptation.framing import Frame, frame_of
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
+from tenfold.core.options import PredictOptions
 from tenfold.core.progress import warn
 from tenfold.data.images import UnreadableError, shrink, to_squares, with_channels
 from tenfold.data.readers import npz, read_file, table
@@ -36,18 +37,25 @@ class Prediction:
 
 
 def predict(
-    classifier: str | Path, images: str | Path | Sequence[str | Path], *, out: str | Path | None = None
+    classifier: str | Path,
+    images: str | Path | Sequence[str | Path],
+    options: PredictOptions | None = None,
+    *,
+    out: str | Path | None = None,
+    **changes: Any,
 ) -> list[Prediction]:
     """Read image files (folders are searched) and name the class of each, in the order given.
 
     Files that cannot be read are left out with a warning. A classifier of `tenfold adapt` sees pictures in the frame
     that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of each row; a
     column that says the class is passed over. `out` also writes out/predictions.csv.
+    `changes` are fields of `PredictOptions` by name.
 
     Raises:
         InputError: no classifier there, a path that does not exist, not one readable image, vectors of another
             length than those learned from, or predictions.csv is there already.
     """
+    PredictOptions.of(options, changes)
     table = None if out is None else Path(out) / "predictions.csv"
     if table is not None and table.exists():
         raise InputError(f"{table} is there already and nothing is overwritten; choose another --out")

@@ -12,6 +12,8 @@ import numpy as np
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
+from tenfold.core.options import PreviewOptions
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import class_folders
@@ -21,8 +23,8 @@ from tenfold.runs.arms import Component, parse_arms
 from tenfold.verbs.preview_sheets import changed_sheet, generated_pairs
 
 
-@dataclass(frozen=True)
-class Preview:
+@dataclass(frozen=True, eq=False)
+class Preview(Result):
     """What was drawn and where it lies."""
 
     file: Path
@@ -61,36 +63,33 @@ def preview(
     method: str,
     data: str | Path | ImageDataset,
     out: str | Path | None = None,
-    *,
-    rows: int = 6,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: PreviewOptions | None = None,
+    **changes: Any,
 ) -> Preview:
-    """Draw `rows` real pictures beside what a method, or several joined by '+', makes of them, as a PNG.
+    """Draw `options.rows` real pictures beside what a method, or several joined by '+', makes of them, as a PNG.
 
     Transforms are shown at once; a generator is trained first, as `grow` would. Without `out` the file is
-    preview-METHOD-DATA.png, with a number if there is one; nothing is overwritten.
+    preview-METHOD-DATA.png, with a number if there is one; nothing is overwritten. `changes` are fields of
+    `PreviewOptions` by name.
 
     Raises:
         InputError: the method, the data or `out` cannot be used, or the method changes no pictures.
         MethodFailed: the generator gave nothing usable.
     """
-    components = _components(method)
+    options, components = PreviewOptions.of(options, changes), _components(method)
     if out is not None:
         _check_free(Path(out))
     if not isinstance(data, ImageDataset):
-        data = load(data, size=size, per_class=per_class, images=images, seed=seed)
+        data = load(data, **options.reading)
     if data.is_vectors:
         raise InputError(f"{data.name} holds vectors of features, of which there are no pictures to show")
     real = cleaned(data, audit(data)).part("train")
-    key = Key(f"seed-{seed}") / "preview"
+    key = Key(f"seed-{options.seed}") / "preview"
     methods = [component.make({}) for component in components]
     if methods[-1].trains_generator:
-        sheet = generated_pairs(real, components[-1], method, rows, seed)
+        sheet = generated_pairs(real, components[-1], method, options.rows, options.seed)
     else:
-        sheet = changed_sheet(real, methods, method, rows, key)
+        sheet = changed_sheet(real, methods, method, options.rows, key)
     file = Path(out) if out is not None else _default_file(method, real.name)
     write_bytes(file, preview_png(sheet))
     captions = tuple(tuple(cell.caption if cell else None for cell in row) for row in sheet.rows)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tenfold.core.files import write_text
+from tenfold.core.options import as_typed
 from tenfold.methods import Grown
 from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.page import render
@@ -35,7 +35,6 @@ VECTOR_NOTES = {
 def publish(
     study: Study,
     command: str,
-    options: Mapping[str, Any],
     *,
     seconds: float,
     generated: Grown | None = None,
@@ -64,8 +63,8 @@ def publish(
         audit=study.audit.to_json()
         | {"set_aside": [{"source": s.source, "reason": s.reason} for s in study.data.set_aside]},
         sheets=sheets,
-        command=as_typed(command, options),
-        config=dict(options) | {"plan": study.plan.hash, "code": study.plan.code},
+        command=as_typed(command, [study.source], study.options),
+        config={"data": study.source, **study.options.to_json()} | {"plan": study.plan.hash, "code": study.plan.code},
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*study.plan.fold_plan.warnings, *warnings],
@@ -94,15 +93,3 @@ def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
 
 def _percent(share: float, bounds: Sequence[float]) -> str:
     return f"{100 * share:.1f} % ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"
-
-
-def as_typed(command: str, options: Mapping[str, Any]) -> str:
-    """The shell command that does the same again."""
-    words = ["tenfold", command, str(options["data"])]
-    for name, value in options.items():
-        flag = name.replace("_", "-")
-        if value is False:
-            words.append(f"--no-{flag}")
-        elif name != "data" and value is not None and value is not True:
-            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)

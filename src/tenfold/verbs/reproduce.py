@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,15 @@ from tenfold.claims.telling import claim_json, file_name
 from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json, write_text
+from tenfold.core.options import ReproduceOptions, as_typed
 from tenfold.core.progress import note
+from tenfold.core.results import Document
 from tenfold.report.claim import claim_text, render_claim
 from tenfold.runs.workers import available_cores
 
 
-@dataclass(frozen=True, eq=False)
-class Reproduction:
+class Reproduction(Document):
     """A repeated claim, as claim.json tells it."""
-
-    directory: Path
-    document: dict[str, Any]
 
     @property
     def holds(self) -> str:
@@ -34,57 +31,45 @@ class Reproduction:
         return str(self.document["holds"])
 
     @property
-    def sentence(self) -> str:
-        return str(self.document["sentence"])
-
-    @property
     def text(self) -> str:
-        """What the terminal shows."""
         return claim_text(self.document)
-
-    def to_json(self) -> dict[str, Any]:
-        return self.document | {"directory": str(self.directory)}
 
 
 def reproduce(
     name: str,
+    options: ReproduceOptions | None = None,
     *,
-    quick: bool = False,
     out: str | Path | None = None,
-    seeds: int | None = None,
-    seed: int = 0,
     workers: int | None = None,
+    **changes: Any,
 ) -> Reproduction:
     """Train what the claim takes and write claim.json, report.html and the report's pictures.
 
     Args:
         name: of a file of `tenfold.claims`, such as mixup.
-        quick: a trial of fewer and shorter trainings, whose figures are not the claim's.
+        options: at which scale; more `seeds` in the same directory add to those that are there.
         out: the directory, runs/reproduce-NAME unless given; trainings that are finished there are not done again.
-        seeds: how many, 2 at least; more of them in the same directory add to those that are there.
-        seed: the first of them; the others follow it.
         workers: trainings at the same time, a thread each; one a core unless given.
+        changes: fields of `ReproduceOptions` by name, such as `quick=True`; they stand above `options`.
 
     Raises:
         InputError: no such claim, or the directory holds something else.
         SystemFault: a worker process was killed from outside, or nothing can be written.
     """
-    started = time.monotonic()
-    claim = make_claim(name)
-    count = seeds if seeds is not None else claim.quick_seeds if quick else claim.seeds
-    if count < 2:
-        raise InputError(f"--seeds must be at least 2, not {count}: one training shows nothing of luck")
-    numbers = range(seed, seed + count)
+    started, claim, options = time.monotonic(), make_claim(name), ReproduceOptions.of(options, changes)
+    quick = options.quick
+    count = options.seeds if options.seeds is not None else claim.quick_seeds if quick else claim.seeds
+    numbers = range(options.seed, options.seed + count)
     workers = workers or available_cores()
     directory = Path(out) if out is not None else Path("runs") / f"reproduce-{name}{'-quick' if quick else ''}"
-    options = {"claim": name, "quick": quick}
-    with _opened(directory, options, {"seeds": count, "seed": seed}):
+    scale = {"claim": name, "quick": quick, "device": options.device}
+    with _opened(directory, scale, {"seeds": count, "seed": options.seed}):
         trainings = claim.trainings(numbers, quick)
         finished, found_seconds = run_trainings(name, trainings, directory / "trials", workers)
         seconds = time.monotonic() - started + found_seconds / workers
         found = claim.judge(finished)
         document = claim_json(name, claim, found, finished, numbers, quick, seconds)
-        document["command"] = _command(name, quick, directory, count, seed)
+        document["command"] = as_typed("reproduce", [name], replace(options, seeds=count), out=directory)
         pictures = {file_name(picture.title): picture.png for picture in found.pictures}
         for file, png in pictures.items():
             write_bytes(directory / file, png)
@@ -105,7 +90,7 @@ def _opened(directory: Path, options: dict[str, Any], numbers: dict[str, int]) -
         prepare_output(directory)
     with locked(directory):
         if ours:
-            changed = [option for option, value in options.items() if before["options"].get(option) != value]
+            changed = [option for option, value in options.items() if before["options"].get(option, value) != value]
             if changed:
                 raise InputError(f"{directory} holds another experiment ({', '.join(changed)}); choose another --out")
             note(f"continuing in {directory}")
@@ -121,8 +106,3 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and found.get("command") == "reproduce" else {}
-
-
-def _command(name: str, quick: bool, directory: Path, seeds: int, seed: int) -> str:
-    words = ["tenfold", "reproduce", name, *(["--quick"] if quick else []), "--out", str(directory)]
-    return shlex.join([*words, "--seeds", str(seeds), *(["--seed", str(seed)] if seed else [])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import numpy.typing as npt
 
 from tenfold.adaptation.sets import option_of
 from tenfold.core.files import prepare_output, write_bytes, write_json
-from tenfold.core.keys import Key
+from tenfold.core.options import RestyleOptions
 from tenfold.core.progress import about, note
+from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.generators.gates import Gates, styles_by_classes
 from tenfold.methods import MethodFailed, make_method
@@ -23,7 +23,7 @@ from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
 from tenfold.runs.plan import code_version
-from tenfold.verbs.generators import DryRun, generator_key, restyling_time
+from tenfold.verbs.generators import generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.opened import opened
@@ -32,11 +32,15 @@ FILE = "restyler.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
-class Restyled:
+class Restyled(Result):
     """What was painted and where it lies."""
 
     grown: GrowResult
     gates: Gates
+
+    @property
+    def directory(self) -> Path:
+        return self.grown.directory
 
     @property
     def sentence(self) -> str:
@@ -58,50 +62,42 @@ class Restyled:
 def restyle(
     data: str | Path | ImageDataset,
     out: str | Path,
-    *,
-    times: float = 1.0,
-    classes: Sequence[str] = (),
-    preset: str = "fast",
-    steps: int | None = None,
-    code_size: int | None = None,
-    keep_copies: bool = False,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: RestyleOptions | None = None,
+    **changes: Any,
 ) -> Restyled:
-    """Train an autoencoder that tells style from label and write what it paints: about `times` new pictures for each
-    real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside grid.png, gates.json and restyler.safetensors.
+    """Train an autoencoder that tells style from label and write what it paints.
+
+    About `options.times` new pictures for each real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside
+    grid.png, gates.json and restyler.safetensors.
 
     Each picture has the class of a real one and the style of another, its parent, which is of another class. A
     training that was killed goes on, to the same bits: until all is written, a hidden folder beside OUT keeps it.
 
     Args:
-        classes: those to paint new pictures of; all, unless given.
-        preset: `article` for the loss of the article behind this, which does not do.
-        steps: of the training; chosen from the number of images unless given.
-        code_size: values that hold a style.
+        options: how it is trained, and how many pictures of which classes are painted.
+        changes: fields of `RestyleOptions` by name, such as `steps=500`; they stand above `options`.
 
     Raises:
         InputError: the data, an option or OUT cannot be used.
         MethodFailed: too few of the new labels can be read. The grid and the gates are written, the pictures are not.
     """
-    method, directory = _method(preset, steps, code_size), Path(out)
+    options = RestyleOptions.of(options, changes)
+    method, directory = _method(options), Path(out)
     prepare_output(directory)
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
-    labels = labels_of(classes, real.class_names)
-    method, key = method.settled(real), generator_key(method, seed)
+    real = read_images(data, options)
+    labels = labels_of(options.classes, real.class_names)
+    method, key = method.settled(real), generator_key(method, options.seed)
     training = {
-        **asdict(method.config), "data": option_of(data), "seed": seed, "size": size, "per_class": per_class,
-        "images": images, "sets": [real.fingerprint()], "code": code_version(),
+        **asdict(method.config), "data": option_of(data), **options.reading, "device": options.device,
+        "sets": [real.fingerprint()], "code": code_version(),
     }  # fmt: skip
     unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
     with opened(unfinished, "restyle", training):
         note(f"restyling {len(real)} images of {real.class_count} classes")
-        chosen = chosen_of(real, times, labels)
+        chosen = chosen_of(real, options.times, labels)
         try:
             restyler = method.learn(real, key, shown=True, checkpoint=unfinished / CHECKPOINT)
-            done = _painted(method, restyler, real, chosen, directory, key, seed, keep_copies)
+            done = _painted(method, restyler, real, chosen, directory, options)
         except MethodFailed:
             shutil.rmtree(unfinished)  # it would fail again, and other options are to be free to try there
             raise
@@ -115,19 +111,19 @@ def _painted(
     real: ImageDataset,
     chosen: npt.NDArray[np.int64],
     directory: Path,
-    key: Key,
-    seed: int,
-    keep_copies: bool,
+    options: RestyleOptions,
 ) -> Restyled:
     """Write the grid, the gates and, where they are passed, the pictures."""
+    key, seed = generator_key(method, options.seed), options.seed
     rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
     grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
     try:
         method.require(restyler)
         grown = method.more(restyler, real, chosen, key)
         result = write_grown(
-            directory, real, grown, method.name(), seed, only_new=True, keep_copies=keep_copies, command="restyle"
-        )
+            directory, real, grown, method.name(), seed,
+            only_new=True, keep_copies=options.keep_copies, command="restyle",
+        )  # fmt: skip
     except MethodFailed as failure:
         _write_gates(directory, grid, restyler.gates, str(failure))
         for sentence in restyler.gates.sentences:
@@ -142,26 +138,19 @@ def _painted(
 
 def restyle_forecast(
     data: str | Path | ImageDataset,
-    *,
-    times: float = 1.0,
-    classes: Sequence[str] = (),
-    preset: str = "fast",
-    steps: int | None = None,
-    code_size: int | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: RestyleOptions | None = None,
+    **changes: Any,
 ) -> DryRun:
     """Say what `restyle` would train and paint with these options and how long the training takes; writes nothing.
 
     Raises:
         InputError: the data or an option cannot be used.
     """
-    method = _method(preset, steps, code_size)
-    real = read_images(data, size=size, per_class=per_class, images=images, seed=seed)
-    count = len(chosen_of(real, times, labels_of(classes, real.class_names)))
-    taken, seconds = restyling_time(method, real, seed)
+    options = RestyleOptions.of(options, changes)
+    method = _method(options)
+    real = read_images(data, options)
+    count = len(chosen_of(real, options.times, labels_of(options.classes, real.class_names)))
+    taken, seconds = restyling_time(method, real, options.seed)
     sentence = (
         f"restyle would be trained on {len(real)} images of {real.class_count} classes for {taken} steps, "
         f"{about(seconds)}, and paint {count} new pictures"
@@ -170,8 +159,8 @@ def restyle_forecast(
     return DryRun(sentence, facts | {"seconds": round(seconds, 1)})
 
 
-def _method(preset: str, steps: int | None, code_size: int | None) -> Method:
-    given = {"preset": preset, "steps": steps, "code_size": code_size}
+def _method(options: RestyleOptions) -> Method:
+    given = {"preset": options.preset, "steps": options.steps, "code_size": options.latent_size}
     method = make_method("restyle", {name: value for name, value in given.items() if value is not None})
     assert isinstance(method, Method)
     return method

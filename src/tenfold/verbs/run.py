@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.core.keys import Key
+from tenfold.core.options import RunOptions
 from tenfold.core.progress import note, warn
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset, Trial
-from tenfold.data.load import as_named
 from tenfold.data.splits import with_grown
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.telling import verdict_json
@@ -19,7 +20,7 @@ from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.methods.kept import FILE
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.plan import most_chosen
-from tenfold.runs.study import Options, Study, conduct, prepare
+from tenfold.runs.study import Study, conduct, prepare
 from tenfold.runs.study_directory import opened
 from tenfold.runs.trial import external_test, train_arm
 from tenfold.training.step import TrainingFailed
@@ -31,7 +32,7 @@ from tenfold.verbs.publish import publish
 
 
 @dataclass(frozen=True, eq=False)
-class RunResult:
+class RunResult(Result):
     """A finished run: the study, the classifier, and the grown set if there is one."""
 
     study: Study
@@ -63,40 +64,34 @@ class RunResult:
 
 def run(
     data: str | Path | ImageDataset,
+    options: RunOptions | None = None,
     *,
-    arms: str | Sequence[str] | None = None,
-    budget: float | None = None,
-    repeats: int = 4,
-    seed: int = 0,
     out: str | Path | None = None,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    times: float = 2.0,
-    test: str | Path | None = None,
-    exchange: bool = True,
-    grow: str | None = None,
     workers: int | None = None,
+    **changes: Any,
 ) -> RunResult:
     """Answer the whole question: what is in the set, does growing it help, and if so, the grown set.
 
     The final classifier is trained on all images with the winning arm, or with the baseline where nothing
-    helped. Options are those of `prove`.
+    helped.
 
     Args:
-        grow: a method to grow the set with even if nothing helped.
+        options: those of `prove`, and `grow`: a method to grow the set with even if nothing helped.
+        out: the run's directory; the same plan in the same directory is taken up where it stopped.
+        workers: trials at the same time; one a core unless given.
+        changes: fields of `RunOptions` by name; they stand above `options`.
 
     Raises:
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C; what was finished is kept.
     """
-    forced = parse_growing(grow) if grow is not None else None
-    wanted_options = Options(arms, budget, repeats, seed, size, per_class, images, times, as_named(test), exchange)
-    prepared = prepare(data, wanted_options)
+    options = RunOptions.of(options, changes)
+    forced = parse_growing(options.grow) if options.grow is not None else None
+    prepared = prepare(data, options)
     if forced is not None:
         refuse_vectors(prepared.data)
-    plan, options = prepared.plan, {**prepared.options, "grow": grow}
-    with opened(Path(out) if out is not None else None, "run", options, plan) as directory:
+    plan = prepared.plan
+    with opened(Path(out) if out is not None else None, "run", prepared.config, plan) as directory:
         study = conduct(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline))
@@ -119,7 +114,6 @@ def run(
         publish(
             study,
             "run",
-            options,
             seconds=time.monotonic() - prepared.started + study.seconds_before,
             generated=sample,
             classifier=classifier,

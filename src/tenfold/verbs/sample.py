@@ -14,21 +14,23 @@ import torch
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import prepare_output, write_bytes
+from tenfold.core.options import SampleOptions
 from tenfold.core.progress import about, note
+from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.methods import Grown
 from tenfold.methods.generating import CHUNK, GeneratorMethod
 from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.report.preview_sheet import preview_png
-from tenfold.verbs.generators import DryRun, generator_key
+from tenfold.verbs.generators import generator_key
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
 from tenfold.verbs.sample_sheets import interpolation, new_pictures, two_draws, walk_of
 
 
-@dataclass(frozen=True)
-class Sampled:
+@dataclass(frozen=True, eq=False)
+class Sampled(Result):
     """What was drawn and where it lies."""
 
     grown: GrowResult
@@ -50,6 +52,10 @@ class Sampled:
     def to_json(self) -> dict[str, Any]:
         sheets = {name: str(self.directory / f"{name}.png") for name in ("sheet", "interpolation")}
         return self.grown.to_json() | sheets | {"checked": self.checked, "class_counts": dict(self.class_counts)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Sampled:
+        return cls(GrowResult.from_json(document), document["checked"], document["class_counts"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +81,8 @@ def sample(
     generator: str | Path,
     data: str | Path | ImageDataset | None,
     out: str | Path,
-    *,
-    times: float = 10.0,
-    classes: Sequence[str] = (),
-    truncation: float | None = None,
-    keep_copies: bool = False,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: SampleOptions | None = None,
+    **changes: Any,
 ) -> Sampled:
     """Draw new labelled pictures: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
 
@@ -94,21 +93,21 @@ def sample(
     Args:
         generator: a directory that `fit`, `grow` or `run` wrote, or generator.safetensors.
         data: labelled pictures; None draws `times` as many of each class as were learned from, unchecked.
-        classes: those to draw; all, unless given.
-        truncation: the largest value of the noise, in standard deviations: smaller is surer and less varied.
-        size: of the pictures, in pixels; those that were learned from, unless given.
+        options: how many pictures, of which classes and of which size; as learned, unless given.
+        changes: fields of `SampleOptions` by name, such as `times=2`; they stand above `options`.
 
     Raises:
         InputError: the generator, the data or `out` cannot be used, or they do not fit one another.
         MethodFailed: nothing that was drawn is usable; nothing is written.
     """
-    order = _order(generator, data, times, classes, truncation, seed, size, per_class, images, Path(out))
-    key = generator_key(order.method, seed)
+    options = SampleOptions.of(options, changes)
+    order = _order(generator, data, options, Path(out))
+    key = generator_key(order.method, options.seed)
     note(f"drawing {len(order.chosen)} pictures with {order.method.name()}")
     if order.checked:
         grown = order.method.more(order.kept.learned, order.real, order.chosen, key)
     else:
-        grown = _unchecked(order, seed, size)
+        grown = _unchecked(order, options.seed, options.size)
     title = f"{order.method.name()}, {order.real.name}"
     sheet = new_pictures(order.real, grown, title)
     learned, truncation = order.kept.learned, order.method.config.truncation
@@ -117,37 +116,32 @@ def sample(
     conditions = order.method.conditions(order.real, walked) if order.from_pictures else torch.from_numpy(walked)
     walk = interpolation(learned.generator, conditions, cells, ends, grown.images.shape[1:], title)
     result = write_grown(
-        Path(out), order.real, grown, order.method.name(), seed,
-        only_new=True, keep_copies=keep_copies, command="sample",
+        Path(out), order.real, grown, order.method.name(), options.seed,
+        only_new=True, keep_copies=options.keep_copies, command="sample",
     )  # fmt: skip
     write_bytes(Path(out) / "sheet.png", preview_png(sheet))
     write_bytes(Path(out) / "interpolation.png", preview_png(walk))
-    return Sampled(result, order.checked, _counts(order.real, grown, keep_copies))
+    return Sampled(result, order.checked, _counts(order.real, grown, options.keep_copies))
 
 
 def sample_forecast(
     generator: str | Path,
     data: str | Path | ImageDataset | None,
-    *,
-    times: float = 10.0,
-    classes: Sequence[str] = (),
-    truncation: float | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
+    options: SampleOptions | None = None,
+    **changes: Any,
 ) -> DryRun:
     """Say what `sample` would draw with these options and how long the drawing takes; writes nothing.
 
     Raises:
         InputError: as `sample`.
     """
-    order = _order(generator, data, times, classes, truncation, seed, size, per_class, images, None)
+    options = SampleOptions.of(options, changes)
+    order = _order(generator, data, options, None)
     labels = order.real.labels[order.chosen] if order.checked else order.chosen
     counts = {order.real.class_names[k]: int((labels == k).sum()) for k in order.labels}
     one = replace(order, chosen=order.chosen[:CHUNK])
     started = time.perf_counter()
-    _draw(one, np.arange(len(one.chosen)), size)
+    _draw(one, np.arange(len(one.chosen)), options.size)
     seconds = (time.perf_counter() - started) * -(-len(order.chosen) // CHUNK)
     drawn = f"{order.method.name()} would draw {len(order.chosen)} pictures of {_classes(counts)}, {about(seconds)}"
     unchecked = "; no real pictures are given, so labels and near copies would not be checked"
@@ -167,15 +161,11 @@ def makes_from_pictures(method: GeneratorMethod) -> bool:
 
 
 def _order(
-    generator: str | Path, data: str | Path | ImageDataset | None, times: float, classes: Sequence[str],
-    truncation: float | None, seed: int, size: int | None, per_class: int | None, images: int | None,
-    out: Path | None,
-) -> _Order:  # fmt: skip
+    generator: str | Path, data: str | Path | ImageDataset | None, options: SampleOptions, out: Path | None
+) -> _Order:
     """Read everything and see that it fits, before anything is drawn."""
-    if not times > 0:
-        raise InputError(f"times must be above 0, not {times:g}")
     kept = load_generator(Path(generator))
-    method = kept.truncated(truncation)
+    method = kept.truncated(options.truncation)
     if data is None and makes_from_pictures(method):
         raise InputError(
             f"{method.name()} makes new pictures from real ones: name a set of them, "
@@ -184,12 +174,12 @@ def _order(
     if out is not None:
         prepare_output(out)
     if data is None:
-        return _without_pictures(kept, method, times, classes)
-    real = _fitting(kept, data, size, per_class, images, seed)
+        return _without_pictures(kept, method, options.times, options.classes)
+    real = _fitting(kept, data, options)
     if not makes_from_pictures(method):
         real = _relabelled(real, kept.learned.class_names)
-    labels = labels_of(classes, real.class_names)
-    chosen = chosen_of(real, times, labels)
+    labels = labels_of(options.classes, real.class_names)
+    chosen = chosen_of(real, options.times, labels)
     return _Order(kept, method, real, chosen, tuple(np.unique(real.labels[chosen]).tolist()), checked=True)
 
 
@@ -211,10 +201,7 @@ def _without_pictures(kept: KeptGenerator, method: GeneratorMethod, times: float
     return _Order(kept, method, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
 
 
-def _fitting(
-    kept: KeptGenerator, data: str | Path | ImageDataset, size: int | None, per_class: int | None, images: int | None,
-    seed: int,
-) -> ImageDataset:  # fmt: skip
+def _fitting(kept: KeptGenerator, data: str | Path | ImageDataset, options: SampleOptions) -> ImageDataset:
     """The pictures at the generator's size, unless another is asked for.
 
     Raises:
@@ -222,10 +209,10 @@ def _fitting(
     """
     channels, side, _ = kept.learned.image_shape
     if not isinstance(data, ImageDataset):
-        loaded = load(data, size=size, per_class=per_class, images=images, seed=seed)
+        loaded = load(data, **options.reading)
         refuse_vectors(loaded)
-        if size is None and loaded.image_shape[1] != side:
-            loaded = load(data, size=side, per_class=per_class, images=images, seed=seed)
+        if options.size is None and loaded.image_shape[1] != side:
+            loaded = load(data, **options.reading | {"size": side})
         data = loaded
     refuse_vectors(data)
     if data.image_shape[0] != channels:

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tenfold.cli.command import Told, command, read_options
+from tenfold.cli.program import Told, from_options, read_options
 from tenfold.core.configuration import Option, Options
 from tenfold.core.options import Classes
 from tenfold.core.progress import parse_duration
@@ -39,7 +39,8 @@ Config = Annotated[Path | None, typer.Option(is_eager=True, callback=read_option
 def call() -> Callable[..., Any]:
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-    @command(app)
+    @app.command()
+    @from_options
     def make(data: Data, options: Some, out: Annotated[str, typer.Option()] = "here", config: Config = None) -> Told:
         """Make some."""
         return {"data": data, "out": out, **options.to_json()}, f"made of {data}"
