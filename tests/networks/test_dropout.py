@@ -82,3 +82,9 @@ def test_draws_go_on_from_a_file_whatever_the_key_was() -> None:
     after.load_state_dict(safetensors.torch.load(kept))
     for layer in (1, 2):
         assert torch.equal(after[layer](ONES), before[layer](ONES))
+
+
+def test_on_another_device_the_draws_are_still_the_processor_s() -> None:
+    layer = SeededDropout(0.5, KEY)
+    assert layer(ONES.to("meta")).is_meta
+    assert layer.state[1] == 1

@@ -184,7 +184,9 @@ def equalize(images: Tensor, value_range: Range) -> None:
     levels = torch.arange(256, device=images.device)
     place = _as_levels(images.clone(), value_range).clamp_(0, 255).long().view(maps, -1)
     place.add_(torch.arange(maps, device=images.device)[:, None] * 256)
-    histogram = torch.bincount(place.flatten(), minlength=maps * 256).view(maps, 256)
+    # `bincount` would look at the values first, for which the host waits on a GPU.
+    ones = torch.ones((), dtype=torch.int64, device=images.device).expand(place.numel())
+    histogram = ones.new_zeros(maps * 256).index_add_(0, place.flatten(), ones).view(maps, 256)
     lightest = levels.where(histogram > 0, 0).amax(1, keepdim=True)
     step = (height * width - histogram.gather(1, lightest)) // 255
     darker = histogram.cumsum(1).sub_(histogram)

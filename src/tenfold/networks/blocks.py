@@ -46,9 +46,11 @@ class SeededDropout(nn.Module):
             return hidden
         seed, passes = self.state.tolist()
         self.state[1] += 1
-        random = (Key("dropout") / seed / passes).torch_generator(hidden.device)
+        random = (Key("dropout") / seed / passes).torch_generator()
         keep = 1 - self.share
-        return hidden * torch.empty_like(hidden).bernoulli_(keep, generator=random).div_(keep)
+        # Drawn on the processor, in the memory format of what is dropped from: every device drops the same values.
+        kept = torch.empty_like(hidden, device="cpu").bernoulli_(keep, generator=random).div_(keep)
+        return hidden * kept.to(hidden.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Change nothing: the state is read at every pass, so it stays on the processor.
