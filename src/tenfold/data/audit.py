@@ -124,8 +124,8 @@ def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
             f"keep each {noun} in one class"
         )
     listed = tuple(SetAside(dataset.sources[index], reasons[dataset.sources[index]]) for index in left_out)
-    grouped = replace(dataset, groups=component_numbers(len(dataset), pairs), set_aside=dataset.set_aside + listed)
-    return grouped.take(kept)
+    groups = component_numbers(len(dataset), pairs)
+    return dataset.with_columns(groups=groups, set_aside=dataset.set_aside + listed).take(kept)
 
 
 def _constant(dataset: ImageDataset) -> Names:

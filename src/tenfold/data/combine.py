@@ -68,8 +68,7 @@ def with_external_test(
         groups=_groups(kept, sealed, names_of_study, names),
         sources=tuple(prefix + source for source in sealed.sources),
     )
-    return replace(
-        kept.joined(named),
+    return kept.joined(named).with_columns(
         set_aside=(*study.set_aside, *(SetAside(prefix + entry.source, entry.reason) for entry in found.set_aside)),
         conversions=dict(told),
     )
@@ -210,7 +209,7 @@ def in_classes(data: ImageDataset, class_names: Sequence[str]) -> ImageDataset:
     moved = np.array([place.get(name, -1) for name in data.class_names], dtype=np.int64)[data.labels]
     kept = np.flatnonzero(moved >= 0)
     part = data.take(kept)
-    return replace(part, labels=moved[kept], class_names=tuple(class_names))
+    return part.with_columns(labels=moved[kept], class_names=tuple(class_names))
 
 
 def missing_classes(data: ImageDataset, class_names: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
+from tenfold.core.rows import ImageRows
 from tenfold.data.duplicates import nearest
 
 Images = npt.NDArray[Any]
@@ -41,7 +42,7 @@ def leak(
     extra: Images,
     unseen: Images,
     test: Images,
-    train: Images,
+    train: Images | ImageRows,
     *,
     unseen_groups: Indices | None = None,
     test_groups: Indices | None = None,
@@ -60,7 +61,7 @@ def leak(
         extra: G x C x H x W, what the method adds to the training images.
         unseen: U x C x H x W, the inner validation images.
         test: T x C x H x W.
-        train: N x C x H x W, what the method was shown.
+        train: N x C x H x W, what the method was shown; rows are read a part at a time.
 
     Raises:
         ValueError: the images differ in shape.
@@ -89,7 +90,7 @@ def leak(
     return None
 
 
-def _count_copied(extra: Images, test: Images, train: Images) -> int:
+def _count_copied(extra: Images, test: Images, train: Images | ImageRows) -> int:
     telling = test[test.reshape(len(test), -1).std(axis=1, dtype=np.float32) >= LEAST_CONTRAST]
     copied = telling[nearest(telling, extra)[1] <= SAME]
     if len(train) and len(copied):
@@ -97,8 +98,8 @@ def _count_copied(extra: Images, test: Images, train: Images) -> int:
     return len(copied)
 
 
-def _vectors_copied(extra: Images, test: Images, train: Images) -> str | None:
-    made, shown = ({row.tobytes() for row in rows} for rows in (extra, train))
+def _vectors_copied(extra: Images, test: Images, train: Images | ImageRows) -> str | None:
+    made, shown = ({row.tobytes() for row in rows} for rows in (extra, train[:]))
     copied = sum(row.tobytes() in made - shown for row in test)
     if not copied:
         return None
