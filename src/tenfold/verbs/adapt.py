@@ -20,6 +20,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.report.adaptation import adaptation_text
 from tenfold.runs.plan import code_version
 from tenfold.runs.workers import available_cores
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_all, trained_arms
 from tenfold.verbs.adapt_outputs import write_adaptation
 from tenfold.verbs.opened import opened
@@ -38,6 +39,7 @@ class Adaptation(Document):
         return adaptation_text(self.document)
 
 
+@on_chosen_device
 def adapt(
     sources: str | Path | ImageDataset | Sequence[str | Path | ImageDataset],
     to: str | Path | ImageDataset,
@@ -90,6 +92,7 @@ def adapt(
     return Adaptation(directory, document)
 
 
+@on_chosen_device
 def adapt_forecast(
     sources: Sequence[str | Path | ImageDataset],
     to: str | Path | ImageDataset,

@@ -20,6 +20,7 @@ from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
 from tenfold.runs.plan import code_version
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
 from tenfold.verbs.opened import config_of, killed_at_the_start
@@ -50,6 +51,7 @@ class Fitted(Result):
         return f"{learned} (finished before; nothing was trained)" if self.found else learned
 
 
+@on_chosen_device
 def fit(
     method: str,
     data: str | Path | ImageDataset,
@@ -88,6 +90,7 @@ def fit(
     )
 
 
+@on_chosen_device
 def fit_forecast(
     method: str,
     data: str | Path | ImageDataset,

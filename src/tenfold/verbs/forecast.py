@@ -18,6 +18,7 @@ from tenfold.runs.cost_probe import Pilot, run_pilot
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.study import Prepared, prepare
 from tenfold.runs.workers import available_cores
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 
 
@@ -81,6 +82,7 @@ class Forecast(Result):
         }
 
 
+@on_chosen_device
 def forecast(
     data: str | Path | ImageDataset,
     options: StudyOptions | None = None,

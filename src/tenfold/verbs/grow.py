@@ -23,12 +23,14 @@ from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import FILE, save_generator, truncated
 from tenfold.methods.restyle import Method as Restyle
 from tenfold.runs.arms import Component, parse_component
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, restyling_time, training_time
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
 EVERYTHING = DataOptions()
 
 
+@on_chosen_device
 def grow(
     data: str | Path | ImageDataset,
     out: str | Path,
@@ -68,6 +70,7 @@ def grow(
     return result
 
 
+@on_chosen_device
 def grow_forecast(
     data: str | Path | ImageDataset,
     options: GrowOptions | None = None,

@@ -26,6 +26,7 @@ from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
 from tenfold.runs.plan import code_version
 from tenfold.runs.workers import available_cores
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened
 
@@ -38,6 +39,7 @@ class Merging(Document):
         return merging_text(self.document)
 
 
+@on_chosen_device
 def merge(
     sources: Sequence[str | Path | ImageDataset],
     options: MergeOptions | None = None,

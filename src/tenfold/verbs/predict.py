@@ -22,6 +22,7 @@ from tenfold.data.readers import npz, read_file, table
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.store import load_classifier
+from tenfold.verbs import on_chosen_device
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Prediction:
     probabilities: dict[str, float]
 
 
+@on_chosen_device
 def predict(
     classifier: str | Path,
     images: str | Path | Sequence[str | Path],

@@ -20,6 +20,7 @@ from tenfold.data.export import class_folders
 from tenfold.data.load import load
 from tenfold.report.preview_sheet import ShareLaw, preview_png
 from tenfold.runs.arms import Component, parse_arms
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.preview_sheets import changed_sheet, generated_pairs
 
 
@@ -59,6 +60,7 @@ class Preview(Result):
         }
 
 
+@on_chosen_device
 def preview(
     method: str,
     data: str | Path | ImageDataset,

@@ -10,11 +10,13 @@ from tenfold.core.options import StudyOptions
 from tenfold.core.types import ImageDataset
 from tenfold.runs.study import Study, conduct, prepare
 from tenfold.runs.study_directory import opened
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.publish import publish
 
 SECONDS_TO_PUBLISH = 3.0
 
 
+@on_chosen_device
 def prove(
     data: str | Path | ImageDataset,
     options: StudyOptions | None = None,

@@ -20,6 +20,7 @@ from tenfold.core.progress import note
 from tenfold.core.results import Document
 from tenfold.report.claim import claim_text, render_claim
 from tenfold.runs.workers import available_cores
+from tenfold.verbs import on_chosen_device
 
 
 class Reproduction(Document):
@@ -35,6 +36,7 @@ class Reproduction(Document):
         return claim_text(self.document)
 
 
+@on_chosen_device
 def reproduce(
     name: str,
     options: ReproduceOptions | None = None,

@@ -23,6 +23,7 @@ from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
 from tenfold.runs.plan import code_version
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
@@ -59,6 +60,7 @@ class Restyled(Result):
         }
 
 
+@on_chosen_device
 def restyle(
     data: str | Path | ImageDataset,
     out: str | Path,
@@ -136,6 +138,7 @@ def _painted(
     return Restyled(result, restyler.gates)
 
 
+@on_chosen_device
 def restyle_forecast(
     data: str | Path | ImageDataset,
     options: RestyleOptions | None = None,

@@ -25,6 +25,7 @@ from tenfold.runs.study_directory import opened
 from tenfold.runs.trial import external_test, train_arm
 from tenfold.training.step import TrainingFailed
 from tenfold.training.store import save_classifier
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
 from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
@@ -62,6 +63,7 @@ class RunResult(Result):
         }
 
 
+@on_chosen_device
 def run(
     data: str | Path | ImageDataset,
     options: RunOptions | None = None,

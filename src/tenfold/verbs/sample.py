@@ -23,6 +23,7 @@ from tenfold.methods import Grown
 from tenfold.methods.generating import CHUNK, GeneratorMethod
 from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.report.preview_sheet import preview_png
+from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
@@ -77,6 +78,7 @@ class _Order:
         return makes_from_pictures(self.method)
 
 
+@on_chosen_device
 def sample(
     generator: str | Path,
     data: str | Path | ImageDataset | None,
@@ -124,6 +126,7 @@ def sample(
     return Sampled(result, order.checked, _counts(order.real, grown, options.keep_copies))
 
 
+@on_chosen_device
 def sample_forecast(
     generator: str | Path,
     data: str | Path | ImageDataset | None,
