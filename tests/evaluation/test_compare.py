@@ -43,7 +43,7 @@ def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline()
     grown = trials_of("gan", everything, labels, folds=4, inner=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
     verdict = judge(base + grown, labels)
     assert verdict.pick_counts == {"classical": 2, "gan": 2}
-    assert verdict.pick == "classical"
+    assert verdict.chosen_arm == "classical"
     # gan is picked in folds 0 and 3: half of the images, each a difference of 1.
     assert verdict.difference.estimate == pytest.approx(0.5)
     assert arm(verdict, "gan").against_baseline.estimate == pytest.approx(1.0)
@@ -69,7 +69,7 @@ def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
     grown = trials_of("gan", shares(right), LABELS, inner=0.9)
     verdict = judge(base + grown, LABELS)
     assert verdict.outcome == outcome
-    assert verdict.pick == "gan"
+    assert verdict.chosen_arm == "gan"
     assert verdict.difference.estimate == pytest.approx((right - 30) / 40)
     assert arm(verdict, "gan").outcome == outcome
 

@@ -45,7 +45,7 @@ def an_arm(name, difference=0.03, **changes):
 def a_verdict(worth=None, extra=280.0, ratios=(), **changes):
     values = {
         "outcome": "helped",
-        "pick": "gan",
+        "chosen_arm": "gan",
         "baseline": "classical",
         "difference": about(0.03),
         "smallest_detectable": 0.04,
@@ -130,7 +130,7 @@ def test_worth_that_cannot_be_told():
 def test_worth_is_not_told_where_nobody_asked_or_nothing_differs():
     assert worth_sentence(a_verdict(None, curve=())) is None
     assert worth_sentence(a_verdict(Worth(1, 0, 2)), "classical") is None
-    kept = a_verdict(Worth(0, 0, 0), pick="classical", pick_counts={"classical": 20})
+    kept = a_verdict(Worth(0, 0, 0), chosen_arm="classical", pick_counts={"classical": 20})
     assert worth_sentence(kept) is None
     assert worth_sentence(kept, "mixup") is not None
 
@@ -174,7 +174,7 @@ def test_a_study_that_a_planned_look_ended_is_not_provisional():
     short = a_verdict(repeats=2)
     assert "2 repeats of 5 folds, provisional)" in sentence(short)
     assert verdict_json(short)["provisional"] is True
-    ended = a_verdict(repeats=2, looks=(Look(2, 0.0001, True),))
+    ended = a_verdict(repeats=2, interim_looks=(Look(2, 0.0001, True),))
     assert "2 repeats of 5 folds, ended early as planned)" in sentence(ended)
     assert verdict_json(ended)["provisional"] is False
     assert verdict_json(ended)["looks"] == [{"repeats": 2, "p_value": 0.0001, "stopped": True}]
@@ -244,3 +244,11 @@ def test_mean_over_the_classes_that_can_be_evaluated():
     assert mean_estimate(SHARES) == pytest.approx(0.8)
     assert mean_estimate((None, Interval(math.nan, 0, 1, 0))) is None
     assert mean_estimate(()) is None
+
+
+def test_a_verdict_answers_to_the_names_that_its_attributes_had() -> None:
+    verdict = a_verdict(Worth(0, 0, 0))
+    with pytest.warns(DeprecationWarning, match="'pick' is now called 'chosen_arm'"):
+        assert verdict.pick == verdict.chosen_arm == "gan"
+    with pytest.warns(DeprecationWarning, match="'settled' is now called 'selected_hyperparameters'"):
+        assert verdict.arms[0].settled == {}

@@ -46,7 +46,7 @@ def verdict(**changes):
     }
     values = {
         "outcome": "helped",
-        "pick": "classical+cgan",
+        "chosen_arm": "classical+cgan",
         "baseline": "classical",
         "difference": interval(0.031, 0.019),
         "smallest_detectable": 0.042,
@@ -115,7 +115,7 @@ def told_in_full(**changes):
         "external": ExternalComparison(
             796, 796, interval(726 / 796, 0.02), interval(717 / 796, 0.02), interval(9 / 796, 0.015), 31, 22, 0.27
         ),
-        "looks": (Look(2, 0.04, False), Look(4, 0.0042, False)),
+        "interim_looks": (Look(2, 0.04, False), Look(4, 0.0042, False)),
     }
     return verdict(**(values | changes))
 

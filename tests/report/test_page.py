@@ -131,13 +131,13 @@ def test_chance_and_p_value_are_told_unless_nothing_but_the_baseline_was_chosen(
     assert "chance to win on a fresh split 57 %" in text
     assert "on 9 of the 20 test folds PICK did better than classical, on 5 as well, on 6 worse" in text
     assert "p = 0.004 (two-sided)" in text
-    kept = words_of(verdict=verdict(pick="classical", pick_counts={"classical": 20}))
+    kept = words_of(verdict=verdict(chosen_arm="classical", pick_counts={"classical": 20}))
     assert "fresh split" not in kept
     assert "two-sided" not in kept
 
 
 def test_a_planned_end_is_said():
-    ended = words_of(verdict=verdict(repeats=2, looks=(Look(2, 0.0002, True),)), stop_below=0.002)
+    ended = words_of(verdict=verdict(repeats=2, interim_looks=(Look(2, 0.0002, True),)), stop_below=0.002)
     assert "5 × 2 (ended early as planned)" in ended
     assert "p < 0.001" in ended
     assert "only below p = 0.002" in ended
@@ -205,7 +205,7 @@ def test_names_are_inert():
                     replace(one, name={"classical+cgan": evil, "classical+mixup": quote}.get(one.name, one.name))
                     for one in told_in_full().arms
                 ),
-                pick=evil,
+                chosen_arm=evil,
                 pick_counts={evil: 15, "classical": 5},
                 warnings=(evil,),
             ),
@@ -231,7 +231,7 @@ def test_degenerate_verdicts_can_be_drawn():
     same = interval(0.0, 0.0)
     nothing = verdict(
         outcome="no_practical_difference",
-        pick="classical",
+        chosen_arm="classical",
         difference=same,
         smallest_detectable=0.0,
         margin=0.0005,

@@ -35,7 +35,7 @@ def test_what_there_is_not_is_not_told():
 
 
 def test_where_the_baseline_was_always_kept_the_best_arm_tells_its_worth():
-    lines = told(told_in_full(pick="classical", pick_counts={"classical": 20}))
+    lines = told(told_in_full(chosen_arm="classical", pick_counts={"classical": 20}))
     (worth,) = [line for line in lines if line.startswith("In real images: ")]
     assert worth.startswith("In real images: oracle: its 280 added images were worth 280 real ones (at least 180")
     assert not any("fresh split" in line for line in lines)

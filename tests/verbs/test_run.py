@@ -87,7 +87,7 @@ def test_the_classifier_that_is_kept_knows_the_classes(folder: Path, tmp_path: P
 
 
 def test_what_helped_grows_the_set(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
-    verdict_is(outcome="helped", pick=GENERATING)
+    verdict_is(outcome="helped", chosen_arm=GENERATING)
     out = tmp_path / "out"
     result = run(folder, arms=GENERATING, repeats=1, out=out, times=1.0, workers=1)
     assert result.grown is not None
@@ -101,7 +101,7 @@ def test_what_helped_grows_the_set(folder: Path, tmp_path: Path, verdict_is: Cal
 
 
 def test_what_helped_without_files_says_so(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
-    verdict_is(outcome="helped", pick="classical+mixup")
+    verdict_is(outcome="helped", chosen_arm="classical+mixup")
     result = run(folder, arms=f"classical+mixup,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
     assert result.grown is None
     assert result.growth.startswith("No files were grown: classical+mixup works on the images while training")
@@ -161,7 +161,7 @@ def test_a_generator_that_collapses_in_the_end_spoils_nothing_else(
 def test_a_winner_that_fails_on_all_images_gives_way_to_the_baseline(
     folder: Path, tmp_path: Path, verdict_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdict_is(outcome="helped", pick="classical+mixup")
+    verdict_is(outcome="helped", chosen_arm="classical+mixup")
     found = method_class("mixup")
     fit = found.fit
 

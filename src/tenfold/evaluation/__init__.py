@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tenfold.core.results import OldNames
+
 Outcome = Literal["helped", "hurt", "no_practical_difference", "not_proven"]
 
 
@@ -90,7 +92,7 @@ class ExternalComparison:
 
 
 @dataclass(frozen=True)
-class ArmResult:
+class ArmResult(OldNames):
     """What one arm reached, and how that compares with the baseline. Accuracies are shares in 0..1."""
 
     name: str
@@ -114,7 +116,7 @@ class ArmResult:
     """Beside the real ones in a training fold, mean over folds."""
     ratios: Mapping[str, int] = field(default_factory=dict)
     """How many new images for each real one the inner images preferred, and in how many folds."""
-    settled: Mapping[str, int] = field(default_factory=dict)
+    selected_hyperparameters: Mapping[str, int] = field(default_factory=dict)
     """What the inner images chose for options that were left open, and in how many folds: of arms that chose."""
     worth: Worth | None = None
     """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
@@ -123,11 +125,11 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(OldNames):
     """The answer: did growing help, by how much, and how sure is that."""
 
     outcome: Outcome
-    pick: str
+    chosen_arm: str
     """The arm that the inner splits preferred most often."""
     baseline: str
     difference: Interval
@@ -149,10 +151,10 @@ class Verdict:
     worth: Worth | None = None
     """Of PICK."""
     external: ExternalComparison | None = None
-    looks: tuple[Look, ...] = ()
+    interim_looks: tuple[Look, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def provisional(self) -> bool:
         """Fewer repeats than the protocol's default of 4, and not because a planned look found the case clear."""
-        return self.repeats < 4 and not any(look.stopped for look in self.looks)
+        return self.repeats < 4 and not any(look.stopped for look in self.interim_looks)

@@ -127,7 +127,7 @@ def compare(
             calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
             extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
             ratios=_ratios(counted),
-            settled=_settled(counted),
+            selected_hyperparameters=_settled(counted),
             worth=_worth(readings, points, readings.table(predicted)) if name in against else None,
             diagnostics=_diagnostics(arm),
         )
@@ -135,7 +135,7 @@ def compare(
     warnings = [*_warnings_of_arms(readings, by_arm(trials), looks), *_warnings_of_data(readings, class_names)]
     return Verdict(
         outcome=_outcome(difference, margin, significant=difference.low > 0 or difference.high < 0),
-        pick=max(sorted(pick_counts), key=lambda name: (pick_counts[name], name == baseline)),
+        chosen_arm=max(sorted(pick_counts), key=lambda name: (pick_counts[name], name == baseline)),
         baseline=baseline,
         difference=difference,
         smallest_detectable=(difference.high - difference.low) / 2 + POWER_ERRORS * difference.standard_error,
@@ -151,7 +151,7 @@ def compare(
         curve=learning_curve(points, folds=readings.folds, perfect=readings.perfect),
         worth=_worth(readings, points, readings.baseline_table + readings.difference, readings.choice),
         external=_external(readings, external),
-        looks=tuple(looks),
+        interim_looks=tuple(looks),
         warnings=tuple(warnings),
     )
 

@@ -20,7 +20,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "verdict": verdict.outcome,
         "sentence": sentence(verdict),
-        "pick": verdict.pick,
+        "pick": verdict.chosen_arm,
         "pick_counts": dict(verdict.pick_counts),
         "baseline": verdict.baseline,
         "estimate_points": _points(verdict.difference.estimate),
@@ -53,7 +53,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "provisional": verdict.provisional and not ended_early(verdict),
         "looks": [
             {"repeats": look.repeats, "p_value": _significant(look.p_value), "stopped": look.stopped}
-            for look in verdict.looks
+            for look in verdict.interim_looks
         ],
         "arms": {arm.name: _arm_json(verdict, arm) for arm in verdict.arms},
         "warnings": list(verdict.warnings),
@@ -86,7 +86,7 @@ def _arm_json(verdict: Verdict, arm: ArmResult) -> dict[str, Any]:
         and {"error": _rounded(calibration.error), "by_chance": _rounded(calibration.by_chance)},
         "extra_images": _rounded(arm.extra_images),
         "ratios": dict(arm.ratios),
-        "settled": dict(arm.settled),
+        "settled": dict(arm.selected_hyperparameters),
         "worth": arm.worth and _worth_json(verdict, arm.worth, arm.name),
         "worth_sentence": worth_sentence(verdict, arm.name),
         "diagnostics": {name: _significant(value) for name, value in arm.diagnostics.items()},

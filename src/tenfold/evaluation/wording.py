@@ -99,12 +99,12 @@ def sentence(verdict: Verdict) -> str:
 
 
 def _subject(verdict: Verdict, kept: int, trained: int) -> str:
-    often = verdict.pick_counts[verdict.pick]
+    often = verdict.pick_counts[verdict.chosen_arm]
     if often == trained:
-        return verdict.pick
+        return verdict.chosen_arm
     if kept > trained / 2:
         return f"the method chosen in each fold (mostly {verdict.baseline} itself, in {kept} of {trained})"
-    return f"the method chosen in each fold (most often {verdict.pick}, in {often} of {trained})"
+    return f"the method chosen in each fold (most often {verdict.chosen_arm}, in {often} of {trained})"
 
 
 def ended_early(verdict: Verdict) -> Look | None:
@@ -112,7 +112,7 @@ def ended_early(verdict: Verdict) -> Look | None:
 
     What such a look ends is as well founded as a full study: it takes a difference that chance alone hardly makes.
     """
-    return next((look for look in verdict.looks if look.stopped), None)
+    return next((look for look in verdict.interim_looks if look.stopped), None)
 
 
 def always_kept_baseline(verdict: Verdict) -> bool:
@@ -167,7 +167,7 @@ def _what_was_worth(verdict: Verdict, name: str) -> tuple[str, str]:
         return "What was chosen in each fold", "image"
     if added == 0:
         return ("It" if name == PICK else name), "image"
-    arm = _arm(verdict, verdict.pick if name == PICK else name)
+    arm = _arm(verdict, verdict.chosen_arm if name == PICK else name)
     mean = " (mean of the folds)" if len(arm.ratios) > 1 else ""
     whose = "Its" if name == PICK else f"{name}: its"
     return f"{whose} {added:,} added images{mean}", "one"

@@ -150,7 +150,7 @@ def curve_svg(verdict: Verdict) -> Markup | None:
     for arm, name_y in zip(arms, _apart([_reached(arm) for arm in arms], *axes.get_ylim()), strict=True):
         more = 0.0 if arm.worth is None else arm.worth.real_images
         end = min(max(own.images + more, first), last)
-        y, bold = _reached(arm), arm.name == verdict.pick
+        y, bold = _reached(arm), arm.name == verdict.chosen_arm
         axes.annotate(
             arm.name, (end, y), (1.04, name_y), textcoords=axes.get_yaxis_transform(), va="center", size=SMALL,
             color=INK, weight="bold" if bold else "normal", parse_math=False, annotation_clip=False,

@@ -90,7 +90,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
 def _by_class(verdict: Verdict) -> tuple[list[ArmResult], list[ArmResult]]:
     """The baseline and what was picked most often, then the others; none of them an arm that failed."""
     sound = [arm for arm in verdict.arms if arm.balanced_accuracy is not None]
-    first = (verdict.baseline, verdict.pick)
+    first = (verdict.baseline, verdict.chosen_arm)
     return [arm for arm in sound if arm.name in first], [arm for arm in sound if arm.name not in first]
 
 

@@ -96,7 +96,7 @@ def run(
     with opened(Path(out) if out is not None else None, "run", prepared.config, plan) as directory:
         study = conduct(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
-        winner = next(arm for arm in plan.arms if arm.name == (study.verdict.pick if helped else plan.baseline))
+        winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
         component = forced or _generating(winner) or _any_generating(plan.arms)
         sample, failure = _grown(study, component)
         wanted = forced is not None or (helped and component in winner.components)
