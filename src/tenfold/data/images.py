@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ PADDED = "padded to a square"
 GREY_AS_RGB = "grey image among colour ones, kept as RGB"
 SCALED_INTEGERS = "values of more than 8 bits scaled to 0..255"
 SCALED_FLOATS = "real values scaled to 0..255"
+DEPTHS = tuple((0.0, float((1 << bits) - 1)) for bits in (8, 10, 12, 14, 16))
+"""The ranges of cameras and scanners."""
+REAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
 Pixels = npt.NDArray[np.uint8 | np.int32 | np.float32]
 
@@ -255,38 +259,28 @@ def _pad(pixels: Pixels, side: int) -> Pixels:
 
 def _as_bytes(arrays: Sequence[Pixels], done: Counter[str]) -> list[npt.NDArray[np.uint8]]:
     """One scale for all images of a kind, so that brightness stays comparable between them."""
-    integers = _integer_range([array for array in arrays if array.dtype == np.int32])
-    floats = _float_range([array for array in arrays if array.dtype == np.float32])
+    integers = [array for array in arrays if array.dtype == np.int32]
+    scales: dict[Any, tuple[str, tuple[float, float]]] = {
+        np.dtype(np.int32): (SCALED_INTEGERS, _range([np.zeros(1, np.int32), *integers], DEPTHS)),
+        np.dtype(np.float32): (SCALED_FLOATS, _range([a for a in arrays if a.dtype == np.float32], REAL_RANGES)),
+    }
     result: list[npt.NDArray[np.uint8]] = []
     for array in arrays:
         if array.dtype == np.uint8:
             result.append(array.astype(np.uint8, copy=False))
             continue
-        low, high = integers if array.dtype == np.int32 else floats
-        if (low, high) != (0.0, 255.0):
-            done[SCALED_INTEGERS if array.dtype == np.int32 else SCALED_FLOATS] += 1
+        note, (low, high) = scales[array.dtype]
+        done[note] += (low, high) != (0.0, 255.0)
         unit = (array.astype(np.float64) - low) / ((high - low) or 1.0)
         result.append(np.rint(unit * 255).astype(np.uint8))
     return result
 
 
-def _integer_range(arrays: Sequence[Pixels]) -> tuple[float, float]:
-    """The narrowest of the depths that cameras and scanners have (8, 10, 12, 14, 16 bits) that holds all."""
-    highest = max((int(array.max()) for array in arrays), default=0)
-    for bits in (8, 10, 12, 14, 16):
-        if highest < 1 << bits:
-            return 0.0, float((1 << bits) - 1)
-    return 0.0, float(highest)
-
-
-def _float_range(arrays: Sequence[Pixels]) -> tuple[float, float]:
-    """0..1, -1..1 or 0..255 where the values keep to one of them; their own minimum and maximum otherwise."""
+def _range(arrays: Sequence[Pixels], usual: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The first usual range that holds all values; their own minimum and maximum otherwise."""
     low = min((float(array.min()) for array in arrays), default=0.0)
     high = max((float(array.max()) for array in arrays), default=1.0)
-    for usual_low, usual_high in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-        if usual_low <= low and high <= usual_high:
-            return usual_low, usual_high
-    return low, high
+    return next((one for one in usual if one[0] <= low and high <= one[1]), (low, high))
 
 
 def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
