@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -115,6 +117,37 @@ def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path) -> None:
         owner.wait()
         with files.locked(tmp_path):
             pass
+
+
+def test_on_windows_a_lock_and_a_new_directory_do_without_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    def locking(handle: int, mode: int, count: int) -> None:
+        assert (os.lseek(handle, 0, os.SEEK_CUR), count) == (1 << 30, 1), "the owner's number stays readable"
+        if held:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        held.append(handle)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("no directory can be opened there"))
+    spec = importlib.util.spec_from_file_location("files_on_windows", files.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    there = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(there)
+    with (
+        there.locked(tmp_path),
+        pytest.raises(InputError, match=f"process {os.getpid()};"),
+        there.locked(tmp_path),
+    ):
+        pytest.fail("both hold the lock")
+    (tmp_path / "out").mkdir()
+    there.write_many(tmp_path / "out", [("a/x", b"1")])
+    assert (tmp_path / "out/a/x").read_bytes() == b"1"
 
 
 def test_text_is_added_to_the_end(tmp_path: Path) -> None:
