@@ -26,9 +26,11 @@ class ImagePool:
 
     def __init__(self, rows: ImageRows, device: Device) -> None:
         self.rows, self.device = rows, device
-        free = device.free_bytes()
-        fits = free is None or math.prod(rows.shape) * rows.dtype.itemsize <= RESIDENT_SHARE * free
-        self.resident = torch.tensor(rows[:]).to(device.torch) if device.kind != "cpu" and fits else None
+        self.resident: Tensor | None = None
+        if device.kind != "cpu":
+            free = device.free_bytes()
+            if free is None or math.prod(rows.shape) * rows.dtype.itemsize <= RESIDENT_SHARE * free:
+                self.resident = torch.tensor(rows[:]).to(device.torch)
 
     def __len__(self) -> int:
         return len(self.rows)

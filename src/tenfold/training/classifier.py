@@ -191,19 +191,7 @@ class ClassifierStep(Step):
                 self.ready = self._batches(number)
             batch, soft = self.ready.pop(0)
         with self.timed("forward/backward/step"):
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            for optimizer in self.optimizers.values():
-                optimizer.zero_grad(set_to_none=True)
-            losses = []
-            for images, labels in zip(batch.chunk(self.micro_batches), soft.chunk(self.micro_batches), strict=True):
-                loss = self._loss(images, labels, number)
-                if len(images) < len(batch):
-                    loss = loss * (len(images) / len(batch))
-                loss.backward()
-                losses.append(loss.detach())
-            for optimizer in self.optimizers.values():
-                optimizer.step()
-        self.loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+            self.loss = self._descend(batch.contiguous(memory_format=torch.channels_last), soft, number)
         return {"loss": self.loss}
 
     def look(self, number: int) -> Look:
@@ -223,6 +211,20 @@ class ClassifierStep(Step):
 
     def between_batches(self, number: int) -> bool:
         return not self.ready
+
+    def _descend(self, batch: Tensor, soft: Tensor, number: int) -> Tensor:
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for images, labels in zip(batch.chunk(self.micro_batches), soft.chunk(self.micro_batches), strict=True):
+            loss = self._loss(images, labels, number)
+            if len(images) < len(batch):
+                loss = loss * (len(images) / len(batch))
+            loss.backward()
+            losses.append(loss.detach())
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def _loss(self, images: Tensor, labels: Tensor, number: int) -> Tensor:
         if not isinstance(self.objective, HeadObjective):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -95,9 +95,9 @@ def late_cosine(number: int, steps: int) -> float:
     return 1.0 if share < 0.5 else max(0.01, 0.5 * (1 + math.cos(math.pi * (2 * share - 1))))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Average:
-    """A moving average of a network's weights, as the loop takes it after each step."""
+    """A moving average of one network's weights, as the loop takes it after each step."""
 
     network: str
     """The names of the network and of its average among the networks of a step."""
@@ -106,27 +106,34 @@ class Average:
     """(steps taken, steps in all) -> how far the average moves towards the network; 0 where it does not move."""
     copies_buffers: bool = False
     """Buffers, such as the statistics of batch normalisation, are copied; otherwise averaged like weights."""
+    _pairs: list[_Pairs] = field(default_factory=list, init=False, repr=False)
+    """Found once: it takes longer than moving them."""
 
+    @torch.no_grad()
     def update(self, averaged: nn.Module, network: nn.Module, number: int, steps: int) -> None:
-        """After step `number`, counted from 1."""
+        """After step `number`, counted from 1; the networks are the same ones each time."""
         weight = self.weight(number, steps)
         if not weight:
             return
-        if not self.copies_buffers:
-            ema_update(averaged, network, weight)
-            return
-        with torch.no_grad():
-            torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), weight)
-            for slow, fast in zip(averaged.buffers(), network.buffers(), strict=True):
-                slow.copy_(fast)
+        if not self._pairs:
+            self._pairs.append(_Pairs.of(averaged, network, self.copies_buffers))
+        (pairs,) = self._pairs
+        torch._foreach_lerp_(pairs.slow, pairs.fast, weight)
+        for slow, fast in pairs.copied:
+            slow.copy_(fast)
 
 
-@torch.no_grad()
-def ema_update(averaged: nn.Module, network: nn.Module, weight: float) -> None:
-    """Move the average a step towards the network; batch statistics are averaged like weights."""
-    pairs = [
-        (slow, fast)
-        for slow, fast in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
-        if slow.is_floating_point()
-    ]
-    torch._foreach_lerp_([slow for slow, _ in pairs], [fast for _, fast in pairs], weight)
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    slow: list[Tensor]
+    fast: list[Tensor]
+    copied: list[tuple[Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, averaged: nn.Module, network: nn.Module, copies_buffers: bool) -> _Pairs:
+        if copies_buffers:
+            copied = list(zip(averaged.buffers(), network.buffers(), strict=True))
+            return cls(list(averaged.parameters()), list(network.parameters()), copied)
+        both = zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
+        moved = [(slow, fast) for slow, fast in both if slow.is_floating_point()]
+        return cls([slow for slow, _ in moved], [fast for _, fast in moved], [])
