@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,15 +16,16 @@ import torch
 from tenfold.claims.base import Picture, hash_of, picture_bytes, picture_text
 from tenfold.claims.lesions_design import turned
 from tenfold.core.keys import Key
-from tenfold.core.progress import Bar
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.evaluation.fidelity import diversity, memorisation
-from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods.kept import CHECKPOINT
 from tenfold.report.content import Sheet
 from tenfold.report.sheets import sheet_png
+from tenfold.training.callbacks import Grids, Metrics
+from tenfold.training.loop import TrainingLoop
 
 IMAGES = 64
 DRAWN = 64
@@ -34,15 +34,6 @@ ROWS, COLUMNS, SHOWN_SIDE = 4, 8, 96
 """Of the sheet: so many rows of generated cells below one of real ones."""
 PARTS = 5
 """Parts of the training that a table tells apart."""
-
-
-class _Quiet(DirectoryKeeper):
-    """Shows no bar of its own: the claim's tells of all trainings."""
-
-    @contextmanager
-    def progress(self, steps: int, done: int) -> Iterator[Bar]:
-        self._forget_after(done)
-        yield Bar("", steps, done)
 
 
 def cells(size: int, key: Key) -> tuple[ImageDataset, ImageDataset]:
@@ -67,9 +58,9 @@ def train(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
     }
     method = cast(GeneratorMethod, make_method("dcgan", options))
     directory = files / f"cells-{hash_of(settings)}"
-    keeper = _Quiet(directory, "cells", log_every=1, every_grid=True)
+    loop = TrainingLoop(callbacks=[Metrics(directory, 1), Grids(directory, True)], checkpoint=directory / CHECKPOINT)
     try:
-        learned = method.learn(learned_from, key / "dcgan", keeper)
+        learned = method.learn(learned_from, key / "dcgan", loop)
     except MethodFailed as error:
         return {"failed": str(error)}
     seeds = [(key / "sample" / index).seed for index in range(DRAWN)]
