@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up_results import context, done
 from PIL import Image
 
 import tenfold
 from made_up_sets import easy_set
 from tenfold.claims import dagan as claim
-from tenfold.claims import few_shot_found, few_shot_generator, few_shot_sets, few_shot_source
-from tenfold.claims.base import Finished, Training
-from tenfold.claims.few_shot_arms import ARMS, train_arm, train_judge
-from tenfold.claims.few_shot_scales import FULL, QUICK, Comparison, Scale, SetPlan
-from tenfold.claims.few_shot_sets import class_split, of_classes, samples_and_sealed
+from tenfold.claims import few_shot, few_shot_source, few_shot_tables
+from tenfold.claims.dagan import FULL, QUICK, Comparison, Scale, SetPlan
+from tenfold.claims.few_shot import ARMS, train_arm, train_judge
+from tenfold.claims.few_shot_source import class_split, of_classes, samples_and_sealed
+from tenfold.claims.tables import Results
+from tenfold.claims.training import image_bytes
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.runs import Context, Finished
 
 SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
 TWO_ARMS = ("classical", "classical + dagan")
@@ -64,17 +67,17 @@ def made_up(name: str, size: int, per_class: int | None) -> ImageDataset:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(few_shot_sets, "load", made_up)
+    monkeypatch.setattr(few_shot_source, "load", made_up)
     monkeypatch.setattr(claim, "QUICK", TINY)
-    few_shot_sets._class_split.cache_clear()
+    few_shot_source._class_split.cache_clear()
     yield
-    few_shot_sets._class_split.cache_clear()
+    few_shot_source._class_split.cache_clear()
 
 
 def settings_of(part: str, name: str = "omniglot", **wanted: Any) -> dict[str, Any]:
     """The first training of a part with these settings."""
-    for training in claim.Claim().trainings([0, 1], quick=True):
-        told = training.settings
+    for job in claim.Claim().jobs([0, 1], quick=True):
+        told = job.config
         if told["part"] == part and told["data"]["set"] == name and wanted.items() <= told.items():
             return dict(told)
     raise AssertionError((part, name, wanted))
@@ -82,7 +85,7 @@ def settings_of(part: str, name: str = "omniglot", **wanted: Any) -> dict[str, A
 
 @pytest.mark.usefixtures("tiny")
 def test_the_whole_claim_on_made_up_sets(tmp_path: Path) -> None:
-    done = tenfold.reproduce("dagan", quick=True, out=tmp_path / "there", workers=1)
+    first = tenfold.reproduce("dagan", quick=True, out=tmp_path / "there", workers=1)
     kept = json.loads((tmp_path / "there" / "claim.json").read_text())
     titles = [table["title"] for table in kept["tables"]]
     assert len(titles) == len(set(titles)) == 2 * 4 + 2
@@ -105,54 +108,56 @@ def test_the_whole_claim_on_made_up_sets(tmp_path: Path) -> None:
     for words in ("VGG-Face cannot be had", "4.5 to 12.6", "independent classifier"):
         assert words in page
     again = tenfold.reproduce("dagan", quick=True, out=tmp_path / "there", workers=1)
-    assert again.document["tables"] == done.document["tables"]
+    assert again.document["tables"] == first.document["tables"]
 
 
 @pytest.mark.usefixtures("tiny")
 def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> None:
-    few_shot_generator.train_generator(settings_of("generator"), tmp_path)
-    few_shot_source.train_source_classifier(settings_of("source"), tmp_path)
+    made = trained(tmp_path)
     for arm, how in ARMS.items():
         told = settings_of("arm", samples=5, arm=arm, seed=1)
         assert ("generator" in told) == how.dagan
         assert ("source" in told) == how.source
-        result = train_arm(told, tmp_path)
-        assert result == train_arm(json.loads(json.dumps(told)), tmp_path)
+        result = train_arm(told, made)
+        assert result == train_arm(json.loads(json.dumps(told)), made)
         assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
         assert result.get("new_images", 0) == 40 * how.dagan
     chosen_by = settings_of("arm", arm="raw") | {"judged_on": "validation", "test_classes": 2}
-    assert train_arm(chosen_by, tmp_path)["training_images"] == 10
-    judged = train_judge(settings_of("judge"), tmp_path)
+    assert train_arm(chosen_by, made)["training_images"] == 10
+    judged = train_judge(settings_of("judge"), made)
     assert (judged["test_images"], judged["new_images"]) == (8, 32)
     assert judged["variety"] > 0
 
 
+def trained(path: Path) -> Context:
+    """A generator and a source network, and the context of a job that needs both."""
+    here = context(path)
+    few_shot_source.train_generator(settings_of("generator"), here)
+    few_shot_source.train_source(settings_of("source"), here)
+    assert not list(path.glob("*checkpoint*"))
+    return context(path, generator=path, source=path)
+
+
 @pytest.mark.usefixtures("tiny")
 def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
-    told = settings_of("generator")
-    result = few_shot_generator.train_generator(told, tmp_path)
-    assert sorted(result["files"]) == sorted(path.name for path in tmp_path.iterdir())
+    made, told = trained(tmp_path), settings_of("pictures")
     real = class_split(told["data"]).unseen
-    method, kept = few_shot_generator.load_generator(told, tmp_path, real)
+    method, kept = few_shot_source.load_generator(told, made, real)
     fresh = method.learn(class_split(told["data"]).source, Key("dagan") / "omniglot")
     conditions = method.conditions(real, np.arange(3))
     drawn = [method.draw(one.generator, conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
     assert np.array_equal(*drawn)
-    other = told | {"options": {**told["options"], "steps": 4}}
-    with pytest.raises(FileNotFoundError):
-        few_shot_generator.load_generator(other, tmp_path, real)
 
 
 @pytest.mark.usefixtures("tiny")
 def test_sheets_show_the_real_image_first_and_the_noise_moves(tmp_path: Path) -> None:
-    few_shot_generator.train_generator(settings_of("generator"), tmp_path)
     told = settings_of("pictures")
-    shown = few_shot_generator.sheets(told, tmp_path)
+    shown = few_shot.draw_sheets(told, trained(tmp_path))
     unseen = class_split(told["data"]).unseen
     for name, columns in (("new", 9), ("between", 10)):
-        picture = Image.open(io.BytesIO(few_shot_found.picture_bytes(shown[name])))
-        assert picture.size == (columns * 51 - 3, 4 * 51 - 3)
-        first = np.asarray(picture)[0:48:3, 0:48:3, 0]
+        image = Image.open(io.BytesIO(image_bytes(shown[name])))
+        assert image.size == (columns * 51 - 3, 4 * 51 - 3)
+        first = np.asarray(image)[0:48:3, 0:48:3, 0]
         assert np.array_equal(first, unseen.images[unseen.labels == 0][0, 0])
 
 
@@ -189,7 +194,6 @@ def test_classes_are_numbered_anew_in_the_order_asked_for() -> None:
 def test_the_linear_head_tells_well_separated_classes_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Key("head").numpy_generator()
     centres = np.eye(4, 6)  # as features are: of length 1
-    monkeypatch.setattr(few_shot_source, "load_classifier", lambda path: None)
     monkeypatch.setattr(few_shot_source, "_features", lambda classifier, images: images[:, :6, 0, 0])
 
     def samples(count: int) -> ImageDataset:
@@ -199,23 +203,23 @@ def test_the_linear_head_tells_well_separated_classes_apart(monkeypatch: pytest.
 
     asked = samples(5)
     for count in (1, 3):
-        found = few_shot_source.head_predictions(settings_of("source"), Path(), samples(count), asked.images)
+        found = few_shot_source.head_predictions(None, samples(count), asked.images)  # type: ignore[arg-type]
         assert np.array_equal(found, asked.labels)
 
 
 def test_turned_images_are_turned_each_by_its_own() -> None:
     images = torch.arange(5 * 9, dtype=torch.float32).view(5, 1, 3, 3)
-    turned = few_shot_source._turned(images, torch.tensor([0, 1, 2, 3, 1]))
+    turned = few_shot_source.turned(images, torch.tensor([0, 1, 2, 3, 1]))
     for index, turn in enumerate([0, 1, 2, 3, 1]):
         assert turned[index, 0].tolist() == np.rot90(images[index, 0].numpy(), turn).tolist()
 
 
 def finished_arm(samples: int, arm: str, seed: int, accuracy: float) -> Finished:
     told = {"part": "arm", "comparison": "omniglot", "samples": samples, "arm": arm, "seed": seed}
-    return Finished(told, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165}, 1.0)
+    return done(told, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165})
 
 
-def made_up_finished() -> list[Finished]:
+def made_up_results() -> Results:
     """At 5 samples dagan adds 2 and 4 points to weak, 1 and 2 to strong classical augmentation, which is better."""
     levels = {
         "classical": (0.70, 0.72),
@@ -225,18 +229,17 @@ def made_up_finished() -> list[Finished]:
     }
     arms = [finished_arm(5, arm, seed, of[seed]) for seed in (1, 0) for arm, of in levels.items()]
     judged = [
-        Finished(
+        done(
             {"part": "judge", "data": {"set": "omniglot"}, "seed": seed},
             {"real": 0.9, "generated": 0.87 + 0.01 * seed, "variety": 0.5},
-            1.0,
         )
         for seed in (0, 1)
     ]
-    return [*arms, *judged]
+    return Results([*arms, *judged])
 
 
 def test_what_finished_trainings_are_judged_to_show() -> None:
-    found = claim.Claim().judge(made_up_finished())
+    found = claim.Claim().summary(made_up_results())
     assert found.effect.estimate == pytest.approx(0.03)
     assert found.values == pytest.approx({"with DAGAN": 0.74, "without": 0.71})
     accuracy, differences, recognised, lost = found.tables
@@ -259,15 +262,15 @@ def test_what_finished_trainings_are_judged_to_show() -> None:
 
 
 def test_what_was_published() -> None:
-    assert claim.Claim.they_say.effect == pytest.approx(0.131)
-    gains = [round(100 * (grown - plain), 1) for plain, grown in few_shot_found.REPLICATION.values()]
+    assert claim.Claim().text.they_say.effect == pytest.approx(0.131)
+    gains = [round(100 * (grown - plain), 1) for plain, grown in few_shot_tables.REPLICATION.values()]
     assert gains == [2.8, 10.4, 5.5, 7.5, 2.4]
-    assert [pair[1] for pair in few_shot_found.OMNIGLOT.values()] == [0.821, 0.862, 0.874]
-    assert list(few_shot_found.EMNIST) == list(FULL.sets[2].samples)
+    assert [pair[1] for pair in few_shot_tables.OMNIGLOT.values()] == [0.821, 0.862, 0.874]
+    assert list(few_shot_tables.EMNIST) == list(FULL.sets[2].samples)
 
 
 def test_the_scales_are_what_the_claim_speaks_of() -> None:
-    assert claim.Claim.seeds >= 5
+    assert claim.Claim().text.seeds >= 5
     full = FULL.sets[0]
     assert (full.classes, full.test_classes, full.samples) == ((1200, 212, 211), 211, (5, 10, 15))
     replication = next(one for one in FULL.more if one.name == "replication")
@@ -276,15 +279,11 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
         assert [plan.name for plan in scale.sets] == ["omniglot", "faces", "emnist_letters"]
         for plan in scale.sets:
             assert plan.test_classes <= plan.classes[2]
-            few_shot_generator._method({"options": {**scale.options, **plan.generator}})
-    trainings: list[Training] = claim.Claim().trainings(range(5), quick=False)
-    by_stage = {stage: [t for t in trainings if t.stage == stage] for stage in (0, 1)}
-    assert [t.settings["part"] for t in by_stage[0]] == ["generator", "source"] * 3
-    assert len(by_stage[0]) + len(by_stage[1]) == len(trainings)
-    made = [t.settings for t in by_stage[0]]
-    for training in by_stage[1]:
-        for needed in ("generator", "source"):
-            assert training.settings.get(needed) in (None, *made), "what it reads is what the first stage leaves"
+            few_shot_source._dagan({"options": {**scale.options, **plan.generator}})
+    for job in claim.Claim().jobs(range(5), quick=False):
+        assert {name: needed.config for name, needed in job.needs.items()} == {
+            name: job.config[name] for name in ("generator", "source") if name in job.config
+        }
 
 
 @pytest.mark.usefixtures("data_directory")

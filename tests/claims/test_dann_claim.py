@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from made_up_results import context, done
 
 from made_up_sets import easy_set
 from tenfold.adaptation.selection import ARMS
-from tenfold.claims import dann, dann_tasks
-from tenfold.claims.base import Finished, make_claim, packed, picture_bytes, picture_text
-from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS, Task, read_task
+from tenfold.claims import dann
+from tenfold.claims.dann import SVHN_TO_MNIST, TASKS, Task, read_task
+from tenfold.claims.engine import make_claim
+from tenfold.claims.tables import Results
+from tenfold.claims.training import image_text, packed
 from tenfold.core.keys import Key
 
 IMAGES = 400
@@ -22,10 +24,10 @@ def right(share: float, seed: int, name: str) -> str:
     return packed(Key(f"tests/{name}/{seed}").numpy_generator().random(IMAGES) < share)
 
 
-def finished(seeds: int, gain: float) -> list[Finished]:
+def finished(seeds: int, gain: float) -> Results:
     """Arms get better one after another, and so does the figure that chooses; the last is chosen."""
     all_arms = [
-        Finished(
+        done(
             {"part": "arms", "task": task, "seed": seed},
             {
                 "arms": {
@@ -33,35 +35,33 @@ def finished(seeds: int, gain: float) -> list[Finished]:
                     for number, arm in enumerate(ARMS)
                 },
                 "chosen": ARMS[-1],
-                "picture": picture_text(b"png"),
+                "picture": image_text(b"png"),
                 "test_images": IMAGES,
             },
-            1.0,
         )
         for task in TASKS
         for seed in range(seeds)
     ]
     plain = [
-        Finished(
+        done(
             {"part": "plain", "task": SVHN_TO_MNIST, "arm": arm, "seed": seed},
             {
                 "correct": right(0.5 + gain * (arm == "DANN"), seed, arm),
                 "source_accuracy": 0.8,
                 "test_images": IMAGES,
             },
-            1.0,
         )
         for arm in dann.PLAIN
         for seed in range(seeds)
     ]
-    return all_arms + plain
+    return Results(all_arms + plain)
 
 
 def test_the_articles_comparison_decides_and_the_arms_stand_beside_it() -> None:
-    found = make_claim("dann").judge(finished(3, gain=0.2))
+    found = make_claim("dann").summary(finished(3, gain=0.2))
     assert found.effect.estimate == pytest.approx(0.2, abs=0.06)
     assert found.values["DANN"] - found.values["source only"] == pytest.approx(found.effect.estimate)
-    assert "7,136 SVHN images" in found.sentence
+    assert "7,136 SVHN images" in make_claim("dann").text.measured.format(**found.words)
     plain, arms, gains = found.tables
     assert set(plain.rows) == {"source only", "DANN"}
     assert list(arms.rows) == [*ARMS, "chosen without target labels", "best in hindsight", "best published"]
@@ -70,8 +70,7 @@ def test_the_articles_comparison_decides_and_the_arms_stand_beside_it() -> None:
     assert last is not None
     assert chosen.each == last.each
     assert "source only" not in gains.rows
-    assert len(found.pictures) == 3
-    assert picture_bytes(picture_text(found.pictures[0].png)) == b"png"
+    assert [image.png for image in found.images] == [b"png"] * 3
     told = next(note for note in found.notes if note.startswith(SVHN_TO_MNIST))
     assert "self-training (3 of 3)" in told
     assert "rank correlation" in told
@@ -85,16 +84,13 @@ def test_a_training_of_each_kind_gives_what_is_read(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(dann, "read_task", made_up)
     claim = make_claim("dann")
-    trainings = claim.trainings([0, 1], quick=True)
-    assert len(trainings) == 2 * (3 + 2)
-    done = []
-    for training in trainings:
-        settings: dict[str, Any] = {**training.settings, "steps": 2}
-        done.append(Finished(training.settings, claim.train(settings, tmp_path), 1.0))
-    assert done[0].result["test_images"] == 40
-    found = claim.judge(done)
-    assert np.isfinite([found.effect.low, found.effect.high]).all()
-    assert found.pictures[0].png[:4] == b"\x89PNG"
+    jobs = claim.jobs([0, 1], quick=True)
+    assert len(jobs) == 2 * (3 + 2)
+    found = Results(done(job.config, job.load()({**job.config, "steps": 2}, context(tmp_path))) for job in jobs)
+    assert found[0].result["test_images"] == 40
+    summary = claim.summary(found)
+    assert np.isfinite([summary.effect.low, summary.effect.high]).all()
+    assert summary.images[0].png[:4] == b"\x89PNG"
     assert claim.settings(False)["arms"].endswith("self-training")
 
 
@@ -108,4 +104,3 @@ def test_the_tasks_keep_their_test_parts_apart(data_directory: Path) -> None:
     assert not any(image.tobytes() in shown for image in task.test.images)
     plain = read_task(SVHN_TO_MNIST, 0, 200, reframed=False)
     assert plain.source.image_shape == (1, 28, 28)
-    assert dann_tasks.SIDE == 28

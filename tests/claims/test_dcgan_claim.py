@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_results import context, done
 from sklearn.metrics import confusion_matrix
 
 import tenfold
 from made_up_sets import SHORT, easy_set
-from tenfold.claims import cells_article, dcgan, lesions_design, lesions_trainings
-from tenfold.claims.base import Finished
-from tenfold.claims.lesions_design import deal, folds_of, pool, study_of, turned
-from tenfold.claims.lesions_figures import Judged, assemble, interval_of, share_figure
-from tenfold.claims.lesions_found import saturated
+from tenfold.claims import dcgan, lesions
+from tenfold.claims.lesions import deal, folds_of, pool, study_of, turned
+from tenfold.claims.lesions_tables import Judged, assemble, interval_of, saturated, share_figure
+from tenfold.claims.tables import Results
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import MethodFailed, generating
+from tenfold.runs import Finished
 from tenfold.training.recipe import Recipe
 
 TINY = dcgan.Scale(size=8, amounts=(2, None), steps=6, generator_steps=4, cells=(("quick", 8, 7),))
@@ -40,27 +41,26 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def forget() -> None:
         pool.cache_clear()
-        lesions_trainings._fold.cache_clear()
+        lesions.fold_of.cache_clear()
 
     monkeypatch.setattr(dcgan, "QUICK", TINY)
     monkeypatch.setattr(generating, "FILTER", SHORT)
-    for module in (lesions_design, cells_article):
-        monkeypatch.setattr(module, "load", made_up)
-    monkeypatch.setattr(cells_article, "IMAGES", 40)
+    monkeypatch.setattr(lesions, "load", made_up)
+    monkeypatch.setattr(lesions, "CELLS", 40)
     forget()
     yield
     forget()
 
 
 def test_what_they_say_is_the_published() -> None:
-    claim = dcgan.Claim()
-    said = claim.they_say.values
+    text = dcgan.Claim().text
+    said = text.they_say.values
     gain = said["sensitivity, classical + dcgan"] - said["sensitivity, classical"]
-    assert claim.they_say.effect == pytest.approx(gain)
-    assert re.findall(r"\d\d\.\d", claim.they_say.sentence) == ["78.6", "85.7", "88.4", "92.4"]
-    assert sum(lesions_design.WANTED) == 182
-    assert claim.seeds >= 5
-    assert cells_article.IMAGES * (1 + lesions_design.TURNED) == 640
+    assert text.they_say.effect == pytest.approx(gain)
+    assert re.findall(r"\d\d\.\d", text.they_say.sentence) == ["78.6", "85.7", "88.4", "92.4"]
+    assert sum(lesions.WANTED) == 182
+    assert text.seeds >= 5
+    assert lesions.CELLS * (1 + lesions.TURNED) == 640
     for scale in (dcgan.FULL, dcgan.QUICK):
         assert scale.amounts[-1] is None, "the last amount of classical augmentation has no end"
 
@@ -72,7 +72,7 @@ def test_the_three_largest_classes_stay_and_copies_go(monkeypatch: pytest.Monkey
         data.images[20] = data.images[21]
         return data
 
-    monkeypatch.setattr(lesions_design, "load", with_a_copy)
+    monkeypatch.setattr(lesions, "load", with_a_copy)
     data = pool(8)
     assert data.class_names == ("class 2", "class 3", "class 1")
     assert data.counts().tolist() == [79, 18, 12]
@@ -139,9 +139,9 @@ def test_no_generator_is_given_test_images_or_inner_ones(
     fold: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     recorder = Recorder()
-    monkeypatch.setattr(lesions_trainings, "make_method", lambda name, options: recorder)
-    result = dcgan.Claim().train(picture_settings(fold), tmp_path)
-    study, split = lesions_trainings._fold(8, 3, fold)
+    monkeypatch.setattr(lesions, "make_method", lambda name, options: recorder)
+    result = lesions.draw_lesions(picture_settings(fold), context(tmp_path))
+    study, split = lesions.fold_of(8, 3, fold)
     assert set(recorder.given.groups) == set(study.groups[split.train])
     unseen = np.concatenate([split.test, split.validation])
     assert not set(recorder.given.groups) & set(study.groups[unseen])
@@ -152,12 +152,13 @@ def test_no_generator_is_given_test_images_or_inner_ones(
 
 @pytest.mark.usefixtures("tiny")
 def test_where_the_generator_failed_both_arms_are_equal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    make_method = lesions_trainings.make_method
-    monkeypatch.setattr(lesions_trainings, "make_method", lambda name, options: Recorder())
-    dcgan.Claim().train(picture_settings(1), tmp_path)
-    monkeypatch.setattr(lesions_trainings, "make_method", make_method)
+    make_method = lesions.make_method
+    monkeypatch.setattr(lesions, "make_method", lambda name, options: Recorder())
+    lesions.draw_lesions(picture_settings(1), context(tmp_path))
+    monkeypatch.setattr(lesions, "make_method", make_method)
     common = {**picture_settings(1), "part": "lesions", "amount": 2, "steps": 6}
-    results = [dcgan.Claim().train(common | {"arm": arm}, tmp_path) for arm in lesions_trainings.ARMS]
+    needed = context(tmp_path, drawn=tmp_path)
+    results = [lesions.judge_fold(common | {"arm": arm}, needed) for arm in lesions.ARMS]
     assert results[0] == results[1]
 
 
@@ -216,7 +217,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
 
 
 def trained(seed: int, fold: int, amount: int | None, loss: float, **result: Any) -> Finished:
-    return Finished({"seed": seed, "fold": fold, "amount": amount}, {"inner_loss": loss, **result}, 1.0)
+    return done({"seed": seed, "fold": fold, "amount": amount}, {"inner_loss": loss, **result})
 
 
 def test_classical_is_enlarged_as_far_as_the_inner_images_want() -> None:
@@ -229,7 +230,7 @@ def test_classical_is_enlarged_as_far_as_the_inner_images_want() -> None:
         trained(1, 0, 4, 0.2),
         trained(1, 0, None, 0.1),
     ]
-    assert saturated(finished) == {(0, 0): 4, (0, 1): 0, (1, 0): None}
+    assert saturated(Results(finished)) == {(0, 0): 4, (0, 1): 0, (1, 0): None}
 
 
 def test_the_chosen_amounts_make_one_table() -> None:
@@ -239,19 +240,19 @@ def test_the_chosen_amounts_make_one_table() -> None:
         return trained(seed, fold, amount, 0.0, rows=rows, labels=labels, predicted=predicted)
 
     finished = [fold_of(s, f, a, [s, 2 if a else f]) for s in (5, 6) for f in (0, 1) for a in (4, None)]
-    judged = assemble(finished, {(5, 0): 4, (5, 1): None, (6, 0): None, (6, 1): 4}, 3)
+    judged = assemble(Results(finished), {(5, 0): 4, (5, 1): None, (6, 0): None, (6, 1): 4}, 3)
     assert judged.labels.tolist() == [0, 0, 1, 1]
     assert judged.predicted.T.tolist() == [[2, 5, 5, 1], [0, 6, 6, 2]]
     assert judged.folds.T.tolist() == [[0, 1, 0, 1]] * 2
     with pytest.raises(ValueError, match="no fold"):
-        assemble(finished[:1] + finished[1:2], {(5, 0): 4, (6, 0): 4}, 3)
+        assemble(Results(finished[:2]), {(5, 0): 4, (6, 0): 4}, 3)
 
 
 def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
     lines: list[Mapping[str, Any]] = [{"step": step, "critic_loss": float(step)} for step in range(1, 11)]
     lines = [*lines, {"step": 10, "diversity": 0.5}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    told = cells_article.course(tmp_path / "metrics.jsonl", 10)
+    told = lesions.course(tmp_path / "metrics.jsonl", 10)
     assert [(part["from"], part["to"], part["critic_loss"]) for part in told] == [
         (1, 2, 1.5),
         (3, 4, 3.5),
@@ -263,17 +264,17 @@ def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
-    done = tenfold.reproduce("dcgan", quick=True, seeds=2, out=tmp_path / "a", workers=1)
+    told = tenfold.reproduce("dcgan", quick=True, seeds=2, out=tmp_path / "a", workers=1)
     kept = json.loads((tmp_path / "a" / "claim.json").read_text())
     assert kept["they_say"]["effect_points"] == 7.1
     assert kept["samples"]["test_images"] == 65 + 18 + 12
     macro, classes, differences, amounts, course = kept["tables"]
 
     cells = {row["name"]: row["cells"] for row in macro["rows"]}
-    for name, share in dcgan.Claim.they_say.values.items():
+    for name, share in dcgan.Claim().text.they_say.values.items():
         assert cells[name][0]["estimate"] == pytest.approx(100 * share)
     for what, cell in zip(differences["columns"], differences["rows"][0]["cells"], strict=True):
-        with_dcgan, without = (cells[f"{what}, {arm}"][1]["estimate"] for arm in lesions_trainings.ARMS[::-1])
+        with_dcgan, without = (cells[f"{what}, {arm}"][1]["estimate"] for arm in lesions.ARMS[::-1])
         assert cell["estimate"] == pytest.approx(with_dcgan - without, abs=2e-3)
         of_classes = [row["cells"][classes["columns"].index(f"{what}, classical")] for row in classes["rows"]]
         assert np.mean([one["estimate"] for one in of_classes]) == pytest.approx(without, abs=2e-3)
@@ -281,17 +282,17 @@ def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
     assert sum(row["cells"][2]["estimate"] for row in amounts["rows"]) == pytest.approx(100)
     assert len(course["rows"]) == 5
 
-    trials = [json.loads(path.read_text()) for path in (tmp_path / "a" / "trials").glob("*.json")]
-    used = {_place(one): sum(one["result"]["used"]) for one in trials if one["settings"]["part"] == "pictures"}
+    trials = [json.loads(path.read_text()) for path in (tmp_path / "a" / "jobs").glob("*/result.json")]
+    used = {_place(one): sum(one["result"]["used"]) for one in trials if one["config"]["part"] == "pictures"}
     assert sum(used.values()) > 0
     more = {
-        (*_place(one), one["settings"]["amount"], one["settings"]["arm"]): one["result"]["more_images"]
+        (*_place(one), one["config"]["amount"], one["config"]["arm"]): one["result"]["more_images"]
         for one in trials
-        if one["settings"]["part"] == "lesions"
+        if one["config"]["part"] == "lesions"
     }
     for place, count in used.items():
         for amount in TINY.amounts:
-            without, with_dcgan = (more[*place, amount, arm] for arm in lesions_trainings.ARMS)
+            without, with_dcgan = (more[*place, amount, arm] for arm in lesions.ARMS)
             assert with_dcgan == without + count
 
     (picture,) = kept["pictures"]
@@ -300,11 +301,11 @@ def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
     for word in ("85.7", "92.4", "classical + dcgan", picture["title"], "data:image/png"):
         assert word in page
     assert "nearer to a cell that was learned from" in picture["caption"]
-    assert done.holds in ("yes", "smaller", "no", "not_shown")
+    assert told.holds in ("yes", "smaller", "no", "not_shown")
 
 
 def _place(trial: Mapping[str, Any]) -> tuple[int, int]:
-    return trial["settings"]["seed"], trial["settings"]["fold"]
+    return trial["config"]["seed"], trial["config"]["fold"]
 
 
 @pytest.mark.usefixtures("data_directory")

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_results import done
 from PIL import Image
 
 import tenfold
 from made_up_sets import easy_set
 from tenfold.claims import fader
-from tenfold.claims.base import Finished, holds, make_claim, packed
+from tenfold.claims.engine import holds, make_claim
 from tenfold.claims.fader import Claim, Scale
+from tenfold.claims.tables import Results
+from tenfold.claims.training import image_text, packed
 from tenfold.core.types import ImageDataset
 
 
@@ -33,10 +36,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_tiny_run_is_told_in_full(tmp_path: Path) -> None:
-    done = tenfold.reproduce("fader", quick=True, seeds=2, out=tmp_path / "there", workers=1)
+    told = tenfold.reproduce("fader", quick=True, seeds=2, out=tmp_path / "there", workers=1)
     kept = json.loads((tmp_path / "there" / "claim.json").read_text())
     assert kept["they_say"]["effect_points"] == 75.0
-    assert kept["holds"] == done.holds
+    assert kept["holds"] == told.holds
     gates, accuracy, differences = kept["tables"]
     assert gates["columns"] == ["the article's loss", "tenfold's"]
     swap = gates["rows"][0]["cells"][0]
@@ -56,13 +59,13 @@ def test_a_tiny_run_is_told_in_full(tmp_path: Path) -> None:
 
 
 def test_a_seed_shares_its_key_over_arms_and_presets() -> None:
-    trainings = make_claim("fader").trainings(range(3), quick=False)
-    assert len(trainings) == 3 * 2 + 3 * 2 * 3
-    assert len({json.dumps(dict(one.settings)) for one in trainings}) == len(trainings)
-    assert all(one.settings["steps"] is None for one in trainings)
+    jobs = make_claim("fader").jobs(range(3), quick=False)
+    assert len(jobs) == 3 * 2 + 3 * 2 * 3
+    assert len({json.dumps(dict(one.config)) for one in jobs}) == len(jobs)
+    assert all(one.config["steps"] is None for one in jobs)
 
 
-def finished(article: list[float], ours: list[float]) -> list[Finished]:
+def finished(article: list[float], ours: list[float]) -> Results:
     found = []
     png = io.BytesIO()
     Image.new("L", (4, 4)).save(png, "PNG")
@@ -71,26 +74,26 @@ def finished(article: list[float], ours: list[float]) -> list[Finished]:
             gates = {"swap_accuracy": swap, "judge_accuracy": 0.98, "probe_accuracy": 0.4, "style_correlation": 0.8}
             gates |= {"reconstruction_error": 0.1, "trivial_error": 0.2, "swaps": 90}
             settings = {"part": "gates", "preset": preset, "seed": seed}
-            result: dict[str, Any] = {"gates": gates, "images": 10, "grid": fader.base.picture_text(png.getvalue())}
-            found.append(Finished(settings, result, 1.0))
+            result: dict[str, Any] = {"gates": gates, "images": 10, "grid": image_text(png.getvalue())}
+            found.append(done(settings, result))
     for arm, right in (("raw", 1), ("classical", 2), ("classical + restyle", 3)):
         for seed in range(len(article)):
             correct = packed(np.arange(10) < right + seed)
             result = {"correct": correct, "test_images": 10, "swap_accuracy": 0.9 if "restyle" in arm else None}
-            found.append(Finished({"part": "arms", "arm": arm, "few": 10, "seed": seed}, result, 1.0))
-    return found
+            found.append(done({"part": "arms", "arm": arm, "few": 10, "seed": seed}, result))
+    return Results(found)
 
 
 @pytest.mark.parametrize(
     ("article", "verdict"), [([0.11, 0.1, 0.12], "no"), ([0.95, 0.96, 0.94], "yes"), ([0.3, 0.31, 0.32], "smaller")]
 )
 def test_the_articles_loss_alone_decides(article: list[float], verdict: str) -> None:
-    found = Claim().judge(finished(article, [0.97, 0.98, 0.99]))
-    assert holds(found.effect, Claim.they_say.effect) == verdict
+    found = Claim().summary(finished(article, [0.97, 0.98, 0.99]))
+    assert holds(found.effect, Claim().text.they_say.effect) == verdict
     (ours,) = found.other_intervals.values()
     assert ours.estimate == pytest.approx(0.88)
     assert found.values["read as the new digit"] == pytest.approx(np.mean(article))
     gain = found.tables[2].rows["10 images a class"][1]
     assert gain is not None
     assert gain.estimate == pytest.approx(0.1)
-    assert "90.0 % at 10 a class" in found.notes[1]
+    assert found.words["swaps"] == "90.0 % at 10 a class"

@@ -23,7 +23,7 @@ def shaken(images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Ten
 
 def test_its_network_learns_what_is_easy() -> None:
     train, test = easy_set([100, 100], (1, 28, 28)), easy_set([40, 40], (1, 28, 28), key="test")
-    assert train_article(train, test, (), 10, KEY).mean() > 0.9
+    assert train_article(train, test, (), 10, KEY, TrainingLoop()).mean() > 0.9
 
 
 def test_every_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_up_results import done
 
 from made_up_sets import easy_set
-from tenfold.claims.base import Finished, holds, make_claim, packed
+from tenfold.claims.engine import holds, make_claim
+from tenfold.claims.tables import Results
+from tenfold.claims.training import packed
 from tenfold.claims.transfer import ARMS, FULL, PRE_TRAINED, Claim, _images
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -13,30 +16,30 @@ from tenfold.runs.arms import parse_arms
 TESTED = 200
 
 
-def finished(shares: dict[str, float], counts: tuple[int, ...] = (5, 100), seeds: int = 3) -> list[Finished]:
+def finished(shares: dict[str, float], counts: tuple[int, ...] = (5, 100), seeds: int = 3) -> Results:
     """Made-up trainings that recognise about these shares of the test images."""
     made = []
     for count in counts:
         for seed in range(seeds):
             luck = Key(f"{count}/{seed}").numpy_generator().random(TESTED)
             made += [
-                Finished(
+                done(
                     {"arm": arm, "count": count, "seed": seed},
                     {"correct": packed(luck < share), "test_images": TESTED},
                     10.0,
                 )
                 for arm, share in shares.items()
             ]
-    return made
+    return Results(made)
 
 
 def test_the_gain_is_that_over_the_best_from_scratch() -> None:
     shares = dict.fromkeys(ARMS, 0.3) | {"+ mixup": 0.4, "probe": 0.6, "transfer": 0.7}
-    found = Claim().judge(finished(shares))
-    assert "(transfer)" in found.sentence
-    assert "(+ mixup)" in found.sentence
+    found = Claim().summary(finished(shares))
+    assert found.words["trained"] == "transfer"
+    assert found.words["scratch"] == "+ mixup"
     assert found.effect.estimate == pytest.approx(0.3, abs=0.04)
-    assert holds(found.effect, Claim.they_say.effect) == "yes"
+    assert holds(found.effect, Claim().text.they_say.effect) == "yes"
     assert found.values["pre-trained"] > found.values["from scratch"]
     assert found.samples == {"training_images": 1000, "test_images": TESTED, "seeds": 3}
     accuracy, gains = found.tables
@@ -46,14 +49,14 @@ def test_the_gain_is_that_over_the_best_from_scratch() -> None:
 
 
 def test_a_backbone_that_is_no_better_is_not_said_to_be() -> None:
-    found = Claim().judge(finished({"classical": 0.5, "probe": 0.5}))
-    assert holds(found.effect, Claim.they_say.effect) == "no"
-    assert "(probe)" in found.sentence
+    found = Claim().summary(finished({"classical": 0.5, "probe": 0.5}))
+    assert holds(found.effect, Claim().text.they_say.effect) == "no"
+    assert found.words["trained"] == "probe"
 
 
 def test_every_arm_can_be_had() -> None:
     assert len(parse_arms(list(ARMS.values()))) == len(ARMS) + 1  # and the baseline
-    names = [training.name for training in make_claim("transfer").trainings(range(3), quick=False)]
+    names = [job.label for job in make_claim("transfer").jobs(range(3), quick=False)]
     assert len(set(names)) == len(names) == 3 * len(FULL.counts) * len(FULL.arms)
 
 

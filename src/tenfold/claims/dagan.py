@@ -8,129 +8,243 @@ a strong augmentation, and the source classes used in the plain way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
-from tenfold.claims import base
-from tenfold.claims.base import Finished, Found, TheySay, Training
-from tenfold.claims.few_shot_arms import ARMS, train_arm, train_judge
-from tenfold.claims.few_shot_found import OMNIGLOT, PUBLISHED, accuracies, comparison_tables, judge_tables, pictures
-from tenfold.claims.few_shot_generator import sheets, train_generator
-from tenfold.claims.few_shot_scales import FULL, QUICK, Scale
-from tenfold.claims.few_shot_source import train_source_classifier
-from tenfold.claims.few_shot_trainings import CLAIMED, trainings_of
+from tenfold.claims import engine
+from tenfold.claims.engine import Summary, job
+from tenfold.claims.few_shot import ARMS, draw_sheets, train_arm, train_judge
+from tenfold.claims.few_shot_source import train_generator, train_source
+from tenfold.claims.few_shot_tables import PUBLISHED, accuracies, comparison_tables, judge_tables, sheets
+from tenfold.claims.tables import Results
 from tenfold.evaluation.external_test import mean_interval, next_value_interval
+from tenfold.runs import Job
 
-TRAIN = {
-    "generator": train_generator,
-    "source": train_source_classifier,
-    "arm": train_arm,
-    "judge": train_judge,
-    "pictures": sheets,
-}
+CLAIMED = ("omniglot", 5)
+"""The set and the samples a class that decide."""
+SECONDS_A_STEP = 0.02 / 24
+"""Of a classifier, for each channel of its width; about."""
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """One set with its generator, its source classifier and the size of the classifiers on unseen classes."""
+
+    name: str
+    classes: tuple[int, int, int]
+    """To train on, to choose settings by, never seen."""
+    test_classes: int
+    """Of the unseen ones, how many are told apart."""
+    samples: tuple[int, ...]
+    """A class."""
+    judge_images: int
+    """Real images of each unseen class that the judge learns from."""
+    steps: int
+    """Of every classifier on unseen classes."""
+    width: int
+    source_steps: int
+    source_width: int
+    generator: Mapping[str, Any] = field(default_factory=dict)
+    """Options of dagan, apart from the defaults."""
+    size: int = 28
+    per_class: int | None = None
+    """Images a class that are read of a large set; None is all."""
+    turns: int = 1
+    """4: for the source classifier a class turned by 90 degrees is a class of its own."""
+    times: int = 2
+    """New images for each real one."""
+    arms: tuple[str, ...] = tuple(ARMS)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What `class_split` reads."""
+        return {"set": self.name, "size": self.size, "per_class": self.per_class, "classes": list(self.classes)}
+
+    def words(self, options: Mapping[str, Any]) -> str:
+        """For the settings of the report."""
+        told = {**options, **self.generator}
+        named = f"({', '.join(f'{name}={value}' for name, value in told.items())})" if told else ""
+        turned = f", each class also turned to {self.turns} sides" if self.turns > 1 else ""
+        return (
+            f"classes {self.classes[0]:,} to train on, {self.classes[1]} to choose settings by, {self.classes[2]} "
+            f"unseen, {self.test_classes} of them told apart; {self.size} x {self.size} pixels; classifier of width "
+            f"{self.width}, {self.steps:,} steps; dagan{named}; {self.times} new images a real one; source "
+            f"classifier of width {self.source_width}, {self.source_steps:,} steps{turned}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A further table on unseen characters, with the generator of their plan."""
+
+    name: str
+    test_classes: int
+    samples: tuple[int, ...]
+    arms: tuple[str, ...]
+    times: int
+    """New images for each real one."""
+    steps: int
+    """Of every classifier."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained."""
+
+    sets: tuple[SetPlan, ...]
+    more: tuple[Comparison, ...] = ()
+    label_filter: bool = False
+    """Whether a classifier of the samples must agree with a new image's label; five a class make a poor one."""
+    weak_policy: str = "light"
+    strong_policy: str = "standard"
+    judge_draws: int = 4
+    """New images of each held-out real one."""
+    judge_held: int = 20
+    """Held-out real images a class, at most."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of every dagan; a set's own come on top."""
+
+
+OMNIGLOT = SetPlan(
+    "omniglot", classes=(1200, 212, 211), test_classes=211, samples=(5, 10, 15), judge_images=15, steps=2000,
+    width=24, source_steps=3000, source_width=32,
+)  # fmt: skip
+FACES = SetPlan(
+    "faces", classes=(20, 4, 16), test_classes=16, samples=(1, 3, 5), judge_images=7, steps=300, width=32,
+    source_steps=1000, source_width=32, size=32,
+)  # fmt: skip
+LETTERS = SetPlan(
+    "emnist_letters", classes=(17, 4, 5), test_classes=5, samples=(15, 25, 50, 100), judge_images=100, steps=400,
+    width=32, source_steps=2000, source_width=32, per_class=200,
+)  # fmt: skip
+FULL = Scale(
+    sets=(OMNIGLOT, FACES, LETTERS),
+    more=(Comparison("replication", 100, (1, 3, 5), ("classical", "classical + dagan"), times=5, steps=1000),),
+)
+SMALL: dict[str, Any] = {"steps": 200, "width": 24, "source_width": 24, "generator": {"steps": 300}}
+QUICK = Scale(
+    sets=(
+        replace(OMNIGLOT, test_classes=60, samples=(5,), steps=600, generator={"steps": 800}, source_steps=800),
+        replace(FACES, samples=(1, 5), source_steps=200, **SMALL),
+        replace(LETTERS, samples=(15, 100), source_steps=300, **SMALL),
+    )
+)
 
 
 @final
-class Claim(base.Claim):
-    sentence = (
-        "With new images from DAGAN a classifier of 211 unseen Omniglot characters, 5 drawings of each, gains "
-        "13.1 points of test accuracy over classical augmentation alone."
-    )
-    source = (
-        "Antoniou, Storkey and Edwards 2017, Data Augmentation Generative Adversarial Networks. One figure a "
-        "setting, without an interval; the code of the classifiers was not published."
-    )
-    they_say = TheySay(
-        "82.1 % with DAGAN, 69.0 % without",
-        {"with DAGAN": OMNIGLOT[5][1], "without": OMNIGLOT[5][0]},
-        round(OMNIGLOT[5][1] - OMNIGLOT[5][0], 6),
-    )
-    seeds = 5
-    quick_seeds = 2
-    helpers = ("few_shot_sets", "few_shot_generator", "few_shot_source", "few_shot_arms")
+class Claim(engine.Claim):
+    """Five samples of unseen Omniglot characters decide."""
 
     def settings(self, quick: bool) -> dict[str, Any]:
-        scale = _scale(quick)
-        told: dict[str, Any] = {
-            plan.name: f"classes {plan.classes[0]:,} to train on, {plan.classes[1]} to choose settings by, "
-            f"{plan.classes[2]} unseen, {plan.test_classes} of them told apart; {plan.size} x {plan.size} pixels; "
-            f"classifier of width {plan.width}, {plan.steps:,} steps; dagan"
-            f"{_words({**scale.options, **plan.generator})}; {plan.times} new images a real one; source "
-            f"classifier of width {plan.source_width}, {plan.source_steps:,} steps"
-            + (f", each class also turned to {plan.turns} sides" if plan.turns > 1 else "")
-            for plan in scale.sets
-        }
-        return told | {
-            "generator": "tenfold's dagan in its default preset unless options are named; one of each set, trained "
-            "on the source classes alone"
-            + (
-                "; a classifier of the samples must agree with the label of an image"
-                if scale.label_filter
-                else "; no image is thrown away for its label, near copies of a sample are"
-            ),
+        scale = QUICK if quick else FULL
+        filtered = "a classifier of the samples must agree with the label of an image"
+        unfiltered = "no image is thrown away for its label, near copies of a sample are"
+        words = {
+            "filter": filtered if scale.label_filter else unfiltered,
             "arms": ", ".join(ARMS),
-            "classical": f"policy {scale.weak_policy}, no flips; strong: policy {scale.strong_policy}, no flips",
-            "classifier": "one network, the same first weights and batches for all arms of a draw; no image is held "
-            "back, and the weights of the last steps are averaged",
-            "linear head": "linear discriminant analysis with a shrunk covariance, on the square roots of features, "
-            "scaled to length 1",
-            "a seed": "a draw of the samples; all other images of the unseen classes serve for accuracy alone "
-            "(of the letters, their own test images)",
-            "judge": f"trained on many real images; {scale.judge_draws} new images of each held-out real one",
+            "weak": scale.weak_policy,
+            "strong": scale.strong_policy,
+            "judge_draws": scale.judge_draws,
         }
+        return {plan.name: plan.words(scale.options) for plan in scale.sets} | self.text.settings_with(**words)
 
-    def trainings(self, seeds: Sequence[int], quick: bool) -> list[Training]:
-        scale = _scale(quick)
-        return [training for plan in scale.sets for training in trainings_of(plan, scale, seeds)]
+    def jobs(self, seeds: Sequence[int], quick: bool) -> list[Job]:
+        scale = QUICK if quick else FULL
+        return [one for plan in scale.sets for one in jobs_of(plan, scale, seeds)]
 
-    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
-        return TRAIN[settings["part"]](settings, files)
-
-    def judge(self, finished: Sequence[Finished]) -> Found:
-        by_comparison = {name: accuracies(finished, name) for name in PUBLISHED}
+    def summary(self, results: Results) -> Summary:
+        by_comparison = {name: accuracies(results, name) for name in PUBLISHED}
         of = by_comparison[CLAIMED[0]][CLAIMED[1]]
         plain, grown = of["classical"], of["classical + dagan"]
         gains = (grown - plain).tolist()
-        claimed = next(one for one in finished if _decides(one))
-        tables = [table for name, found in by_comparison.items() if found for table in comparison_tables(name, found)]
-        seconds = {
-            part: round(sum(one.seconds for one in finished if one.settings["part"] == part))
-            for part in ("generator", "source")
-        }
-        return Found(
+        claimed = results.of(part="arm", comparison=CLAIMED[0], samples=CLAIMED[1])[0].result
+        seconds = {part: round(sum(one.seconds for one in results.of(part=part))) for part in ("generator", "source")}
+        tables = [
+            table
+            for name, found in by_comparison.items()
+            if found
+            for table in comparison_tables(self.text, name, found)
+        ]
+        return Summary(
             effect=mean_interval(gains),
-            meaning="over draws of the samples, with one generator",
             values={"with DAGAN": float(grown.mean()), "without": float(plain.mean())},
-            sentence=f"{100 * grown.mean():.1f} % with DAGAN, {100 * plain.mean():.1f} % without",
             samples={
-                "unseen_classes": claimed.result["classes"],
-                "training_images": claimed.result["training_images"],
-                "test_images": claimed.result["test_images"],
+                "unseen_classes": claimed["classes"],
+                "training_images": claimed["training_images"],
+                "test_images": claimed["test_images"],
                 "draws_of_the_samples": len(gains),
                 "seconds_of_generators": seconds["generator"],
                 "seconds_of_source_classifiers": seconds["source"],
             },
-            tables=[*tables, *judge_tables(finished)],
+            tables=[*tables, *judge_tables(self.text, results)],
+            words={"with_dagan": 100 * grown.mean(), "without": 100 * plain.mean()},
             other_intervals={"where a single draw would fall": next_value_interval(gains)},
-            notes=(
-                "The interval that decides is Student's over draws of the samples: each has its own training and "
-                "test images, and all share one generator, so that it does not speak of other generators.",
-                "Whether the new images are worth having is said by the last column of the differences: against the "
-                "better of both classical augmentations, and not against the one that the article took.",
-            ),
-            pictures=pictures(finished),
+            images=sheets(self.text, results),
         )
 
 
-def _scale(quick: bool) -> Scale:
-    return QUICK if quick else FULL
+def jobs_of(plan: SetPlan, scale: Scale, seeds: Sequence[int]) -> list[Job]:
+    """All trainings on one set: its generator and source classifier first, then what reads them."""
+    data = {"data": plan.data}
+    options = {"label_filter": scale.label_filter, **scale.options, **plan.generator}
+    generator = job(
+        train_generator, f"{plan.name}, generator", {"part": "generator", **data, "options": options},
+        options.get("steps", 1200) * 0.8, "dagan",
+    )  # fmt: skip
+    told = {
+        "steps": plan.source_steps,
+        "width": plan.source_width,
+        "turns": plan.turns,
+        "policy": scale.strong_policy,
+    }
+    source = job(
+        train_source, f"{plan.name}, source classifier", {"part": "source", **data, **told},
+        _seconds(plan.source_steps, plan.source_width), "classical",
+    )  # fmt: skip
+    drawn = {"generator": generator.config}
+    sheets = job(
+        draw_sheets, f"{plan.name}, sheets", {"part": "pictures", **data, **drawn}, 15, "dagan", generator=generator
+    )
+    comparisons = [Comparison(plan.name, plan.test_classes, plan.samples, plan.arms, plan.times, plan.steps)]
+    comparisons += scale.more if plan.name == CLAIMED[0] else ()
+    judge = {
+        "part": "judge", **data, "classifier": {"steps": plan.steps, "width": plan.width},
+        "test_classes": plan.test_classes, "images": plan.judge_images, "policy": scale.strong_policy,
+        "draws": scale.judge_draws, "most_held": scale.judge_held, **drawn,
+    }  # fmt: skip
+    jobs = [generator, source, sheets]
+    for seed in seeds:
+        label, cost = f"{plan.name}, judge, seed {seed}", _seconds(plan.steps, plan.width) + 7
+        jobs.append(job(train_judge, label, judge | {"seed": seed}, cost, "classical+dagan", generator=generator))
+        jobs += [
+            _arm_job(plan, scale, comparison, {"samples": samples, "arm": arm, "seed": seed}, generator, source)
+            for comparison in comparisons
+            for samples in comparison.samples
+            for arm in comparison.arms
+        ]
+    return jobs
 
 
-def _decides(one: Finished) -> bool:
-    told = one.settings
-    return told["part"] == "arm" and (told["comparison"], told["samples"]) == CLAIMED
+def _arm_job(
+    plan: SetPlan, scale: Scale, comparison: Comparison, place: Mapping[str, Any], generator: Job, source: Job
+) -> Job:
+    """An arm on one draw of so many samples."""
+    arm = ARMS[place["arm"]]
+    config = {
+        "part": "arm", "data": plan.data, "comparison": comparison.name, "test_classes": comparison.test_classes,
+        "classifier": {"steps": comparison.steps, "width": plan.width}, **place,
+    }  # fmt: skip
+    label = f"{comparison.name}, {place['samples']} a class, {place['arm']}, seed {place['seed']}"
+    if arm.source:
+        return job(train_arm, label, config | {"source": source.config}, 10, source=source)
+    cost = _seconds(comparison.steps, plan.width) + 2 + 5 * arm.dagan
+    policy = (scale.strong_policy if arm.strong else scale.weak_policy) if arm.classical else None
+    config["policy"] = policy
+    if not arm.dagan:
+        return job(train_arm, label, config, cost, "classical")
+    config |= {"generator": generator.config, "times": comparison.times}
+    return job(train_arm, label, config, cost, "classical+dagan", generator=generator)
 
 
-def _words(options: Mapping[str, Any]) -> str:
-    """The options in brackets, if any."""
-    return f"({', '.join(f'{name}={value}' for name, value in options.items())})" if options else ""
+def _seconds(steps: int, width: int) -> float:
+    return steps * width * SECONDS_A_STEP

@@ -1,21 +1,22 @@
 """Domain-adversarial training from SVHN to MNIST: an article's 71 % with it and 59 % without.
 
-First the article's comparison, pictures as they are and nothing augmented, on the SVHN images that are at hand. Then
+First the article's comparison, images as they are and nothing augmented, on the SVHN images that are at hand. Then
 what the arms of `tenfold adapt` make of this task and of two between MNIST and USPS, and whether the arm that is
 chosen without target labels is a good one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
-import numpy.typing as npt
+from scipy.stats import spearmanr
 
 from tenfold.adaptation.dann import DomainConfig, features_of, train_domains
+from tenfold.adaptation.framing import framing, mends, shared_frame
 from tenfold.adaptation.selection import (
     ARMS,
     SETTINGS,
@@ -26,116 +27,231 @@ from tenfold.adaptation.selection import (
     embed,
     train_arm,
 )
-from tenfold.claims import base
-from tenfold.claims.base import Finished, Found, TheySay, Training, packed, picture_text
-from tenfold.claims.dann_found import found_of
-from tenfold.claims.dann_tasks import SVHN_TO_MNIST, TASKS, Task, read_task
+from tenfold.claims import engine
+from tenfold.claims.engine import Summary, job
+from tenfold.claims.tables import Figure, Results, Rows, Shares, figure, figures
+from tenfold.claims.training import image_bytes, image_text, packed, right, unpacked
 from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.combine import hold_out
+from tenfold.data.load import load, load_unlabelled
+from tenfold.evaluation.crossed import crossed_interval
+from tenfold.evaluation.external_test import mean_interval
 from tenfold.report.figures import Panel, embedding_png
-from tenfold.training.classifier import TrainedClassifier
+from tenfold.runs import Context, Finished, Job
 
-STEPS, QUICK_STEPS = 400, 40
-PUBLISHED_STEPS, QUICK_PUBLISHED_STEPS = 2000, 100
-"""Of the article's two trainings: SGD is slower."""
-MOST, QUICK_MOST = 10_000, 1_000
+ALL = 1_000_000
+HELD_OUT = 0.1
+SIDE = 28
+"""Pixels, of every task."""
+SVHN_TO_MNIST = "SVHN to MNIST"
+TASKS = {"MNIST to USPS": ("mnist", "usps"), "USPS to MNIST": ("usps", "mnist"), SVHN_TO_MNIST: ("svhn", "mnist")}
+PUBLISHED = {"MNIST to USPS": 0.979, "USPS to MNIST": 0.980, SVHN_TO_MNIST: 0.989}
+"""The best that were found, of each task."""
 PLAIN = {"source only": 0.0, "DANN": 1.0}
-"""The article's two trainings, by the weight of the turned gradient."""
+"""The article's two trainings, by the weight of the reversed gradient."""
 SHOWN = 600
+CHOSEN = "chosen without target labels"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained."""
+
+    steps: int
+    """Of each arm."""
+    published_steps: int
+    """Of the article's two trainings: SGD is slower."""
+    most: int
+    """Source images and target images, at most."""
+
+
+FULL = Scale(400, 2000, 10_000)
+QUICK = Scale(40, 100, 1_000)
 
 
 @final
-class Claim(base.Claim):
-    sentence = "Domain-adversarial training (DANN) raises the accuracy from SVHN to unlabelled MNIST by 12 points."
-    source = (
-        "An article on domain-adversarial training of neural networks: 59 % on MNIST by training on SVHN alone and "
-        "71 % with the gradient turned round, with about ten times the SVHN images that are at hand here (7,136 SVHN "
-        "images of the official test part)."
-    )
-    they_say = TheySay("71 % with DANN, 59 % without", {"DANN": 0.71, "source only": 0.59}, 0.12)
-    seeds = 3
-    quick_seeds = 2
-    helpers = ("dann_tasks", "dann_found")
+class Claim(engine.Claim):
+    """The article's comparison decides; the arms are told beside it."""
 
     def settings(self, quick: bool) -> dict[str, Any]:
+        scale = QUICK if quick else FULL
         return {
-            "svhn": "7,136 SVHN images (crops of the official test part), made grey",
-            "usps": "7,291 to train on, 2,007 to test on",
-            "mnist": f"{MOST if not quick else QUICK_MOST:,} of the 60,000 to train on, a new draw for each seed; "
-            "all 10,000 to test on",
-            "of the target": "pictures of its training part without labels; its test part judges and nothing else",
-            "the article's comparison": "pictures as they are, at 28 pixels, no augmentation; both trainings share "
-            "first weights and source pictures; lambda(p) = 2/(1+exp(-10p)) - 1 in the reversal layer; SGD, momentum "
-            f"0.9, rate 0.01/(1+10p)^0.75, {QUICK_PUBLISHED_STEPS if quick else PUBLISHED_STEPS:,} steps of 64 + 64",
-            "arms": "reframed alike, augmented as `classical` does by default: " + ", ".join(ARMS),
             "settings of the arms": {name: dict(found) for name, found in SETTINGS.items()},
-            "training of the arms": asdict(DomainConfig(steps=QUICK_STEPS if quick else STEPS)),
-            "deviations": "a small network with batch normalisation, source and target in one batch; the weights "
-            "kept are a moving average; the arms have AdamW and one cosine in place of SGD and a falling rate",
-            "chosen by": "mutual information on the target among arms that still know the source; no target label",
+            "training of the arms": asdict(DomainConfig(steps=scale.steps)),
+            **self.text.settings_with(**asdict(scale), arms=", ".join(ARMS)),
         }
 
-    def trainings(self, seeds: Sequence[int], quick: bool) -> list[Training]:
-        steps, most = (QUICK_STEPS, QUICK_MOST) if quick else (STEPS, MOST)
-        common = {"steps": steps, "most": most}
-        arms = [
-            Training(
-                f"{task}, all arms, seed {seed}", {"part": "arms", "task": task, "seed": seed, **common}, cost=180
-            )
+    def jobs(self, seeds: Sequence[int], quick: bool) -> list[Job]:
+        scale = QUICK if quick else FULL
+        arms = {"part": "arms", "steps": scale.steps, "most": scale.most}
+        plain = {"part": "plain", "task": SVHN_TO_MNIST, "steps": scale.published_steps, "most": scale.most}
+        return [
+            job(train_arms, f"{task}, all arms, seed {seed}", arms | {"task": task, "seed": seed}, 180)
             for seed in seeds
             for task in TASKS
-        ]
-        plain = [
-            Training(
+        ] + [
+            job(
+                train_plain,
                 f"{SVHN_TO_MNIST} as they are, {arm}, seed {seed}",
-                {
-                    "part": "plain",
-                    "task": SVHN_TO_MNIST,
-                    "arm": arm,
-                    "seed": seed,
-                    "steps": QUICK_PUBLISHED_STEPS if quick else PUBLISHED_STEPS,
-                    "most": most,
-                },
-                cost=120,
+                plain | {"arm": arm, "seed": seed},
+                120,
             )
             for seed in seeds
             for arm in PLAIN
         ]
-        return arms + plain
 
-    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
-        plain = settings["part"] == "plain"
-        task = read_task(settings["task"], settings["seed"], settings["most"], reframed=not plain)
-        config = DomainConfig(steps=settings["steps"])
-        key = Key(f"seed-{settings['seed']}") / "dann" / settings["task"]
-        sizes = {"source_images": len(task.source), "target_images": len(task.target), "test_images": len(task.test)}
-        if plain:
-            config = replace(config, adversary=PLAIN[settings["arm"]], published=True)
-            classifier = train_domains([task.source], task.target.images, (), key, config)
-            known = classifier.probabilities(task.heldout.images).argmax(1) == task.heldout.labels
-            return {
-                "correct": packed(_correct(classifier, task)),
-                "source_accuracy": round(float(known.mean()), 5),
-                **sizes,
-            }
-        arms: list[AdaptedArm] = []
-        for name in ARMS:
-            fitted = train_arm(name, arms, [task.source], task.target.images, key, config)
-            arms.append(described(name, fitted, arms, [task.heldout], fitted.probabilities(task.target.images)))
-        chosen = choose(arms)
-        return {
-            "arms": {arm.name: _told(arm, task) for arm in arms},
-            "chosen": chosen.name,
-            "picture": picture_text(_picture(task, arms, chosen)),
-            **sizes,
-        }
+    def summary(self, results: Results) -> Summary:
+        published = {arm: results.of(part="plain", arm=arm) for arm in self.text.they_say.values}
+        plain = {arm: done.recognised() for arm, done in published.items()}
+        known = {arm: 100 * np.mean(done.each("source_accuracy")) for arm, done in published.items()}
+        gains = plain["DANN"] - plain["source only"]
+        every = {task: results.of(part="arms", task=task) for task in TASKS}
+        by_arm = {arm: [_correct(done, arm) for done in every.values()] for arm in ARMS}
+        by_arm[CHOSEN] = [
+            np.concatenate([_correct(Results([one]), one.result["chosen"]) for one in done], axis=1)
+            for done in every.values()
+        ]
+        accuracies: Rows = {arm: figures(correct) for arm, correct in by_arm.items()}
+        accuracies["best in hindsight"] = [_best(done) for done in every.values()]
+        accuracies["best published"] = [Figure(PUBLISHED[task]) for task in TASKS]
+        text = self.text.tables
+        return Summary(
+            effect=mean_interval(gains.mean(axis=0)),
+            values={arm: float(correct.mean()) for arm, correct in plain.items()},
+            samples={
+                "svhn_images": 7136,
+                "test_images": results.of(part="arms")[0].result["test_images"],
+                "seeds": gains.shape[1],
+            },
+            tables=[
+                text["plain"].table(
+                    ("they say", "we measured"),
+                    {arm: (Figure(said), figure(plain[arm])) for arm, said in self.text.they_say.values.items()},
+                    known=known,
+                ),
+                text["arms"].table(TASKS, accuracies),
+                text["gains"].table(
+                    TASKS,
+                    {
+                        arm: figures(of - base for of, base in zip(correct, by_arm[SOURCE], strict=True))
+                        for arm, correct in by_arm.items()
+                        if arm != SOURCE
+                    },
+                ),
+            ],
+            words={"dann": 100 * plain["DANN"].mean(), "source_only": 100 * plain["source only"].mean()},
+            other_intervals={"counting the test images' luck too": crossed_interval(gains)},
+            notes=[_note(task, done) for task, done in every.items()],
+            images=[
+                self.text.images["features"].image(
+                    image_bytes(done[0].result["picture"]), task=task, seed=done[0].job.config["seed"]
+                )
+                for task, done in every.items()
+            ],
+        )
 
-    def judge(self, finished: Sequence[Finished]) -> Found:
-        return found_of(finished, self.they_say)
+
+def _correct(done: Results, arm: str) -> Shares:
+    """Test images x seeds."""
+    columns = [unpacked(one.result["arms"][arm]["correct"], one.result["test_images"]) for one in done]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _told(arm: AdaptedArm, task: Task) -> dict[str, Any]:
+def _accuracies(one: Finished) -> list[float]:
+    """Of all arms of a seed."""
+    return [float(_correct(Results([one]), arm).mean()) for arm in ARMS]
+
+
+def _best(done: Results) -> Figure:
+    each = [max(_accuracies(one)) for one in done]
+    return Figure(float(np.mean(each)), each=tuple(each))
+
+
+def _note(task: str, done: Results) -> str:
+    names = Counter(done.each("chosen"))
+    correlations = [
+        float(spearmanr([one.result["arms"][arm]["information"] for arm in ARMS], _accuracies(one)).statistic)
+        for one in done
+    ]
+    return (
+        f"{task}: chosen was {', '.join(f'{name} ({count} of {len(done)})' for name, count in names.items())}; "
+        "rank correlation of the choosing figure with test accuracy over the arms, seed by seed: "
+        f"{', '.join(f'{value:.2f}' for value in correlations)}."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One source, one target without labels, and the target's official test part."""
+
+    source: ImageDataset
+    heldout: ImageDataset
+    target: ImageDataset
+    test: ImageDataset
+
+    def sizes(self) -> dict[str, int]:
+        """As a job tells them."""
+        return {"source_images": len(self.source), "target_images": len(self.target), "test_images": len(self.test)}
+
+
+def read_task(name: str, seed: int, most: int, *, reframed: bool) -> Task:
+    """The images of a task in one frame.
+
+    Args:
+        most: source images and target images at most, a new draw for each seed; the test part is whole.
+        reframed: whether what the audit of framing finds is mended; colours are made grey either way.
+    """
+    source_name, target_name = TASKS[name]
+    source = load(source_name, per_class=ALL).part("train")
+    target = load_unlabelled(target_name, images=most, seed=seed)
+    test = load(target_name, per_class=ALL).part("test")
+    key = Key(f"seed-{seed}") / "dann" / name
+    if len(source) > most:
+        source = source.take(np.sort((key / "source").numpy_generator().choice(len(source), most, replace=False)))
+    looks = framing(source), framing(target)
+    found = mends(looks[:1], looks[1])
+    applied = found if reframed else tuple(mend for mend in found if mend.kind == "grey")
+    frame = shared_frame(looks[:1], looks[1], applied, SIDE)
+    source = replace(frame.on(source), name=source_name)
+    train, heldout = hold_out(source, HELD_OUT, key / "held out")
+    return Task(train, heldout, frame.on(target), frame.on(test))
+
+
+def _key(config: Mapping[str, Any]) -> Key:
+    return Key(f"seed-{config['seed']}") / "dann" / str(config["task"])
+
+
+def train_plain(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """One of the article's trainings."""
+    task = read_task(config["task"], config["seed"], config["most"], reframed=False)
+    how = DomainConfig(steps=config["steps"], adversary=PLAIN[config["arm"]], published=True)
+    classifier = train_domains([task.source], task.target.images, (), _key(config), how)
+    known = right(classifier, task.heldout)
+    correct = packed(right(classifier, task.test))
+    return {"correct": correct, "source_accuracy": round(float(known.mean()), 5), **task.sizes()}
+
+
+def train_arms(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """All arms of `adapt` on one task, and the one that is chosen."""
+    task = read_task(config["task"], config["seed"], config["most"], reframed=True)
+    how, key, arms = DomainConfig(steps=config["steps"]), _key(config), list[AdaptedArm]()
+    for name in ARMS:
+        fitted = train_arm(name, arms, [task.source], task.target.images, key, how)
+        arms.append(described(name, fitted, arms, [task.heldout], fitted.probabilities(task.target.images)))
+    chosen = choose(arms)
+    panels = [_panel(task, arm) for arm in (next(arm for arm in arms if arm.name == SOURCE), chosen)]
     return {
-        "correct": packed(_correct(arm.classifier, task)),
+        "arms": {arm.name: _as_json(arm, task) for arm in arms},
+        "chosen": chosen.name,
+        "picture": image_text(embedding_png(panels, [task.source.name], task.target.name)),
+        **task.sizes(),
+    }
+
+
+def _as_json(arm: AdaptedArm, task: Task) -> dict[str, Any]:
+    return {
+        "correct": packed(right(arm.classifier, task.test)),
         "information": round(arm.information, 5),
         "source_score": round(arm.source_score, 5),
         "missing_classes": arm.missing,
@@ -144,21 +260,10 @@ def _told(arm: AdaptedArm, task: Task) -> dict[str, Any]:
     }
 
 
-def _correct(classifier: TrainedClassifier, task: Task) -> npt.NDArray[np.bool_]:
-    right: npt.NDArray[np.bool_] = classifier.probabilities(task.test.images).argmax(1) == task.test.labels
-    return right
-
-
-def _picture(task: Task, arms: Sequence[AdaptedArm], chosen: AdaptedArm) -> bytes:
-    before = next(arm for arm in arms if arm.name == SOURCE)
-    panels = [_panel(task, arm) for arm in (before, chosen)]
-    return embedding_png(panels, [task.source.name], task.target.name)
-
-
 def _panel(task: Task, arm: AdaptedArm) -> Panel:
     look = embed(
         features_of(arm.classifier, task.heldout.images[:SHOWN]),
         features_of(arm.classifier, task.target.images[:SHOWN]),
     )
-    told = "" if look.probe is None else f": the domain is recognised in {100 * look.probe:.0f} %"
-    return Panel(f"{arm.name}{told}", look.source, look.target)
+    probe = "" if look.probe is None else f": the domain is recognised in {100 * look.probe:.0f} %"
+    return Panel(f"{arm.name}{probe}", look.source, look.target)

@@ -1,21 +1,34 @@
-"""DCGAN for few medical pictures: a study of liver lesions, and an article on pictures of cells.
+"""DCGAN for few medical images: a study of liver lesions, and an article on images of cells.
 
-The study's design decides: three unequal classes, three folds, classical augmentation enlarged until the inner images
-want no more of it, and then one DCGAN a class on top. The article has no figure to compare with; its cells are shown.
+The study's design decides: three unequal classes, three folds, classical augmentation enlarged until the validation
+images want no more of it, and then one DCGAN a class on top. The article has no figure to compare with; its cells
+are shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, final
 
-from tenfold.claims import base, cells_article
-from tenfold.claims.base import Finished, Found, TheySay, Training
-from tenfold.claims.lesions_design import CLASSICAL, FOLDS, TURNED, WANTED, Amount, words
-from tenfold.claims.lesions_found import found
-from tenfold.claims.lesions_trainings import ARMS, TIMES, draw_pictures, judge_fold, picture_settings
+from tenfold.claims import engine
+from tenfold.claims.engine import Summary, job
+from tenfold.claims.lesions import (
+    ARMS,
+    CLASSICAL,
+    FOLDS,
+    TIMES,
+    TURNED,
+    WANTED,
+    Amount,
+    draw_cells,
+    draw_lesions,
+    judge_fold,
+    words,
+)
+from tenfold.claims.lesions_tables import summary_of
+from tenfold.claims.tables import Results
+from tenfold.runs import Job
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Scale:
 
 
 FULL = Scale(
-    # At 64 pixels 200 steps take as long, and of the pictures of two classes the label filter lets none through.
+    # At 64 pixels 200 steps take as long, and of the images of two classes the label filter lets none through.
     size=32,
     amounts=(4, 16, None),
     steps=None,
@@ -47,94 +60,51 @@ QUICK = Scale(size=32, amounts=(4, None), steps=100, generator_steps=150, cells=
 
 
 @final
-class Claim(base.Claim):
-    sentence = (
-        "On 182 liver lesions of three classes, one DCGAN a class on top of saturated classical augmentation raises "
-        "sensitivity from 78.6 to 85.7 % and specificity from 88.4 to 92.4 %."
-    )
-    source = (
-        "A study of liver lesions in CT (Frid-Adar et al. 2018), 3-fold cross-validation, no interval. And an "
-        "article on a DCGAN for 64 pictures of cells at 128 x 128 pixels, which states no figure of use. Neither's "
-        "images can be had: white blood cells stand in for both."
-    )
-    they_say = TheySay(
-        "sensitivity 78.6 -> 85.7 %, specificity 88.4 -> 92.4 %",
-        {
-            "sensitivity, classical": 0.786,
-            "sensitivity, classical + dcgan": 0.857,
-            "specificity, classical": 0.884,
-            "specificity, classical + dcgan": 0.924,
-        },
-        0.071,
-    )
-    seeds = 5
-    quick_seeds = 2
-    helpers = ("lesions_design", "lesions_trainings", "cells_article")
+class Claim(engine.Claim):
+    """The study's design decides; the article's cells are shown."""
 
     def settings(self, quick: bool) -> dict[str, Any]:
         scale = QUICK if quick else FULL
-        return asdict(scale) | {
+        return {
+            **asdict(scale),
             "amounts": [words(amount) for amount in scale.amounts],
             "steps": scale.steps or "as many as prove takes",
             "cells": [f"preset {preset}, {size} pixels, {steps} steps" for preset, size, steps in scale.cells],
-            "data": "wbc, Dataset 1. For the lesions its three largest classes, copies left out, at most "
-            f"{', '.join(map(str, WANTED))} images of them, as many as the study had of its three; each seed draws "
-            "images, folds and weights anew",
-            "folds": f"{FOLDS}, stratified; a fifth of each training part is held back, on which the classifier's "
-            "weights and the amount of classical augmentation are chosen; test images choose nothing",
-            "classical": ", ".join(f"{name}={value}" for name, value in CLASSICAL.items()),
-            "dcgan": f"preset quick, one network a class, each learning from its images and {TURNED} turned copies "
-            f"of each; {TIMES} new images for each real one, label filter and near-copy rejection",
-            "pairs": "all arms of a fold share the classifier's first weights; both arms of a difference have the "
-            "same classical pictures",
-            "cell article": "64 cells of all five classes as one class, turned by any angle and mirrored to 640",
+            **self.text.settings_with(
+                wanted=", ".join(map(str, WANTED)),
+                folds=FOLDS,
+                classical=", ".join(f"{name}={value}" for name, value in CLASSICAL.items()),
+                turned=TURNED,
+                times=TIMES,
+            ),
         }
 
-    def trainings(self, seeds: Sequence[int], quick: bool) -> list[Training]:
+    def jobs(self, seeds: Sequence[int], quick: bool) -> list[Job]:
         scale = QUICK if quick else FULL
         cells = [
-            Training(
-                f"cells, preset {preset}",
+            job(draw_cells, f"cells, preset {preset}",
                 {"part": "cells", "seed": seeds[0], "preset": preset, "size": size, "steps": steps},
-                cost=steps * (20.0 if preset == "article" else 1.6 * (size / 128) ** 2),
-            )
+                steps * (20.0 if preset == "article" else 1.6 * (size / 128) ** 2), "dcgan")
             for preset, size, steps in scale.cells
-        ]
-        places = [(seed, fold) for seed in seeds for fold in range(FOLDS)]
+        ]  # fmt: skip
         common = {"size": scale.size, "generator_steps": scale.generator_steps}
-        pictures = [
-            Training(
-                f"pictures, seed {seed}, fold {fold}",
-                picture_settings({**common, "seed": seed, "fold": fold}),
-                cost=10 + 3 * scale.generator_steps * 0.4 * (scale.size / 64) ** 2,
-            )
-            for seed, fold in places
-        ]
+        drawn = {
+            (seed, fold): job(draw_lesions, f"pictures, seed {seed}, fold {fold}",
+                              {"part": "pictures", "seed": seed, "fold": fold, **common},
+                              10 + 3 * scale.generator_steps * 0.4 * (scale.size / 64) ** 2, "dcgan")
+            for seed in seeds
+            for fold in range(FOLDS)
+        }  # fmt: skip
         classifiers = [
-            Training(
-                f"{arm}, {words(amount)}, seed {seed}, fold {fold}",
-                {
-                    "part": "lesions",
-                    "arm": arm,
-                    "amount": amount,
-                    "seed": seed,
-                    "fold": fold,
-                    "steps": scale.steps,
-                    **common,
-                },
-                cost=(scale.steps or 400) / 20,
-                stage=ARMS.index(arm),
-            )
+            job(judge_fold, f"{arm}, {words(amount)}, seed {seed}, fold {fold}",
+                {"part": "lesions", "arm": arm, "amount": amount, "seed": seed, "fold": fold, "steps": scale.steps,
+                 **common},
+                (scale.steps or 400) / 20, "classical", **({"drawn": needed} if arm == ARMS[1] else {}))
             for arm in ARMS
             for amount in scale.amounts
-            for seed, fold in places
-        ]
-        return cells + pictures + classifiers
+            for (seed, fold), needed in drawn.items()
+        ]  # fmt: skip
+        return [*cells, *drawn.values(), *classifiers]
 
-    def train(self, settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
-        if settings["part"] == "cells":
-            return cells_article.train(settings, files)
-        return draw_pictures(settings, files) if settings["part"] == "pictures" else judge_fold(settings, files)
-
-    def judge(self, finished: Sequence[Finished]) -> Found:
-        return found(finished, self.they_say.values)
+    def summary(self, results: Results) -> Summary:
+        return summary_of(results, self.text)

@@ -1,13 +1,19 @@
-"""The plain way to use source classes: a network that tells them apart, and a linear head on the new classes."""
+"""Sets of many classes, and what the claim `dagan` learns from those that are not to be told apart.
+
+Some classes of a set train a generator and a network that tells them apart, some choose settings, and some are never
+seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 import torch
 import torch.nn.functional as F
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -15,70 +21,185 @@ from torch import Tensor
 
 from tenfold.adaptation.dann import features_of
 from tenfold.augment.tensors import to_float
-from tenfold.claims.base import hash_of
-from tenfold.claims.few_shot_sets import class_split
+from tenfold.claims.training import CHECKPOINT
+from tenfold.core.errors import InputError
+from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.data.load import load
 from tenfold.methods import make_method
-from tenfold.networks.blocks import build
+from tenfold.methods.generating import GeneratorMethod, Learned
+from tenfold.networks.blocks import build, channels_last
 from tenfold.networks.convnet import SmallConvNet
+from tenfold.runs import Context
 from tenfold.training.batches import ImagePool
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import Device, one_thread
 from tenfold.training.loop import TrainingLoop
+from tenfold.training.recipe import Recipe
 from tenfold.training.schedule import warming_cosine
 from tenfold.training.step import Look, Step, descend
-from tenfold.training.store import load_classifier, save_classifier
+from tenfold.training.store import save_classifier
 
+Config = Mapping[str, Any]
+Images = npt.NDArray[np.uint8]
+
+DARK_INK = ("omniglot",)
+"""Drawn dark on light: inverted, so that what lies outside the image has the ground's value, which is 0."""
+GENERATOR_FILE, SOURCE_FILE = "generator.safetensors", "source.safetensors"
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 WARMUP = 0.1
-"""Share of the steps."""
+"""Of the source network: share of the steps."""
 SHRINKAGE = 0.3
-"""Of the covariance, towards its diagonal's mean."""
+"""Of the linear head's covariance, towards its diagonal's mean."""
 
 
-def source_file(settings: Mapping[str, Any]) -> str:
-    return f"source-{settings['data']['set']}-{hash_of(settings)}.safetensors"
+@dataclass(frozen=True, eq=False)
+class ClassSplit:
+    """Three sets that share no class; each names its own classes from 0."""
+
+    source: ImageDataset
+    validation: ImageDataset
+    unseen: ImageDataset
 
 
-@one_thread()
-def train_source_classifier(settings: Mapping[str, Any], files: Path) -> dict[str, Any]:
-    """Train a network on the source classes and leave it as files.
+def class_split(data: Config) -> ClassSplit:
+    """The set that `data` describes by `set`, `size`, `per_class` and `classes` (source, validation and unseen).
+
+    Raises:
+        InputError: the set is not there, or has fewer classes than asked for.
+    """
+    return _class_split(data["set"], data["size"], data["per_class"], tuple(data["classes"]))
+
+
+@cache
+def _class_split(name: str, size: int, per_class: int | None, counts: tuple[int, int, int]) -> ClassSplit:
+    data = load(name, size=size, per_class=per_class)
+    data = data.take(np.flatnonzero(data.roles != "reserve"))
+    if name in DARK_INK:
+        data = replace(data, images=255 - data.images)
+    if sum(counts) > data.class_count:
+        raise InputError(f"{name} has {data.class_count} classes, and {' + '.join(map(str, counts))} are asked for")
+    # From both ends, so that the unseen classes stay the same whatever is taken to train on.
+    order = (Key("class split") / name).numpy_generator().permutation(data.class_count)
+    source, validation, unseen = counts
+    from_the_end = order[::-1]
+    return ClassSplit(
+        source=of_classes(data.part("train"), order[:source]),
+        validation=of_classes(data, from_the_end[unseen : unseen + validation]),
+        unseen=of_classes(data, from_the_end[:unseen]),
+    )
+
+
+def of_classes(data: ImageDataset, classes: Sequence[int] | npt.NDArray[np.int64]) -> ImageDataset:
+    """The images of these classes alone, which become the classes 0, 1, 2, ..."""
+    place = np.full(data.class_count, -1, dtype=np.int64)
+    place[classes] = np.arange(len(classes))
+    part = data.take(np.flatnonzero(place[data.labels] >= 0))
+    return replace(part, labels=place[part.labels], class_names=tuple(data.class_names[k] for k in classes))
+
+
+def samples_and_sealed(unseen: ImageDataset, samples: int, key: Key) -> tuple[ImageDataset, ImageDataset]:
+    """So many training images of each class, and the images that serve for accuracy alone.
+
+    Those are the set's own test images where it has some, and all that were not chosen where it has none. The
+    samples of a key are among its samples of any larger number.
+
+    Raises:
+        InputError: a class has no images left to test with.
+    """
+    order = key.numpy_generator().permutation(len(unseen))
+    chosen: list[int] = []
+    for label in range(unseen.class_count):
+        members = order[(unseen.labels[order] == label) & (unseen.roles[order] == "train")]
+        chosen += members[:samples].tolist()
+    own = np.flatnonzero(unseen.roles == "test")
+    sealed = own if len(own) else np.setdiff1d(np.arange(len(unseen)), chosen)
+    counts = np.bincount(unseen.labels[sealed], minlength=unseen.class_count)
+    if len(chosen) < samples * unseen.class_count or not counts.all():
+        raise InputError(f"{unseen.name} has too few images a class for {samples} samples and some to test with")
+    return unseen.take(np.sort(chosen)), unseen.take(sealed)
+
+
+def train_generator(config: Config, context: Context) -> dict[str, Any]:
+    """Train a dagan on the source classes and leave its weights."""
+    source = class_split(config["data"]).source
+    learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"])
+    # safetensors writes an array's memory as it lies, and weights of convolutions lie channels last.
+    weights = {weight: np.ascontiguousarray(value) for weight, value in learned.weights().items()}
+    write_bytes(context.directory / GENERATOR_FILE, safetensors.numpy.save(weights))
+    return {
+        "source_images": len(source),
+        "source_classes": source.class_count,
+        "details": dict(learned.details),
+    }
+
+
+def _dagan(config: Config) -> GeneratorMethod:
+    method = make_method("dagan", dict(config["options"]))
+    assert isinstance(method, GeneratorMethod)
+    return method
+
+
+def load_generator(config: Config, context: Context, real: ImageDataset) -> tuple[GeneratorMethod, Learned]:
+    """What `train_generator` left, ready to make more of `real`."""
+    trained = config["generator"]
+    method = _dagan(trained)
+    network = method.generator(real.image_shape, trained["data"]["classes"][0])
+    weights = safetensors.numpy.load((context.needed("generator")[1] / GENERATOR_FILE).read_bytes())
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+    return method, method.learned(real, channels_last(network).eval(), {})
+
+
+def draws_of(made: tuple[GeneratorMethod, Learned], real: ImageDataset, draws: int, key: Key) -> Images:
+    """So many new images of each real one, with nothing thrown away: N x draws x C x H x W."""
+    method, learned = made
+    chosen = np.arange(len(real)).repeat(draws)
+    seeds = np.array([(key / index).seed for index in range(len(chosen))])
+    drawn = method.draw(learned.generator, method.conditions(real, chosen), seeds, real.image_shape)
+    return drawn.reshape(len(real), draws, *real.image_shape)
+
+
+def classical(policy: str | None, train: ImageDataset, key: Key) -> Recipe:
+    """Classical augmentation of these images, which may have an upright; None is no policy."""
+    if policy is None:
+        return Recipe()
+    return make_method("classical", {"policy": policy, "flips": "no"}).fit(train, None, key)
+
+
+def train_source(config: Config, context: Context) -> dict[str, Any]:
+    """Train a network on the source classes, the plain way to use them, and leave it as files.
 
     With 4 `turns`, each class turned by a multiple of 90 degrees counts as a class of its own.
     """
-    source = class_split(settings["data"]).source
-    loop = TrainingLoop(checkpoint=files / f"{source_file(settings)}.checkpoint")
-    outcome = loop.run(lambda attempt: SourceStep(source, settings, loop.device))
+    source = class_split(config["data"]).source
+    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
+    with one_thread():
+        outcome = loop.run(lambda attempt: SourceStep(source, config, loop.device))
     step = outcome.step
     assert isinstance(step, SourceStep)
-    kinds, turns = source.class_count * settings["turns"], range(settings["turns"])
-    names = tuple(f"{name}, turned {90 * turn}" for name in source.class_names for turn in turns)
-    config = ClassifierConfig(steps=settings["steps"], width=settings["width"])
-    name = source_file(settings)
-    save_classifier(files / name, TrainedClassifier(step.network.eval(), config, names, source.image_shape), {})
+    names = tuple(f"{name}, turned {90 * turn}" for name in source.class_names for turn in range(step.turns))
+    how = ClassifierConfig(steps=step.steps, width=config["width"])
+    classifier = TrainedClassifier(step.network.eval(), how, names, source.image_shape)
+    save_classifier(context.directory / SOURCE_FILE, classifier, {})
     loop.forget()
-    written = [name, str(Path(name).with_suffix(".json"))]
-    return {
-        "files": written, "source_images": len(source), "classes": kinds,
-        "last_loss": round(outcome.figures["loss"], 4),
-    }  # fmt: skip
+    loss = round(outcome.figures["loss"], 4)
+    return {"source_images": len(source), "classes": len(names), "last_loss": loss}
 
 
 class SourceStep(Step):
     """Batches of turned and changed images, the cross entropy of class and turn."""
 
-    def __init__(self, source: ImageDataset, settings: Mapping[str, Any], device: Device) -> None:
-        key = Key("source classifier") / settings["data"]["set"]
-        self.steps, self.turns, self.device = settings["steps"], settings["turns"], device.torch
+    def __init__(self, source: ImageDataset, config: Config, device: Device) -> None:
+        key = Key("source classifier") / config["data"]["set"]
+        self.steps, self.turns, self.device = config["steps"], config["turns"], device.torch
         self.images, self.labels = ImagePool(source.rows, device), torch.from_numpy(source.labels)
-        shape = (source.image_shape, source.class_count * self.turns, settings["width"])
+        shape = (source.image_shape, source.class_count * self.turns, config["width"])
         network = build(lambda: SmallConvNet(*shape), (key / "weights").torch_generator())
         self.network = network.train().to(device.torch)
         self.adam = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, weight_decay=0.05, fused=device.fused)
-        options = {"policy": settings["policy"], "flips": "no"}
-        self.transforms = make_method("classical", options).fit(source, None, key).transforms
+        self.transforms = classical(config["policy"], source, key).transforms
         self.draws = (key / "draws").torch_generator()
         self.networks, self.optimizers = {"network": self.network}, {"network": self.adam}
         self.schedules, self.generators = {"network": warming_cosine(WARMUP)}, {"draws": self.draws}
@@ -87,7 +208,7 @@ class SourceStep(Step):
     def step(self, number: int) -> dict[str, Tensor]:
         chosen = torch.randint(len(self.images), (BATCH_SIZE,), generator=self.draws)
         turn = torch.randint(self.turns, (BATCH_SIZE,), generator=self.draws)
-        batch = _turned(to_float(self.images.at(chosen)), turn)
+        batch = turned(to_float(self.images.at(chosen)), turn)
         for transform in self.transforms:
             batch, _ = transform(batch, turn, self.draws)
         logits = self.network(batch.contiguous(memory_format=torch.channels_last))
@@ -101,16 +222,22 @@ class SourceStep(Step):
         return Look({"loss": self.loss.item()})
 
 
-def head_predictions(
-    settings: Mapping[str, Any], files: Path, train: ImageDataset, images: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.int64]:
+def turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Each image by its own multiple of 90 degrees; `turns` on the CPU."""
+    result = images.clone()
+    for turn in range(1, 4):
+        chosen = (turns == turn).nonzero().flatten().to(images.device)
+        result[chosen] = images[chosen].rot90(turn, (2, 3))
+    return result
+
+
+def head_predictions(classifier: TrainedClassifier, train: ImageDataset, images: Images) -> npt.NDArray[np.int64]:
     """Classes of uint8 N x C x H x W after a linear head on the source network's features.
 
     The head is linear discriminant analysis with a shrunk covariance: with five samples a class and more than a
     hundred classes, logistic regression and nearest means were 0 to 1 points behind it on the classes that are there
     to choose by. A single sample a class says nothing of the covariance, and the nearest one decides.
     """
-    classifier = load_classifier(files / source_file(settings))
     with one_thread():
         known, asked = _features(classifier, train.images), _features(classifier, images)
     if len(train) == train.class_count:
@@ -119,16 +246,7 @@ def head_predictions(
     return np.asarray(head.predict(asked))
 
 
-def _features(classifier: TrainedClassifier, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _features(classifier: TrainedClassifier, images: Images) -> npt.NDArray[np.float32]:
     """uint8 N x C x H x W -> N x F of length 1, the square roots of what the network gives: few values are large."""
     rows = torch.from_numpy(features_of(classifier, images))
     return F.normalize(rows.clamp(min=0).sqrt()).numpy()
-
-
-def _turned(images: Tensor, turns: Tensor) -> Tensor:
-    """Each image by its own multiple of 90 degrees; `turns` on the CPU."""
-    turned = images.clone()
-    for turn in range(1, 4):
-        chosen = (turns == turn).nonzero().flatten().to(images.device)
-        turned[chosen] = images[chosen].rot90(turn, (2, 3))
-    return turned

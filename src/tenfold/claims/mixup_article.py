@@ -26,13 +26,17 @@ DROPOUT = 0.1
 
 
 def train_article(
-    train: ImageDataset, test: ImageDataset, transforms: Sequence[Transform], epochs: int, key: Key
+    train: ImageDataset,
+    test: ImageDataset,
+    transforms: Sequence[Transform],
+    epochs: int,
+    key: Key,
+    loop: TrainingLoop,
 ) -> npt.NDArray[np.bool_]:
     """The article's training; which test images its last weights recognise.
 
     The whole set stays one uint8 tensor and a batch is picked by index: a loader would take as long as the network.
     """
-    loop = TrainingLoop()
     step = loop.run(lambda attempt: ArticleStep(train, transforms, epochs, key, loop.device)).step
     with torch.inference_mode():
         weights, predicted = list(step.networks["network"].parameters()), []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -178,6 +179,18 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS and Windows bind no process to cores
+
+
+def hardware() -> dict[str, Any]:
+    """For reports: the processor's name, how many cores may be used, and torch's version."""
+    processor = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+            processor = names[0] if names else processor
+    except OSError:
+        pass  # not Linux: what the platform says will do
+    return {"processor": processor, "cores": available_cores(), "torch": torch.__version__}
 
 
 @contextmanager

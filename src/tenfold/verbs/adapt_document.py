@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 from tenfold.adaptation.selection import LOST_SOURCE, SOURCE, AdaptedArm
 from tenfold.adaptation.sets import AdaptSets
-from tenfold.claims.telling import hardware
 from tenfold.evaluation.external_test import mcnemar, paired_interval
 from tenfold.evaluation.scores import balanced_accuracy, recalls, wilson_interval
+from tenfold.training.device import hardware
 from tenfold.verbs.adapt_arms import TrainedArms
 
 Rows = npt.NDArray[np.float32]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from tenfold.adaptation.dann import DomainConfig
 from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
 from tenfold.adaptation.sets import class_warnings, option_of, set_aside_warnings, unlike_names
-from tenfold.claims.telling import hardware
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
@@ -26,6 +25,7 @@ from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.report.merging import merging_text, render_merging
 from tenfold.runs.plan import code_version
 from tenfold.runs.workers import available_cores
+from tenfold.training.device import hardware
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
 from tenfold.verbs.opened import opened

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tenfold.claims.base import make_claim
-from tenfold.claims.running import run_trainings
-from tenfold.claims.telling import claim_json, file_name
-from tenfold.core import crash
-from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json, write_text
+import tenfold
+from tenfold.claims.engine import RULE, Claim, Summary, holds, make_claim
+from tenfold.claims.tables import Figure, Results, Table
+from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.core.options import ReproduceOptions, as_typed
-from tenfold.core.progress import note
 from tenfold.core.results import Document
+from tenfold.evaluation import Interval
 from tenfold.report.claim import claim_text, render_claim
-from tenfold.runs.workers import available_cores
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.runner import run_all
+from tenfold.training.device import current_device, hardware
 from tenfold.verbs import on_chosen_device
+
+CHANGEABLE = ("seeds", "seed", "device")
+"""Options with which the same repetition goes on."""
+
+HEADS = {
+    "yes": "The claim holds",
+    "smaller": "The gain is smaller than claimed",
+    "no": "The claim does not hold",
+    "not_shown": "The claim is not shown",
+}
 
 
 class Reproduction(Document):
@@ -45,7 +56,7 @@ def reproduce(
     workers: int | None = None,
     **changes: Any,
 ) -> Reproduction:
-    """Train what the claim takes and write claim.json, report.html and the report's pictures.
+    """Train what the claim takes and write claim.json, report.html and the report's images.
 
     Args:
         name: of a file of `tenfold.claims`, such as mixup.
@@ -59,52 +70,132 @@ def reproduce(
         SystemFault: a worker process was killed from outside, or nothing can be written.
     """
     started, claim, options = time.monotonic(), make_claim(name), ReproduceOptions.of(options, changes)
-    quick = options.quick
-    count = options.seeds if options.seeds is not None else claim.quick_seeds if quick else claim.seeds
-    numbers = range(options.seed, options.seed + count)
-    workers = workers or available_cores()
+    quick, text = options.quick, claim.text
+    count = options.seeds or (text.quick_seeds if quick else text.seeds)
     directory = Path(out) if out is not None else Path("runs") / f"reproduce-{name}{'-quick' if quick else ''}"
-    scale = {"claim": name, "quick": quick, "device": options.device}
-    with _opened(directory, scale, {"seeds": count, "seed": options.seed}):
-        trainings = claim.trainings(numbers, quick)
-        finished, found_seconds = run_trainings(name, trainings, directory / "trials", workers)
-        seconds = time.monotonic() - started + found_seconds / workers
-        found = claim.judge(finished)
-        document = claim_json(name, claim, found, finished, numbers, quick, seconds)
-        document["command"] = as_typed("reproduce", [name], replace(options, seeds=count), out=directory)
-        pictures = {file_name(picture.title): picture.png for picture in found.pictures}
-        for file, png in pictures.items():
+    options, seeds = replace(options, seeds=count), range(options.seed, options.seed + count)
+    config = {"claim": name, **options.to_json()}
+    with (
+        RunDirectory.opened(directory, "reproduce", config, {name: ""}, changeable=CHANGEABLE) as run,
+        executor_for(workers) as executor,
+    ):
+        jobs = claim.jobs(seeds, quick)
+        # The longest first, so that no worker waits for one at the end.
+        done = run_all("trainings", sorted(jobs, key=lambda job: -job.cost), run, executor)
+        by_hash = {one.job.hash: one for one in done}
+        results = Results(by_hash[job.hash] for job in jobs)
+        before = sum(one.seconds for one in results if one.found) / (workers or current_device().workers())
+        summary = claim.summary(results)
+        document = claim_document(name, claim, summary, results, quick) | {
+            "seeds": list(seeds),
+            "seconds": round(time.monotonic() - started + before, 1),
+            "command": as_typed("reproduce", [name], options, out=directory),
+        }
+        document["sentence"] = _sentence(document)
+        images = {file_name(image.title): image.png for image in summary.images}
+        for file, png in images.items():
             write_bytes(directory / file, png)
-        write_text(directory / "report.html", render_claim(document, pictures))
+        write_text(directory / "report.html", render_claim(document, images))
         write_json(directory / "claim.json", document)
     return Reproduction(directory, document)
 
 
-@contextmanager
-def _opened(directory: Path, options: dict[str, Any], numbers: dict[str, int]) -> Iterator[None]:
-    """The claim's directory, locked: empty, or holding the same claim at the same scale."""
-    path = directory / "config.json"
-    before = _config(path)
-    ours = bool(before)
-    names = {found.name for found in directory.iterdir()} if directory.is_dir() else set()
-    killed_at_the_start = names and all(found == ".lock" or found.startswith(".config.json.") for found in names)
-    if not ours and not killed_at_the_start:
-        prepare_output(directory)
-    with locked(directory):
-        if ours:
-            changed = [option for option, value in options.items() if before["options"].get(option, value) != value]
-            if changed:
-                raise InputError(f"{directory} holds another experiment ({', '.join(changed)}); choose another --out")
-            note(f"continuing in {directory}")
-        crash.keep_in(directory)
-        write_json(path, {"command": "reproduce", "options": options | numbers})
-        yield
+def claim_document(name: str, claim: Claim, summary: Summary, results: Results, quick: bool) -> dict[str, Any]:
+    """What claim.json holds: shares in 0..1, but what is named points, and tables in their own unit."""
+    effect, text = summary.effect, claim.text
+    they_say = text.they_say
+    intervals = {text.interval: effect, **summary.other_intervals}
+    return {
+        "name": name,
+        "claim": text.sentence,
+        "source": text.source,
+        "they_say": {
+            "sentence": they_say.sentence,
+            "values": dict(they_say.values),
+            "effect_points": _points(they_say.effect),
+        },
+        "we_measured": {
+            "sentence": text.measured.format(**summary.words),
+            "values": {what: round(value, 5) for what, value in summary.values.items()},
+            "effect_points": _points(effect.estimate),
+        },
+        "interval": [_points(effect.low), _points(effect.high)],
+        "interval_speaks_of": text.interval,
+        "intervals": [_interval(what, interval) for what, interval in intervals.items()],
+        "holds": holds(effect, they_say.effect),
+        "claimed_size_in_interval": effect.low <= they_say.effect <= effect.high,
+        "rule": RULE,
+        "samples": dict(summary.samples),
+        "tables": [_table(table) for table in summary.tables],
+        "notes": [*(note.format(**summary.words) for note in text.notes), *summary.notes],
+        "pictures": [
+            {"title": image.title, "caption": image.caption, "file": file_name(image.title)}
+            for image in summary.images
+        ],
+        "quick": quick,
+        "training_seconds": round(sum(one.seconds for one in results), 1),
+        "hardware": hardware(),
+        "settings": claim.settings(quick),
+        "made_with": {"tenfold": tenfold.__version__, "python": platform.python_version()},
+    }
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """What an earlier reproduction left there; empty where there is none, or another program's."""
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and found.get("command") == "reproduce" else {}
+def _sentence(document: dict[str, Any]) -> str:
+    low, high = document["interval"]
+    quick = "A quick trial, whose figures are not the claim's. " if document["quick"] else ""
+    return (
+        f"{quick}{HEADS[document['holds']]}: they say {document['they_say']['sentence']} "
+        f"({document['they_say']['effect_points']:+.2f} points); we measured {document['we_measured']['sentence']} "
+        f"({document['we_measured']['effect_points']:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, "
+        f"{len(document['seeds'])} seeds). {_reason(document)}"
+    )
+
+
+def _reason(document: dict[str, Any]) -> str:
+    """What of the interval decided, and whether the claimed size lies in it."""
+    if document["holds"] == "not_shown":
+        return "The interval holds no effect as well as the claimed size."
+    if document["holds"] == "no":
+        return (
+            "The effect goes the other way."
+            if document["interval"][1] < 0
+            else "The claimed size does not lie in the interval, and no smaller gain is shown."
+        )
+    if document["holds"] == "smaller":
+        return "There is a gain, and the claimed size lies above the interval."
+    place = "in" if document["claimed_size_in_interval"] else "below"
+    return f"There is a gain, and the claimed size lies {place} the interval."
+
+
+def _table(table: Table) -> dict[str, Any]:
+    rows = [{"name": name, "cells": [cell and _cell(cell) for cell in cells]} for name, cells in table.rows.items()]
+    return {
+        "title": table.title,
+        "unit": table.unit,
+        "note": table.note,
+        "columns": list(table.columns),
+        "rows": rows,
+    }
+
+
+def _cell(figure: Figure) -> dict[str, Any]:
+    bounds = {"low": figure.low, "high": figure.high}
+    return {
+        "estimate": _points(figure.estimate),
+        **{side: None if value is None else _points(value) for side, value in bounds.items()},
+        "each": [_points(value) for value in figure.each],
+    }
+
+
+def _interval(what: str, interval: Interval) -> dict[str, Any]:
+    points = {side: _points(getattr(interval, side)) for side in ("estimate", "low", "high")}
+    return {"speaks_of": what, **points}
+
+
+def _points(share: float) -> float:
+    return round(100 * share, 3) + 0.0  # never -0.0
+
+
+def file_name(title: str) -> str:
+    """What the image of that title is called beside the report: `New images` lies in new-images.png."""
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower())) + ".png"

@@ -1,0 +1,150 @@
+"""Few images of classes that were never seen, learned from in several ways: the trainings of the claim `dagan`.
+
+All arms are read by one classifier. A judge of many real images says what the generated ones are worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tenfold.augment.tensors import to_uint8
+from tenfold.claims.few_shot_source import (
+    SOURCE_FILE,
+    Config,
+    Images,
+    class_split,
+    classical,
+    draws_of,
+    head_predictions,
+    load_generator,
+    of_classes,
+    samples_and_sealed,
+)
+from tenfold.claims.training import image_text, right
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.methods.generating import GeneratorMethod, Learned, noise_of
+from tenfold.report.content import Sheet
+from tenfold.report.sheets import sheet_png
+from tenfold.runs import Context
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.device import one_thread
+from tenfold.training.recipe import Recipe
+from tenfold.training.store import load_classifier
+
+SHOWN_CLASSES = 8
+SHOWN_DRAWS = 8
+BETWEEN = 9
+"""Images of an interpolation, its two ends among them."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the samples of unseen classes are used."""
+
+    classical: bool = False
+    strong: bool = False
+    """With the stronger policy of classical augmentation."""
+    dagan: bool = False
+    source: bool = False
+    """Only a linear head is trained, on the features of a network that tells the source classes apart."""
+
+
+ARMS = {
+    "raw": Arm(),
+    "classical": Arm(classical=True),
+    "classical + dagan": Arm(classical=True, dagan=True),
+    "strong classical": Arm(classical=True, strong=True),
+    "strong classical + dagan": Arm(classical=True, strong=True, dagan=True),
+    "source classifier + linear head": Arm(source=True),
+}
+
+
+def train_arm(config: Config, context: Context) -> dict[str, Any]:
+    """One arm on one draw of samples; the accuracy is that on the sealed images."""
+    unseen = _unseen(config)
+    key = Key(f"seed-{config['seed']}") / config["data"]["set"]
+    train, sealed = samples_and_sealed(unseen, config["samples"], key / "samples")
+    key = key / config["test_classes"] / config["samples"]  # shared by all arms
+    told: dict[str, Any] = {"training_images": len(train), "test_images": len(sealed), "classes": unseen.class_count}
+    if "source" in config:
+        classifier = load_classifier(context.needed("source")[1] / SOURCE_FILE)
+        return told | {"accuracy": _share(head_predictions(classifier, train, sealed.images) == sealed.labels)}
+    recipe = classical(config["policy"], train, key)
+    if "generator" in config:
+        method, learned = load_generator(config, context, train)
+        grown = method.more(learned, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
+        told |= {"new_images": len(grown.images), "near_copies": int(grown.near_copies.sum())}
+        recipe += Recipe(extra=grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies)))
+    return told | {"accuracy": _share(right(_classifier(train, recipe, key, config), sealed))}
+
+
+def train_judge(config: Config, context: Context) -> dict[str, Any]:
+    """A classifier of many real images of each unseen class, asked about held-out ones and about new ones of those.
+
+    Variety is how far the new images of one image differ, relative to how far real images of its class do; both are
+    standard deviations, means over pixels.
+    """
+    key, draws = Key(f"seed-{config['seed']}") / config["data"]["set"] / "judge", config["draws"]
+    train, held = samples_and_sealed(_unseen(config), config["images"], key / "samples")
+    most = [np.flatnonzero(held.labels == label)[: config["most_held"]] for label in range(held.class_count)]
+    held = held.take(np.concatenate(most))
+    classifier = _classifier(train, classical(config["policy"], train, key), key, config)
+    new = draws_of(load_generator(config, context, held), held, draws, key / "dagan")
+    grown = replace(held.take(np.arange(len(held)).repeat(draws)), images=new.reshape(-1, *held.image_shape))
+    real_spread = np.mean([train.images[train.labels == k].std(axis=0).mean() for k in range(train.class_count)])
+    return {
+        "training_images": len(train),
+        "test_images": len(held),
+        "new_images": len(grown),
+        "real": _share(right(classifier, held)),
+        "generated": _share(right(classifier, grown)),
+        "variety": round(float(new.std(axis=1).mean() / max(real_spread, 1e-9)), 4),
+    }
+
+
+def _unseen(config: Config) -> ImageDataset:
+    """The classes to tell apart; `"judged_on": "validation"` takes those by which a scale's numbers may be chosen."""
+    classes: ImageDataset = getattr(class_split(config["data"]), config.get("judged_on", "unseen"))
+    return of_classes(classes, range(config["test_classes"]))
+
+
+def _classifier(train: ImageDataset, recipe: Recipe, key: Key, config: Config) -> TrainedClassifier:
+    return train_classifier(train, None, recipe, key / "classifier", ClassifierConfig(**config["classifier"]))
+
+
+def _share(correct: npt.NDArray[np.bool_]) -> float:
+    return round(float(correct.mean()), 6)
+
+
+def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
+    """Two sheets of unseen classes, as text: an image with new ones of it, and the way from one noise to another."""
+    unseen = class_split(config["data"]).unseen
+    labels = range(min(unseen.class_count, SHOWN_CLASSES))
+    real = unseen.take([int(np.flatnonzero(unseen.labels == label)[0]) for label in labels])
+    key, made = Key("sheets") / config["data"]["set"], load_generator(config, context, real)
+    rows = {"new": draws_of(made, real, SHOWN_DRAWS, key), "between": _interpolated(made, real, key)}
+    return {
+        name: image_text(sheet_png(Sheet("", "", np.concatenate([real.images[:, np.newaxis], images], axis=1))))
+        for name, images in rows.items()
+    }
+
+
+@torch.inference_mode()
+def _interpolated(made: tuple[GeneratorMethod, Learned], real: ImageDataset, key: Key) -> Images:
+    """N x BETWEEN x C x H x W. Along an arc, on which noise stays as long as noise is."""
+    method, learned = made
+    ends = noise_of([(key / "start").seed, (key / "end").seed], method.config.noise_size)
+    angles = torch.linspace(0, torch.pi / 2, BETWEEN).unsqueeze(1)
+    noise = angles.cos() * ends[0] + angles.sin() * ends[1]
+    with one_thread():
+        rows = [
+            learned.generator(noise, method.conditions(real, np.full(BETWEEN, index)), 1.0)
+            for index in range(len(real))
+        ]
+    return np.stack([to_uint8(row) for row in rows])
