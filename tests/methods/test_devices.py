@@ -6,15 +6,22 @@ copy to the host all raise there. Indices on the CPU do not, nor does a product 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from test_contract import a_related_set, every_method, fitted, short_source_training
+from test_contract import a_related_set, every_method, fitted, short, short_source_training
 
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
-from tenfold.training.classifier import ClassifierStep, ClassifierTask, train_classifier
+from tenfold.generators.autoencoder import fader_start
+from tenfold.generators.gates import ProbeStep
+from tenfold.methods import method_class, method_names
+from tenfold.methods.generating import GeneratorMethod
+from tenfold.training.classifier import ClassifierStep, ClassifierTask, begin, train_classifier
 from tenfold.training.device import Device, using
+from tenfold.training.step import Step
 
 __all__ = ["a_related_set", "short_source_training"]
 
@@ -42,3 +49,32 @@ def test_a_gpu_gives_a_classifier_too(name: str) -> None:
     assert trained.details["device"] == device.description
     assert next(trained.network.parameters()).is_cuda
     assert np.isfinite(rows).all()
+
+
+GANS = [name for name in method_names() if issubclass(method_class(name), GeneratorMethod)]
+
+
+def stays(step: Step, steps: int = 4) -> bool:
+    return all(loss.is_meta for number in range(steps) for loss in step.step(number).values())
+
+
+@pytest.mark.parametrize("name", GANS)
+@pytest.mark.parametrize("options", [{}, {"loss": "wasserstein", "variety": 1.0}], ids=str)
+def test_a_gan_is_trained_on_the_device(name: str, options: dict[str, Any]) -> None:
+    train = easy_set([8, 8], (1, 16, 16))
+    for preset in sorted({*method_class(name).PRESETS, ""} - {"paper"}):  # whose first weights take 20 seconds to draw
+        chosen = options | ({"preset": preset} if preset else {})
+        assert stays(short(name, **chosen).start(train, Key("one"), Device("meta"))(0))
+
+
+@pytest.mark.parametrize("options", [{}, {"target": "article"}, {"dropout": 0.2, "readers": 2}], ids=str)
+def test_an_autoencoder_is_trained_on_the_device(options: dict[str, Any]) -> None:
+    train = easy_set([8, 8])
+    config = short("restyle", **options).config
+    guide = begin(train, None, None, Key("guide"), 4)
+    assert stays(fader_start(train, config, Key("one"), guide, Device("meta"))(0))
+
+
+def test_the_gates_probe_is_trained_on_the_device() -> None:
+    codes = torch.zeros(8, 3), np.arange(8) % 2
+    assert stays(ProbeStep(codes, 4, Key("one"), Device("meta")))
