@@ -13,6 +13,7 @@ from conftest import noise_picture
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.data import load as subset
+from tenfold.data import readers
 from tenfold.data.load import choose, load, require_classes, shares
 
 Folders = Callable[..., Path]
@@ -91,6 +92,28 @@ def test_a_path_object_means_the_folder(
     monkeypatch.chdir(tmp_path)
     assert len(load(Path("digits"))) == len(load("./digits")) == 2
     assert len(load("digits")) == 1797
+
+
+def test_a_new_format_is_one_module_that_nothing_else_knows_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lines.py").write_text(
+        "import numpy as np\n"
+        "from tenfold.data.images import from_array\n"
+        "from tenfold.data.readers import Manifest, index_labels\n"
+        "def reads(path): return path.suffix == '.lines'\n"
+        "def read(path):\n"
+        "    words, values = zip(*(line.split() for line in path.read_text().splitlines()))\n"
+        "    names, labels = index_labels(words)\n"
+        "    show = lambda i: from_array(np.full((8, 8), int(values[i]), np.uint8))\n"
+        "    return Manifest(path.stem, names, labels, tuple(values), show)\n"
+    )
+    monkeypatch.setattr(readers, "__path__", [*readers.__path__, str(tmp_path)])
+    (tmp_path / "set.lines").write_text("a 7\nb 8\na 9\n")
+    data = load(tmp_path / "set.lines")
+    assert (data.class_names, data.labels.tolist()) == (("a", "b"), [0, 1, 0])
+    assert data.images[:, 0, 0, 0].tolist() == [7, 8, 9]
+    assert (set(data.roles), data.groups.tolist()) == ({"train"}, [0, 1, 2])
 
 
 def test_global_generators_are_untouched() -> None:
