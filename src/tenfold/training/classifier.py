@@ -279,13 +279,13 @@ def _parameter_groups(network: nn.Module, rate: float, shares: Mapping[str, floa
 
 
 @torch.inference_mode()
-def _probabilities(
-    network: Network, images: npt.NDArray[Any] | ImageRows, chunk: int = 256
-) -> npt.NDArray[np.float32]:
+def _probabilities(network: Network, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
     network.eval()
     if isinstance(network, BackboneNet) and network.frozen:
         return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
-    chunk = 64 if isinstance(network, BackboneNet) else chunk  # whose maps are larger
+    # As many as keep the maps of a layer small; a backbone's are larger. The bits are the same for any number.
+    pixels = images.shape[2] * images.shape[3]
+    chunk = 64 if isinstance(network, BackboneNet) else min(256, max(16, 2**18 // pixels))
     device, rows = device_of(network), []
     for start in range(0, len(images), chunk):
         part = to_float(as_tensor(images, slice(start, start + chunk)).to(device))
