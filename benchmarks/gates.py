@@ -33,7 +33,7 @@ from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.options import StudyOptions
 from tenfold.core.types import ImageDataset, Split
-from tenfold.evaluation.compare import compare
+from tenfold.evaluation.compare import Design, compare
 from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import method_class
 from tenfold.runs import trial
@@ -88,17 +88,8 @@ def study(question: Question, seed: int, work: Path) -> Result:
         found: Result = read_json(file)
         return found
     done = run_trials(plan, prepared.data, work, workers=1, limits=Limits(), report=lambda *_: None)
-    verdict = compare(
-        done.trials,
-        images.labels,
-        images.groups,
-        images.class_names,
-        baseline=plan.baseline,
-        candidates=question.asked,
-        evaluated=plan.fold_plan.evaluated,
-        folds=plan.fold_plan.folds,
-        margin=plan.margin,
-    )
+    rules = (plan.fold_plan.evaluated, plan.fold_plan.folds, plan.baseline, question.asked, plan.margin)
+    verdict = compare(done.trials, Design(images.labels, images.groups, images.class_names, *rules))
     result = {
         "outcome": verdict.outcome,
         "estimate": verdict.difference.estimate,

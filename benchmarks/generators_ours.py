@@ -15,21 +15,22 @@ from torch import Tensor
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.adversarial import compete
-from tenfold.generators.keeping import Keeper
+from tenfold.generators.gan import train_gan
 from tenfold.methods import make_method
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.training.callbacks import Callback
+from tenfold.training.loop import TrainingLoop
 
 
-class TurnKeeper(Keeper):
-    """The loop hands its figures to a keeper after every step; this one then waits until more steps are asked for."""
+class InTurns(Callback):
+    """The loop hands a step's losses to its callbacks; this one then waits until more steps are asked for."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
         self._wait()
 
-    def log(self, step: int, figures: Mapping[str, Tensor]) -> None:
-        for value in figures.values():
+    def step(self, number: int, steps: int, losses: Mapping[str, Tensor]) -> None:
+        for value in losses.values():
             value.item()  # the preset writes the losses of every step
         self.left -= 1
         if not self.left:
@@ -77,16 +78,16 @@ def main() -> None:
     precision = sys.argv[2] if len(sys.argv) > 2 else "float32"
     ours, train = method(setting, precision), dataset(np.load(setting.pixels))
     key = Key("benchmark/generators")
-    contest = ours.contest(train, key)
-    generator = contest.generator.eval().requires_grad_(False)
-    sizes = [sum(each.numel() for each in network.parameters()) for network in (generator, contest.critic)]
+    problem = ours.problem(train, key)
+    generator = problem.generator.eval().requires_grad_(False)
+    sizes = [sum(each.numel() for each in network.parameters()) for network in (generator, problem.critic)]
 
     def sample(count: int) -> npt.NDArray[np.uint8]:
         chosen = np.zeros(count, np.int64)
         return ours.draw(generator, ours.conditions(train, chosen), np.arange(count), train.image_shape)
 
-    keeper = TurnKeeper(Turns(sample, (sizes[0], sizes[1])))
-    compete(lambda own: ours.contest(train, own), ours.config, key, keeper)
+    loop = TrainingLoop(callbacks=[InTurns(Turns(sample, (sizes[0], sizes[1])))])
+    train_gan(lambda own: ours.problem(train, own), ours.config, key, loop)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from scipy.special import ndtr, stdtrit
 from simulated_studies import PROCESSES, Floats, Process, Studies, simulate, trials
 
 from tenfold.core.keys import Key
-from tenfold.evaluation.compare import compare
+from tenfold.evaluation.compare import Design, compare
 from tenfold.evaluation.crossed import crossed_test, holm, mean_squares
 
 SEED = Key("simulated-gates-0")
@@ -160,16 +160,10 @@ def null_of_the_product(process: Process, images: int, repeats: int, studies: in
     names = [f"arm-{arm}" for arm in range(1 + len(process.gains))]
     for batch in batches(process, images, repeats, studies, key):
         for study in range(batch.correct.shape[1]):
+            classes = range(process.classes)
+            rules = (classes, process.folds, names[0], names, MARGIN)
             verdict = compare(
-                trials(batch, study),
-                batch.labels,
-                batch.groups,
-                [str(label) for label in range(process.classes)],
-                baseline=names[0],
-                candidates=names,
-                evaluated=range(process.classes),
-                folds=process.folds,
-                margin=MARGIN,
+                trials(batch, study), Design(batch.labels, batch.groups, [str(label) for label in classes], *rules)
             )
             counts["PICK"] += verdict.outcome == "helped"
             counts["any"] += any(arm.outcome == "helped" for arm in verdict.arms)

@@ -9,11 +9,11 @@ from made_up_studies import noise_study, trials_of
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
-from tenfold.evaluation.compare import External, compare, primary_p_value, sentence, verdict_json
+from tenfold.evaluation.compare import Design, External, compare, primary_p_value, sentence, verdict_json
 
 
 def judge(trials, labels, **changes):
-    options = {
+    rules = {
         "groups": np.arange(len(labels)),
         "class_names": ["cat", "dog", "eel"][: labels.max() + 1],
         "baseline": "classical",
@@ -21,7 +21,8 @@ def judge(trials, labels, **changes):
         "evaluated": range(labels.max() + 1),
         "folds": 1 + max(trial.fold for trial in trials),
     } | changes
-    return compare(trials, labels, **options)
+    told = {name: rules.pop(name) for name in ("external", "looks") if name in rules}
+    return compare(trials, Design(labels, **rules), **told)
 
 
 def arm(verdict, name):
@@ -290,8 +291,8 @@ def test_the_p_value_is_that_of_the_primary_comparison_and_fits_its_interval():
         verdict = judge(trials, LABELS)
         outside = verdict.difference.low > 0 or verdict.difference.high < 0
         assert (verdict.p_value < 0.05) == outside
-        rules = {"baseline": "classical", "candidates": ["gan"], "evaluated": [0, 1], "folds": 2}
-        assert primary_p_value(trials, LABELS, np.arange(40), **rules) == verdict.p_value
+        design = Design(LABELS, np.arange(40), ["cat", "dog"], [0, 1], 2, "classical", ["gan"])
+        assert primary_p_value(trials, design) == verdict.p_value
 
 
 def curve_trials(n=200, repeats=4):

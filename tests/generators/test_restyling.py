@@ -15,17 +15,19 @@ from made_up_styles import styled_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.generators import autoencoder as restyling
-from tenfold.generators.adversarial import TrainingFailed
-from tenfold.generators.autoencoder import RestylingConfig, reading_loss, seconds_a_step, train_fader
+from tenfold.generators.autoencoder import FaderStep, RestylingConfig, reading_loss, train_fader
 from tenfold.networks.autoencoder import Fader
+from tenfold.training import loop as loops
+from tenfold.training.callbacks import Callback
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.step import TrainingFailed
 
 TINY = RestylingConfig(steps=6, batch_size=8, width=4, code_size=4, reader_extra=8, reader_steps=2)
 SCORES = st.lists(st.floats(-8, 8), min_size=3, max_size=3)
 
 
 def trained(config: RestylingConfig = TINY, key: str = "one", guide: nn.Module | None = None, **rest: Any) -> Fader:
-    real = styled_set(40)
-    return train_fader(torch.tensor(real.images), torch.tensor(real.labels), 4, config, Key(key), guide, **rest)
+    return train_fader(styled_set(40), config, Key(key), guide, TrainingLoop(**rest))
 
 
 class Guide(nn.Module):
@@ -84,66 +86,78 @@ def test_the_guide_teaches_and_does_not_learn() -> None:
     assert all(parameter.requires_grad for parameter in guide.parameters())
 
 
+class Broken(FaderStep):
+    """Finds something that is not finite, in its first attempts after three steps."""
+
+    attempts = 1
+
+    def step(self, number: int) -> dict[str, torch.Tensor]:
+        rate = self.optimizers["fader"].param_groups[0]["initial_lr"]
+        losses = super().step(number)
+        if number == 2 and rate > TINY.learning_rate * 3.0**-self.attempts:
+            self._losses["loss"] = torch.tensor(math.nan)
+        return losses
+
+
 def test_a_training_that_explodes_is_told_after_three_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = []
-    start = restyling._Training.__init__
+    made: list[FaderStep] = []
+    start = restyling.FaderStep.__init__
 
-    def noted(self: restyling._Training, *arguments: object) -> None:
-        rates.append(arguments[5])
-        start(self, *arguments)  # type: ignore[arg-type]
+    def noted(self: FaderStep, *arguments: Any) -> None:
+        start(self, *arguments)
+        made.append(self)
 
-    monkeypatch.setattr(restyling._Training, "__init__", noted)
-    with pytest.raises(TrainingFailed, match="NaN"):
+    monkeypatch.setattr(restyling.FaderStep, "__init__", noted)
+    with pytest.raises(TrainingFailed, match="the losses became NaN, and smaller steps did not mend it"):
         trained(replace(TINY, learning_rate=1e30, bounded=False))
-    assert rates == [1.0, pytest.approx(1 / 3), pytest.approx(1 / 9)]
+    rates = [step.optimizers["reader-0"].param_groups[0]["initial_lr"] for step in made]
+    assert rates == pytest.approx([TINY.reader_rate * share for share in (1, 1 / 3, 1 / 9)])
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_what_a_first_attempt_broke_a_smaller_rate_can_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = restyling._Training.step
-
-    def breaks(self: restyling._Training) -> str:
-        if self.rate == 1.0 and self.number == 3:
-            raise restyling._NotFinite
-        return step(self)
-
-    monkeypatch.setattr(restyling._Training, "step", breaks)
-    assert all(value.isfinite().all() for value in trained().state_dict().values())
+    monkeypatch.setattr(restyling, "FaderStep", Broken)
+    mended = trained()
+    assert all(value.isfinite().all() for value in mended.state_dict().values())
+    monkeypatch.setattr(Broken, "attempts", 2)
+    assert not torch.equal(trained().to_code.weight, mended.to_code.weight)
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restyling.FaderStep, "look_every", 2)
+
+
+class Killed(Callback):
+    """After so many steps, counted in `taken`."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.taken = after, 0
+
+    def step(self, number: int, steps: int, losses: Any) -> None:
+        self.taken += 1
+        if self.taken > self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("broken", [False, True])
 def test_a_training_that_was_killed_goes_on_to_the_same_bits(
     broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one whose first attempt had ended in NaN, and with dropout and several readers, which have draws too."""
     config = replace(TINY, steps=8, dropout=0.2, readers=2)
-    step, taken, last = restyling._Training.step, 0, 99
-
-    def killed(self: restyling._Training) -> str:
-        nonlocal taken
-        taken += 1
-        if broken and self.rate == 1.0 and self.number == 2:
-            raise restyling._NotFinite
-        if taken > last:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(restyling._Training, "step", killed)
-    monkeypatch.setattr(restyling, "LOOK_EVERY", 3)
-    monkeypatch.setattr(restyling, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    if broken:
+        monkeypatch.setattr(restyling, "FaderStep", Broken)
     whole = trained(config).state_dict()
-    path, taken, last = tmp_path / "checkpoint", 0, 7
+    path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        trained(config, checkpoint=path)
-    taken, last = 0, 99
-    resumed = trained(config, checkpoint=path).state_dict()
-    assert taken < 6, "it began where it was, not anew"
+        trained(config, checkpoint=path, callbacks=[Killed(7)])
+    after = Killed(99)
+    resumed = trained(config, checkpoint=path, callbacks=[after]).state_dict()
+    assert after.taken < 6, "it began where it was, not anew"
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     path.write_bytes(b"something else")
     with pytest.raises(InputError, match="another training"):
         trained(config, checkpoint=path)
-
-
-def test_the_pace_of_a_training_is_measured() -> None:
-    real = styled_set(20)
-    pace = seconds_a_step(torch.tensor(real.images), torch.tensor(real.labels), 4, TINY, Key("one"), steps=2)
-    assert 0 < pace < 5

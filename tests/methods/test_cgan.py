@@ -37,12 +37,12 @@ def test_every_size_is_drawn_and_judged(shape: tuple[int, int, int]) -> None:
 def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int, channels: int) -> None:
     train = easy_set([3, 2], (channels, side, side))
     method = cgan.Method(SMALL)
-    contest = method.contest(train, Key("one"))
+    problem = method.problem(train, Key("one"))
     empty = method.generator(train.image_shape, 2)
-    empty.load_state_dict(contest.generator.state_dict())
+    empty.load_state_dict(problem.generator.state_dict())
     pictures = method.draw(empty.eval(), torch.tensor([0, 1]), [1, 2], train.image_shape)
     assert np.array_equal(
-        pictures, method.draw(contest.generator.eval(), torch.tensor([0, 1]), [1, 2], train.image_shape)
+        pictures, method.draw(problem.generator.eval(), torch.tensor([0, 1]), [1, 2], train.image_shape)
     )
     assert pictures.shape == (2, channels, side, side)
 
@@ -68,8 +68,8 @@ def test_large_pictures_are_drawn_at_half_the_side() -> None:
 
 def test_classes_come_equally_often_and_each_with_its_own_pictures() -> None:
     train = easy_set([40, 10, 2])
-    contest = cgan.Method(SMALL).contest(train, Key("one"))
-    pictures, labels = contest.draw(3000, Key("draws").torch_generator())
+    problem = cgan.Method(SMALL).problem(train, Key("one"))
+    pictures, labels = problem.draw(problem.images, 3000, Key("draws").torch_generator())
     assert stats.chisquare(np.bincount(labels, minlength=3)).pvalue > 0.001
     images = to_float(torch.tensor(train.images)).numpy()
     real = {image.tobytes(): label for image, label in zip(images, train.labels, strict=True)}
@@ -78,14 +78,14 @@ def test_classes_come_equally_often_and_each_with_its_own_pictures() -> None:
 
 def test_what_is_held_out_is_never_drawn() -> None:
     train = easy_set([60, 60])
-    contest = cgan.Method(SMALL).contest(train, Key("one"))
-    assert contest.held_out is not None
-    apart = {one.numpy().tobytes() for one in contest.held_out[0]}
+    problem = cgan.Method(SMALL).problem(train, Key("one"))
+    assert problem.held_out is not None
+    apart = {one.numpy().tobytes() for one in problem.held_out[0]}
     assert len(apart) == 12
-    drawn = {one.numpy().tobytes() for one in contest.draw(4000, Key("draws").torch_generator())[0]}
+    drawn = {one.numpy().tobytes() for one in problem.draw(problem.images, 4000, Key("draws").torch_generator())[0]}
     assert not apart & drawn
     assert len(drawn) == 108
-    assert cgan.Method(SMALL).contest(easy_set([30, 30]), Key("one")).held_out is None, "too few to spare"
+    assert cgan.Method(SMALL).problem(easy_set([30, 30]), Key("one")).held_out is None, "too few to spare"
 
 
 def test_a_short_training_moves_towards_the_classes() -> None:

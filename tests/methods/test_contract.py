@@ -20,13 +20,14 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators import keeping
-from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods import Grown, Method, MethodFailed, make_method, method_class, method_names, transferring
 from tenfold.methods.generating import GeneratorMethod, Learned
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
+from tenfold.training import loop as loops
+from tenfold.training.callbacks import Callback
 from tenfold.training.classifier import train_classifier
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe, Start, plain_objective
 
 SHORTENED: dict[str, Any] = {
@@ -292,28 +293,31 @@ def test_a_class_of_one_image_is_grown_too(name: str) -> None:
         assert label == 0 or set(parents) <= {4}
 
 
+class KilledAfter(Callback):
+    """Ends a training after so many steps of all its parts."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def step(self, number: int, steps: int, losses: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
 @every_generator
 @pytest.mark.parametrize("kill", [1, 3, 6])
 def test_a_killed_training_goes_on_to_the_same_bytes(
     name: str, kill: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     train = easy_set([4, 3])
     method = generator_method(name, steps=6, watch_every=2)
     undisturbed = method.learn(train, Key("one"))
-    log, done = DirectoryKeeper.log, [0]
-
-    def killed(self: DirectoryKeeper, step: int, figures: Any) -> None:
-        log(self, step, figures)
-        done[0] += 1
-        if done[0] == kill:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(DirectoryKeeper, "log", killed)
-        with pytest.raises(KeyboardInterrupt):
-            method.learn(train, Key("one"), DirectoryKeeper(tmp_path, name))
-    resumed = method.learn(train, Key("one"), DirectoryKeeper(tmp_path, name))
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        method.learn(train, Key("one"), TrainingLoop(callbacks=[KilledAfter(kill)], checkpoint=checkpoint))
+    resumed = method.learn(train, Key("one"), TrainingLoop(checkpoint=checkpoint))
     assert bytes_of(resumed.weights()) == bytes_of(undisturbed.weights())
     assert resumed.details == undisturbed.details
 

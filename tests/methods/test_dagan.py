@@ -14,7 +14,7 @@ from scipy import stats
 from made_up_sets import easy_set
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
-from tenfold.methods import MethodFailed, dagan
+from tenfold.methods import MethodFailed, dagan, make_method
 from tenfold.networks.blocks import channels_last
 
 SMALL = dagan.Config(steps=4, batch_size=8, width=4, noise_size=6, least_diversity=0.0, label_filter=False)
@@ -36,7 +36,8 @@ def drawn_pairs(counts: list[int], count: int, **options: Any) -> tuple[np.ndarr
     """Indices of real and of given pictures in the set, which are all different."""
     train = easy_set(counts)
     config = replace(SMALL, turns=False, **options)
-    real, condition = dagan.Method(config).contest(train, Key("one")).draw(count, Key("draws").torch_generator())
+    problem = dagan.Method(config).problem(train, Key("one"))
+    real, condition = problem.draw(problem.images, count, Key("draws").torch_generator())
     place = {image.numpy().tobytes(): index for index, image in enumerate(to_float(torch.tensor(train.images)))}
     first, second = ([place[one.numpy().tobytes()] for one in part] for part in (real, condition))
     return np.array(first), np.array(second)
@@ -88,31 +89,32 @@ def test_both_of_a_pair_are_turned_alike(shape: tuple[int, int, int], preset: st
 
 def test_whole_classes_are_held_out_where_there_are_many() -> None:
     train = easy_set([3] * 40)
-    contest = dagan.Method(replace(SMALL, turns=False)).contest(train, Key("one"))
-    assert contest.held_out is not None
+    problem = dagan.Method(replace(SMALL, turns=False)).problem(train, Key("one"))
+    assert problem.held_out is not None
     place = {
         image.numpy().tobytes(): label
         for image, label in zip(to_float(torch.tensor(train.images)), train.labels.tolist(), strict=True)
     }
-    real, condition = ([place[one.numpy().tobytes()] for one in part] for part in contest.held_out)
+    real, condition = ([place[one.numpy().tobytes()] for one in part] for part in problem.held_out)
     assert real == condition
     assert len(set(real)) == 4
-    drawn = {place[one.numpy().tobytes()] for one in contest.draw(4000, Key("draws").torch_generator())[0]}
+    many = problem.draw(problem.images, 4000, Key("draws").torch_generator())[0]
+    drawn = {place[one.numpy().tobytes()] for one in many}
     assert drawn == set(range(40)) - set(real)
-    probed = {place[one.numpy().tobytes()] for one in contest.probe}
+    probed = {place[one.numpy().tobytes()] for one in problem.probe}
     assert probed == set(real), "variety is asked of what was not trained on"
-    assert dagan.Method(SMALL).contest(easy_set([3] * 31), Key("one")).held_out is None
+    assert dagan.Method(SMALL).problem(easy_set([3] * 31), Key("one")).held_out is None
 
 
 def test_the_spread_of_the_probe_is_that_of_its_classes() -> None:
     train = easy_set([4, 3, 1, 2])
-    contest = dagan.Method(SMALL).contest(train, Key("one"))
+    problem = dagan.Method(SMALL).problem(train, Key("one"))
     images = to_float(torch.tensor(train.images)).numpy()
     place = {image.tobytes(): label for image, label in zip(images, train.labels.tolist(), strict=True)}
-    labels = [place[one.numpy().tobytes()] for one in contest.probe]
+    labels = [place[one.numpy().tobytes()] for one in problem.probe]
     assert sorted(labels) == [0, 1, 3]
     expected = [images[train.labels == label].std(0).mean() for label in labels]
-    assert contest.probe_spread.numpy() == pytest.approx(np.array(expected), abs=1e-5)
+    assert problem.probe_spread.numpy() == pytest.approx(np.array(expected), abs=1e-5)
 
 
 def test_no_class_with_two_images_is_too_little() -> None:
@@ -144,7 +146,7 @@ def test_the_generator_is_applied_to_classes_it_never_saw() -> None:
 def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int) -> None:
     train = easy_set([3, 2], (1, side, side))
     method = dagan.Method(SMALL)
-    trained = method.contest(train, Key("one")).generator.eval()
+    trained = method.problem(train, Key("one")).generator.eval()
     empty = channels_last(method.generator(train.image_shape, 99)).eval()
     empty.load_state_dict(trained.state_dict())
     conditions = method.conditions(train, np.array([0, 4]))
@@ -154,16 +156,13 @@ def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int) -> None:
 
 
 def test_what_is_given_wins_over_the_preset() -> None:
-    assert dagan.Config() == dagan.Config(preset="fast")
-    paper = dagan.Config(preset="paper", steps=7, penalty=0.0)
+    assert make_method("dagan").config == dagan.Config() == dagan.PRESETS["fast"]
+    assert make_method("dagan", {"preset": "paper"}).config == dagan.PRESETS["paper"]
+    paper = make_method("dagan", {"preset": "paper", "steps": 7, "penalty": 0.0}).config
     assert (paper.steps, paper.penalty) == (7, 0.0)
     assert (paper.loss, paper.critic_steps, paper.head) == ("wasserstein", 5, "pixels")
     assert (dagan.Config().loss, dagan.Config().critic_steps, dagan.Config().head) == ("relativistic", 1, "deform")
-    for preset, options in dagan.PRESETS.items():
-        made = dagan.Config(preset=preset)
-        assert {name: getattr(made, name) for name in options} == dict(options)
-    left = [name for name in dagan.Config.__dataclass_fields__ if getattr(dagan.Config(), name) == -1]
-    assert left == ["steps"], "the set decides on them"
+    assert dagan.Config().steps is None, "the set decides on them"
 
 
 @pytest.mark.parametrize(("counts", "steps"), [([3, 2], 150), ([300], 375), ([1200], 1500), ([1700], 2000)])
@@ -172,6 +171,6 @@ def test_steps_follow_the_size_of_the_set_unless_they_are_given(counts: list[int
     for config, wanted in (
         (dagan.Config(), steps),
         (dagan.Config(steps=7), 7),
-        (dagan.Config(preset="paper"), 20000),
+        (dagan.PRESETS["paper"], 20000),
     ):
-        assert dagan.Method(config).settled(train).config.steps == wanted
+        assert dagan.Method(config).for_set(train).config.steps == wanted

@@ -14,19 +14,26 @@ from torch import nn
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.generators import keeping
-from tenfold.generators.contest import Contest
-from tenfold.generators.duel import Duel
-from tenfold.generators.keeping import DirectoryKeeper
+from tenfold.generators.gan import GanStep
 from tenfold.methods import MethodFailed, dcgan, make_method
 from tenfold.networks.blocks import build
+from tenfold.training import loop as loops
+from tenfold.training.callbacks import Callback
+from tenfold.training.checkpoint import State
+from tenfold.training.device import Device
+from tenfold.training.loop import TrainingLoop
 
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 6, "width": 4, "least_diversity": 0.0, "label_filter": False}
 SIDES = (8, 16, 28, 45, 64, 128, 150)
 
 
+def dcgan_config(**options: Any) -> dcgan.Config:
+    made: dcgan.Config = make_method("dcgan", {**SMALL, **options}).config
+    return made
+
+
 def a_generator(side: int, channels: int = 1, **options: Any) -> dcgan.Generator:
-    config = dcgan.Config(**{**SMALL, **options})
+    config = dcgan_config(**options)
     made: dcgan.Generator = build(
         lambda: dcgan.Generator((channels, side, side), 3, config), Key("generator").torch_generator()
     )
@@ -34,7 +41,7 @@ def a_generator(side: int, channels: int = 1, **options: Any) -> dcgan.Generator
 
 
 def a_critic(side: int, channels: int = 1, **options: Any) -> dcgan.Critic:
-    config = dcgan.Config(**{**SMALL, **options})
+    config = dcgan_config(**options)
     return build(
         lambda: dcgan.Critic((channels, side, side), 3, config, Key("dropout")), Key("critic").torch_generator()
     )
@@ -56,7 +63,7 @@ def test_every_size_is_drawn_and_judged(preset: str, classes: str, side: int, ch
 
 
 def test_the_article_has_its_network_and_schedule() -> None:
-    config = dcgan.Config(preset="article")
+    config = dcgan.PRESETS["article"]
     with torch.device("meta"):
         critic = dcgan.Critic((3, 128, 128), 1, config, Key("dropout"))
         generator = dcgan.Generator((3, 128, 128), 1, config)
@@ -75,16 +82,14 @@ def test_the_article_has_its_network_and_schedule() -> None:
 
 
 def test_an_option_that_is_given_wins_over_the_preset_whatever_its_value() -> None:
-    quick, article = dcgan.Config(), dcgan.Config(preset="article")
-    assert article == replace(article)
-    for option, value in dcgan.PRESETS["article"].items():
-        assert (getattr(quick, option), getattr(article, option)) == (dcgan.PRESETS["quick"][option], value)
+    quick, article = dcgan.Config(), dcgan.PRESETS["article"]
+    assert make_method("dcgan").config == quick == dcgan.PRESETS["quick"]
+    assert make_method("dcgan", {"preset": "article"}).config == article
     given = make_method("dcgan", {"preset": "article", "steps": str(quick.steps), "augment": "0.25"}).config
     assert given == replace(article, steps=quick.steps, augment=0.25)
 
 
-def test_both_presets_decide_the_same_options() -> None:
-    assert set(dcgan.PRESETS["quick"]) == set(dcgan.PRESETS["article"])
+def test_what_is_no_preset_and_no_value_is_refused() -> None:
     with pytest.raises(InputError, match=r"dcgan\(preset=thorough\)"):
         make_method("dcgan", {"preset": "thorough"})
     with pytest.raises(InputError, match=r"dcgan\(steps=-1\)"):
@@ -171,47 +176,49 @@ class Killed(Exception):
     """Stands for a kill, after a checkpoint."""
 
 
-class KilledKeeper(DirectoryKeeper):
-    """A checkpoint a look, and an end in the midst of a step after it."""
+class Kill(Callback):
+    """An end in the midst of a step of the second class."""
 
-    def log(self, step: int, figures: Mapping[str, torch.Tensor]) -> None:
-        if step == 5 and self.directory.name.startswith("class-1"):
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def part(self, name: str) -> Kill:
+        return Kill(name)
+
+    def step(self, number: int, steps: int, losses: Mapping[str, torch.Tensor]) -> None:
+        if number == 5 and self.name.startswith("class-1"):
             raise Killed
-        super().log(step, figures)
-
-    def part(self, name: str) -> KilledKeeper:
-        return KilledKeeper(self.directory / name, name)
 
 
 def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     train, method = easy_set([4, 4]), dcgan.Method(dcgan.Config(**SMALL, watch_every=3))
-    straight = method.learn(train, Key("one"), DirectoryKeeper(tmp_path / "straight", "straight"))
+    files = {run: tmp_path / run / "checkpoint.safetensors" for run in ("straight", "killed")}
+    straight = method.learn(train, Key("one"), TrainingLoop(checkpoint=files["straight"]))
     with pytest.raises(Killed):
-        method.learn(train, Key("one"), KilledKeeper(tmp_path / "killed", "killed"))
-    resumed = method.learn(train, Key("one"), DirectoryKeeper(tmp_path / "killed", "resumed"))
+        method.learn(train, Key("one"), TrainingLoop(callbacks=[Kill()], checkpoint=files["killed"]))
+    resumed = method.learn(train, Key("one"), TrainingLoop(checkpoint=files["killed"]))
     for part in ("class-0-class-0", "class-1-class-1"):
-        files = [(tmp_path / run / part / "checkpoint.safetensors").read_bytes() for run in ("straight", "killed")]
-        assert files[0] == files[1]
+        first, second = ((file.parent / part / file.name).read_bytes() for file in files.values())
+        assert first == second
     assert all(np.array_equal(weights, straight.weights()[name]) for name, weights in resumed.weights().items())
     assert resumed.details == straight.details
 
 
 def test_the_checkpoint_holds_what_dropout_draws_next() -> None:
-    config = dcgan.Config(**SMALL, preset="article", classes="embedded")
-    method, train = dcgan.Method(config), easy_set([4, 4])
+    method, train = make_method("dcgan", {**SMALL, "preset": "article", "classes": "embedded"}), easy_set([4, 4])
+    assert isinstance(method, dcgan.Method)
 
-    def started() -> tuple[Contest, Duel]:
-        contest = method.contest(train, Key("one"))
-        return contest, Duel.start(contest, config, Key("one"))
+    def started() -> GanStep:
+        return GanStep(method.problem(train, Key("one")), method.config, Key("one"), 0, Device())
 
-    (contest, duel), (_, other) = started(), started()
-    pictures, labels = contest.draw(4, Key("draw").torch_generator())
-    first = duel.critic(pictures, labels, 1.0)
-    packed = duel.packed()
-    second = duel.critic(pictures, labels, 1.0)
+    one, other = started(), started()
+    images, labels = one.problem.draw(one.problem.images, 4, Key("draw").torch_generator())
+    first = one.critic(images, labels, 1.0)
+    packed = State.of(one.parts(), {}).pack()
+    second = one.critic(images, labels, 1.0)
     assert not torch.equal(first, second), "dropout is at work"
-    other.restore(packed)
-    assert torch.equal(other.critic(pictures, labels, 1.0), second)
-    duel.critic.eval()
-    assert torch.equal(duel.critic(pictures, labels, 1.0), duel.critic(pictures, labels, 1.0))
+    State.unpack(packed).restore(other.parts())
+    assert torch.equal(other.critic(images, labels, 1.0), second)
+    one.critic.eval()
+    assert torch.equal(one.critic(images, labels, 1.0), one.critic(images, labels, 1.0))

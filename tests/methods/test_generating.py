@@ -16,12 +16,12 @@ from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import copies_among
-from tenfold.generators.contest import Contest
-from tenfold.generators.keeping import Keeper
+from tenfold.generators.problem import GanProblem
 from tenfold.methods import MethodFailed, generating, spread
 from tenfold.methods.generating import CHUNK, GeneratorConfig, GeneratorMethod, Learned
 from tenfold.methods.sifting import ROUNDS
 from tenfold.training.classifier import ClassifierConfig
+from tenfold.training.loop import TrainingLoop
 
 KEY = Key("generating")
 SHAPE = (1, 8, 8)
@@ -55,13 +55,13 @@ class Stamping(GeneratorMethod):
     Config = GeneratorConfig
     bounds: ClassVar[dict[str, float]] = {}
 
-    def contest(self, train: ImageDataset, key: Key) -> Contest:
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         raise AssertionError("there is nothing to train")
 
     def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
         raise AssertionError("nothing is loaded")
 
-    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> Learned:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> Learned:
         return self.learned(train, Stamp(train, **self.bounds), {"generator_steps": 7})
 
 

@@ -132,7 +132,7 @@ def test_the_judge_takes_no_part_in_the_training(monkeypatch: pytest.MonkeyPatch
     train = restyle.train_fader
 
     def noted(*arguments: Any, **named: Any) -> Any:
-        guides.append(arguments[5])
+        guides.append(arguments[3])
         return train(*arguments, **named)
 
     monkeypatch.setattr(restyle, "train_fader", noted)
@@ -145,18 +145,18 @@ def test_the_judge_takes_no_part_in_the_training(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_preset_of_the_article_is_its_loss() -> None:
-    config = Config(preset="article")
+    config = make_method("restyle", {"preset": "article"}).config
     assert (config.target, config.bounded, config.reader_steps, config.reader_extra) == ("article", False, 1, 0)
     assert (config.guide, config.ramp_share, config.dropout, config.scaled_readers) == (0.0, 0.0, 0.2, False)
-    assert Config(preset="article", beta=0.7).beta == 0.7
+    assert make_method("restyle", {"preset": "article", "beta": 0.7}).config.beta == 0.7
     with pytest.raises(InputError, match="preset"):
         make_method("restyle", {"preset": "articel"})
 
 
 @pytest.mark.parametrize(("images", "steps"), [(100, 600), (3000, 1406), (60000, 2000)])
 def test_the_steps_follow_the_number_of_images(images: int, steps: int) -> None:
-    assert Method(Config()).settled(easy_set([images])).config.steps == steps
-    assert Method(Config(steps=7)).settled(easy_set([images])).config.steps == 7
+    assert Method(Config()).for_set(easy_set([images])).config.steps == steps
+    assert Method(Config(steps=7)).for_set(easy_set([images])).config.steps == 7
 
 
 def test_the_weights_fill_an_empty_network() -> None:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
-from tenfold.generators.contest import AdversarialConfig, Contest
-from tenfold.generators.duel import Duel
-from tenfold.generators.turns import step as _step
+from tenfold.generators.gan import GanStep
+from tenfold.generators.problem import GanConfig, GanProblem
 from tenfold.networks import paper_unet as uresnet
 from tenfold.networks.blocks import SeededDropout, build
 from tenfold.networks.paper_unet import BatchNorm, PaperCritic, PaperGenerator, map_sizes
+from tenfold.training.checkpoint import State
+from tenfold.training.device import Device
 
 NOISE_SIZE = 6
 SMALL = (1, 28, 28)
@@ -172,26 +173,25 @@ def test_a_copy_goes_on_alike_and_the_global_generator_is_left_alone() -> None:
 
 @pytest.mark.usefixtures("narrow")
 def test_a_training_goes_on_to_the_bit_from_what_was_kept() -> None:
-    config = AdversarialConfig(steps=4, batch_size=3, noise_size=NOISE_SIZE, loss="wasserstein", penalty=10.0,
+    config = GanConfig(steps=4, batch_size=3, noise_size=NOISE_SIZE, loss="wasserstein", penalty=10.0,
                                penalty_every=1, critic_steps=2, augment=0.0, learning_rate=1e-3)  # fmt: skip
 
-    def started(name: str) -> tuple[Contest, Duel]:
-        _, pictures = batch(8)
+    def started(name: str) -> GanStep:
+        _, images = batch(8)
 
-        def draw(count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        def draw(pool: Tensor, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
             chosen = torch.randint(8, (2, count), generator=random)
-            return pictures[chosen[0]], pictures[chosen[1]]
+            return pool[chosen[0]], pool[chosen[1]]
 
-        contest = Contest(generator(name=name), critic(name=f"{name} critic"), draw, pictures[:2], torch.ones(2))
-        return contest, Duel.start(contest, config, Key(name))
+        networks = generator(name=name), critic(name=f"{name} critic")
+        problem = GanProblem(*networks, images, draw, images[:2], torch.ones(2))
+        return GanStep(problem, config, Key(name), 0, Device())
 
-    contest, duel = started("a")
-    first = duel.packed()
-    _step(contest, duel, config)
-    halfway = duel.packed()
-    _step(contest, duel, config)
-    assert first != halfway
-    other_contest, other = started("b")
-    other.restore(halfway)
-    _step(other_contest, other, config)
-    assert other.packed() == duel.packed()
+    one, other = started("a"), started("b")
+    one.step(0)
+    halfway = State.of(one.parts(), {}).pack()
+    one.step(1)
+    State.unpack(halfway).restore(other.parts())
+    assert State.of(other.parts(), {}).pack() == halfway
+    other.step(1)
+    assert State.of(other.parts(), {}).pack() == State.of(one.parts(), {}).pack() != halfway

@@ -16,8 +16,10 @@ from tenfold.core import crash
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
 from tenfold.core.types import ImageDataset
-from tenfold.generators import keeping
 from tenfold.methods.kept import load_generator
+from tenfold.training import loop as loops
+from tenfold.training.callbacks import Metrics
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.fit import fit, fit_forecast
 from tenfold.verbs.grow import grow
 
@@ -39,20 +41,20 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint at every look."""
-    monkeypatch.setattr(keeping, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
 
 
 @pytest.fixture
 def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ctrl-C at this step of any training; 0 lets it go on."""
-    log, wanted = keeping.DirectoryKeeper.log, [0]
+    told, wanted = Metrics.step, [0]
 
-    def interrupted(self: Any, step: int, figures: Any) -> None:
-        if step == wanted[0]:
+    def interrupted(self: Metrics, number: int, steps: int, losses: Any) -> None:
+        if number == wanted[0]:
             raise KeyboardInterrupt
-        log(self, step, figures)
+        told(self, number, steps, losses)
 
-    monkeypatch.setattr(keeping.DirectoryKeeper, "log", interrupted)
+    monkeypatch.setattr(Metrics, "step", interrupted)
     return lambda step: wanted.__setitem__(0, step)
 
 
@@ -100,13 +102,13 @@ def test_grow_keeps_the_same_generator(folder: Path, tmp_path: Path) -> None:
 def test_a_training_killed_in_the_middle_ends_with_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     program = "\n".join((
         "import os, signal, sys",
-        "from tenfold.generators import keeping",
-        "keeping.SECONDS_BETWEEN_CHECKPOINTS = -1.0",
-        "log = keeping.DirectoryKeeper.log",
-        "def killed(self, step, figures):",
-        "    if step == 37: os.kill(os.getpid(), signal.SIGKILL)",
-        "    log(self, step, figures)",
-        "keeping.DirectoryKeeper.log = killed",
+        "from tenfold.training import callbacks, loop",
+        "loop.SECONDS_BETWEEN_CHECKPOINTS = -1.0",
+        "told = callbacks.Metrics.step",
+        "def killed(self, number, steps, losses):",
+        "    if number == 37: os.kill(os.getpid(), signal.SIGKILL)",
+        "    told(self, number, steps, losses)",
+        "callbacks.Metrics.step = killed",
         "from tenfold.cli import main",
         f"sys.argv = ['tenfold', 'fit', {CGAN!r}, {str(folder)!r}, {str(tmp_path / 'killed')!r}]",
         "main()",
@@ -228,7 +230,7 @@ def test_the_article_is_logged_at_every_step(tmp_path: Path) -> None:
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenfold.verbs.generators.seconds_a_step", lambda *_: 0.5)
+    monkeypatch.setattr(TrainingLoop, "seconds_a_step", lambda *_: 0.5)
     told = fit_forecast(CGAN, folder)
     assert told.sentence == (
         "cgan would be trained on 12 images of 3 classes (1 x 8 x 8) for 50 steps of 8 images: "

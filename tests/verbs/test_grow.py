@@ -18,6 +18,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied
 
@@ -269,7 +270,7 @@ def test_only_a_generators_noise_is_bounded(folder: Path, tmp_path: Path) -> Non
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenfold.verbs.generators.seconds_a_step", lambda *_: 2.0)
+    monkeypatch.setattr(TrainingLoop, "seconds_a_step", lambda *_: 2.0)
     told = grow_forecast(folder, method=QUICK_CGAN, times=2, classes=["a"])
     assert told.sentence == (
         "cgan would make 12 new images of 11 real ones, after a training of 10 steps, about 20 s"

@@ -18,14 +18,14 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.data.export import export
-from tenfold.generators import autoencoder as restyling
-from tenfold.generators.adversarial import TrainingFailed
 from tenfold.generators.gates import styles_by_classes
 from tenfold.methods import MethodFailed
 from tenfold.methods import restyle as restyle_method
 from tenfold.methods.kept import load_generator
 from tenfold.methods.restyle import Method
 from tenfold.report.style_grid import OWN, style_grid
+from tenfold.training import loop as loops
+from tenfold.training.step import TrainingFailed
 from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow, grow_forecast
@@ -105,7 +105,7 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
     def killed(*arguments: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(restyling, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     with monkeypatch.context() as patched:
         patched.setattr(restyle_method, stage, killed)
         with pytest.raises(KeyboardInterrupt):

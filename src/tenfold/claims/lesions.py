@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -23,16 +22,14 @@ import torch
 from tenfold.augment.classical import Classical
 from tenfold.augment.sampled_parameters import Ranges
 from tenfold.augment.tensors import SIGNED, to_uint8
-from tenfold.claims.training import image_text
+from tenfold.claims.training import CHECKPOINT, image_text
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
-from tenfold.core.progress import Bar
 from tenfold.core.types import ImageDataset, Split
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, open_fold, plan_folds
 from tenfold.evaluation.fidelity import diversity, memorisation
-from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods import MethodFailed, make_method, spread
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.report.content import Sheet
@@ -40,7 +37,9 @@ from tenfold.report.sheets import sheet_png
 from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.runs.trial import tested
+from tenfold.training.callbacks import Grids, Metrics
 from tenfold.training.classifier import train_classifier
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
 
 Indices = npt.NDArray[np.int64]
@@ -207,15 +206,6 @@ def judge_fold(config: Config, context: Context) -> dict[str, Any]:
     }
 
 
-class _Quiet(DirectoryKeeper):
-    """Shows no bar of its own: the claim's tells of all trainings."""
-
-    @contextmanager
-    def progress(self, steps: int, done: int) -> Iterator[Bar]:
-        self._forget_after(done)
-        yield Bar("", steps, done)
-
-
 def cells_of(size: int, key: Key) -> tuple[ImageDataset, ImageDataset]:
     """64 cells to learn from, all as one class, and the others."""
     data = load("wbc", size=size)
@@ -237,11 +227,13 @@ def draw_cells(config: Config, context: Context) -> dict[str, Any]:
         "least_diversity": 0.0,  # the article has no alarm; the figure tells
     }
     method = cast(GeneratorMethod, make_method("dcgan", options))
-    keeper = _Quiet(context.directory, "cells", log_every=1, every_grid=True)
+    callbacks = [Metrics(context.directory, 1), Grids(context.directory, True)]
+    loop = TrainingLoop(callbacks=callbacks, checkpoint=context.directory / CHECKPOINT)
     try:
-        learned = method.learn(learned_from, key / "dcgan", keeper)
+        learned = method.learn(learned_from, key / "dcgan", loop)
     except MethodFailed as error:
         return {"failed": str(error)}
+    loop.forget()
     seeds = [(key / "sample" / index).seed for index in range(DRAWN)]
     drawn = method.draw(learned.generator, torch.zeros(DRAWN, dtype=torch.int64), seeds, real.image_shape)
     known, made, unseen = (_rows(images) for images in (learned_from.images, drawn, others.images))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from tenfold.evaluation import ArmResult, ExternalComparison, Interval, Look, Ou
 from tenfold.evaluation.crossed import Table, coverage_note, crossed_test, holm, repeats_share
 from tenfold.evaluation.external_test import compare_external
 from tenfold.evaluation.learning_curve import learning_curve, worth
-from tenfold.evaluation.prediction_matrix import Arm, Indices, Readings, by_arm, confidences, read
+from tenfold.evaluation.prediction_matrix import Arm, Design, Indices, Readings, by_arm, confidences, read
 from tenfold.evaluation.scores import (
     balanced_accuracy,
     balanced_accuracy_interval,
@@ -31,7 +31,7 @@ from tenfold.evaluation.scores import (
 )
 from tenfold.evaluation.telling import sentence, verdict_json
 
-__all__ = ["External", "compare", "primary_p_value", "sentence", "verdict_json"]
+__all__ = ["Design", "External", "compare", "primary_p_value", "sentence", "verdict_json"]
 
 SIGNIFICANCE = 0.05
 POWER_ERRORS = 0.84
@@ -47,42 +47,16 @@ class External:
     groups: Indices
 
 
-def primary_p_value(
-    trials: Sequence[Trial],
-    labels: Indices,
-    groups: Indices,
-    *,
-    baseline: str,
-    candidates: Collection[str],
-    evaluated: Sequence[int],
-    folds: int,
-) -> float:
-    """Two-sided p-value of PICK - baseline so far, for the planned looks. Arguments are those of `compare`."""
-    readings = read(trials, labels, groups, int(labels.max()) + 1, baseline, candidates, evaluated, folds)
-    return _primary(readings)[1]
+def primary_p_value(trials: Sequence[Trial], design: Design) -> float:
+    """Two-sided p-value of PICK - baseline so far, for the planned looks."""
+    return _primary(read(trials, design))[1]
 
 
 def compare(
-    trials: Sequence[Trial],
-    labels: Indices,
-    groups: Indices,
-    class_names: Sequence[str],
-    *,
-    baseline: str,
-    candidates: Collection[str],
-    evaluated: Sequence[int],
-    folds: int,
-    margin: float = 0.01,
-    curve: Collection[str] = (),
-    more_real: Collection[str] = (),
-    external: External | None = None,
-    looks: Sequence[Look] = (),
+    trials: Sequence[Trial], design: Design, *, external: External | None = None, looks: Sequence[Look] = ()
 ) -> Verdict:
     """Judge every arm, and the choice between the candidates, against the baseline.
 
-    `labels` and `groups` are those of the N study images that `Trial.test_indices` point into. `candidates`
-    are the arms that PICK may choose, `evaluated` the classes that are tested. `curve` names the arms that are
-    the baseline on fewer real images, which are not judged, and `more_real` those that are the baseline on more.
     Only repeats that every arm finished count. An arm with a failed trial is reported as failed and compared
     with nothing.
 
@@ -90,61 +64,30 @@ def compare(
         TenfoldError: the baseline failed, no repeat is complete, fewer than two groups, or trials that do not
             test each image once a repeat.
     """
-    readings = read(trials, labels, groups, len(class_names), baseline, candidates, evaluated, folds)
-    tests = {
-        name: crossed_test(readings.against_baseline[name], readings.folds)
-        for name in readings.arms
-        if name != baseline and name not in curve
-    }
-    against = {name: interval for name, (interval, _) in tests.items()}
-    adjusted = holm([p_value for _, p_value in tests.values()])
-    outcomes = {
-        name: _outcome(against[name], margin, significant=p < SIGNIFICANCE)
-        for name, p in zip(against, adjusted, strict=True)
-    }
+    readings, arms, baseline = read(trials, design), by_arm(trials), design.baseline
+    judged = _judged(readings)
     difference, p_value = _primary(readings)
-    points = _curve(readings, curve, more_real)
+    points = _curve(readings)
     pick_counts = Counter(readings.picks.values())
-
-    def result(name: str, arm: Arm) -> ArmResult:
-        seconds = math.fsum(trial.wall_seconds for trial in arm.values())
-        if name in readings.failed:
-            nothing, reasons = (None,) * len(class_names), readings.failed[name]
-            return ArmResult(name, None, None, None, nothing, None, seconds, len(reasons), reasons[0])
-        predicted, counted = readings.predicted[name], readings.trials(name)
-        shares = (predicted, labels, groups, evaluated, len(class_names), readings.image_folds)
-        return ArmResult(
-            name,
-            balanced_accuracy=balanced_accuracy_interval(
-                readings.correct(predicted), labels, groups, evaluated, readings.image_folds
-            ),
-            against_baseline=against.get(name),
-            outcome=outcomes.get(name),
-            recall=sensitivities(*shares),
-            external_accuracy=_external_accuracy(counted, external),
-            seconds=seconds,
-            specificity=specificities(*shares),
-            calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
-            extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
-            ratios=_ratios(counted),
-            selected_hyperparameters=_settled(counted),
-            worth=_worth(readings, points, readings.table(predicted)) if name in against else None,
-            diagnostics=_diagnostics(arm),
-        )
-
-    warnings = [*_warnings_of_arms(readings, by_arm(trials), looks), *_warnings_of_data(readings, class_names)]
+    warnings = [*_warnings_of_arms(readings, arms, looks), *_warnings_of_data(readings)]
     return Verdict(
-        outcome=_outcome(difference, margin, significant=difference.low > 0 or difference.high < 0),
+        outcome=_outcome(difference, design.margin, significant=difference.low > 0 or difference.high < 0),
         chosen_arm=max(sorted(pick_counts), key=lambda name: (pick_counts[name], name == baseline)),
         baseline=baseline,
         difference=difference,
         smallest_detectable=(difference.high - difference.low) / 2 + POWER_ERRORS * difference.standard_error,
-        margin=margin,
+        margin=design.margin,
         repeats=readings.repeats,
-        folds=folds,
+        folds=design.folds,
         images=int(np.count_nonzero(readings.weights)),
         groups=len(readings.baseline_table),
-        arms=tuple(result(name, arm) for name, arm in by_arm(trials).items() if name not in curve),
+        arms=tuple(
+            _failed(name, arm, readings)
+            if name in readings.failed
+            else _result(name, arm, readings, judged, points, external)
+            for name, arm in arms.items()
+            if name not in design.curve
+        ),
         pick_counts=dict(pick_counts.most_common()),
         p_value=p_value,
         wins=_wins(readings),
@@ -156,9 +99,59 @@ def compare(
     )
 
 
+def _judged(readings: Readings) -> dict[str, tuple[Interval, Outcome]]:
+    """Of each arm but the baseline, its difference and what that means, corrected for there being several."""
+    names = [name for name in readings.arms if name not in (readings.design.baseline, *readings.design.curve)]
+    tests = [crossed_test(readings.against_baseline[name], readings.folds) for name in names]
+    adjusted = holm([p_value for _, p_value in tests])
+    return {
+        name: (interval, _outcome(interval, readings.design.margin, significant=p_value < SIGNIFICANCE))
+        for name, (interval, _), p_value in zip(names, tests, adjusted, strict=True)
+    }
+
+
+def _failed(name: str, arm: Arm, readings: Readings) -> ArmResult:
+    nothing, reasons = (None,) * len(readings.design.class_names), readings.failed[name]
+    return ArmResult(name, None, None, None, nothing, None, _seconds(arm), len(reasons), reasons[0])
+
+
+def _result(
+    name: str,
+    arm: Arm,
+    readings: Readings,
+    judged: Mapping[str, tuple[Interval, Outcome]],
+    points: Sequence[tuple[str, float, Table]],
+    external: External | None,
+) -> ArmResult:
+    design, predicted, counted = readings.design, readings.predicted[name], readings.trials(name)
+    labels, groups, evaluated, folds = design.labels, design.groups, design.evaluated, readings.image_folds
+    shares = (predicted, labels, groups, evaluated, len(design.class_names), folds)
+    against, outcome = judged.get(name, (None, None))
+    return ArmResult(
+        name,
+        balanced_accuracy=balanced_accuracy_interval(readings.correct(predicted), labels, groups, evaluated, folds),
+        against_baseline=against,
+        outcome=outcome,
+        recall=sensitivities(*shares),
+        external_accuracy=_external_accuracy(counted, external),
+        seconds=_seconds(arm),
+        specificity=specificities(*shares),
+        calibration=calibration(*confidences(arm, readings.places, labels), Key("calibration")),
+        extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
+        ratios=_ratios(counted),
+        selected_hyperparameters=_settled(counted),
+        worth=_worth(readings, points, readings.table(predicted)) if against else None,
+        diagnostics=_diagnostics(arm),
+    )
+
+
+def _seconds(arm: Arm) -> float:
+    return math.fsum(trial.wall_seconds for trial in arm.values())
+
+
 def _primary(readings: Readings) -> tuple[Interval, float]:
     """PICK - baseline and its p-value. Where nothing but the baseline was ever picked, nothing is to be estimated."""
-    if set(readings.picks.values()) == {readings.baseline}:
+    if set(readings.picks.values()) == {readings.design.baseline}:
         return Interval(0.0, 0.0, 0.0, 0.0), 1.0
     return crossed_test(readings.difference, readings.folds, readings.choice)
 
@@ -184,10 +177,11 @@ def _wins(readings: Readings) -> Wins:
     return Wins(*(sum(int(np.sign(gap)) == sign for gap in gaps) for sign in (1, 0, -1)))
 
 
-def _curve(readings: Readings, curve: Collection[str], more_real: Collection[str]) -> list[tuple[str, float, Table]]:
+def _curve(readings: Readings) -> list[tuple[str, float, Table]]:
     """The baseline on several numbers of real images; empty where it was not trained on fewer than there are."""
-    names = [name for name in (*curve, readings.baseline, *more_real) if name in readings.arms]
-    if not set(names) & set(curve):
+    design = readings.design
+    names = [name for name in (*design.curve, design.baseline, *design.more_real) if name in readings.arms]
+    if not set(names) & set(design.curve):
         return []
     return [(name, readings.real_images(name), readings.table(readings.predicted[name])) for name in names]
 
@@ -200,7 +194,7 @@ def _worth(
     return worth(
         [(images, table) for _, images, table in points],
         readings.baseline_table,
-        readings.real_images(readings.baseline),
+        readings.real_images(readings.design.baseline),
         table,
         folds=readings.folds,
         choice=choice,
@@ -214,8 +208,10 @@ def _external(readings: Readings, external: External | None) -> ExternalComparis
     picked = [
         readings.arms[name][readings.judging(place)].external_predictions for place, name in readings.picks.items()
     ]
-    base = [readings.arms[readings.baseline][place].external_predictions for place in readings.places]
-    return compare_external(np.array(picked), np.array(base), external.labels, external.groups, readings.class_count)
+    base = [readings.arms[readings.design.baseline][place].external_predictions for place in readings.places]
+    return compare_external(
+        np.array(picked), np.array(base), external.labels, external.groups, len(readings.design.class_names)
+    )
 
 
 def _external_accuracy(trials: Iterable[Trial], external: External | None) -> float | None:
@@ -270,21 +266,21 @@ def _warnings_of_arms(readings: Readings, arms: Mapping[str, Arm], looks: Sequen
         warnings.append(f"Provisional: {readings.repeats} repeat(s) of the folds; the default is 4.")
     if readings.repeats == 1:
         warnings.append("With a single repeat the choice of a lucky training cannot be told from that of a good arm.")
-    kept = sum(name == readings.baseline for name in readings.picks.values())
+    kept = sum(name == readings.design.baseline for name in readings.picks.values())
     if kept > len(readings.picks) / 2:
         warnings.append(
-            f"The inner images preferred {readings.baseline} itself in {kept} of {len(readings.picks)} folds."
+            f"The inner images preferred {readings.design.baseline} itself in {kept} of {len(readings.picks)} folds."
         )
     return warnings
 
 
-def _warnings_of_data(readings: Readings, class_names: Sequence[str]) -> list[str]:
+def _warnings_of_data(readings: Readings) -> list[str]:
     warnings = [
         f"Class '{name}' cannot be evaluated: too few independent images. It is trained on all the same."
-        for label, name in enumerate(class_names)
-        if label not in readings.evaluated
+        for label, name in enumerate(readings.design.class_names)
+        if label not in readings.design.evaluated
     ]
-    always_baseline = set(readings.picks.values()) == {readings.baseline}
+    always_baseline = set(readings.picks.values()) == {readings.design.baseline}
     if not always_baseline and (note := coverage_note(readings.difference, readings.folds)):
         warnings.append(note)
     share = repeats_share(readings.difference, readings.folds)

@@ -23,15 +23,32 @@ UNTESTED = -1
 
 
 @dataclass(frozen=True, eq=False)
+class Design:
+    """What was studied, and by which rules it is judged."""
+
+    labels: Indices
+    """Of the N images that `Trial.test_indices` point into."""
+    groups: Indices
+    class_names: Sequence[str]
+    evaluated: Sequence[int]
+    """The classes that are tested."""
+    folds: int
+    baseline: str
+    candidates: Collection[str]
+    """The arms between which each fold's inner images choose."""
+    margin: float = 0.01
+    curve: Collection[str] = ()
+    """The arms that are the baseline on fewer real images, which are not judged."""
+    more_real: Collection[str] = ()
+    """The arms that are the baseline on more real images."""
+
+
+@dataclass(frozen=True, eq=False)
 class Readings:
     """The trials that count, as tables of N images x R repeats."""
 
-    labels: Indices
-    groups: Indices
+    design: Design
     weights: npt.NDArray[np.float64]
-    evaluated: Sequence[int]
-    class_count: int
-    baseline: str
     arms: Mapping[str, Arm]
     failed: Mapping[str, Sequence[str]]
     places: Sequence[Place]
@@ -43,27 +60,27 @@ class Readings:
     def correct(self, predicted: Indices) -> Table:
         """N x R: 1 where the image was recognised; 0 also where it is of a class that is never tested."""
         tested = (self.weights > 0)[:, None]
-        correct: Table = ((predicted == self.labels[:, None]) & tested).astype(np.float64)
+        correct: Table = ((predicted == self.design.labels[:, None]) & tested).astype(np.float64)
         return correct
 
     def table(self, predicted: Indices) -> Table:
         """Groups x repeats, with the balanced accuracy as its mean."""
-        return group_table(self.correct(predicted), self.weights, self.groups)
+        return group_table(self.correct(predicted), self.weights, self.design.groups)
 
     @cached_property
     def folds(self) -> Indices:
         """Groups x repeats: in which fold a group was tested."""
-        return group_folds(self.image_folds, self.weights, self.groups)
+        return group_folds(self.image_folds, self.weights, self.design.groups)
 
     @cached_property
     def baseline_table(self) -> Table:
         """Groups x repeats, the balanced accuracy of the baseline as its mean."""
-        return self.table(self.predicted[self.baseline])
+        return self.table(self.predicted[self.design.baseline])
 
     @cached_property
     def perfect(self) -> Table:
         """The table, n x 1, of an arm that is always right: rare classes' groups weigh more."""
-        return group_table(np.ones((len(self.labels), 1)), self.weights, self.groups)
+        return group_table(np.ones((len(self.design.labels), 1)), self.weights, self.design.groups)
 
     @cached_property
     def against_baseline(self) -> Mapping[str, Table]:
@@ -76,7 +93,7 @@ class Readings:
 
         With a single repeat there are no others, and the chosen trainings themselves are judged.
         """
-        names = sorted(set(self.picks.values()) - {self.baseline})
+        names = sorted(set(self.picks.values()) - {self.design.baseline})
         if not names:
             return np.zeros(self.folds.shape)
         differences = np.stack([self.against_baseline[name] for name in names])
@@ -125,48 +142,35 @@ class Readings:
         return float(np.mean(counts))
 
 
-def read(
-    trials: Sequence[Trial],
-    labels: Indices,
-    groups: Indices,
-    class_count: int,
-    baseline: str,
-    candidates: Collection[str],
-    evaluated: Sequence[int],
-    folds: int,
-) -> Readings:
-    """Sort trials into tables; arguments are those of `compare.compare`.
+def read(trials: Sequence[Trial], design: Design) -> Readings:
+    """Sort trials into tables.
 
     Raises:
         TenfoldError: the baseline failed, no repeat is complete, fewer than two groups, or trials that do not
             test each image once a repeat.
     """
-    arms = by_arm(trials)
+    arms, baseline = by_arm(trials), design.baseline
     failed = {name: failures(arm) for name, arm in arms.items() if failures(arm)}
     if baseline not in arms:
         raise TenfoldError(f"the baseline '{baseline}' has no trials: nothing can be compared with it")
     if baseline in failed:
         raise TenfoldError(f"the baseline '{baseline}' failed, so nothing can be compared: {failed[baseline][0]}")
     sound = {name: arm for name, arm in arms.items() if name not in failed}
-    places = complete_places(sound.values(), folds)
-    weights = class_weights(labels, evaluated)
-    tested_groups = len(np.unique(groups[weights > 0]))
+    places = complete_places(sound.values(), design.folds)
+    weights = class_weights(design.labels, design.evaluated)
+    tested_groups = len(np.unique(design.groups[weights > 0]))
     if tested_groups < 2:
         raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
-    picks = {place: pick(sound, place, baseline, candidates) for place in places}
+    picks = {place: pick(sound, place, baseline, design.candidates) for place in places}
     return Readings(
-        labels,
-        groups,
+        design,
         weights,
-        evaluated,
-        class_count,
-        baseline,
         sound,
         failed,
         places,
         picks,
         predicted={name: predictions(arm, places, weights) for name, arm in sound.items()},
-        image_folds=folds_of_images(sound[baseline], places, len(labels)),
+        image_folds=folds_of_images(sound[baseline], places, len(design.labels)),
     )
 
 

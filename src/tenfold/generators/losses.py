@@ -1,31 +1,70 @@
-"""What a critic sees: the same small random shift and change of light for everything that it compares.
+"""Losses of adversarial trainings, and the augmentation through which a critic sees all images alike.
 
-Differentiable, so that the generator learns through it, and applied to real and to generated pictures alike, so that
-it does not leak into what is drawn (Zhao et al. 2020, DiffAugment). No cutout: that does leak.
+The augmentation is differentiable, so that the generator learns through it, and applied to real and to generated
+images alike, so that it does not leak into what is drawn (Zhao et al. 2020, DiffAugment). No cutout: that does leak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+Loss = Literal["relativistic", "binary", "wasserstein"]
 
 LARGEST_SHIFT = 1 / 8
 """Of the side, at strength 1."""
 LIGHT = 0.2
 """Half-width of the factors and of the offsets in half the range, at strength 1."""
-
-
 TURN, ZOOM = 0.2, 0.1
 """Half-widths of the angle in radians and of the factors of size, at strength 1."""
 
 
-def disturb(
-    pictures: Sequence[Tensor], strength: float, random: torch.Generator, *, resampled: bool = False
+def critic_loss(kind: Loss, real: Tensor, fake: Tensor) -> Tensor:
+    """What the critic lowers, from its scores of as many real as generated images, both B."""
+    if kind == "relativistic":  # Jolicoeur-Martineau 2018; a pair shares its condition
+        return F.softplus(fake - real).mean()
+    if kind == "binary":
+        return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+    return (fake - real).mean()
+
+
+def generator_loss(kind: Loss, real: Tensor | None, fake: Tensor) -> Tensor:
+    """What the generator lowers; only the relativistic loss looks at real images too."""
+    if kind == "relativistic":
+        assert real is not None
+        return F.softplus(real - fake).mean()
+    if kind == "binary":
+        return F.softplus(-fake).mean()
+    return -fake.mean()
+
+
+def slope_penalty(scores: Tensor, images: Tensor) -> Tensor:
+    """Mean squared slope of the critic at these images: towards 0, so that it stays flat where data are."""
+    (slope,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+def unit_slope_penalty(
+    critic: nn.Module, real: Tensor, fake: Tensor, condition: Tensor, fade: float, random: torch.Generator
+) -> Tensor:
+    """Between real and generated images the slope's norm, over all values of an image, is driven to 1.
+
+    Source: Gulrajani et al. 2017, WGAN-GP.
+    """
+    share = torch.rand(len(real), 1, 1, 1, generator=random, device=random.device).to(real.device)
+    between = (share * real + (1 - share) * fake).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between, condition, fade).sum(), between, create_graph=True)
+    return (slope.square().sum((1, 2, 3)).add(1e-12).sqrt() - 1).square().mean()
+
+
+def diffaugment(
+    images: Sequence[Tensor], strength: float, random: torch.Generator, *, resampled: bool = False
 ) -> list[Tensor]:
-    """Several batches of floats, each B x C x H x W, row by row disturbed alike; strength 0 changes nothing.
+    """Several batches of floats, each B x C x H x W, row by row changed alike; strength 0 changes nothing.
 
     With `resampled` they are turned and scaled a little too, which blurs all of them alike: of a generator that moves
     pixels, the critic would otherwise look at nothing but the blur.
@@ -34,9 +73,9 @@ def disturb(
     (of three channels) by two fifths towards grey or away from it, times `strength`.
     """
     if strength == 0:
-        return list(pictures)
-    batch, channels, height, width = pictures[0].shape
-    device = pictures[0].device
+        return list(images)
+    batch, channels, height, width = images[0].shape
+    device = images[0].device
     reach = max(1, round(strength * LARGEST_SHIFT * min(height, width)))
     offset = torch.randint(2 * reach + 1, (2, batch), generator=random, device=random.device).to(device)
     light = ((torch.rand(3, batch, 1, 1, 1, generator=random, device=random.device) * 2 - 1) * LIGHT * strength).to(
@@ -52,8 +91,8 @@ def disturb(
         nowhere = torch.zeros_like(across)
         matrix = torch.stack([across, -along, nowhere, along, across, nowhere], 1).unflatten(1, (2, 3))
         grid = F.affine_grid(matrix, [batch, 1, height, width], align_corners=False)
-    disturbed = []
-    for one in pictures:
+    changed = []
+    for one in images:
         if grid is not None:
             one = F.grid_sample(one, grid, padding_mode="border", align_corners=False)
         padded = F.pad(one, (reach,) * 4, mode="replicate")
@@ -61,5 +100,5 @@ def disturb(
         if channels == 3:
             grey = moved.mean(1, keepdim=True)
             moved = grey + (moved - grey) * (1 + 2 * light[2])
-        disturbed.append(moved * (1 + light[0]) + light[1])
-    return disturbed
+        changed.append(moved * (1 + light[0]) + light[1])
+    return changed

@@ -11,7 +11,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,8 @@ class Method(ABC):
     """One way of getting more out of few labelled images."""
 
     Config: ClassVar[type[Any]]
+    PRESETS: ClassVar[Mapping[str, Any]] = {}
+    """A `Config` for each value of its option `preset`, if it has one: what `make_method` takes unless told."""
     is_control: ClassVar[bool] = False
     """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
 
@@ -133,6 +135,10 @@ class Method(ABC):
         """
         return {}
 
+    def for_set(self, train: ImageDataset) -> Self:
+        """The method with what its configuration leaves to the size of the set, such as `steps`."""
+        return self
+
     def usual_options(self) -> dict[str, str]:
         """The first candidate of each open option: what is taken where nothing is there to choose by."""
         return {name: candidates[0] for name, candidates in self.undecided().items()}
@@ -174,7 +180,7 @@ def method_class(name: str) -> type[Method]:
 
 
 def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
-    """A method with its configuration read strictly.
+    """A method with its configuration read strictly; what is not given is the preset's, or its default.
 
     Raises:
         InputError: unknown method, unknown option, or a value of the wrong kind.
@@ -184,8 +190,10 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     for option in options or {}:
         if option not in known:
             raise InputError(f"{name} has no option '{option}'.{did_you_mean(option, known)}")
+    preset = found.PRESETS.get(str((options or {}).get("preset", getattr(found.Config, "preset", ""))))
+    given = {**(vars(preset) if preset else {}), **(options or {})}
     try:
-        return found(pydantic.TypeAdapter(found.Config).validate_python(options or {}))
+        return found(pydantic.TypeAdapter(found.Config).validate_python(given))
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{name}({problem['loc'][0]}={problem['input']}): {problem['msg']}") from error

@@ -22,10 +22,8 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.contest import Contest
-from tenfold.generators.labelled import labelled_contest
+from tenfold.generators.problem import GanProblem, labelled_problem
 from tenfold.methods import generating
-from tenfold.methods.generating import FROM_PRESET
 from tenfold.networks.blocks import Residual, pyramid, with_gain
 
 LARGEST_SIDE = 40
@@ -38,7 +36,7 @@ SMALL_SIDE, STEPS = 14, (400, 1000)
 
 @dataclass(frozen=True)
 class Config(generating.GeneratorConfig):
-    steps: PositiveInt = FROM_PRESET
+    steps: PositiveInt | None = None
     """Unless given, 400 for pictures of up to 14 pixels and 1,000 for larger ones."""
     width: PositiveInt = 8
     """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
@@ -53,16 +51,16 @@ class Method(generating.GeneratorMethod):
     Config = Config
     config: _Config
 
-    def settled(self, train: ImageDataset) -> Self:
-        if self.config.steps != FROM_PRESET:
+    def for_set(self, train: ImageDataset) -> Self:
+        if self.config.steps is not None:
             return self
         large = max(train.image_shape[1:]) > SMALL_SIDE
         return type(self)(replace(self.config, steps=STEPS[large]))
 
-    def contest(self, train: ImageDataset, key: Key) -> Contest:
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         pictures = shrunk(to_float(torch.tensor(train.images)))
         shape, class_count = (pictures.shape[1], pictures.shape[2], pictures.shape[3]), train.class_count
-        return labelled_contest(
+        return labelled_problem(
             pictures,
             train,
             lambda: Generator(shape, class_count, self.config),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, final
+from typing import Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,61 +25,19 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.contest import Contest, Loss, Pair
-from tenfold.generators.keeping import Keeper
+from tenfold.generators.losses import Loss
+from tenfold.generators.problem import GanProblem, Pair
 from tenfold.methods import generating
-from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.methods.kept import KeptGenerator, load_generator
 from tenfold.networks.blocks import build
 from tenfold.networks.paper_unet import PaperCritic, PaperGenerator
 from tenfold.networks.unet import Critic, Generator, Head, read_at
+from tenfold.training.loop import TrainingLoop
 
 SHOWN, STEPS = 80, (150, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 MOST_PROBES = 16
 """Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {
-        "batch_size": 64,
-        "noise_size": 64,
-        "learning_rate": 6e-4,
-        "last_rate": 0.25,
-        "beta2": 0.95,
-        "loss": "relativistic",
-        "penalty": 0.05,
-        "penalty_every": 8,
-        "critic_steps": 1,
-        "variety": 2.0,
-        "enough_variety": 0.2,
-        "average_images": 8000,
-        "augment": 0.05,
-        "hold_out": 0.1,
-        "least_diversity": 0.1,
-        "head": "deform",
-        "truncation": 1.0,
-    },
-    "paper": {
-        "steps": 20000,
-        "batch_size": 32,
-        "noise_size": 100,
-        "learning_rate": 1e-4,
-        "last_rate": 1.0,
-        "beta2": 0.9,
-        "loss": "wasserstein",
-        "penalty": 10.0,
-        "penalty_every": 1,
-        "critic_steps": 5,
-        "variety": 0.0,
-        "enough_variety": 0.2,
-        "average_images": 1,  # none: batch normalisation's figures belong to the weights of the moment
-        "augment": 0.0,
-        "hold_out": 0.0,
-        "least_diversity": 0.02,
-        "head": "pixels",
-        "truncation": None,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -88,37 +46,59 @@ class Config(generating.GeneratorConfig):
 
     preset: Literal["fast", "paper"] = "fast"
     """`paper`: the published networks and loss, half a minute a step on a processor; needs a graphics card."""
-    steps: PositiveInt = FROM_PRESET
+    steps: PositiveInt | None = None
     """Unless given, `fast` takes as many as show each image 80 times, between 150 and 2,000."""
-    batch_size: PositiveInt = FROM_PRESET
-    noise_size: PositiveInt = FROM_PRESET
-    learning_rate: PositiveFloat = FROM_PRESET
-    last_rate: PositiveFloat = FROM_PRESET
-    beta2: NonNegativeFloat = FROM_PRESET
-    loss: Loss = FROM_PRESET
-    penalty: NonNegativeFloat = FROM_PRESET
-    penalty_every: PositiveInt = FROM_PRESET
-    critic_steps: PositiveInt = FROM_PRESET
+    batch_size: PositiveInt = 64
+    noise_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 6e-4
+    last_rate: PositiveFloat = 0.25
+    beta2: NonNegativeFloat = 0.95
+    loss: Loss = "relativistic"
+    penalty: NonNegativeFloat = 0.05
+    penalty_every: PositiveInt = 8
+    critic_steps: PositiveInt = 1
     fade_in_share: NonNegativeFloat = 0.0
-    variety: NonNegativeFloat = FROM_PRESET
-    enough_variety: NonNegativeFloat = FROM_PRESET
-    average_images: PositiveInt = FROM_PRESET
-    augment: NonNegativeFloat = FROM_PRESET
-    hold_out: NonNegativeFloat = FROM_PRESET
+    variety: NonNegativeFloat = 2.0
+    enough_variety: NonNegativeFloat = 0.2
+    average_images: PositiveInt = 8000
+    augment: NonNegativeFloat = 0.05
+    hold_out: NonNegativeFloat = 0.1
     """Share of the classes kept from training, where there are 32 or more."""
-    least_diversity: NonNegativeFloat = FROM_PRESET
+    least_diversity: NonNegativeFloat = 0.1
     width: PositiveInt = 24
     """Channels of the largest map of `fast`; twice to four times as many below."""
-    head: Head = FROM_PRESET
+    head: Head = "deform"
     """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
-    truncation: PositiveFloat | None = FROM_PRESET
+    truncation: PositiveFloat | None = 1.0
     generator: str = ""
     """The directory of a fitted dagan, to be used in place of training one: what it learned on other classes."""
     turns: bool = True
     """Turn both pictures of a pair alike by multiples of 90 degrees: more kinds of pairs from the same classes."""
 
-    def __post_init__(self) -> None:
-        take_preset(self, PRESETS[self.preset])
+
+PRESETS: Mapping[str, Config] = {
+    "fast": Config(),
+    "paper": Config(
+        preset="paper",
+        steps=20000,
+        batch_size=32,
+        noise_size=100,
+        learning_rate=1e-4,
+        last_rate=1.0,
+        beta2=0.9,
+        loss="wasserstein",
+        penalty=10.0,
+        penalty_every=1,
+        critic_steps=5,
+        variety=0.0,
+        average_images=1,  # none: batch normalisation's figures belong to the weights of the moment
+        augment=0.0,
+        hold_out=0.0,
+        least_diversity=0.02,
+        head="pixels",
+        truncation=None,
+    ),
+}
 
 
 _Config = Config
@@ -126,7 +106,7 @@ _Config = Config
 
 @final
 class Method(generating.GeneratorMethod):
-    Config = Config
+    Config, PRESETS = Config, PRESETS
     config: _Config
 
     def __init__(self, config: _Config) -> None:
@@ -141,9 +121,9 @@ class Method(generating.GeneratorMethod):
             raise InputError(f"{kept.path} holds a {kept.method.name()}, and dagan(generator=...) takes a dagan")
         return kept.method
 
-    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> generating.Learned:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> generating.Learned:
         if self._kept is None:
-            return super().learn(train, key, keeper)
+            return super().learn(train, key, loop)
         learned, channels = self._kept.learned, train.image_shape[0]
         if learned.image_shape[0] != channels:
             raise methods.MethodFailed(
@@ -153,13 +133,13 @@ class Method(generating.GeneratorMethod):
         told = {"generator": self._kept.hash, "generator_learned_from": sum(learned.class_counts)}
         return self.learned(train, learned.generator, told)
 
-    def settled(self, train: ImageDataset) -> Self:
-        if self.config.steps != FROM_PRESET:
+    def for_set(self, train: ImageDataset) -> Self:
+        if self.config.steps is not None:
             return self
         shows = int(SHOWN * len(train) / self.config.batch_size)
         return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
-    def contest(self, train: ImageDataset, key: Key) -> Contest:
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         kinds = _kinds(train)
         if not kinds:
             raise methods.MethodFailed("dagan learns from pairs of one class, and no class has two images")
@@ -170,9 +150,9 @@ class Method(generating.GeneratorMethod):
         apart = int(len(kinds) * self.config.hold_out) if len(kinds) >= 2 * MOST_PROBES else 0
         held, learned = [kinds[k] for k in order[:apart]], _Pairs([kinds[k] for k in order[apart:]])
 
-        def draw(count: int, random: torch.Generator) -> Pair:
-            first, second = learned.draw(count, random)
-            pictures = torch.stack([images[second], images[first]])
+        def draw(pool: Tensor, count: int, random: torch.Generator) -> Pair:
+            first, second = (one.to(pool.device) for one in learned.draw(count, random))
+            pictures = torch.stack([pool[second], pool[first]])
             if self.config.turns:
                 pictures = turned(pictures.flatten(0, 1), self.config.preset, random).unflatten(0, (2, -1))
             return pictures[0], pictures[1]
@@ -180,7 +160,7 @@ class Method(generating.GeneratorMethod):
         probe = held or [kinds[k] for k in order]
         probe = [kind for kind in probe if images[kind].std(0, correction=0).any()][:MOST_PROBES] or probe[:1]
         shape, paper = (images.shape[1], images.shape[2], images.shape[3]), self.config.preset == "paper"
-        return Contest(
+        return GanProblem(
             generator=build(
                 lambda: self._generator(shape, key / "generator dropout"), (key / "generator").torch_generator()
             ),
@@ -188,6 +168,7 @@ class Method(generating.GeneratorMethod):
                 lambda: PaperCritic(shape, key / "critic dropout") if paper else Critic(shape, self.config.width),
                 (key / "critic").torch_generator(),
             ),
+            images=images,
             draw=draw,
             probe=torch.stack([images[kind[0]] for kind in probe]),
             probe_spread=torch.stack([images[kind].std(0, correction=0).mean() for kind in probe]),

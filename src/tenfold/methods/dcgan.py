@@ -28,44 +28,13 @@ from tenfold import methods
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.adversarial import TrainingFailed, compete
-from tenfold.generators.contest import Contest, Loss
-from tenfold.generators.keeping import Keeper
-from tenfold.generators.labelled import labelled_contest
+from tenfold.generators.gan import train_gan
+from tenfold.generators.losses import Loss
+from tenfold.generators.problem import GanProblem, labelled_problem
 from tenfold.methods import generating
-from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.networks.blocks import SeededDropout, channels_last, with_gain
-
-PRESETS: Mapping[str, Mapping[str, float]] = {
-    "quick": {
-        "steps": 300,
-        "batch_size": 32,
-        "noise_size": 32,
-        "learning_rate": 1e-3,
-        "last_rate": 0.25,
-        "beta1": 0.5,
-        "beta2": 0.99,
-        "penalty": 0.3,
-        "augment": 0.0,
-        "hold_out": 0.1,
-        "watch_every": 50,
-        "width": 12,
-    },
-    "article": {
-        "steps": 2000,  # the article does not tell how many
-        "batch_size": 128,  # real ones; with as many generated ones the critic sees 256
-        "noise_size": 100,
-        "learning_rate": 2e-4,
-        "last_rate": 1.0,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "penalty": 0.0,
-        "augment": 0.0,
-        "hold_out": 0.0,
-        "watch_every": 100,
-        "width": 128,
-    },
-}
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.step import TrainingFailed
 
 SLOPES: Mapping[str, float] = {"quick": 0.2, "article": 0.02}
 """Of the leaky rectifiers, below 0."""
@@ -85,24 +54,39 @@ class Config(generating.GeneratorConfig):
     """One network a class, one network that is told the label, or one that knows of no classes."""
     loss: Loss = "binary"
     fade_in_share: NonNegativeFloat = 0.0
-    steps: PositiveInt = FROM_PRESET
+    steps: PositiveInt = 300
     """Of each network: with one a class the time grows with the classes."""
-    batch_size: PositiveInt = FROM_PRESET
-    noise_size: PositiveInt = FROM_PRESET
-    learning_rate: PositiveFloat = FROM_PRESET
-    last_rate: PositiveFloat = FROM_PRESET
-    beta1: NonNegativeFloat = FROM_PRESET
-    beta2: NonNegativeFloat = FROM_PRESET
-    penalty: NonNegativeFloat = FROM_PRESET
-    augment: NonNegativeFloat = FROM_PRESET
-    hold_out: NonNegativeFloat = FROM_PRESET
-    watch_every: PositiveInt = FROM_PRESET
-    width: PositiveInt = FROM_PRESET
+    batch_size: PositiveInt = 32
+    noise_size: PositiveInt = 32
+    learning_rate: PositiveFloat = 1e-3
+    last_rate: PositiveFloat = 0.25
+    beta1: NonNegativeFloat = 0.5
+    beta2: NonNegativeFloat = 0.99
+    penalty: NonNegativeFloat = 0.3
+    augment: NonNegativeFloat = 0.0
+    hold_out: NonNegativeFloat = 0.1
+    watch_every: PositiveInt = 50
+    width: PositiveInt = 12
     """Channels of the largest map (quick: twice that for pictures up to 14 pixels), doubled at each halving, up to
     four times; article: of every map but the generator's first, which has eight times as many."""
 
-    def __post_init__(self) -> None:
-        take_preset(self, PRESETS[self.preset])
+
+PRESETS: Mapping[str, Config] = {
+    "quick": Config(),
+    "article": Config(
+        preset="article",
+        steps=2000,  # the article does not tell how many
+        batch_size=128,  # real ones; with as many generated ones the critic sees 256
+        noise_size=100,
+        learning_rate=2e-4,
+        last_rate=1.0,
+        beta2=0.999,
+        penalty=0.0,
+        hold_out=0.0,
+        watch_every=100,
+        width=128,
+    ),
+}
 
 
 _Config = Config
@@ -110,13 +94,13 @@ _Config = Config
 
 @final
 class Method(generating.GeneratorMethod):
-    Config = Config
+    Config, PRESETS = Config, PRESETS
     config: _Config
 
-    def contest(self, train: ImageDataset, key: Key) -> Contest:
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         """Of all these images; `learn` hands over those of one class, where each has its own network."""
         shape, class_count = train.image_shape, train.class_count
-        return labelled_contest(
+        return labelled_problem(
             to_float(torch.tensor(train.images)),
             train,
             lambda: Generator(shape, class_count, self.config),
@@ -145,20 +129,20 @@ class Method(generating.GeneratorMethod):
     def tells_every_step(self) -> bool:
         return self.config.preset == "article"
 
-    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> generating.Learned:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> generating.Learned:
         if self.config.classes != "one_a_class":
-            return super().learn(train, key, keeper)
+            return super().learn(train, key, loop)
         together = cast(OneAClass, self.generator(train.image_shape, train.class_count))
         details = []
         for label in np.flatnonzero(train.counts()).tolist():
             name, images = train.class_names[label], train.take(np.flatnonzero(train.labels == label))
-            part = (keeper or Keeper()).part(_part_name(label, name))
+            part = (loop or TrainingLoop()).part(_part_name(label, name))
             try:
-                outcome = compete(partial(self.contest, images), self.config, key / "class" / label, part)
+                trained = train_gan(partial(self.problem, images), self.config, key / "class" / label, part)
             except TrainingFailed as error:
                 raise methods.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
-            together.of_class[label] = outcome.generator.cpu()
-            details.append(outcome.details)
+            together.of_class[label] = trained.generator.cpu()
+            details.append(trained.details)
         return self.learned(train, together, _summary(details))
 
     def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:

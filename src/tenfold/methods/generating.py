@@ -7,10 +7,10 @@ copy of a real one. Both are counted and told.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,26 +24,24 @@ from tenfold.augment.classical import Classical
 from tenfold.augment.tensors import SIGNED, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.adversarial import TrainingFailed, compete
-from tenfold.generators.contest import AdversarialConfig, Contest
-from tenfold.generators.keeping import Keeper
+from tenfold.generators.gan import gan_start, train_gan
+from tenfold.generators.problem import GanConfig, GanProblem
 from tenfold.methods.sifting import sift
 from tenfold.training.classifier import ClassifierConfig, train_classifier
-from tenfold.training.device import one_thread
+from tenfold.training.device import Device, one_thread
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Step, TrainingFailed
 
 CHUNK = 64
 """Pictures are always drawn so many at a time, so that none depends on how many were asked for."""
 FILTER = ClassifierConfig(steps=200)
 
-FROM_PRESET: Any = -1
-"""The default of an option that a preset sets. None may be below zero, so that what is given always wins."""
-
 Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class GeneratorConfig(AdversarialConfig):
+class GeneratorConfig(GanConfig):
     """What every method with a generator can be told."""
 
     times: PositiveFloat = 2.0
@@ -52,13 +50,6 @@ class GeneratorConfig(AdversarialConfig):
     """Use a picture only where a classifier of the real images agrees with its label."""
     truncation: PositiveFloat | None = None
     """Largest value of the noise, in standard deviations: smaller is surer and less varied. None is no bound."""
-
-
-def take_preset(config: Any, preset: Mapping[str, Any]) -> None:
-    """Fill in what was not given; called by `__post_init__` of a configuration with presets."""
-    for option, value in preset.items():
-        if getattr(config, option) == FROM_PRESET:
-            object.__setattr__(config, option, value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +75,8 @@ class GeneratorMethod(methods.Method):
     config: GeneratorConfig
 
     @abstractmethod
-    def contest(self, train: ImageDataset, key: Key) -> Contest:
-        """Networks with first weights, and the pictures that they are shown.
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
+        """Networks with first weights, and the images that they are shown.
 
         Raises:
             MethodFailed: there is too little to learn from.
@@ -117,21 +108,21 @@ class GeneratorMethod(methods.Method):
         """Whether a kept training has a line of figures for every step and a grid for every look."""
         return False
 
-    def settled(self, train: ImageDataset) -> Self:
-        """The method with what its configuration leaves to the size of the set."""
-        return self
+    def start(self, train: ImageDataset, key: Key, device: Device) -> Callable[[int], Step]:
+        """Attempts at its training, for the loop."""
+        return gan_start(partial(self.problem, train), self.for_set(train).config, key, device)
 
-    def learn(self, train: ImageDataset, key: Key, keeper: Keeper | None = None) -> Learned:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> Learned:
         """Train on these images alone.
 
         Raises:
             MethodFailed: the losses became NaN or the pictures collapsed, again and again.
         """
         try:
-            outcome = compete(partial(self.contest, train), self.settled(train).config, key, keeper)
+            trained = train_gan(partial(self.problem, train), self.for_set(train).config, key, loop)
         except TrainingFailed as error:
             raise methods.MethodFailed(f"{self.name()}: {error}") from error
-        return self.learned(train, outcome.generator, outcome.details)
+        return self.learned(train, trained.generator, trained.details)
 
     def learned(self, train: ImageDataset, generator: nn.Module, details: Mapping[str, Any]) -> Learned:
         counts = tuple(int(count) for count in train.counts())

@@ -21,7 +21,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.types import ImageDataset
 from tenfold.methods import Method, make_method
-from tenfold.methods.generating import FROM_PRESET, GeneratorMethod, Learned
+from tenfold.methods.generating import GeneratorMethod, Learned
 from tenfold.networks.blocks import channels_last
 
 FILE = "generator.safetensors"
@@ -70,7 +70,7 @@ def save_generator(
         path.with_suffix(".json"),
         {
             "method": method.name(),
-            "config": {name: value for name, value in asdict(method.config).items() if value != FROM_PRESET},
+            "config": asdict(method.for_set(real).config),
             "class_names": list(real.class_names),
             "image_shape": list(real.image_shape),
             "class_counts": real.counts().tolist(),

@@ -11,59 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from tenfold import methods
 from tenfold.augment.classical import Classical
 from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
-from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.generators.adversarial import TrainingFailed
-from tenfold.generators.autoencoder import RestylingConfig, Target, seconds_a_step, train_fader
+from tenfold.generators.autoencoder import RestylingConfig, fader_start, train_fader
 from tenfold.generators.gates import Gates, codes_of, held_out, measured, painted
 from tenfold.generators.style import StyleSources
-from tenfold.methods.generating import FROM_PRESET, take_preset
 from tenfold.methods.sifting import sift
 from tenfold.networks.autoencoder import Fader
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import TrainingFailed
 
 SHOWN, STEPS = 30, (600, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 GUIDE_WIDTH, JUDGE_WIDTH = 8, 24
 """Channels of the first layer of the two classifiers."""
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {
-        "bounded": True,
-        "target": "other",
-        "beta": 0.02,
-        "guide": 0.01,
-        "ramp_share": 0.3,
-        "scaled_readers": True,
-        "reader_steps": 5,
-        "reader_extra": 64,
-        "dropout": 0.0,
-    },
-    "article": {
-        "bounded": False,
-        "target": "article",
-        "beta": 0.1,  # the article's own is not known to us
-        "guide": 0.0,
-        "ramp_share": 0.0,
-        "scaled_readers": False,
-        "reader_steps": 1,
-        "reader_extra": 0,
-        "dropout": 0.2,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -73,17 +46,8 @@ class Config(RestylingConfig):
     preset: Literal["fast", "article"] = "fast"
     """`article`: the reconstruction error minus the reader's loss, as an article has it; its labels stay in the
     code, and new ones change nothing."""
-    steps: PositiveInt = FROM_PRESET
+    steps: PositiveInt | None = None
     """Unless given, as many as show each image 30 times, between 600 and 2,000."""
-    bounded: bool = FROM_PRESET
-    target: Target = FROM_PRESET
-    beta: NonNegativeFloat = FROM_PRESET
-    guide: NonNegativeFloat = FROM_PRESET
-    ramp_share: NonNegativeFloat = FROM_PRESET
-    scaled_readers: bool = FROM_PRESET
-    reader_steps: PositiveInt = FROM_PRESET
-    reader_extra: NonNegativeInt = FROM_PRESET
-    dropout: NonNegativeFloat = FROM_PRESET
     times: PositiveFloat = 1.0
     """New images for each real one, when used as an arm."""
     label_filter: bool = True
@@ -97,8 +61,22 @@ class Config(RestylingConfig):
     probe_steps: PositiveInt = 1500
     """Of the network that is trained to read labels from codes."""
 
-    def __post_init__(self) -> None:
-        take_preset(self, PRESETS[self.preset])
+
+PRESETS: Mapping[str, Config] = {
+    "fast": Config(),
+    "article": Config(
+        preset="article",
+        bounded=False,
+        target="article",
+        beta=0.1,  # the article's own is not known to us
+        guide=0.0,
+        ramp_share=0.0,
+        scaled_readers=False,
+        reader_steps=1,
+        reader_extra=0,
+        dropout=0.2,
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,50 +100,35 @@ _Config = Config
 
 @final
 class Method(methods.Method):
-    Config = Config
+    Config, PRESETS = Config, PRESETS
     config: _Config
     trains_generator = True
 
-    def settled(self, train: ImageDataset) -> Self:
+    def for_set(self, train: ImageDataset) -> Self:
         """The method with as many steps as this set takes."""
-        if self.config.steps != FROM_PRESET:
+        if self.config.steps is not None:
             return self
         shows = SHOWN * len(train) // self.config.batch_size
         return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
-    def learn(
-        self, train: ImageDataset, key: Key, *, shown: bool = False, checkpoint: Path | None = None
-    ) -> Restyler:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> Restyler:
         """Train the autoencoder and the judge on these images alone, and measure the gates.
 
         Args:
-            shown: show how far it is.
-            checkpoint: a file from which the autoencoder's training goes on where it was killed.
+            loop: of the autoencoder's training.
 
         Raises:
             MethodFailed: there are not two classes, or the losses became NaN again and again.
         """
         if len(np.unique(train.labels)) < 2:
             raise methods.MethodFailed("restyle paints pictures as another class, and there is only one")
-        config = self.settled(train).config
+        config = self.for_set(train).config
         learned, apart = held_out(train, config.hold_out, key)
-        pictures, labels = torch.tensor(learned.images), torch.tensor(learned.labels)
-        if shown:
-            note("training the classifier that guides and the one that judges")
         # Apart in seeds, size and looks at the autoencoder: the guide teaches it, the judge has never met it.
         guide = self._classifier(learned, GUIDE_WIDTH, key / "guide").network if config.guide else None
         judge = self._classifier(learned, JUDGE_WIDTH, key / "judge")
         try:
-            fader = train_fader(
-                pictures,
-                labels,
-                train.class_count,
-                config,
-                key / "training",
-                guide,
-                shown=shown,
-                checkpoint=checkpoint,
-            )
+            fader = train_fader(learned, config, key / "training", guide, loop)
         except TrainingFailed as error:
             raise methods.MethodFailed(f"restyle: {error}") from error
         gates = measured(fader, judge, learned, apart, config.probe_steps, key)
@@ -174,10 +137,9 @@ class Method(methods.Method):
 
     def seconds_a_step(self, train: ImageDataset, key: Key) -> float:
         """The pace of its training, from a few steps that are thrown away."""
-        config = self.settled(train).config
         guide = train_classifier(train, None, Recipe(), key, ClassifierConfig(steps=1, width=GUIDE_WIDTH)).network
-        pictures, labels = torch.tensor(train.images), torch.tensor(train.labels)
-        return seconds_a_step(pictures, labels, train.class_count, config, key, guide)
+        loop = TrainingLoop()
+        return loop.seconds_a_step(fader_start(train, self.for_set(train).config, key / "pace", guide, loop.device))
 
     def require(self, restyler: Restyler) -> None:
         """Refuse an autoencoder whose new labels cannot be read.

@@ -222,6 +222,7 @@ def _fit_in_part(method: Method, fold: _Fold, key: Key) -> tuple[float, Recipe]:
 
     What does not grow with the steps, such as drawing the images, is in both and so is not multiplied.
     """
+    method = method.for_set(fold.train)  # some leave their steps to the size of the set
     steps = getattr(method.config, "steps", None)
     if not isinstance(steps, int):
         return _fit_timed(method, fold, key)

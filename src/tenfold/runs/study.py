@@ -21,7 +21,7 @@ from tenfold.data.combine import with_external_test
 from tenfold.data.load import load, require_classes
 from tenfold.data.splits import plan_folds
 from tenfold.evaluation import Verdict
-from tenfold.evaluation.compare import External, compare, primary_p_value
+from tenfold.evaluation.compare import Design, External, compare, primary_p_value
 from tenfold.evaluation.telling import sentence, verdict_json
 from tenfold.runs.arms import baseline_for, curve_arms, default_arms, parse_arms, require_vector_arms
 from tenfold.runs.plan import Plan, make_plan
@@ -126,36 +126,38 @@ def conduct(
     """
     write_json(directory / "check.json", prepared.audit.to_json())
     data, plan = prepared.data, prepared.plan
-    study, external = data.part("train"), data.part("test")
-    rules: dict[str, Any] = {
-        "baseline": plan.baseline,
-        "candidates": list(plan.candidates),
-        "evaluated": plan.fold_plan.evaluated,
-        "folds": plan.fold_plan.folds,
-    }
+    external = data.part("test")
+    design = _design(prepared)
     limits = Limits(
         prepared.options.budget,
         prepared.started,
         tail,
-        lambda trials: primary_p_value(trials, study.labels, study.groups, **rules),
+        lambda trials: primary_p_value(trials, design),
     )
     done, before = _run_with_progress(data, plan, directory, limits, workers or available_cores())
     _require_comparison(done, plan, prepared.options.budget)
-    verdict = compare(
-        done.trials,
-        study.labels,
-        study.groups,
-        study.class_names,
-        **rules,
-        margin=plan.margin,
-        curve=[arm.name for arm in plan.arms if arm.is_curve_point],
-        more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
-        external=External(external.labels, external.groups) if len(external) else None,
-        looks=done.looks,
-    )
+    sealed = External(external.labels, external.groups) if len(external) else None
+    verdict = compare(done.trials, design, external=sealed, looks=done.looks)
     told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options.budget), *verdict.warnings))
     write_json(directory / "verdict.json", verdict_json(told))
     return Study(directory, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
+
+
+def _design(prepared: Prepared) -> Design:
+    """What is studied, and the plan's rules by which it is judged."""
+    study, plan = prepared.data.part("train"), prepared.plan
+    return Design(
+        study.labels,
+        study.groups,
+        study.class_names,
+        plan.fold_plan.evaluated,
+        plan.fold_plan.folds,
+        plan.baseline,
+        plan.candidates,
+        plan.margin,
+        curve=[arm.name for arm in plan.arms if arm.is_curve_point],
+        more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
+    )
 
 
 def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:

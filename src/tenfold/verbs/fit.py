@@ -16,10 +16,11 @@ from tenfold.core.options import FitOptions
 from tenfold.core.progress import about, duration, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
-from tenfold.generators.keeping import DirectoryKeeper
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
 from tenfold.runs.plan import code_version
+from tenfold.training.callbacks import Grids, Metrics, ProgressBar
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
@@ -77,7 +78,7 @@ def fit(
     if not _config(directory) and not killed_at_the_start(directory):
         prepare_output(directory)
     real = read_images(data, options)
-    fitted = fitted.settled(real)
+    fitted = fitted.for_set(real)
     named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
     with _opened(directory, named | options.to_json(), fitted, real):
         found = _finished(directory)
@@ -105,10 +106,10 @@ def fit_forecast(
     """
     options = FitOptions.of(options, changes)
     real = read_images(data, options)
-    fitted = parse_generator(method).settled(real)
+    fitted = parse_generator(method).for_set(real)
     steps, seconds = training_time(fitted, real, options.seed, options.budget)
     count = fitted.trainings(real)
-    whole = count * fitted.config.steps
+    whole = count * (fitted.config.steps or 0)
     networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()
     channels, height, width = real.image_shape
     sentence = (
@@ -134,14 +135,17 @@ def duration_of_step(seconds: float) -> str:
 
 
 def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:
-    keeper = DirectoryKeeper(
-        directory,
-        f"training {fitted.name()}",
+    every_step = fitted.tells_every_step
+    loop = TrainingLoop(
+        callbacks=[
+            ProgressBar(f"training {fitted.name()}"),
+            Metrics(directory, 1 if every_step else 10),
+            Grids(directory, every_step),
+        ],
+        checkpoint=directory / CHECKPOINT,
         budget=None if budget is None else budget / fitted.trainings(real),
-        log_every=1 if fitted.tells_every_step else 10,
-        every_grid=fitted.tells_every_step,
     )
-    learned = fitted.learn(real, generator_key(fitted, seed), keeper)
+    learned = fitted.learn(real, generator_key(fitted, seed), loop)
     save_generator(directory / FILE, fitted, real, learned.weights(), learned.details, seed)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.adversarial import seconds_a_step
-from tenfold.generators.keeping import BUDGET_SHARE
 from tenfold.methods import Method, method_class, method_names
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.restyle import Method as Restyle
 from tenfold.runs.arms import parse_component
+from tenfold.training.loop import BUDGET_SHARE, TrainingLoop
 
 
 def parse_generator(text: str) -> GeneratorMethod:
@@ -50,9 +47,11 @@ def training_time(
     Raises:
         MethodFailed: there is too little to learn from.
     """
+    method, loop = method.for_set(real), TrainingLoop()
     count = method.trainings(real)
-    pace = seconds_a_step(partial(method.contest, real), method.config, generator_key(method, seed))
-    steps = count * method.config.steps
+    start = method.start(real, generator_key(method, seed), loop.device)
+    pace = loop.seconds_a_step(start, method.config.threads)
+    steps = count * (method.config.steps or 0)
     if budget is not None:
         steps = min(steps, max(count, int(budget * BUDGET_SHARE / pace)))
     return steps, steps * pace
@@ -60,5 +59,5 @@ def training_time(
 
 def restyling_time(method: Restyle, real: ImageDataset, seed: int) -> tuple[int, float]:
     """The same of restyle's autoencoder: its steps and their seconds."""
-    pace, steps = method.seconds_a_step(real, generator_key(method, seed)), method.settled(real).config.steps
+    pace, steps = method.seconds_a_step(real, generator_key(method, seed)), method.for_set(real).config.steps or 0
     return steps, steps * pace

@@ -92,7 +92,7 @@ def grow_forecast(
         steps, seconds = (
             restyling_time(grower, real, options.seed)
             if isinstance(grower, Restyle)
-            else training_time(grower.settled(real), real, options.seed)
+            else training_time(grower, real, options.seed)
         )
         sentence += f", after a training of {steps} steps, {about(seconds)}"
         facts |= {"steps": steps, "seconds": round(seconds, 1)}

@@ -23,6 +23,8 @@ from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.preview_sheet import preview_png
 from tenfold.report.style_grid import style_grid
 from tenfold.runs.plan import code_version
+from tenfold.training.callbacks import ProgressBar
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
@@ -88,17 +90,18 @@ def restyle(
     prepare_output(directory)
     real = read_images(data, options)
     labels = labels_of(options.classes, real.class_names)
-    method, key = method.settled(real), generator_key(method, options.seed)
+    method, key = method.for_set(real), generator_key(method, options.seed)
     training = {
         **asdict(method.config), "data": option_of(data), **options.reading, "device": options.device,
         "sets": [real.fingerprint()], "code": code_version(),
     }  # fmt: skip
     unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
     with opened(unfinished, "restyle", training):
-        note(f"restyling {len(real)} images of {real.class_count} classes")
+        note(f"restyling {len(real)} images of {real.class_count} classes, after training the classifiers beside it")
+        loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=unfinished / CHECKPOINT)
         chosen = chosen_of(real, options.times, labels)
         try:
-            restyler = method.learn(real, key, shown=True, checkpoint=unfinished / CHECKPOINT)
+            restyler = method.learn(real, key, loop)
             done = _painted(method, restyler, real, chosen, directory, options)
         except MethodFailed:
             shutil.rmtree(unfinished)  # it would fail again, and other options are to be free to try there

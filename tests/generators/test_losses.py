@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_contests import Judge, labelled
+from made_up_problems import Judge, labelled
 from torch import nn
 
 from tenfold.core.keys import Key
-from tenfold.generators.contest import critic_loss, generator_loss, slope_penalty, unit_slope_penalty
+from tenfold.generators.losses import critic_loss, generator_loss, slope_penalty, unit_slope_penalty
 from tenfold.networks.blocks import build
 
 scores = st.lists(st.tuples(*(st.floats(-30, 30, width=32),) * 2), min_size=1, max_size=8)
@@ -131,11 +131,11 @@ def test_a_flat_critic_gives_slopes_that_are_numbers() -> None:
     assert critic.slope.grad.isfinite().all()
 
 
-def test_a_contest_goes_to_a_device_as_a_whole() -> None:
+def test_a_problem_goes_to_a_device_as_a_whole() -> None:
     held_out = (pictures("held", 8), torch.zeros(8, dtype=torch.int64))
-    contest = labelled(Key("x"), held_out=held_out)
-    moved = contest.to(torch.device("meta"))
-    assert moved is contest
+    problem = labelled(Key("x"), held_out=held_out)
+    moved = problem.to(torch.device("meta"))
+    assert moved is problem
     tensors = [moved.probe, moved.probe_spread, *moved.held_out]
     tensors += [*moved.generator.parameters(), *moved.critic.parameters()]
     assert {tensor.device.type for tensor in tensors} == {"meta"}

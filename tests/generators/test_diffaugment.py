@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.core.keys import Key
-from tenfold.generators.losses import LARGEST_SHIFT, LIGHT, disturb
+from tenfold.generators.losses import LARGEST_SHIFT, LIGHT, diffaugment
 
 
 def pictures(batch: int = 6, channels: int = 3, side: int = 16, name: str = "pictures") -> torch.Tensor:
@@ -20,7 +20,7 @@ def draws(name: object = "draws") -> torch.Generator:
 def test_no_strength_changes_no_bit_and_draws_nothing() -> None:
     given_pictures, random = [pictures(), pictures(name="others")], draws()
     before = random.get_state()
-    after = disturb(given_pictures, 0, random)
+    after = diffaugment(given_pictures, 0, random)
     assert all(torch.equal(one, other) for one, other in zip(after, given_pictures, strict=True))
     assert torch.equal(random.get_state(), before)
 
@@ -33,30 +33,30 @@ def test_no_strength_changes_no_bit_and_draws_nothing() -> None:
     st.floats(0.01, 2),
     st.integers(1, 4),
 )
-def test_all_pictures_of_a_row_are_disturbed_alike(
+def test_all_pictures_of_a_row_are_changed_alike(
     batch: int, channels: int, sides: tuple[int, int], strength: float, copies: int
 ) -> None:
     one = torch.rand(batch, channels, *sides, generator=Key("one").torch_generator()) * 2 - 1
     before = one.clone()
-    disturbed = disturb([one] * copies, strength, draws())
-    assert len(disturbed) == copies
+    changed = diffaugment([one] * copies, strength, draws())
+    assert len(changed) == copies
     assert torch.equal(one, before), "changed in place"
-    for other in disturbed:
+    for other in changed:
         assert other.shape == one.shape
-        assert torch.equal(other, disturbed[0])
-    assert torch.equal(disturb([one], strength, draws())[0], disturbed[0]), "not by how many there are"
+        assert torch.equal(other, changed[0])
+    assert torch.equal(diffaugment([one], strength, draws())[0], changed[0]), "not by how many there are"
 
 
 def test_every_row_has_draws_of_its_own() -> None:
     row = pictures(1).expand(40, 3, 16, 16)
-    disturbed = disturb([row], 1.0, draws())[0]
-    assert len({one.numpy().tobytes() for one in disturbed}) == 40
+    changed = diffaugment([row], 1.0, draws())[0]
+    assert len({one.numpy().tobytes() for one in changed}) == 40
 
 
 def test_the_critics_view_lets_slopes_through() -> None:
     wanted = pictures().requires_grad_()
     other = pictures(name="other").requires_grad_()
-    first, _ = disturb([wanted, other], 1.0, draws())
+    first, _ = diffaugment([wanted, other], 1.0, draws())
     first.sum().backward()
     assert wanted.grad is not None
     assert wanted.grad.sum((1, 2, 3)).ne(0).all(), "every row"
@@ -65,20 +65,20 @@ def test_the_critics_view_lets_slopes_through() -> None:
 
 def test_slopes_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(
-        lambda x: disturb([x], 0.7, draws())[0], pictures(2, 3, 4).double().requires_grad_(), atol=1e-6
+        lambda x: diffaugment([x], 0.7, draws())[0], pictures(2, 3, 4).double().requires_grad_(), atol=1e-6
     )
 
 
 @pytest.mark.parametrize("strength", [0.1, 0.5, 1.0, 2.0])
 def test_light_stays_within_its_range_and_reaches_it(strength: float) -> None:
     grey = torch.tensor([0.0, 1.0]).repeat(400)[:, None, None, None].expand(800, 1, 4, 4)
-    offset_of_pairs = disturb([grey], strength, draws())[0]
+    offset_of_pairs = diffaugment([grey], strength, draws())[0]
     assert torch.allclose(offset_of_pairs.amax((1, 2, 3)), offset_of_pairs.amin((1, 2, 3))), "flat pictures stay flat"
     offset = offset_of_pairs[::2, 0, 0, 0]
     assert offset.abs().max() <= LIGHT * strength + 1e-6
     assert offset.max() > 0.9 * LIGHT * strength
     assert offset.min() < -0.9 * LIGHT * strength
-    both = disturb([torch.ones(400, 1, 4, 4), torch.zeros(400, 1, 4, 4)], strength, draws())
+    both = diffaugment([torch.ones(400, 1, 4, 4), torch.zeros(400, 1, 4, 4)], strength, draws())
     factor = (both[0] - both[1])[:, 0, 0, 0]
     assert (factor - 1).abs().max() <= LIGHT * strength + 1e-5
     assert factor.max() > 1 + 0.9 * LIGHT * strength
@@ -96,7 +96,7 @@ def test_shifts_are_by_whole_pixels_within_their_reach(strength: float, side: in
         torch.ones(500, 1, side, side),
         torch.zeros(500, 1, side, side),
     ]
-    down, across, one, zero = disturb(given_pictures, strength, draws())
+    down, across, one, zero = diffaugment(given_pictures, strength, draws())
     for moved in (down, across):
         source = (moved - zero) / (one - zero)
         assert torch.allclose(source, source.round(), atol=1e-3)
@@ -110,11 +110,11 @@ def test_colours_of_three_channels_alone_change() -> None:
     for channels in (1, 2, 4):
         flat = torch.linspace(-1, 1, channels)[None, :, None, None].expand(50, channels, 4, 4)
         black, white = (torch.full((50, channels, 4, 4), value) for value in (0.0, 1.0))
-        changed, zero, one = disturb([flat, black, white], 1.0, draws())
+        changed, zero, one = diffaugment([flat, black, white], 1.0, draws())
         assert torch.allclose((changed - zero) / (one - zero), flat, atol=1e-4), "light alone"
     colour = torch.tensor([1.0, 0.0, -1.0])[None, :, None, None].expand(400, 3, 4, 4)
     black, white = torch.zeros(400, 3, 4, 4), torch.ones(400, 3, 4, 4)
-    changed, zero, one = disturb([colour, black, white], 1.0, draws())
+    changed, zero, one = diffaugment([colour, black, white], 1.0, draws())
     relit = ((changed - zero) / (one - zero))[:, :, 0, 0]
     assert torch.allclose(relit.mean(1), torch.zeros(400), atol=1e-5), "grey stays"
     factor = relit[:, 0]
@@ -125,13 +125,13 @@ def test_colours_of_three_channels_alone_change() -> None:
 
 def test_a_grey_picture_in_three_channels_stays_grey() -> None:
     grey = pictures(6, 1).expand(6, 3, 16, 16)
-    changed = disturb([grey], 1.0, draws())[0]
+    changed = diffaugment([grey], 1.0, draws())[0]
     assert torch.allclose(changed, changed[:, :1].expand_as(changed), atol=1e-6)
 
 
 def test_the_same_draws_give_the_same_and_no_other_generator_is_touched() -> None:
     state = torch.get_rng_state()
-    first, again, other = (disturb([pictures()], 1.0, draws(name))[0] for name in "aab")
+    first, again, other = (diffaugment([pictures()], 1.0, draws(name))[0] for name in "aab")
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)
@@ -140,10 +140,10 @@ def test_the_same_draws_give_the_same_and_no_other_generator_is_touched() -> Non
 def test_what_is_resampled_is_turned_alike_and_differentiable() -> None:
     one = torch.rand(6, 1, 16, 16, generator=Key("one").torch_generator())
     given = one.clone().requires_grad_()
-    first, second = disturb([given, one], 1.0, Key("draws").torch_generator(), resampled=True)
+    first, second = diffaugment([given, one], 1.0, Key("draws").torch_generator(), resampled=True)
     assert torch.equal(first, second)
     assert first.shape == one.shape
-    plain, _ = disturb([one, one], 1.0, Key("draws").torch_generator())
+    plain, _ = diffaugment([one, one], 1.0, Key("draws").torch_generator())
     assert not torch.allclose(first, plain, atol=0.05)
     first.sum().backward()
     assert given.grad is not None

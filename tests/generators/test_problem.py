@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_up_sets import easy_set
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
-from tenfold.generators import labelled
+from tenfold.generators import problem
 
 KEY = Key("generating")
 SHAPE = (1, 8, 8)
@@ -25,12 +25,12 @@ SHAPE = (1, 8, 8)
 )
 def test_of_no_class_more_than_its_share_is_held_out(counts: list[int], share: float, name: int) -> None:
     train = easy_set(counts, (1, 2, 2))
-    learned, apart = labelled.held_out(train, share, Key(f"held/{name}"))
+    learned, apart = problem.held_out(train, share, Key(f"held/{name}"))
     assert np.array_equal(np.sort(np.concatenate([learned, apart])), np.arange(len(train)))
     allowed = [int(count * share) for count in counts]
     taken = np.bincount(train.labels[apart], minlength=len(counts)).tolist()
     assert taken == (allowed if sum(allowed) >= 8 else [0] * len(counts))
-    again = labelled.held_out(train, share, Key(f"held/{name}"))
+    again = problem.held_out(train, share, Key(f"held/{name}"))
     assert np.array_equal(again[1], apart)
 
 
@@ -40,13 +40,13 @@ def test_of_no_class_more_than_its_share_is_held_out(counts: list[int], share: f
 def test_the_penalty_grows_with_the_picture_to_an_end(shape: tuple[int, int, int], scale: float) -> None:
     train = easy_set([2, 2], shape)
     layer = partial(torch.nn.Linear, 1, 1)
-    contest = labelled.labelled_contest(to_float(torch.tensor(train.images)), train, layer, layer, 0.0, KEY)
-    assert contest.penalty_scale == scale
+    made = problem.labelled_problem(to_float(torch.tensor(train.images)), train, layer, layer, 0.0, KEY)
+    assert made.penalty_scale == scale
 
 
 def test_another_key_holds_others_out() -> None:
     train = easy_set([100, 100], (1, 2, 2))
-    first, second = (labelled.held_out(train, 0.1, Key(name))[1] for name in "ab")
+    first, second = (problem.held_out(train, 0.1, Key(name))[1] for name in "ab")
     assert not np.array_equal(first, second)
 
 
@@ -55,7 +55,7 @@ def test_another_key_holds_others_out() -> None:
 def test_the_probe_is_of_classes_that_have_two_pictures(counts: list[int]) -> None:
     train = easy_set(counts, (1, 3, 3))
     pictures, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
-    probe, spread_ = labelled.spread_of(pictures, labels, len(counts))
+    probe, spread_ = problem.spread_of(pictures, labels, len(counts))
     plural = [label for label, count in enumerate(counts) if count > 1][:16]
     assert probe.tolist() == (plural or [int(train.labels[0])])
     for label, found in zip(probe.tolist(), spread_.tolist(), strict=True):
