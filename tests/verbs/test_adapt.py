@@ -18,7 +18,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.report.adaptation import adaptation_text
+from tenfold.report.documents import adaptation_text
 from tenfold.verbs import adapt_arms
 from tenfold.verbs.adapt import Adaptation, adapt, adapt_forecast
 from tenfold.verbs.predict import predict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -23,10 +23,9 @@ from tenfold.evaluation.wording import (
     worth_rows,
     worth_sentence,
 )
-from tenfold.report.content import ReportContent, Sheet
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.new_images import figures_of, inspected
-from tenfold.report.sheets import sheet_png
+from tenfold.report.sheets import Sheet, sheet_png
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels a picture, tried in turn until all sheets fit."""
@@ -41,6 +40,31 @@ OUTCOME_WORDS: dict[Outcome, str] = {
     "no_practical_difference": "no practical difference",
     "not_proven": "not proven",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """Everything that one report tells."""
+
+    data_name: str
+    verdict: Verdict | None
+    """None for a set that was not evaluated; `warnings` then say why."""
+    class_names: Sequence[str]
+    audit: Mapping[str, Any]
+    """images, counts {class: n}, image_shape, set_aside [{source, reason}], conversions {what: n}, and lists
+    of words: actions, warnings. Whatever is missing is left out of the page."""
+    sheets: Sequence[Sheet]
+    command: str
+    """What repeats the run, as typed into a shell."""
+    config: Mapping[str, Any]
+    """Settings by name; `seed` is also named in the text."""
+    final_classifier: Mapping[str, Any] | None = None
+    duration_seconds: float | None = None
+    warnings: Sequence[str] = ()
+    arm_notes: Mapping[str, str] = field(default_factory=dict)
+    """A few words under an arm's name: {"placebo": "control: the same images again"}."""
+    stop_below: float = 0.001
+    """The p-value at which a planned look ended the study."""
 
 
 @dataclass(frozen=True)

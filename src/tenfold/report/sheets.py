@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.report.content import Sheet
-
 SMALLEST_SIDE = 48
 """Pixels; pictures below are enlarged by whole factors, so that each of their pixels stays a square."""
 GAP = 3
 """Transparent pixels between pictures: they show the page's own colour, light or dark."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A table of pictures with words at its edges."""
+
+    title: str
+    caption: str
+    images: npt.NDArray[np.uint8]
+    """Rows x columns x C x H x W, C = 1 (grey) or 3 (RGB)."""
+    row_labels: Sequence[str] = ()
+    """One a row, or none at all."""
+    column_labels: Sequence[str] = ()
+    """One a column, or none at all."""
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 5 or self.images.shape[2] not in (1, 3):
+            found = f"{self.images.dtype} {self.images.shape}"
+            raise ValueError(f"a sheet is uint8 rows x columns x (1|3) x H x W, not {found}")
+        for side, words, length in (
+            ("row", self.row_labels, self.images.shape[0]),
+            ("column", self.column_labels, self.images.shape[1]),
+        ):
+            if len(words) not in (0, length):
+                raise ValueError(f"{len(words)} {side} labels for {length} {side}s")
 
 
 def sheet_png(sheet: Sheet, largest_side: int = 160) -> bytes:

@@ -17,7 +17,7 @@ from tenfold.core.options import AdaptOptions, as_typed
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Document, DryRun
 from tenfold.core.types import ImageDataset
-from tenfold.report.adaptation import adaptation_text
+from tenfold.report.documents import adaptation_text
 from tenfold.runs.plan import code_version
 from tenfold.runs.workers import available_cores
 from tenfold.verbs import on_chosen_device

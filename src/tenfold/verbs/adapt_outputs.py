@@ -16,7 +16,7 @@ from tenfold.adaptation.selection import SOURCE, AdaptedArm, Embedding, embed
 from tenfold.adaptation.sets import AdaptSets
 from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.data.export import export
-from tenfold.report.adaptation import render_adaptation
+from tenfold.report.documents import render_adaptation
 from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.text import predictions_csv
 from tenfold.training.store import save_classifier

@@ -13,7 +13,7 @@ from tenfold.core.errors import Interrupted
 from tenfold.core.options import StudyOptions, as_typed
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
-from tenfold.report.forecast import forecast_text
+from tenfold.report.text import forecast_text
 from tenfold.runs.cost_probe import Pilot, run_pilot
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.study import Prepared, prepare

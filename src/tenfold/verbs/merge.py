@@ -22,7 +22,7 @@ from tenfold.core.results import Document
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import all_classes, equal_to_any, in_classes, read_related
 from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
-from tenfold.report.merging import merging_text, render_merging
+from tenfold.report.documents import merging_text, render_merging
 from tenfold.runs.plan import code_version
 from tenfold.runs.workers import available_cores
 from tenfold.training.device import hardware

@@ -9,8 +9,8 @@ from typing import Any
 from tenfold.core.files import write_text
 from tenfold.core.options import as_typed
 from tenfold.methods import Grown
-from tenfold.report.content import ReportContent, Sheet
-from tenfold.report.page import render
+from tenfold.report.page import ReportContent, render
+from tenfold.report.sheets import Sheet
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study

@@ -16,7 +16,7 @@ from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.core.options import ReproduceOptions, as_typed
 from tenfold.core.results import Document
 from tenfold.evaluation import Interval
-from tenfold.report.claim import claim_text, render_claim
+from tenfold.report.documents import claim_text, render_claim
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.processes import executor_for
 from tenfold.runs.runner import run_all

@@ -1,0 +1,164 @@
+"""Documents for people: a repeated claim, a classifier carried over, several sets merged; each as page and as text.
+
+What both show are the values of claim.json, adapt.json and merge.json, so that an earlier run's files do as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tenfold.core.progress import duration, one_line
+from tenfold.report.figures import Row, interval_svg
+from tenfold.report.page import environment
+from tenfold.report.text import WIDTH, aligned
+
+Document = Mapping[str, Any]
+
+WORDS = {"yes": "holds", "smaller": "smaller than claimed", "no": "does not hold", "not_shown": "not shown"}
+LOOKS = {"yes": "helped", "smaller": "not_proven", "no": "hurt", "not_shown": "not_proven"}
+"""The look that the house style gives an outcome of the same kind."""
+
+
+def render_claim(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
+    """The page of a claim, with the PNG of each file that `document["pictures"]` names."""
+    shown = [{**told, **_inside((pictures or {})[told["file"]])} for told in document.get("pictures", ())]
+    look = LOOKS[document["holds"]]
+    filters: dict[str, Callable[..., Any]] = {
+        "figure": figure,
+        "duration": duration,
+        "true_minus": lambda text: re.sub(r"-(?=\d)", "−", text),
+        "words": {look: WORDS[document["holds"]]}.__getitem__,
+    }
+    page = environment(filters).get_template("claim.html")
+    return page.render(told=document, look=look, plot=_plot(document, look), pictures=shown)
+
+
+def claim_text(document: Document) -> str:
+    """The verdict on a claim, its tables and its notes."""
+    lines = [_wrapped(document["sentence"]), "", _wrapped(f"The rule. {document['rule']}"), ""]
+    rows = [(one["speaks_of"], _estimate(one, "points")) for one in document["intervals"]]
+    lines += [aligned(("effect, 95 % interval", "points"), rows), ""]
+    for table in document["tables"]:
+        rows = [(row["name"], *(_estimate(cell, table["unit"]) for cell in row["cells"])) for row in table["rows"]]
+        lines += [f"{table['title']} ({table['unit']}, 95 % interval over seeds)"]
+        lines += [_wrapped(table["note"])] if table["note"] else []
+        lines += [aligned(("", *table["columns"]), rows), ""]
+    lines += [_wrapped(f"note: {note}") for note in document["notes"]]
+    lines += [f"picture: {picture['title']} ({picture['file']})" for picture in document.get("pictures", ())]
+    machine = document["hardware"]
+    on = f"{machine['cores']} cores of {machine['processor']}, torch {machine['torch']}"
+    return "\n".join([*lines, f"{len(document['seeds'])} seeds, {duration(document['seconds'])} on {on}"])
+
+
+def render_adaptation(document: Document, embedding: bytes) -> str:
+    """The page of an adaptation, with a PNG of source and target features."""
+    page = environment({"signed": signed, "duration": duration}).get_template("adaptation.html")
+    most = max((row["predicted"] for row in document["classes"]), default=1) or 1
+    return page.render(told=document, embedding=_inside(embedding)["address"], most=most)
+
+
+def adaptation_text(document: Document) -> str:
+    """What was chosen and how it was judged."""
+    heading = ("arm", "on held-out source", "information on target", "on the sealed test", "time")
+    labelled = document["labelled"]
+    mends = [
+        f"{mend['difference']}; {mend['remedy'] if mend['applied'] else 'not mended (' + mend['remedy'] + ')'}"
+        for mend in document["mends"]
+    ]
+    return _with_table(
+        document,
+        aligned(heading, [_arm(arm) for arm in document["arms"]]),
+        mends,
+        f"labelled/: {labelled['written']:,} of {labelled['of']:,} target pictures, of which it is at least "
+        f"{100 * labelled['confidence']:g} % sure",
+    )
+
+
+def render_merging(document: Document) -> str:
+    """The page of merged sets."""
+    return environment({"duration": duration}).get_template("merging.html").render(told=document)
+
+
+def merging_text(document: Document) -> str:
+    """The ways of using several sets, the sets across."""
+    names = [source["name"] for source in document["sources"]]
+    rows = [(way["name"], *map(_accuracy, way["cells"])) for way in document["ways"]]
+    table = aligned(("learned from", *(f"judged on {name}" for name in names)), rows)
+    return _with_table(document, table, [f"{mend['difference']}; {mend['remedy']}" for mend in document["mends"]])
+
+
+def figure(value: float, unit: str) -> str:
+    """A percentage as it is, points with their sign and a true minus: `91.50`, `+1.49`, `−0.20`."""
+    return f"{value:.2f}" if unit == "%" else f"{value:+.2f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """Points with their sign and a true minus."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _with_table(document: Document, table: str, mends: Sequence[str], *facts: str) -> str:
+    lines = [
+        textwrap.fill(one_line(document["sentence"]), WIDTH),
+        table,
+        *(f"framing: {mend}" for mend in mends),
+        *facts,
+        *(f"warning: {one_line(warning)}" for warning in document["warnings"]),
+        f"{duration(document['seconds'])} on {document['hardware']['cores']} cores",
+    ]
+    return "\n".join(lines)
+
+
+def _arm(arm: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{arm['name']}{' (chosen)' if arm['chosen'] else ''}",
+        f"{100 * arm['source_score']:.1f} %",
+        f"{arm['information']:.3f}{' COLLAPSED' if arm['collapsed'] else ''}",
+        _accuracy(arm["test"]),
+        duration(arm["seconds"]),
+    )
+
+
+def _accuracy(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return ""
+    low, high = cell["interval"]
+    return f"{100 * cell['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _estimate(cell: Mapping[str, Any] | None, unit: str) -> str:
+    if cell is None:
+        return ""
+    # A plain minus, so that the text can be searched and pasted.
+    estimate, *bounds = (
+        figure(cell[side], unit).replace("−", "-") for side in ("estimate", "low", "high") if cell[side] is not None
+    )
+    return f"{estimate} ({bounds[0]} to {bounds[1]})" if bounds else estimate
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
+
+
+def _inside(png: bytes) -> dict[str, Any]:
+    """An image as an address that holds it, and its width in pixels, which a PNG states in bytes 16 to 20."""
+    address = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return {"address": address, "width": int.from_bytes(png[16:20], "big")}
+
+
+def _plot(document: Document, look: str) -> str:
+    """The intervals of the effect beside the claimed size; the first of them decides."""
+    rows = [
+        Row(
+            one["speaks_of"], one["estimate"], one["low"], one["high"],
+            "no_practical_difference" if number else look, decides=number == 0,
+        )
+        for number, one in enumerate(document["intervals"])
+    ]  # fmt: skip
+    claimed = document["they_say"]["effect_points"]
+    mark = (claimed, f"they say {figure(claimed, 'points')}")
+    return interval_svg(rows, "The measured effect in points, with 95 % intervals", mark=mark, digits=2)
