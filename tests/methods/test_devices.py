@@ -62,7 +62,8 @@ def stays(step: Step, steps: int = 4) -> bool:
 @pytest.mark.parametrize("options", [{}, {"loss": "wasserstein", "variety": 1.0}], ids=str)
 def test_a_gan_is_trained_on_the_device(name: str, options: dict[str, Any]) -> None:
     train = easy_set([8, 8], (1, 16, 16))
-    for preset in sorted({*method_class(name).PRESETS, ""} - {"paper"}):  # whose first weights take 20 seconds to draw
+    # The first weights of `paper` take 20 seconds to draw.
+    for preset in sorted({*method_class(name).PRESETS, ""} - {"paper"}):
         chosen = options | ({"preset": preset} if preset else {})
         assert stays(short(name, **chosen).start(train, Key("one"), Device("meta"))(0))
 
