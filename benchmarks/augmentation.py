@@ -34,7 +34,7 @@ from tenfold.data.splits import make_splits, plan_folds
 from tenfold.evaluation.external_test import mean_interval
 from tenfold.runs.arms import parse_arms
 from tenfold.runs.plan import Plan, classifier_for, code_version, make_plan, settle, words
-from tenfold.runs.trial import train_arm
+from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 
 MIXING = ("mixup", "cutmix", "augmix", "manifold")
@@ -94,7 +94,7 @@ def measure(name: str, per_class: int, seed: int, left_out: Sequence[str]) -> di
 
 
 def _trained(arm: Any, train: Any, validation: Any, key: Key, plan: Plan, settled: Any) -> TrainedClassifier:
-    return train_arm(arm, train, validation, None, key, plan, settled).classifier
+    return train_arm(plan.training(arm), ArmImages(train, validation, None), key, settled).classifier
 
 
 def table(found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> Iterator[str]:

@@ -33,13 +33,15 @@ from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.options import StudyOptions
 from tenfold.core.types import ImageDataset, Split
+from tenfold.data.splits import make_splits
 from tenfold.evaluation.compare import Design, compare
 from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import method_class
 from tenfold.runs import trial
-from tenfold.runs.plan import Task
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.plan import TrialConfig
+from tenfold.runs.repeats import Limits, run_trials
 from tenfold.runs.study import prepare
-from tenfold.runs.study_executors import Limits, run_trials
 from tenfold.training.recipe import Recipe
 
 Result = dict[str, Any]
@@ -87,7 +89,7 @@ def study(question: Question, seed: int, work: Path) -> Result:
     if file.exists():
         found: Result = read_json(file)
         return found
-    done = run_trials(plan, prepared.data, work, workers=1, limits=Limits(), report=lambda *_: None)
+    done = run_trials(plan, prepared.data, RunDirectory(work), workers=1, limits=Limits(), report=lambda *_: None)
     rules = (plan.fold_plan.evaluated, plan.fold_plan.folds, plan.baseline, question.asked, plan.margin)
     verdict = compare(done.trials, Design(images.labels, images.groups, images.class_names, *rules))
     result = {
@@ -121,7 +123,10 @@ def canary(data_name: str, kind: str, seed: int) -> bool:
     trial.open_fold, fit = burgled, method_class("cgan").fit  # type: ignore[assignment]
     method_class("cgan").fit = lambda *_: Recipe(extra=KINDS[kind](stolen[0], prepared.data, Key(f"canary-{seed}")))  # type: ignore[method-assign]
     try:
-        return trial.run_trial(prepared.data, plan, Task(arm, 0, seed % plan.fold_plan.folds)).failed is not None
+        splits = make_splits(prepared.data.part("train"), plan.fold_plan, 0, Key(f"seed-{seed}"))
+        split = splits[seed % plan.fold_plan.folds]
+        config = TrialConfig(plan.training(arm), plan.seed, 0, split.fold)
+        return trial.judged(config, prepared.data, split).failed is not None
     finally:
         trial.open_fold, method_class("cgan").fit = honest, fit  # type: ignore[method-assign]
 

@@ -34,7 +34,7 @@ from tenfold.evaluation.scores import balanced_accuracy
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm, parse_arms
 from tenfold.runs.plan import make_plan
-from tenfold.runs.trial import train_arm
+from tenfold.runs.trial import ArmImages, train_arm
 
 TESTED, OF_A_CLASS = 5000, 20
 """Images at most, and the fewest of a class by which it is judged."""
@@ -70,7 +70,7 @@ def measure(name: str, per_class: int, size: int | None, related: str | None, se
     found: dict[str, dict[str, Any]] = {}
     for arm, one in arms.items():
         try:
-            fitted = train_arm(one, train, validation, None, key, plan, SETTLED)
+            fitted = train_arm(plan.training(one), ArmImages(train, validation, None), key, SETTLED)
         except MethodFailed as error:
             found[arm] = {"failed": str(error)}
             continue

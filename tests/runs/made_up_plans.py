@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from made_up_sets import SHORT, easy_set
-from tenfold.core.types import ImageDataset
-from tenfold.data.splits import plan_folds
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset, Trial
+from tenfold.data.splits import make_splits, plan_folds
 from tenfold.runs.arms import parse_arms
-from tenfold.runs.plan import Plan, make_plan
+from tenfold.runs.plan import Plan, Task, TrialConfig, make_plan
+from tenfold.runs.trial import judged
 
 ROLES = ["train"] * 8 + ["reserve"] * 3 + ["test"] * 2
 """Of each class."""
@@ -28,3 +30,9 @@ def plan_for(data: ImageDataset, arms: str = "raw,classical", **changes: Any) ->
     settings = {"repeats": 1, "seed": 0, "times": 1.0, **changes}
     plan = make_plan(study, data, parse_arms(arms), plan_folds(study, 3), **settings)
     return replace(plan, classifier=SHORT)
+
+
+def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Any = None) -> Trial:
+    """One trial of the plan, done here."""
+    split = make_splits(data.part("train"), plan.fold_plan, task.repeat, Key(f"seed-{plan.seed}"))[task.fold]
+    return judged(TrialConfig(plan.training(task.arm), plan.seed, task.repeat, task.fold), data, split, settled)

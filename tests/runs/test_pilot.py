@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_up_plans import plan_for, whole_set
+from made_up_plans import plan_for, run_trial, whole_set
 
 from made_up_sets import QUICK_CGAN, SHORT
 from tenfold.core.keys import Key
@@ -18,7 +18,6 @@ from tenfold.runs import cost_probe as module
 from tenfold.runs import trial
 from tenfold.runs.cost_probe import run_pilot
 from tenfold.runs.plan import Task
-from tenfold.runs.trial import run_trial
 from tenfold.training.recipe import Recipe
 
 DATA = whole_set()

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from made_up_plans import plan_for, whole_set
 
 from made_up_sets import easy_set
-from tenfold.runs.plan import Plan, Task, classifier_for, code_version
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.plan import Plan, Task, classifier_for
+from tenfold.runs.repeats import TrialJobs
 
 DATA = whole_set()
 PLAN = plan_for(DATA)
+OTHER_SET = whole_set("other")
+SETS = {data.fingerprint(): data for data in (DATA, OTHER_SET)}
 
 
 def first_task(plan: Plan) -> Task:
@@ -21,10 +28,10 @@ def first_task(plan: Plan) -> Task:
 OTHERS = {
     "seed": plan_for(DATA, seed=1),
     "times": plan_for(DATA, times=2.0),
-    "images": plan_for(whole_set("other")),
+    "images": plan_for(OTHER_SET),
     "classifier": replace(PLAN, classifier=replace(PLAN.classifier, steps=21)),
-    "code": replace(PLAN, code="other"),
     "folds": replace(PLAN, fold_plan=replace(PLAN.fold_plan, folds=2)),
+    "related images": replace(PLAN, outside={"classical": "other"}),
 }
 """Plans whose trials come out differently."""
 
@@ -43,27 +50,34 @@ LONGER = {
 def test_the_same_plan_has_the_same_hashes() -> None:
     again = plan_for(whole_set())
     assert again.hash == PLAN.hash
-    assert again.trial_hash(first_task(again)) == PLAN.trial_hash(first_task(PLAN))
+    assert trial_hash(again) == trial_hash(PLAN)
+
+
+def trial_hash(plan: Plan) -> str:
+    with TemporaryDirectory() as directory:
+        jobs = TrialJobs(plan, SETS[plan.data_fingerprint], RunDirectory(Path(directory)))
+        return jobs.of_repeat(0)[first_task(plan)].hash
 
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_what_decides_the_outcome_is_in_both_hashes(what: str) -> None:
     other = OTHERS[what]
     assert other.hash != PLAN.hash
-    assert other.trial_hash(first_task(other)) != PLAN.trial_hash(first_task(PLAN))
+    assert trial_hash(other) != trial_hash(PLAN)
 
 
 @pytest.mark.parametrize("what", LONGER)
 def test_what_leaves_a_trial_as_it_is_is_not_in_its_hash(what: str) -> None:
     other = LONGER[what]
     assert other.hash != PLAN.hash
-    assert other.trial_hash(first_task(other)) == PLAN.trial_hash(first_task(PLAN))
+    assert trial_hash(other) == trial_hash(PLAN)
 
 
-def test_every_trial_has_a_name_of_its_own() -> None:
+def test_every_trial_has_a_name_of_its_own(tmp_path: Path) -> None:
     plan = plan_for(DATA, "raw,classical,classical(policy=light),mixup,classical+mixup", repeats=2)
-    tasks = [task for repeat in range(2) for task in plan.tasks(repeat)]
-    assert len({plan.trial_hash(task) for task in tasks}) == len(tasks) == 5 * 2 * 3
+    jobs = TrialJobs(plan, DATA, RunDirectory(tmp_path))
+    hashes = [job.hash for repeat in range(2) for job in jobs.of_repeat(repeat).values()]
+    assert len(set(hashes)) == len(hashes) == 5 * 2 * 3
 
 
 def test_the_arms_with_most_to_do_come_first() -> None:
@@ -79,13 +93,14 @@ def test_the_cheapest_come_first_where_the_time_may_be_short() -> None:
 
 
 def test_new_images_can_be_done_without() -> None:
-    assert plan_for(DATA, times=3.0).ratios == (0, 1.5, 3)
+    plan = plan_for(DATA, times=3.0)
+    assert plan.training(plan.arms[0]).ratios == (0, 1.5, 3)
 
 
 def test_the_plan_is_plain_json_and_says_the_code() -> None:
     assert json.loads(json.dumps(asdict(PLAN)))["data_fingerprint"] == DATA.fingerprint()
-    assert PLAN.code == code_version()
-    assert len(PLAN.hash) == len(code_version()) == 12
+    assert PLAN.code == code_of("tenfold.runs.trial:run_trial", ("tenfold.methods.classical", "tenfold.methods.raw"))
+    assert len(PLAN.hash) == len(PLAN.code) == 12
 
 
 def test_small_pictures_get_fewer_steps() -> None:

@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_plans import plan_for, whole_set
+from made_up_plans import plan_for, run_trial, whole_set
 
 from made_up_sets import QUICK_CGAN, SHORT, easy_set
-from tenfold.core.files import write_json
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import make_splits
 from tenfold.methods import MethodFailed, method_class, method_names
 from tenfold.runs import diagnostics as inspection
 from tenfold.runs import trial as module
 from tenfold.runs.arms import parse_arms, parse_component
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors import Serial
 from tenfold.runs.plan import Plan, Task
-from tenfold.runs.trial import external_test, load_trial, run_trial, save_trial
+from tenfold.runs.repeats import TrialJobs
+from tenfold.runs.runner import run_jobs
+from tenfold.runs.trial import external_test
+from tenfold.training.device import Device
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import Diverged
 
@@ -160,45 +164,69 @@ def test_a_bug_in_a_method_is_no_failed_trial(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("arm", ["raw", "oracle", "classical+cgan"])
-def test_a_trial_comes_back_from_its_file_as_it_was(tmp_path: Path, arm: str) -> None:
-    plan = plan_for(DATA, EVERY_METHOD)
-    result = run_trial(DATA, plan, task_of(plan, arm))
-    save_trial(tmp_path / "trial", result)
-    assert load_trial(tmp_path / "trial") == result
-    assert np.allclose(np.sum(result.test_probabilities, axis=1), 1, atol=1e-4)
-    assert len(result.external_predictions) == 4
-    assert result.details["seconds"]["methods"] >= 0
+def test_a_trial_as_a_job_gives_what_it_gives_here(tmp_path: Path, arm: str) -> None:
+    plan, run = plan_for(DATA, EVERY_METHOD), RunDirectory(tmp_path)
+    task = task_of(plan, arm)
+    job = TrialJobs(plan, DATA, run).of_repeat(0)[task]
+    finished = {one.job: Trial(**one.result) for one in run_jobs([job], run, Serial(Device()))}
+    baseline = next((trial for trial in finished.values() if trial.arm == "classical"), None)
+    here = run_trial(DATA, plan, task, baseline and baseline.details["settled"])
+    kept = finished[job]
+    for column in ("test_indices", "test_probabilities", "inner_score", "inner_loss", "external_predictions"):
+        assert getattr(kept, column) == getattr(here, column)
+    assert set(kept.details) == set(here.details)
+    assert np.allclose(np.sum(kept.test_probabilities, axis=1), 1, atol=1e-4)
+    assert len(kept.external_predictions) == 4
+    assert kept.details["seconds"]["methods"] >= 0
 
 
-def test_a_trial_without_its_file_is_not_there(tmp_path: Path) -> None:
-    assert load_trial(tmp_path) is None
-    (tmp_path / ".trial.json.k3x_").write_text('{"arm": "ra')  # what a kill before the rename leaves
-    assert load_trial(tmp_path) is None
-    assert load_trial(tmp_path / "nowhere") is None
+def test_arms_need_the_baseline_of_their_own_fold_alone(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "classical,raw,classical+mixup,classical(policy=light,flips=no)+mixup,classical#2")
+    jobs = TrialJobs(plan, DATA, RunDirectory(tmp_path)).of_repeat(0)
+    assert [task.arm.name for task in jobs][:3] == ["classical"] * 3
+    baselines = {task.fold: job for task, job in jobs.items() if task.arm.name == "classical"}
+    for task, job in jobs.items():
+        expected = {"baseline": baselines[task.fold]} if task.arm.name == "classical+mixup" else {}
+        assert job.needs == expected
 
 
-def test_a_kill_between_writing_and_renaming_leaves_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        pass
+def test_what_several_methods_tell_stands_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def telling(steps: int) -> Any:
+        return lambda self, train, reserve, key: Recipe(details={"generator_steps": steps, f"only_{steps}": 1})
 
-    def killed(*_: Any) -> None:
-        raise Killed
+    for name, steps in (("mixup", 5), ("cutmix", 7)):
+        monkeypatch.setattr(method_class(name), "fit", telling(steps))
+    plan = plan_for(DATA, "mixup,cutmix+mixup")
+    alone = run_trial(DATA, plan, task_of(plan, "mixup")).details
+    assert (alone["generator_steps"], alone["only_5"]) == (5, 1)
+    assert "methods" not in alone
+    both = run_trial(DATA, plan, task_of(plan, "cutmix+mixup")).details
+    assert both["methods"] == {"mixup": {"generator_steps": 5}, "cutmix": {"generator_steps": 7}}
+    assert (both["only_5"], both["only_7"], "generator_steps" in both) == (1, 1, False)
+    monkeypatch.setattr(method_class("mixup"), "fit", lambda *_: Recipe(details={"steps": 9}))
+    clashing = run_trial(DATA, plan, task_of(plan, "mixup")).details
+    assert (clashing["steps"], clashing["methods"]) == (SHORT.steps, {"mixup": {"steps": 9}})
 
-    plan = plan_for(DATA)
-    result = run_trial(DATA, plan, task_of(plan, "raw"))
+
+def test_a_network_that_all_trials_share_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    other = whole_set("another")
+    np.savez(tmp_path / "other.npz", images=other.images[:, 0], labels=other.labels)
+    source = f"source={tmp_path / 'other'}.npz"
+    plan = plan_for(DATA, f"raw,classical,probe({source}),classical+transfer(fewest=1,{source},steps=5)")
+    run = RunDirectory(tmp_path / "run")
+    jobs = TrialJobs(plan, DATA, run).of_repeat(0)
+    shared = {need.hash for job in jobs.values() for name, need in job.needs.items() if name in ("probe", "transfer")}
+    assert len(shared) == 1
+    task = task_of(plan, "probe")
+    finished = list(run_jobs([jobs[task]], run, Serial(Device())))
+    assert finished[0].job.function == "tenfold.methods.transferring:train_source"
     with monkeypatch.context() as patch:
-        patch.setattr("tenfold.core.files.os.replace", killed)
-        with pytest.raises(Killed):
-            save_trial(tmp_path, result)
-    assert load_trial(tmp_path) is None
-    save_trial(tmp_path, result)
-    assert load_trial(tmp_path) == result
-
-
-def test_a_trial_of_an_unknown_shape_is_not_taken(tmp_path: Path) -> None:
-    write_json(tmp_path / "trial.json", {"arm": "raw"})
-    with pytest.raises(TypeError):
-        load_trial(tmp_path)
+        patch.setattr("tenfold.methods.transferring.train_classifier", lambda *_: pytest.fail("trained once more"))
+        list(run_jobs([jobs[task_of(plan, "probe", 1)]], run, Serial(Device())))
+    here = run_trial(DATA, plan, task, None)
+    assert finished[-1].result["test_probabilities"] == here.test_probabilities
 
 
 def test_the_external_test_is_told_as_shares() -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_folders import write_folders
@@ -12,11 +14,9 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import crash
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
-from tenfold.core.types import ImageDataset, Trial
 from tenfold.evaluation.telling import verdict_json
 from tenfold.methods import MethodFailed, method_class
-from tenfold.runs import study_executors as executors
-from tenfold.runs.plan import Plan, Task
+from tenfold.runs import trial as module
 from tenfold.verbs.prove import prove
 
 VERDICT_KEYS = {
@@ -57,7 +57,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
     assert verdict == json.loads(json.dumps(verdict_json(study.verdict)))
     assert study.to_json() == verdict_json(study.verdict) | {"directory": str(out)}
 
-    assert len(list(out.glob("trials/*/trial.json"))) == (4 + 2) * 2 * 4, "two of them for the learning curve"
+    assert len(list(out.glob("jobs/*/result.json"))) == (4 + 2) * 2 * 4, "two of them for the learning curve"
     check = read_json(out / "check.json")
     assert check["set_aside"] == [{"source": "a/empty.png", "reason": "empty file (0 bytes)"}]
     config = read_json(out / "config.json")
@@ -82,7 +82,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
 def test_a_finished_study_is_not_done_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
     before = (tmp_path / "out/verdict.json").read_bytes()
-    monkeypatch.setattr(executors, "run_trial", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(module, "run_trial", lambda *_: pytest.fail("trained again"))
     again = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
     assert again.trials == first.trials
     assert first.seconds_before == 0
@@ -126,14 +126,14 @@ def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(fo
 def test_arms_that_the_budget_leaves_out_are_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, run_trial = [0.0], executors.run_trial
-    monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
+    now, run_trial = [0.0], module.run_trial
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
-    def slow(data: ImageDataset, plan: Plan, task: Task, settled: object) -> Trial:
+    def slow(config: Any, context: Any) -> dict[str, Any]:
         now[0] += 10
-        return replace(run_trial(data, plan, task, settled), wall_seconds=10.0)
+        return run_trial(config, context) | {"wall_seconds": 10.0}
 
-    monkeypatch.setattr(executors, "run_trial", slow)
+    monkeypatch.setattr(module, "run_trial", slow)
     arms = f"raw,mixup,classical+{QUICK_CGAN}"
     study = prove(folder, arms=arms, repeats=4, budget=150, learning_curve=False, out=tmp_path / "out", workers=1)
     assert [arm.name for arm in study.verdict.arms] == ["classical", "raw", "mixup"]
@@ -199,18 +199,18 @@ def test_a_baseline_that_fails_is_an_end_that_is_understood(
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_trial, calls = executors.run_trial, []
+    run_trial, calls = module.run_trial, []
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return run_trial(*arguments)
 
-    monkeypatch.setattr(executors, "run_trial", interrupted)
+    monkeypatch.setattr(module, "run_trial", interrupted)
     with pytest.raises(Interrupted, match=re.escape(f"--out {tmp_path / 'out'}")):
         prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    assert len(list((tmp_path / "out").glob("trials/*/trial.json"))) == 2
+    assert len(list((tmp_path / "out").glob("jobs/*/result.json"))) == 2
     prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
     assert len(calls) == 3 + 16 - 2
 

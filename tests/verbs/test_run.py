@@ -62,7 +62,7 @@ def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, ver
     result = run(folder, arms=f"raw,{GENERATING}", repeats=1, out=out, workers=1)
     written = {path.name for path in out.iterdir()} - {".lock"}
     assert written == {
-        "config.json", "check.json", "trials", "verdict.json", "report.html", "classifier.safetensors",
+        "config.json", "check.json", "jobs", "verdict.json", "report.html", "classifier.safetensors",
         "classifier.json", "generator.safetensors", "generator.json",
     }  # fmt: skip
     assert result.grown is None

@@ -11,6 +11,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -98,6 +99,9 @@ class Method(ABC):
     has_objective: bool = False
     """It minimises a loss of its own, of which an arm can hold only one."""
 
+    shared: Path | None = None
+    """Where the files of its `shared_training` are; where None, it does without."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
 
@@ -128,6 +132,11 @@ class Method(ABC):
         It is a part of the plan: with other files under the same name a trial is another one.
         """
         return ""
+
+    def shared_training(self, image_shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]] | None:
+        """A training that no fold has a part in, done once for all trials: a job's function (`module:name`) and its
+        configuration. Before `fit`, `shared` is set to the directory with the files that it left."""
+        return None
 
     def undecided(self) -> Mapping[str, tuple[str, ...]]:
         """Options that are left for inner images to choose, in the order in which to choose them, each with the

@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,11 +22,15 @@ from tenfold.data.load import load
 from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk, named_trunk, with_head
 from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import SmallConvNet, Trunk
-from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.device import current_device
 from tenfold.training.feature_cache import frozen_features, unscaled_features
 from tenfold.training.linear_probe import ChosenHead, fit_head
 from tenfold.training.recipe import Recipe, Start
+from tenfold.training.store import load_classifier, save_classifier
+
+if TYPE_CHECKING:
+    from tenfold.runs import Context
 
 SOURCE_TRAINING = ClassifierConfig(steps=1200)
 
@@ -59,6 +63,11 @@ class BackboneMethod(methods.Method):
         for kept in (_loaded, _trained):
             kept.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
         return _loaded(self.config.source, None).fingerprint()
+
+    def shared_training(self, image_shape: tuple[int, int, int]) -> tuple[str, dict[str, Any]] | None:
+        if not self.config.source:
+            return None
+        return f"{__name__}:train_source", {"source": self.config.source, "side": image_shape[1]}
 
     def start(self, side: int, *, frozen: bool = True, **training: Any) -> Start:
         """Where a classifier of pictures of this side begins: the backbone with the head that inner images prefer.
@@ -95,8 +104,8 @@ class BackboneMethod(methods.Method):
     def _trunk(self, side: int) -> Trunk:
         if not self.config.source:
             return named_trunk(self.config.backbone, self.config.side)
-        network, shape = _trained(self.config.source, side)
-        return ClassifierTrunk(copy.deepcopy(network), shape)
+        trained = load_classifier(self.shared) if self.shared else _trained(self.config.source, side)
+        return ClassifierTrunk(copy.deepcopy(_plain(trained)), trained.image_shape)
 
 
 @functools.lru_cache(maxsize=4)
@@ -113,12 +122,20 @@ def _loaded(source: str, side: int | None) -> ImageDataset:
     return data
 
 
+def train_source(config: Mapping[str, Any], context: Context) -> None:
+    """The job of a shared training: the network of a source at a side, kept as a classifier."""
+    save_classifier(context.directory / "classifier.safetensors", _trained(config["source"], config["side"]), {})
+
+
 @functools.lru_cache(maxsize=4)
-def _trained(source: str, side: int) -> tuple[SmallConvNet, tuple[int, int, int]]:
+def _trained(source: str, side: int) -> TrainedClassifier:
     """The judge's own network, trained on the source; one for all folds, as weights from elsewhere are."""
     data = _loaded(source, side)
     changes = Classical("standard", value_range=SIGNED)
     recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
-    trained = train_classifier(data, None, recipe, Key(f"source/{data.fingerprint()}"), SOURCE_TRAINING)
+    return train_classifier(data, None, recipe, Key(f"source/{data.fingerprint()}"), SOURCE_TRAINING)
+
+
+def _plain(trained: TrainedClassifier) -> SmallConvNet:
     assert isinstance(trained.network, SmallConvNet)
-    return trained.network, data.image_shape
+    return trained.network

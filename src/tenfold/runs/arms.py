@@ -69,6 +69,11 @@ class Arm:
         """Whether a method of it has options left open, which the baseline settles for all arms of a fold."""
         return self.rerun == 1 and any(component.make({}).undecided() for component in self.components)
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The code of its methods."""
+        return tuple(method_class(component.method).__module__ for component in self.components)
+
     def outside(self) -> str:
         """A hash of what its methods read beside the training images; empty where nothing."""
         return "".join(component.make({}).outside() for component in self.components)

@@ -25,7 +25,7 @@ from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import features_of
 from tenfold.runs.plan import Plan
-from tenfold.runs.trial import train_arm
+from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.device import one_thread
 from tenfold.training.feature_cache import imagenet_features
@@ -117,8 +117,9 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         plain = _fit(baseline, fold, plan)
         _short_training(plain, fold, plan)  # the first training pays for what torch prepares once
         short = {plain.batch_methods: _short_training(plain, fold, plan)}
+        images = ArmImages(train, validation, fold.reserve)
         usual = {part.method: part.make({}).usual_options() for part in baseline.components}
-        full, trained = _timed(lambda: train_arm(baseline, train, validation, fold.reserve, fold.key, plan, usual))
+        full, trained = _timed(lambda: train_arm(plan.training(baseline), images, fold.key, usual))
         batch = train.images[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
         bar.advance()

@@ -76,8 +76,8 @@ class RunDirectory:
         with locked(directory):
             crash.keep_in(directory)
             if config := _config(directory, command, changeable):
-                if reason := _difference(config, asked, changeable):
-                    raise InputError(f"{directory} {reason}")
+                if reason := _difference(directory, config, asked, changeable):
+                    raise InputError(f"{reason}; choose another --out")
                 note(f"continuing in {directory}")
             write_json(directory / "config.json", asked | {"made_with": _made_with(), **(plan or {})})
             yield cls(directory)
@@ -176,19 +176,20 @@ def _killed_at_the_start(directory: Path) -> bool:
     return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
 
 
-def _difference(config: Mapping[str, Any], asked: Mapping[str, Any], changeable: Collection[str]) -> str:
-    """In what a run differs from what is asked for, with what mends it; empty where it is the same."""
+def _difference(
+    directory: Path, config: Mapping[str, Any], asked: Mapping[str, Any], changeable: Collection[str]
+) -> str:
+    """In what the run there differs from what is asked for; empty where it is the same."""
     before, options = config["options"], asked["options"]
     changed = [name for name, value in options.items() if before.get(name) != value and name not in changeable]
     if changed:
-        return f"holds a run with other options ({', '.join(changed)}); choose another --out"
+        return f"{directory} holds a run with other options ({', '.join(changed)})"
     read, reads = config["reads"], asked["reads"]
     if read.get(CODE) != reads.get(CODE):
-        return "was made by another version of tenfold; choose another --out"
+        return f"{directory} was made by another version of tenfold"
     if moved := [name for name in reads if read.get(name) != reads[name]]:
-        return (
-            f"holds a run that began with other images of {', '.join(moved)}; put them back or choose another --out"
-        )
+        names = ", ".join(moved)
+        return f"the images of {names} are not those that the run in {directory} began with, which may be put back"
     return ""
 
 
@@ -210,7 +211,7 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
         if not directory.name.startswith(f"{base.name}-") or (directory / LAST_FILE).exists():
             continue
         config = _config(directory, command, ())
-        if config and not _difference(config, asked, changeable) and not _busy(directory):
+        if config and not _difference(directory, config, asked, changeable) and not _busy(directory):
             return directory
     return None
 

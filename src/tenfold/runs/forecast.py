@@ -129,7 +129,7 @@ def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
         if component.method not in taken_over
     }
     if makes_images and not arm.fixes_ratio:
-        return sum(open_.values()) + len(plan.ratios)
+        return sum(open_.values()) + len(plan.training(arm).ratios)
     last_is_trained = bool(open_.get(arm.components[-1].method))  # with what was chosen for all
     return sum(open_.values()) + (0 if last_is_trained else 1)
 

@@ -15,6 +15,7 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import FoldPlan
 from tenfold.methods import Method
 from tenfold.runs.arms import BASELINE, Arm, baseline_for
+from tenfold.runs.code import code_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 
 Settled = Mapping[str, Mapping[str, str]]
@@ -88,6 +89,36 @@ CODE_LAYERS = (
 
 
 @dataclass(frozen=True)
+class ArmConfig:
+    """How an arm is trained."""
+
+    arm: Arm
+    times: float
+    """The most new images for each real one; the inner images choose between `ratios`."""
+    classifier: ClassifierConfig
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """New images for each real one, between which the inner images choose; 0 is to do without them."""
+        return ratios_up_to(self.times)
+
+
+def ratios_up_to(times: float) -> tuple[float, ...]:
+    """None, half as many and this many new images for each real one."""
+    return (0.0, times / 2, times)
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """All that a trial is told, apart from the images; a longer study uses the trials of a shorter one."""
+
+    training: ArmConfig
+    seed: int
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True)
 class Task:
     """One trial to be done."""
 
@@ -124,11 +155,6 @@ class Plan:
         return _hash(asdict(self))
 
     @property
-    def ratios(self) -> tuple[float, ...]:
-        """New images for each real one, between which the inner images choose; 0 is to do without them."""
-        return (0.0, self.times / 2, self.times)
-
-    @property
     def candidates(self) -> tuple[str, ...]:
         """The arms between which the inner images choose: the baseline is one, whatever it is made of."""
         return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
@@ -146,15 +172,9 @@ class Plan:
             for fold in range(self.fold_plan.folds):
                 yield Task(arm, repeat, fold)
 
-    def trial_hash(self, task: Task) -> str:
-        """The name of the trial's directory: over all that decides its outcome, and nothing that does not.
-
-        The number of repeats and the other arms are left out, so that a longer study reuses a shorter one's trials.
-        """
-        undecisive = dict.fromkeys(("repeats", "data", "margin", "looks", "stop_below"))
-        outside = self.outside.get(task.arm.name, "")
-        outline = asdict(self) | undecisive | {"arms": asdict(task.arm), "outside": outside}
-        return _hash({**outline, "repeat": task.repeat, "fold": task.fold})
+    def training(self, arm: Arm) -> ArmConfig:
+        """How one of the arms is trained."""
+        return ArmConfig(arm, self.times, self.classifier)
 
 
 def make_plan(
@@ -183,7 +203,7 @@ def make_plan(
         times=times,
         classifier=classifier_for(study),
         baseline=baseline_for(study),
-        code=code_version(),
+        code=code_of("tenfold.runs.trial:run_trial", tuple(sorted({name for arm in arms for name in arm.modules}))),
         outside={arm.name: found for arm in arms if (found := arm.outside())},
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
 from tenfold.evaluation.telling import sentence, verdict_json
 from tenfold.runs.arms import baseline_for, curve_arms, default_arms, parse_arms, require_vector_arms
+from tenfold.runs.directory import CODE, COMMAND, RunDirectory
 from tenfold.runs.plan import Plan, make_plan
-from tenfold.runs.study_executors import Done, Limits, run_trials
-from tenfold.runs.workers import available_cores
+from tenfold.runs.repeats import Done, Limits, run_trials
+from tenfold.training.device import available_cores
 
 
 def no_tail(trials: Sequence[Trial]) -> float:
@@ -113,8 +115,27 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     return Prepared(dataset, findings, plan, started, name, replace(options, arms=asked_for))
 
 
+def opened(
+    prepared: Prepared, out: str | Path | None, command: str, changeable: Sequence[str] = ()
+) -> AbstractContextManager[RunDirectory]:
+    """The run's directory, with the plan frozen in config.json; `prove` and `run` take up one another's.
+
+    Raises:
+        InputError: it holds something else, a run of another plan, or another process's run.
+    """
+    plan = prepared.plan
+    return RunDirectory.opened(
+        Path(out) if out is not None else None,
+        command,
+        prepared.config,
+        {plan.data: plan.data_fingerprint, CODE: plan.code, **plan.outside},
+        changeable=("budget", COMMAND, *changeable),
+        plan={"plan": asdict(plan), "plan_hash": plan.hash},
+    )
+
+
 def conduct(
-    prepared: Prepared, directory: Path, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
+    prepared: Prepared, run: RunDirectory, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
 ) -> Study:
     """Run all trials, judge them, and write check.json and verdict.json.
 
@@ -124,7 +145,7 @@ def conduct(
         InputError: the budget is too short for any comparison.
         Interrupted: Ctrl-C; the finished trials are kept.
     """
-    write_json(directory / "check.json", prepared.audit.to_json())
+    write_json(run.path / "check.json", prepared.audit.to_json())
     data, plan = prepared.data, prepared.plan
     external = data.part("test")
     design = _design(prepared)
@@ -134,13 +155,13 @@ def conduct(
         tail,
         lambda trials: primary_p_value(trials, design),
     )
-    done, before = _run_with_progress(data, plan, directory, limits, workers or available_cores())
+    done, before = _run_with_progress(data, plan, run, limits, workers)
     _require_comparison(done, plan, prepared.options.budget)
     sealed = External(external.labels, external.groups) if len(external) else None
     verdict = compare(done.trials, design, external=sealed, looks=done.looks)
     told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options.budget), *verdict.warnings))
-    write_json(directory / "verdict.json", verdict_json(told))
-    return Study(directory, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
+    write_json(run.path / "verdict.json", verdict_json(told))
+    return Study(run.path, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
 
 
 def _design(prepared: Prepared) -> Design:
@@ -189,7 +210,7 @@ def _warnings(done: Done, plan: Plan, budget: float | None) -> list[str]:
 
 
 def _run_with_progress(
-    dataset: ImageDataset, plan: Plan, directory: Path, limits: Limits, workers: int
+    dataset: ImageDataset, plan: Plan, run: RunDirectory, limits: Limits, workers: int | None
 ) -> tuple[Done, float]:
     """The trials, and the seconds of those that were found finished, as if as many workers had done them."""
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
@@ -201,6 +222,7 @@ def _run_with_progress(
     )
     seconds_of: dict[str, list[float]] = {}
     before: list[float] = []
+    at_a_time = workers or available_cores()
     try:
         with progress("trials", total) as bar:
 
@@ -210,13 +232,13 @@ def _run_with_progress(
                     before.append(trial.wall_seconds)
                 if trial.failed:
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
-                bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, workers))
+                bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, at_a_time))
 
-            done = run_trials(plan, dataset, directory, workers=workers, limits=limits, report=report)
-            return done, sum(before) / workers
+            done = run_trials(plan, dataset, run, workers=workers, limits=limits, report=report)
+            return done, sum(before) / at_a_time
     except KeyboardInterrupt:
         raise Interrupted(
-            f"stopped; the finished trials are kept. Go on with the same command and --out {directory}"
+            f"stopped; the finished trials are kept. Go on with the same command and --out {run.path}"
         ) from None
 
 

@@ -8,56 +8,82 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.files import read_json, write_json
+from tenfold.core.configuration import from_json
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset, Trial
-from tenfold.data.splits import Fold, make_splits, open_fold, part_of
+from tenfold.core.types import ImageDataset, Split, Trial
+from tenfold.data.splits import Fold, open_fold, part_of
 from tenfold.evaluation.leaks import leak
 from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.methods import MethodFailed, spread
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import inspect, samples
-from tenfold.runs.plan import Plan, Settled, Settling, Task, settle
+from tenfold.runs.plan import ArmConfig, Settled, Settling, TrialConfig, settle
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed
 
+if TYPE_CHECKING:
+    from tenfold.runs import Context
 
-def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Settled | None = None) -> Trial:
+
+def run_trial(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The job of a trial: a `TrialConfig` in, the fields of a `Trial` out.
+
+    It reads `images` and `split`, and needs `baseline` where that settles its arm's open options, and under the name
+    of a method what that one's shared training has left.
+    """
+    needed = dict(context.results)
+    baseline, _ = needed.pop("baseline", (None, None))
+    settled = baseline["details"].get("settled") if baseline else None
+    asked = from_json(TrialConfig, config)
+    split = Split(asked.repeat, asked.fold, **context.arrays("split"))
+    shared = {method: directory for method, (_, directory) in needed.items()}
+    return dataclasses.asdict(judged(asked, context.data("images"), split, settled, shared))
+
+
+def judged(
+    config: TrialConfig,
+    data: ImageDataset,
+    split: Split,
+    settled: Settled | None = None,
+    shared: Mapping[str, Path] | None = None,
+) -> Trial:
     """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial.
 
     Args:
         settled: what the baseline chose in this fold for options that are left open.
+        shared: method -> the directory of a training that all its trials share.
     """
     start = time.perf_counter()
-    study, external = data.part("train"), data.part("test")
-    key = Key(f"seed-{plan.seed}")
-    fold = open_fold(data, make_splits(study, plan.fold_plan, task.repeat, key)[task.fold])
-    key = key / f"repeat-{task.repeat}" / f"fold-{task.fold}"
+    arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
+    key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
+    images = ArmImages(fold.train, fold.validation, data.part("reserve"))
     try:
-        fitted = train_arm(task.arm, fold.train, fold.validation, data.part("reserve"), key, plan, settled)
-        details = dict(fitted.recipe.details) | fitted.details
-        if task.repeat == 0 and task.arm.trains_generator:
-            details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, plan.classifier)
-            if task.fold == 0 and fitted.recipe.extra is not None:
+        fitted = train_arm(config.training, images, key, settled, shared=shared or {})
+        details = fitted.details
+        if config.repeat == 0 and arm.trains_generator:
+            classifier = config.training.classifier
+            details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
+            if config.fold == 0 and fitted.recipe.extra is not None:
                 details["samples"] = samples(fitted.recipe.extra)
     except (MethodFailed, TrainingFailed) as error:
-        return _failed(task, str(error), start)
+        return _failed(config, str(error), start)
     if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
-        return _failed(task, leaked, start)
+        return _failed(config, leaked, start)
     probabilities = tested(fold, fitted.classifier)
     return Trial(
-        arm=task.arm.name,
-        repeat=task.repeat,
-        fold=task.fold,
+        arm=arm.name,
+        repeat=config.repeat,
+        fold=config.fold,
         inner_score=fitted.classifier.inner_score,
         inner_loss=fitted.classifier.inner_loss,
         test_indices=fold.test.indices.tolist(),
@@ -83,21 +109,29 @@ class FittedArm:
     details: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArmImages:
+    """What an arm may see."""
+
+    train: ImageDataset
+    validation: ImageDataset | None
+    reserve: ImageDataset | None
+
+
 def train_arm(
-    arm: Arm,
-    train: ImageDataset,
-    validation: ImageDataset | None,
-    reserve: ImageDataset | None,
+    config: ArmConfig,
+    images: ArmImages,
     key: Key,
-    plan: Plan,
     settled: Settled | None = None,
+    *,
     ratio: float | None = None,
+    shared: Mapping[str, Path] | None = None,
 ) -> FittedArm:
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
     the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
-    validation images between `plan.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
+    validation images between `config.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
     method leaves open, unless they are `settled`.
 
     Raises:
@@ -105,24 +139,26 @@ def train_arm(
         TrainingFailed: the classifier's loss became NaN.
     """
     start = time.perf_counter()
+    arm, validation = config.arm, images.validation
     if arm.rerun > 1:
         key, settled = key / f"run-{arm.rerun}", None
-    train = part_of(train, arm.percent, key / "part")
+    train = part_of(images.train, arm.percent, key / "part")
 
     made: dict[str, Recipe] = {}
 
     def fit(component: Component, options: Mapping[str, str]) -> Recipe:
         name = f"{component.method} {sorted(options.items())}"
         if name not in made:  # what stays the same while another method's options are chosen is made once
-            method = component.make({"times": plan.times, **options})
-            made[name] = method.fit(train, reserve if method.needs_reserve else None, key / component.method)
+            method = component.make({"times": config.times, **options})
+            method.shared = (shared or {}).get(component.method)
+            made[name] = method.fit(train, images.reserve if method.needs_reserve else None, key / component.method)
         return made[name]
 
     def recipe_of(components: Sequence[Component], options: Settled) -> Recipe:
         return sum((fit(component, options.get(component.method, {})) for component in components), Recipe())
 
     def classifier_of(recipe: Recipe) -> TrainedClassifier:
-        return train_classifier(train, validation, recipe, key / "classifier", plan.classifier)
+        return train_classifier(train, validation, recipe, key / "classifier", config.classifier)
 
     settlings = {}
     if validation is not None:
@@ -134,7 +170,7 @@ def train_arm(
     chooses = recipe.extra is not None and not arm.fixes_ratio
     ratios: Sequence[float | None] = [None]
     if chooses:
-        ratios = [ratio] if ratio is not None else plan.ratios if validation is not None else [plan.times]
+        ratios = [ratio] if ratio is not None else config.ratios if validation is not None else [config.times]
     trained: list[tuple[float | None, TrainedClassifier]]
     if not chooses and (last := settlings.get(arm.components[-1].method)):
         trained = [(None, last.classifier)]  # it was trained to be chosen
@@ -142,7 +178,8 @@ def train_arm(
         trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
     # The fewest new images win a tie: what does not help is not worth making.
     chosen, classifier = min(trained, key=lambda pair: (-pair[1].inner_score, pair[1].inner_loss, pair[0] or 0))
-    details = dict(classifier.details)
+    told = {part.method: fit(part, options.get(part.method, {})).details for part in arm.components}
+    details = _details(told, classifier.details)
     details["seconds"] = details["seconds"] | {"methods": round(fitted, 3), "choosing": choosing}
     if chosen is not None:
         scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
@@ -151,6 +188,21 @@ def train_arm(
         details["settled"] = {name: dict(found.options) for name, found in settlings.items()}
         details["inner_losses"] = {name: dict(found.losses) for name, found in settlings.items()}
     return FittedArm(classifier, recipe, details)
+
+
+def _details(told: Mapping[str, Mapping[str, Any]], classifier: Mapping[str, Any]) -> dict[str, Any]:
+    """What the methods and the classifier tell, as one; what several tell under one name stands under the methods'.
+
+    The classifier's own figures keep their names.
+    """
+    tellers = Counter(name for details in (*told.values(), classifier) for name in details)
+    single = {name: value for details in told.values() for name, value in details.items() if tellers[name] == 1}
+    clashing = {
+        method: {name: value for name, value in details.items() if tellers[name] > 1}
+        for method, details in told.items()
+    }
+    several = {method: details for method, details in clashing.items() if details}
+    return single | dict(classifier) | ({"methods": several} if several else {})
 
 
 def _settlings(
@@ -232,20 +284,9 @@ def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str
     }
 
 
-def load_trial(directory: Path) -> Trial | None:
-    """A finished trial, or None: `trial.json` is written last, so a trial that has one is whole."""
-    path = directory / "trial.json"
-    return Trial(**read_json(path)) if path.exists() else None
-
-
-def save_trial(directory: Path, trial: Trial) -> None:
-    """Write `trial.json`; its arrival is what makes the trial count."""
-    record: dict[str, Any] = dataclasses.asdict(trial)
-    write_json(directory / "trial.json", record)
-
-
-def _failed(task: Task, reason: str, start: float) -> Trial:
-    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], _since(start), failed=reason)
+def _failed(config: TrialConfig, reason: str, start: float) -> Trial:
+    arm = config.training.arm.name
+    return Trial(arm, config.repeat, config.fold, 0.0, 0.0, [], [], [], _since(start), failed=reason)
 
 
 def _since(start: float) -> float:

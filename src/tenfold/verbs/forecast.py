@@ -16,6 +16,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.report.text import forecast_text
 from tenfold.runs.cost_probe import Pilot, run_pilot
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
+from tenfold.runs.plan import ratios_up_to
 from tenfold.runs.study import Prepared, prepare
 from tenfold.runs.workers import available_cores
 from tenfold.verbs import on_chosen_device
@@ -58,7 +59,7 @@ class Forecast(Result):
             "external_test_images": len(data.part("test")),
             "folds": plan.fold_plan.folds,
             "repeats": plan.repeats,
-            "ratios": list(plan.ratios),
+            "ratios": list(ratios_up_to(plan.times)),
             "arms": {arm.name: _arm_json(arm) for arm in foretold.arms},
             "trials": sum(arm.trials for arm in foretold.arms),
             "classifiers": sum(arm.classifiers for arm in foretold.arms),

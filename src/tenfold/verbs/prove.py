@@ -8,8 +8,7 @@ from typing import Any
 
 from tenfold.core.options import StudyOptions
 from tenfold.core.types import ImageDataset
-from tenfold.runs.study import Study, conduct, prepare
-from tenfold.runs.study_directory import opened
+from tenfold.runs.study import Study, conduct, opened, prepare
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.publish import publish
 
@@ -39,7 +38,7 @@ def prove(
         Interrupted: Ctrl-C; what was finished is kept.
     """
     prepared = prepare(data, StudyOptions.of(options, changes))
-    with opened(Path(out) if out is not None else None, "prove", prepared.config, prepared.plan) as directory:
-        study = conduct(prepared, directory, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
+    with opened(prepared, out, "prove") as run:
+        study = conduct(prepared, run, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study

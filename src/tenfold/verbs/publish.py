@@ -12,9 +12,9 @@ from tenfold.methods import Grown
 from tenfold.report.page import ReportContent, render
 from tenfold.report.sheets import Sheet
 from tenfold.runs.diagnostics import unpacked
+from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study
-from tenfold.runs.study_directory import LAST_FILE
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 ARM_NOTES = {

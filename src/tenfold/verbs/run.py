@@ -20,9 +20,8 @@ from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.methods.kept import FILE
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.plan import most_chosen
-from tenfold.runs.study import Study, conduct, prepare
-from tenfold.runs.study_directory import opened
-from tenfold.runs.trial import external_test, train_arm
+from tenfold.runs.study import Study, conduct, opened, prepare
+from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.training.step import TrainingFailed
 from tenfold.training.store import save_classifier
 from tenfold.verbs import on_chosen_device
@@ -93,7 +92,9 @@ def run(
     if forced is not None:
         refuse_vectors(prepared.data)
     plan = prepared.plan
-    with opened(Path(out) if out is not None else None, "run", prepared.config, plan) as directory:
+    # What was grown once is kept; as long as nothing was, another method may be asked for.
+    changeable = ["grow"] if out is not None and not (Path(out) / "grown").exists() else []
+    with opened(prepared, out, "run", changeable) as directory:
         study = conduct(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
@@ -191,14 +192,11 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
     ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
     settled = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
     classifier = train_arm(
-        winner,
-        images,
-        None,
-        study.data.part("reserve"),
+        study.plan.training(winner),
+        ArmImages(images, None, study.data.part("reserve")),
         key,
-        study.plan,
         settled,
-        None if ratio is None else float(ratio),
+        ratio=None if ratio is None else float(ratio),
     ).classifier
     told: dict[str, Any] = {
         "arm": winner.name,

@@ -89,8 +89,8 @@ def perform(
     needed = {name: (run.result(of), run.of(of)) for name, of in job.needs.items()}
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
-    start = time.perf_counter()
+    start = time.monotonic()
     with using(device):
         result = job.load()(job.config, context)
         device.synchronise()
-    return run.store(job, result, round(time.perf_counter() - start, 3), device.peak_bytes())
+    return run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())

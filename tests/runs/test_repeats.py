@@ -6,23 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from made_up_plans import plan_for, whole_set
+from made_up_plans import plan_for, run_trial, whole_set
 
 from tenfold.core.errors import SystemFault
 from tenfold.core.files import read_json
 from tenfold.core.types import Trial
 from tenfold.methods import MethodFailed, method_class
-from tenfold.runs import study_executors as executors
-from tenfold.runs.plan import Plan, Task
-from tenfold.runs.study_executors import Done, Limits, run_trials
-from tenfold.runs.trial import run_trial
+from tenfold.runs import trial as module
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.plan import Plan
+from tenfold.runs.repeats import Done, Limits, TrialJobs, run_trials
 
 DATA = whole_set()
 
@@ -31,7 +31,9 @@ def done(plan: Plan, directory: Path, **changes: Any) -> tuple[list[Trial], list
     """The trials, and for each as it was reported whether it was found finished."""
     found: list[bool] = []
     settings: dict[str, Any] = {"workers": 1, "limits": Limits(), **changes}
-    finished = run_trials(plan, DATA, directory, report=lambda _, finished: found.append(finished), **settings)
+    finished = run_trials(
+        plan, DATA, RunDirectory(directory), report=lambda _, finished: found.append(finished), **settings
+    )
     return list(finished.trials), found
 
 
@@ -46,15 +48,16 @@ def test_every_trial_is_done_and_kept_in_a_directory_of_its_own(tmp_path: Path) 
         (arm, repeat, fold) for arm in ("raw", "classical") for repeat in range(2) for fold in range(3)
     ]
     assert found == [False] * 12
-    kept = {path.parent.name for path in (tmp_path / "trials").glob("*/trial.json")}
-    assert kept == {plan.trial_hash(task) for repeat in range(2) for task in plan.tasks(repeat)}
+    jobs = TrialJobs(plan, DATA, RunDirectory(tmp_path))
+    kept = {path.parent.name for path in tmp_path.glob("jobs/*/result.json")}
+    assert kept == {job.hash for repeat in range(2) for job in jobs.of_repeat(repeat).values()}
 
 
 def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     plan = plan_for(DATA)
     first, _ = done(plan, tmp_path)
-    lost = next((tmp_path / "trials").glob("*/trial.json"))
-    lost.rename(lost.with_name(".trial.json.half"))  # a kill came before the rename
+    lost = next(tmp_path.glob("jobs/*/result.json"))
+    lost.rename(lost.with_name(".result.json.half"))  # a kill came before the rename
     again, found = done(plan, tmp_path)
     assert found == [True] * 5 + [False]
     assert without_times(again) == without_times(first)
@@ -95,9 +98,10 @@ def test_arms_take_over_what_the_baseline_chose_in_their_fold(tmp_path: Path) ->
 def test_a_killed_study_goes_on_with_what_its_baseline_had_chosen(tmp_path: Path) -> None:
     plan = plan_for(DATA, "classical,classical+mixup")
     first, _ = done(plan, tmp_path)
-    for task in plan.tasks(0):
+    run = RunDirectory(tmp_path)
+    for task, job in TrialJobs(plan, DATA, run).of_repeat(0).items():
         if task.arm.name == "classical+mixup":
-            (tmp_path / "trials" / plan.trial_hash(task) / "trial.json").unlink()
+            (run.of(job) / "result.json").unlink()
     again, found = done(plan, tmp_path)
     assert found.count(True) == 3
     assert without_times(again) == without_times(first)
@@ -112,8 +116,8 @@ def test_a_worker_killed_from_outside_is_told_and_costs_only_its_trial(tmp_path:
         os.kill(worker.pid, signal.SIGKILL)
 
     with pytest.raises(SystemFault, match="a worker process ended before its time"):
-        run_trials(plan, DATA, tmp_path, workers=2, limits=Limits(), report=kill_one)
-    kept = len(list((tmp_path / "trials").glob("*/trial.json")))
+        run_trials(plan, DATA, RunDirectory(tmp_path), workers=2, limits=Limits(), report=kill_one)
+    kept = len(list(tmp_path.glob("jobs/*/result.json")))
     assert kept >= 1
     _, found = done(plan, tmp_path)
     assert sum(found) == kept
@@ -132,10 +136,7 @@ def test_a_failed_trial_does_not_end_the_study(tmp_path: Path, monkeypatch: pyte
 def test_no_repeat_is_begun_that_would_outlast_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_trial: float, repeats: int
 ) -> None:
-    def took(data: Any, plan: Plan, task: Any, settled: Any) -> Trial:
-        return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds_a_trial)
-
-    monkeypatch.setattr(executors, "run_trial", took)
+    monkeypatch.setattr(module, "run_trial", made_up(seconds_a_trial))
     # Six trials a repeat: 60 s each where a trial takes 10 s.
     plan, limits = plan_for(DATA, repeats=4), Limits(budget_seconds=130.0)
     trials, _ = done(plan, tmp_path, limits=limits)
@@ -146,7 +147,7 @@ def test_no_repeat_is_begun_that_would_outlast_the_budget(
 
 
 def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task, 10.0))
+    monkeypatch.setattr(module, "run_trial", made_up(10.0))
     limits = Limits(130.0, tail_seconds=lambda trials: max(trial.wall_seconds for trial in trials) if trials else 0)
     trials, _ = done(plan_for(DATA, repeats=4), tmp_path, limits=limits)
     assert max(trial.repeat for trial in trials) == 1
@@ -155,25 +156,32 @@ def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monke
     assert max(trial.repeat for trial in trials) == 0
 
 
-def made_up(task: Task, seconds: float = 0.0) -> Trial:
-    return Trial(task.arm.name, task.repeat, task.fold, 0.0, 0.0, [], [], [], seconds)
+def made_up(seconds: float = 0.0) -> Any:
+    """A job in place of `run_trial`, whose trials say that they took so long."""
+
+    def trial(config: Any, context: Any) -> dict[str, Any]:
+        name = config["training"]["arm"]["name"]
+        return asdict(Trial(name, config["repeat"], config["fold"], 0.0, 0.0, [], [], [], seconds))
+
+    return trial
 
 
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock that limits are told by; every trial moves it on by 10 s."""
     now = [1000.0]
-    monkeypatch.setattr(executors.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
-    def took(data: Any, plan: Plan, task: Task, settled: Any) -> Trial:
+    def took(config: Any, context: Any) -> dict[str, Any]:
         now[0] += 10
-        return made_up(task, 10.0)
+        trial: dict[str, Any] = made_up(10.0)(config, context)
+        return trial
 
-    monkeypatch.setattr(executors, "run_trial", took)
+    monkeypatch.setattr(module, "run_trial", took)
     return now
 
 
 def run(plan: Plan, directory: Path, **limits: Any) -> Done:
-    return run_trials(plan, DATA, directory, workers=1, limits=Limits(**limits), report=lambda *_: None)
+    return run_trials(plan, DATA, RunDirectory(directory), workers=1, limits=Limits(**limits), report=lambda *_: None)
 
 
 def test_arms_for_which_the_first_repeat_has_no_time_are_named_and_left_out(
@@ -184,7 +192,7 @@ def test_arms_for_which_the_first_repeat_has_no_time_are_named_and_left_out(
     result = run(plan, tmp_path, budget_seconds=100.0, started=1000.0)
     assert result.left_out == ("classical+cgan",)
     assert [trial.arm for trial in result.trials] == ["raw"] * 3 + ["classical"] * 3 + ["classical+mixup"] * 3
-    kept = len(list(tmp_path.glob("trials/*/trial.json")))
+    kept = len(list(tmp_path.glob("jobs/*/result.json")))
     assert kept == 10, "what was finished of the arm left out is there for a longer budget"
 
 
@@ -207,7 +215,7 @@ def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
     endless = replace(plan, classifier=replace(plan.classifier, steps=100_000))
     start = time.monotonic()
     limits = Limits(budget_seconds=4.0)
-    result = run_trials(endless, DATA, tmp_path, workers=2, limits=limits, report=lambda *_: None)
+    result = run_trials(endless, DATA, RunDirectory(tmp_path), workers=2, limits=limits, report=lambda *_: None)
     assert time.monotonic() - start < 30, "a worker that is still starting leaves when it has started"
     assert result.trials == ()
     assert result.left_out == ("raw", "classical")
@@ -218,7 +226,7 @@ def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
 def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_values: list[float], repeats: int
 ) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
+    monkeypatch.setattr(module, "run_trial", made_up())
     left = list(p_values)
     result = run(plan_for(DATA, repeats=5), tmp_path, p_value=lambda trials: left.pop(0))
     assert max(trial.repeat for trial in result.trials) + 1 == repeats
@@ -228,7 +236,7 @@ def test_a_planned_look_ends_the_study_only_where_the_case_is_clear(
 
 
 def test_the_last_repeat_is_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "run_trial", lambda data, plan, task, settled: made_up(task))
+    monkeypatch.setattr(module, "run_trial", made_up())
     result = run(plan_for(DATA, repeats=4), tmp_path, p_value=lambda trials: 1e-9 if len(trials) > 12 else 0.5)
     assert [look.repeats for look in result.looks] == [2]
 
@@ -268,6 +276,12 @@ def running(pid: int) -> bool:
         return False
 
 
+def descendants(pid: int) -> list[int]:
+    """The process's children and theirs: workers are forked from a process between."""
+    own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*own, *(grandchild for child in own for grandchild in descendants(child))]
+
+
 def verdict_without_times(run: Path) -> Any:
     verdict = read_json(run / "verdict.json")
     for arm in verdict["arms"].values():
@@ -288,21 +302,21 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_verdict(
         stderr=subprocess.DEVNULL,
     )
     try:
-        give_up = time.monotonic() + 60
-        while not list(killed.glob("trials/*/trial.json")):
+        give_up = time.monotonic() + 300
+        while not list(killed.glob("jobs/*/result.json")):
             assert parent.poll() is None, "the study ended before it could be killed"
             assert time.monotonic() < give_up
             time.sleep(0.01)
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        children = descendants(parent.pid)
     finally:
         parent.kill()
         parent.wait()
     killed_at = time.monotonic()
     assert len(children) >= 2
-    while any(running(int(child)) for child in children):
-        assert time.monotonic() - killed_at < 3, "a worker outlives its parent"
+    while any(running(child) for child in children):
+        assert time.monotonic() - killed_at < 20, "a worker outlives its parent"
         time.sleep(0.02)
-    finished = {path: path.stat().st_mtime_ns for path in killed.glob("trials/*/trial.json")}
+    finished = {path: path.stat().st_mtime_ns for path in killed.glob("jobs/*/result.json")}
     assert 1 <= len(finished) < 15
     assert not (killed / "verdict.json").exists()
 
@@ -312,11 +326,11 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_verdict(
     program["study"](undisturbed, 1)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished, "done again"
     assert verdict_without_times(killed) == verdict_without_times(undisturbed)
-    for path in undisturbed.glob("trials/*/trial.json"):
-        here, there = read_json(path), read_json(killed / path.relative_to(undisturbed))
+    for path in undisturbed.glob("jobs/*/result.json"):
+        here, there = (read_json(root / path.relative_to(undisturbed))["result"] for root in (undisturbed, killed))
         for column in ("test_indices", "test_probabilities", "inner_score", "inner_loss"):
             assert json.dumps(here[column]) == json.dumps(there[column])
-    assert len(list(killed.glob("trials/*/trial.json"))) == 15
+    assert len(list(killed.glob("jobs/*/result.json"))) == 15
 
 
 def test_images_of_the_study_are_those_that_are_tested(tmp_path: Path) -> None:
