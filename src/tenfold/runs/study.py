@@ -24,7 +24,14 @@ from tenfold.data.splits import plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
 from tenfold.evaluation.telling import sentence, verdict_json
-from tenfold.runs.arms import baseline_for, curve_arms, default_arms, parse_arms, require_vector_arms
+from tenfold.runs.arms import (
+    baseline_for,
+    curve_arms,
+    default_arms,
+    left_out_of_defaults,
+    parse_arms,
+    require_vector_arms,
+)
 from tenfold.runs.directory import CODE, COMMAND, RunDirectory
 from tenfold.runs.plan import Plan, make_plan
 from tenfold.runs.repeats import Done, Limits, run_trials
@@ -49,6 +56,8 @@ class Prepared:
     """The data as it was named."""
     options: StudyOptions
     """With the arms in full."""
+    remarks: tuple[str, ...] = ()
+    """What the reader of the verdict must know before anything is trained."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -111,8 +120,19 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     if options.learning_curve:
         arms += tuple(arm for arm in curve_arms(baseline) if arm not in arms)
     plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
+    missing = left_out_of_defaults(baseline) if options.arms is None else None
+    if missing:
+        note(missing)
     asked_for = ",".join(arm.name for arm in arms if not options.learning_curve or arm not in curve_arms(baseline))
-    return Prepared(dataset, findings, plan, started, name, replace(options, arms=asked_for))
+    return Prepared(
+        dataset,
+        findings,
+        plan,
+        started,
+        name,
+        replace(options, arms=asked_for),
+        remarks=(missing,) if missing else (),
+    )
 
 
 def opened(
@@ -159,7 +179,9 @@ def conduct(
     _require_comparison(done, plan, prepared.options.budget)
     sealed = External(external.labels, external.groups) if len(external) else None
     verdict = compare(done.trials, design, external=sealed, looks=done.looks)
-    told = replace(verdict, warnings=(*_warnings(done, plan, prepared.options.budget), *verdict.warnings))
+    told = replace(
+        verdict, warnings=(*prepared.remarks, *_warnings(done, plan, prepared.options.budget), *verdict.warnings)
+    )
     write_json(run.path / "verdict.json", verdict_json(told))
     return Study(run.path, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
 

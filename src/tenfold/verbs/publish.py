@@ -15,6 +15,7 @@ from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study
+from tenfold.training.device import current_device
 from tenfold.verbs.samples import augmented_sheet, generated_sheet, real_sheet
 
 ARM_NOTES = {
@@ -64,7 +65,9 @@ def publish(
         | {"set_aside": [{"source": s.source, "reason": s.reason} for s in study.data.set_aside]},
         sheets=sheets,
         command=as_typed(command, [study.source], study.options),
-        config={"data": study.source, **study.options.to_json()} | {"plan": study.plan.hash, "code": study.plan.code},
+        config={"data": study.source, **study.options.to_json()}
+        | {"plan": study.plan.hash, "code": study.plan.code}
+        | {"device": current_device().description},
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*study.plan.fold_plan.warnings, *warnings],
