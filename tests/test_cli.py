@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tenfold.cli import main
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
 from tenfold.core.options import (
     DataOptions,
@@ -103,7 +103,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Recorder], None]:
 def tenfold(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Any:
     """Call the program in an empty directory: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["tenfold", *arguments])
@@ -350,7 +350,7 @@ def test_a_bug_keeps_its_traceback(verb: Any, tenfold: Any, tmp_path: Path) -> N
 def test_a_bug_in_a_run_keeps_its_traceback_there(verb: Any, tenfold: Any, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "cells"
     run.mkdir(parents=True)
-    crash.keep_in(run)
+    exit_codes.keep_in(run)
     verb("prove", raising(BrokenPipeError(errno.EPIPE, "a worker died")))
     assert tenfold("prove", "x")[0] == 1, "only a reader of stdout may leave unnoticed"
     assert (run / "tenfold-crash.txt").exists()
@@ -361,15 +361,15 @@ def test_a_bug_where_nothing_can_be_written_is_still_reported(
 ) -> None:
     elsewhere = tmp_path / "tmp"
     elsewhere.mkdir()
-    monkeypatch.setattr(crash.tempfile, "gettempdir", lambda: str(elsewhere))
-    write = crash.files.write_text
+    monkeypatch.setattr(exit_codes.tempfile, "gettempdir", lambda: str(elsewhere))
+    write = exit_codes.files.write_text
 
     def refuse(path: Path, content: str) -> None:
         if path.parent != elsewhere:
             raise SystemFault("read-only")
         write(path, content)
 
-    monkeypatch.setattr(crash.files, "write_text", refuse)
+    monkeypatch.setattr(exit_codes.files, "write_text", refuse)
     verb("run", raising(ValueError("x")))
     assert str(elsewhere / "tenfold-crash.txt") in tenfold("run", "x")[2]
 

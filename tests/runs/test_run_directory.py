@@ -11,7 +11,7 @@ import pytest
 from made_up_jobs import job
 
 from made_up_sets import easy_set
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.runs.directory import CODE, COMMAND, LAST_FILE, RunDirectory
@@ -24,7 +24,7 @@ CHANGEABLE = ("budget", "grow", COMMAND)
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
 
 
 def opened(out: Path | None, command: str = "prove", reads: dict[str, str] = READS, **options: Any) -> Any:

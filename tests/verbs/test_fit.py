@@ -12,7 +12,7 @@ import pytest
 from made_up_folders import write_folders
 
 from made_up_sets import QUICK_CGAN, easy_set, easy_vectors
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
 from tenfold.core.types import ImageDataset
@@ -30,7 +30,7 @@ DCGAN = "dcgan(batch_size=8,least_diversity=0,steps=20,watch_every=10,width=4)"
 
 @pytest.fixture(autouse=True)
 def crashes_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from made_up_folders import write_folders
 
 from made_up_sets import QUICK_CGAN, SHORT, easy_set
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.data.load import load
@@ -28,7 +28,7 @@ GENERATING = f"classical+{QUICK_CGAN}"
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
     monkeypatch.chdir(tmp_path)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from made_up_sets import easy_set, easy_vectors
 from tenfold.augment.tensors import to_float
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.types import ImageDataset
@@ -32,7 +32,7 @@ DCGAN = "dcgan(batch_size=8,classes=none,label_filter=no,least_diversity=0,steps
 
 @pytest.fixture(autouse=True)
 def crashes_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
 
 
 @pytest.fixture(scope="module")

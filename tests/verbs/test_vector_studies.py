@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from made_up_sets import SHORT, easy_vectors
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
@@ -29,7 +29,7 @@ from tenfold.verbs.run import run
 def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
     monkeypatch.setattr("tenfold.runs.study.plan_folds", _two_folds)
-    monkeypatch.setattr(crash, "_run_directory", None)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
     monkeypatch.chdir(tmp_path)
 
 

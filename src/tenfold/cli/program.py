@@ -18,9 +18,9 @@ from typing import Annotated, Any, get_origin
 import typer
 
 import tenfold
-from tenfold.cli.statuses import exit_statuses, say
 from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
 from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.exit_codes import exit_codes, say
 from tenfold.core.progress import note
 from tenfold.core.results import Result
 
@@ -78,7 +78,7 @@ def from_options(function: Callable[..., Told]) -> Callable[..., None]:
 
     @wraps(function)
     def run(**given: Any) -> None:
-        with exit_statuses():
+        with exit_codes():
             as_json = given.pop("as_json")
             given.pop("config", None)
             if options is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from safetensors.numpy import save
 
 import tenfold
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json
 from tenfold.core.progress import note
@@ -74,7 +74,7 @@ class RunDirectory:
         if not _config(directory, command, changeable) and not _killed_at_the_start(directory):
             prepare_output(directory)
         with locked(directory):
-            crash.keep_in(directory)
+            exit_codes.keep_in(directory)
             if config := _config(directory, command, changeable):
                 if reason := _difference(directory, config, asked, changeable):
                     raise InputError(f"{reason}; choose another --out")

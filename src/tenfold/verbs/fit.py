@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, write_json
 from tenfold.core.options import FitOptions
@@ -173,7 +173,7 @@ def _opened(
             _require_same(directory, before, json.loads(json.dumps(config)))
             if not _finished(directory):
                 note(f"continuing in {directory}")
-        crash.keep_in(directory)
+        exit_codes.keep_in(directory)
         write_json(directory / "config.json", config)
         yield
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tenfold.core import crash
+from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, prepare_output, read_json, write_json
 from tenfold.core.progress import note
@@ -24,7 +24,7 @@ def opened(directory: Path, command: str, options: dict[str, Any]) -> Iterator[N
     if not before and not killed_at_the_start(directory):
         prepare_output(directory)
     with locked(directory):
-        crash.keep_in(directory)
+        exit_codes.keep_in(directory)
         if before:
             changed = [name for name, value in options.items() if before["options"].get(name) != value]
             if changed == ["sets"]:

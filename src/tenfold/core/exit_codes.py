@@ -1,4 +1,4 @@
-"""Whatever ends the work early becomes one line on stderr and an exit status.
+"""Whatever ends the work early becomes one line on stderr and an exit status; a bug also leaves its traceback.
 
 0 done · 1 a bug in tenfold · 2 the input is at fault · 3 the system is (disk, permissions) · 130 interrupted.
 """
@@ -8,21 +8,34 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
-from tenfold.core import crash
+from tenfold.core import files
 from tenfold.core.errors import Interrupted, SystemFault, TenfoldError
 from tenfold.core.progress import note
 
 SYSTEM_REFUSALS = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENOMEM,
-}  # fmt: skip
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENOMEM")
+    if hasattr(errno, name)
+}
+
+_run_directory: Path | None = None
+
+
+def keep_in(directory: Path) -> None:
+    """From now on a crash is written into this run's directory."""
+    global _run_directory
+    _run_directory = directory
 
 
 @contextmanager
-def exit_statuses() -> Iterator[None]:
+def exit_codes() -> Iterator[None]:
     """Turn whatever ends the work early into one line on stderr and an exit status."""
     try:
         yield
@@ -38,8 +51,27 @@ def exit_statuses() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in SYSTEM_REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
             _leave(SystemFault.exit_status, f"error: {where}{error.strerror}")
-        kept = crash.save(error)
+        kept = save_traceback(error)
         _leave(1, f"error: a bug in tenfold ({type(error).__name__}: {error}); please report it with {kept}")
+
+
+def save_traceback(error: BaseException) -> Path:
+    """Write the traceback to a new file, beside the run that it spoiled or in the working directory.
+
+    Raises:
+        SystemFault: not even the temporary directory can be written.
+    """
+    report = "".join(traceback.format_exception(error))
+    run = _run_directory if _run_directory and _run_directory.is_dir() else None
+    for directory in filter(None, (run, Path.cwd(), Path(tempfile.gettempdir()))):
+        path = _unused(directory / "tenfold-crash.txt")
+        try:
+            files.write_text(path, report)
+        except SystemFault as fault:
+            refusal = fault
+        else:
+            return path
+    raise refusal
 
 
 def say(text: str) -> None:
@@ -51,6 +83,14 @@ def say(text: str) -> None:
         # Python flushes stdout once more on exit and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _unused(path: Path) -> Path:
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"tenfold-crash-{number}.txt")
+    return path
 
 
 def _leave(status: int, message: str) -> NoReturn:
