@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_plans import plan_for, whole_set
 
@@ -96,20 +96,30 @@ def test_workers_help_up_to_the_number_of_cores() -> None:
     assert three == two
 
 
+def test_arms_wait_for_the_baseline_of_their_fold() -> None:
+    plan = plan_for(DATA, "classical,classical+mixup")
+    times = {("classical", 0): 10.0, ("classical+mixup", 0): 1.0}
+    assert wall_seconds(plan, times, 1, 3) == 11
+    assert wall_seconds(plan, times, 1, 2) == 20 + 1
+    assert wall_seconds(plan, times, 1, 6) == 11, "more workers have nothing to do meanwhile"
+
+
+@settings(deadline=None, max_examples=40)
 @given(
     seconds=st.lists(st.floats(0.1, 100), min_size=7, max_size=7),
     workers=st.integers(1, 40),
     repeats=st.integers(1, 3),
 )
-def test_the_clock_shows_neither_less_than_the_work_nor_more_than_one_trial_of_waiting(
+def test_the_clock_shows_neither_less_than_the_work_nor_more_than_a_baseline_and_a_trial_of_waiting(
     seconds: list[float], workers: int, repeats: int
 ) -> None:
     plan = plan_for(DATA, ARMS, repeats=repeats)
     times = {(arm.name, r): s for arm, s in zip(plan.arms, seconds, strict=True) for r in range(repeats)}
-    work, longest = 3 * repeats * sum(seconds), max(seconds)
+    work = 3 * repeats * sum(seconds)
+    longest = max(times[arm.name, 0] + plan.awaits_baseline(arm) * times["classical", 0] for arm in plan.arms)
     found = wall_seconds(plan, times, repeats, workers)
     assert max(work / workers, repeats * longest) <= found * 1.000001
-    assert found <= work / workers + repeats * longest + 1e-6
+    assert found <= work / workers + repeats * (max(seconds) + times["classical", 0]) + 1e-6
     assert wall_seconds(plan, times, repeats, 1) == pytest.approx(work)
 
 

@@ -15,7 +15,7 @@ from tenfold.evaluation.compare import POWER_ERRORS
 from tenfold.evaluation.crossed import CONFIDENCE
 from tenfold.runs.arms import Arm
 from tenfold.runs.cost_probe import Pilot, independent_images
-from tenfold.runs.plan import Plan, trainings_to_settle
+from tenfold.runs.plan import Plan, Task, trainings_to_settle
 
 LASTING, PASSING = 0.08, 0.40
 """Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
@@ -139,17 +139,27 @@ def _inspects(arm: Arm, repeat: int) -> bool:
 
 
 def wall_seconds(plan: Plan, seconds: Mapping[tuple[str, int], float], repeats: int, workers: int) -> float:
-    """How long the workers need when each takes the next trial as it is free, and all wait at a repeat's end.
+    """How long the workers need: each takes the next trial as it is free, arms wait for the baseline of their fold,
+    and all wait at a repeat's end.
 
     Args:
         seconds: of one trial, by arm and repeat.
     """
     total = 0.0
+    awaiting = {arm.name for arm in plan.arms if plan.awaits_baseline(arm)}
     for repeat in range(repeats):
-        free = [0.0] * workers
-        for task in plan.tasks(repeat):
-            heapq.heappush(free, heapq.heappop(free) + seconds[task.arm.name, repeat])
-        total += max(free)
+        waiting, running, settled = list(plan.tasks(repeat)), list[tuple[float, int, Task]](), set[int]()
+        now = 0.0
+        while waiting or running:
+            ready = (task for task in waiting if task.fold in settled or task.arm.name not in awaiting)
+            if len(running) < workers and (task := next(ready, None)):
+                waiting.remove(task)
+                heapq.heappush(running, (now + seconds[task.arm.name, repeat], len(waiting), task))
+                continue
+            now, _, task = heapq.heappop(running)
+            if task.arm.name == plan.baseline:
+                settled.add(task.fold)
+        total += now
     return total
 
 

@@ -159,16 +159,22 @@ class Plan:
         """The arms between which the inner images choose: the baseline is one, whatever it is made of."""
         return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
 
-    def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
-        """The trials of one repeat, the arms with most to do first, so that no worker waits for one at the end.
+    def awaits_baseline(self, arm: Arm) -> bool:
+        """Whether its trials need what the baseline chose in their fold."""
+        return arm.name != self.baseline and arm.awaits_baseline
 
-        Where the time may be too short for all of them, the cheapest come first, led by the baseline.
+    def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
+        """The trials of one repeat: the baseline's, which others await, then the arms with most to do, so that no
+        worker waits for one at the end.
+
+        Where the time may be too short for all of them, the cheapest come first.
         """
 
-        def work(arm: Arm) -> tuple[bool, bool, bool, int]:
-            return arm.name != self.baseline, arm.trains_generator, arm.is_curve_point, len(arm.components)
+        def work(arm: Arm) -> tuple[bool, bool, int]:
+            return arm.trains_generator, arm.is_curve_point, len(arm.components)
 
-        for arm in sorted(self.arms, key=work, reverse=not cheapest_first):
+        by_work = sorted(self.arms, key=work, reverse=not cheapest_first)
+        for arm in sorted(by_work, key=lambda arm: arm.name != self.baseline):
             for fold in range(self.fold_plan.folds):
                 yield Task(arm, repeat, fold)
 

@@ -155,17 +155,16 @@ class TrialJobs:
         self._baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
 
     def of_repeat(self, repeat: int, *, cheapest_first: bool = False) -> dict[Task, Job]:
-        """In the order in which to do them: the baseline's first, which others await, each in its own fold."""
+        """In the order in which to do them; what awaits the baseline needs that of its own fold alone."""
         key = Key(f"seed-{self.plan.seed}")
         splits = [
             self._run.keep({"train": split.train, "validation": split.validation, "test": split.test})
             for split in make_splits(self._study, self.plan.fold_plan, repeat, key)
         ]
-        tasks = list(self.plan.tasks(repeat, cheapest_first=cheapest_first))
         jobs: dict[Task, Job] = {}
-        for task in sorted(tasks, key=lambda task: task.arm != self._baseline):
+        for task in self.plan.tasks(repeat, cheapest_first=cheapest_first):
             needs: dict[str, Job] = self._shared(task.arm)
-            if task.arm != self._baseline and task.arm.awaits_baseline:
+            if self.plan.awaits_baseline(task.arm):
                 needs["baseline"] = jobs[Task(self._baseline, repeat, task.fold)]
             jobs[task] = self._job(task, {"images": self._images, "split": splits[task.fold]}, needs)
         return jobs
