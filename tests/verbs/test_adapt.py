@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.report.documents import adaptation_text
-from tenfold.verbs import adapt_arms
-from tenfold.verbs.adapt import Adaptation, adapt, adapt_forecast
+from tenfold.verbs.adapt import adapt, adapt_forecast
+from tenfold.verbs.adapt_result import Adaptation
 from tenfold.verbs.predict import predict
 
 STEPS = 25
+verb = importlib.import_module("tenfold.verbs.adapt")
 
 
 def fainter(image: np.ndarray) -> np.ndarray:
@@ -99,7 +101,7 @@ def test_it_goes_on_where_it_was_stopped_whatever_the_workers(
 ) -> None:
     options: dict[str, Any] = {"test": folders / "test", "out": tmp_path / "run", "steps": STEPS, "confidence": 0.6}
     options["workers"] = 1
-    train, done = adapt_arms.train_arm, []
+    train, done = verb.train_arm, []
 
     def killed(name: str, *arguments: Any) -> Any:
         if len(done) == 3:
@@ -108,14 +110,14 @@ def test_it_goes_on_where_it_was_stopped_whatever_the_workers(
         return train(name, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(adapt_arms, "train_arm", killed)
+        patched.setattr(verb, "train_arm", killed)
         with pytest.raises(KeyboardInterrupt):
             adapt(folders / "source", folders / "target", **options)
     resumed = adapt(folders / "source", folders / "target", **options)
     for one, other in zip(adapted.document["arms"], resumed.document["arms"], strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
     assert adapt(folders / "source", folders / "target", **options).document == resumed.document
-    with pytest.raises(InputError, match="holds another run \\(steps\\)"):
+    with pytest.raises(InputError, match="other options \\(steps\\)"):
         adapt(folders / "source", folders / "target", **{**options, "steps": STEPS + 1})
 
 

@@ -13,8 +13,7 @@ from tenfold.adaptation import dann as domains
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
-from tenfold.verbs import merge_ways
-from tenfold.verbs.merge import merge
+from tenfold.verbs.merge import deal_folds, merge
 
 
 def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
@@ -29,10 +28,10 @@ def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert found.document["command"] == f"tenfold adapt 'made-up easy' 'made-up other' --steps 20 --out {out}"
     assert "Learned from, and judged on" in (tmp_path / "run" / "report.html").read_text()
-    before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "trainings").iterdir())]
+    before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "jobs").glob("*/result.json"))]
     again = merge(sets, out=tmp_path / "run", steps=20)
     assert again.document["ways"] == found.document["ways"]
-    assert before == [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "trainings").iterdir())]
+    assert before == [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "jobs").glob("*/result.json"))]
 
 
 def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
@@ -55,7 +54,7 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
         object.__setattr__(fitted, "probabilities", judged)
         return fitted
 
-    monkeypatch.setattr(merge_ways, "train_domains", watched)
+    monkeypatch.setattr("tenfold.verbs.merge.train_domains", watched)
     found = merge(sets, out=tmp_path / "run", steps=4, workers=1)
     ways = {way["name"]: way["cells"] for way in found.document["ways"]}
     assert len(ways) == 11
@@ -66,7 +65,7 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
 
 def test_folds_are_of_whole_groups_and_of_every_class() -> None:
     data = easy_set([12, 6], groups=[*np.repeat(np.arange(6), 2), *range(6, 12)])
-    folds = merge_ways.deal_folds(data, Key("one"))
+    folds = deal_folds(data, Key("one"))
     for group in np.unique(data.groups):
         assert len(set(folds[data.groups == group])) == 1
     for label in (0, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,16 @@ class AdaptedArm:
     shares: tuple[float, ...]
     """Of each class among the target's predictions."""
     details: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All that is known of it, beside the classifier."""
+        return {
+            "arm": self.name,
+            "source_score": self.source_score,
+            "information": self.information,
+            "shares": list(self.shares),
+            "details": dict(self.details),
+        }
 
     @property
     def missing(self) -> int:

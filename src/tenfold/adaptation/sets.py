@@ -51,10 +51,14 @@ class AdaptSets:
     def class_names(self) -> tuple[str, ...]:
         return self.train[0].class_names
 
-    def fingerprints(self) -> dict[str, Any]:
+    def fingerprints(self) -> dict[str, str]:
         """By which a run that goes on sees that its sets are still the same."""
-        parts = (*self.train, *self.heldout, self.target, *((self.test,) if self.test is not None else ()))
-        return {"sets": [part.fingerprint() for part in parts]}
+        parts = {f"source {part.name}": part for part in self.train}
+        parts |= {f"held out of {part.name}": part for part in self.heldout} | {
+            f"target {self.target.name}": self.target
+        }
+        parts |= {} if self.test is None else {f"test {self.test.name}": self.test}
+        return {name: part.fingerprint() for name, part in parts.items()}
 
 
 def read_test(test: str | Path | ImageDataset) -> ImageDataset:

@@ -1,42 +1,55 @@
-"""`adapt`: a classifier for unlabelled target pictures from labelled source pictures."""
+"""`adapt`: a classifier for unlabelled target images from labelled source images."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenfold.adaptation.dann import DomainConfig
-from tenfold.adaptation.selection import choose
+from tenfold.adaptation.dann import DomainConfig, DomainStep, DomainTask
+from tenfold.adaptation.selection import (
+    ADABN,
+    ARMS,
+    AUGMENTED,
+    SELF,
+    TRAINED,
+    AdaptedArm,
+    augmentation,
+    described,
+    train_arm,
+)
 from tenfold.adaptation.sets import AdaptSets, option_of, read_sets
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, as_typed
-from tenfold.core.progress import note, warn
-from tenfold.core.results import Document, DryRun
+from tenfold.core.progress import about, note, warn
+from tenfold.core.results import DryRun
 from tenfold.core.types import ImageDataset
-from tenfold.report.documents import adaptation_text
-from tenfold.runs.plan import code_version
-from tenfold.runs.workers import available_cores
+from tenfold.runs import Context, Finished, Job
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, RunDirectory
+from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.runner import run_all
+from tenfold.training.device import available_cores, current_device
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.step import TrainingFailed
+from tenfold.training.store import load_classifier, save_classifier
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.adapt_arms import forecast_sentence, seconds_of_all, trained_arms
-from tenfold.verbs.adapt_outputs import write_adaptation
-from tenfold.verbs.opened import opened
+from tenfold.verbs.adapt_result import Adaptation, TrainedArms, write_adaptation
+
+MODULES = ("tenfold.adaptation.selection",)
+"""The code that decides what an arm's training gives."""
+BEFORE = {ADABN: (AUGMENTED,), SELF: tuple(arm for arm in ARMS if arm != SELF)}
+"""The arms that an arm takes its weights from, or chooses from; of the others none."""
+CLASSIFIER_FILE, CHECKPOINT = "classifier.safetensors", ".checkpoint.safetensors"
 
 
-class Adaptation(Document):
-    """What was found, as adapt.json tells it."""
+class NothingTrained(TenfoldError):
+    """Every arm ended in NaN."""
 
-    @property
-    def chosen(self) -> str:
-        """The arm whose classifier was kept."""
-        return str(self.document["chosen"])
-
-    @property
-    def text(self) -> str:
-        return adaptation_text(self.document)
+    exit_status = 2
 
 
 @on_chosen_device
@@ -57,7 +70,7 @@ def adapt(
 
     Args:
         sources: one or more labelled sets, in any form DATA may have.
-        to: the target: a folder of pictures, or anything `tenfold.load` reads.
+        to: the target: a folder of images, or anything `tenfold.load` reads.
         options: how the arms are trained and what is written; `per_class` and `images` are those of each source.
         test: a labelled set like the target (its test part, where it has one), shown to nothing until the end; it
             stands above `options.test`.
@@ -67,6 +80,7 @@ def adapt(
 
     Raises:
         InputError: a set or an option cannot be used.
+        NothingTrained: no arm came to an end.
     """
     options, test = _asked(options, test, changes)
     given = [sources] if isinstance(sources, str | Path | ImageDataset) else list(sources)
@@ -78,17 +92,17 @@ def adapt(
     sets = read_sets(given, to, test, options)
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, options)
-    with opened(directory, "adapt", config | sets.fingerprints() | {"code": code_version()}):
+    reads = sets.fingerprints() | {CODE: code_of("tenfold.adaptation.sets:read_sets", MODULES)}
+    with RunDirectory.opened(directory, "adapt", config, reads) as run:
         finished = directory / "adapt.json"
         if finished.exists():
             note(f"finished already: {directory}")
             return Adaptation(directory, read_json(finished))
-        training = DomainConfig(steps=options.steps)
-        key = Key(f"seed-{options.seed}") / "adapt"
-        arms = trained_arms(sets, directory / "arms", key, training, workers or available_cores())
+        with executor_for(workers) as executor:
+            done = run_all("arms", arm_jobs(sets, run, options), run, executor)
+        trained = _trained(done, run)
         command = as_typed("adapt", [*names, "--to", target], options, out=directory)
-        told = config | {"command": command, "started": started}
-        document = write_adaptation(directory, sets, arms, choose(arms.arms), told)
+        document = write_adaptation(directory, sets, trained, config, {"command": command, "started": started})
     return Adaptation(directory, document)
 
 
@@ -110,11 +124,19 @@ def adapt_forecast(
     options, test = _asked(options, test, changes)
     sets = read_sets(sources, to, test, options)
     _tell(sets, options)
-    config = DomainConfig(steps=options.steps)
-    key = Key(f"seed-{options.seed}") / "adapt" / "forecast"
-    seconds = seconds_of_all(sets, key, config, workers or available_cores())
+    key, how = Key(f"seed-{options.seed}") / "adapt" / "forecast", DomainConfig(steps=options.steps, confusion=1.0)
+    task, loop = DomainTask(sets.train, sets.target.images, augmentation(), key, how), TrainingLoop()
+    each = loop.seconds_a_step(lambda attempt: DomainStep(task, loop.device)) * how.steps
+    # Two of the trained arms read the source alone, which is half a step; self-training waits for all the others.
+    together = len(TRAINED) - 2
+    seconds = each * (together / min(workers or available_cores(), together) + 1)
+    images = sum(len(part) for part in sets.train)
     facts = {"seconds": round(seconds, 1), "target_images": len(sets.target), "mends": len(sets.mending)}
-    return DryRun(forecast_sentence(sets, seconds), facts)
+    return DryRun(
+        f"{len(ARMS)} arms would be trained on {images:,} labelled pictures and {len(sets.target):,} of "
+        f"{sets.target.name} without labels: {about(seconds)}",
+        facts,
+    )
 
 
 def _asked(
@@ -134,3 +156,65 @@ def _tell(sets: AdaptSets, options: AdaptOptions) -> None:
         note("framing: source and target are framed alike")
     for warning in sets.warnings:
         warn(warning)
+
+
+def arm_jobs(sets: AdaptSets, run: RunDirectory, options: AdaptOptions) -> list[Job]:
+    """A job an arm. None of them reads the sealed test."""
+    reads = {"target": run.keep(sets.target)}
+    for number, (part, heldout) in enumerate(zip(sets.train, sets.heldout, strict=True)):
+        reads |= {f"source {number}": run.keep(part), f"held out {number}": run.keep(heldout)}
+    jobs: dict[str, Job] = {}
+    for arm in ARMS:
+        jobs[arm] = Job(
+            f"{__name__}:train_one",
+            {"arm": arm, "sources": len(sets.train), "seed": options.seed, "steps": options.steps},
+            reads,
+            {name: jobs[name] for name in BEFORE.get(arm, ())},
+            modules=MODULES,
+            device=current_device().kind,
+            label=arm,
+            cost=float(arm in TRAINED) + 0.01,
+        )
+    return list(jobs.values())
+
+
+def train_one(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Train an arm and leave its classifier; `failed` says why there is none."""
+    sources, heldout = (
+        [context.data(f"{part} {number}") for number in range(config["sources"])] for part in ("source", "held out")
+    )
+    target, key = context.data("target").images, Key(f"seed-{config['seed']}") / "adapt"
+    needed = (_read(name, *context.needed(name)) for name in BEFORE.get(config["arm"], ()))
+    before = [arm for arm in needed if arm is not None]
+    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
+    how = DomainConfig(steps=config["steps"])
+    try:
+        classifier = train_arm(config["arm"], before, sources, target, key, how, loop)
+        arm = described(config["arm"], classifier, before, heldout, classifier.probabilities(target))
+    except (TrainingFailed, StopIteration) as error:
+        return {"failed": str(error) or f"it takes its weights from {AUGMENTED}, which failed"}
+    save_classifier(context.directory / CLASSIFIER_FILE, classifier, arm.to_json())
+    loop.forget()
+    return arm.to_json()
+
+
+def _read(name: str, result: Mapping[str, Any], directory: Path) -> AdaptedArm | None:
+    """An arm that was trained; None where it failed."""
+    if "failed" in result:
+        return None
+    classifier = load_classifier(directory / CLASSIFIER_FILE)
+    score, information, shares, details = (
+        result[one] for one in ("source_score", "information", "shares", "details")
+    )
+    return AdaptedArm(name, classifier, score, information, tuple(shares), details)
+
+
+def _trained(done: Sequence[Finished], run: RunDirectory) -> TrainedArms:
+    failures = {one.job.label: str(one.result["failed"]) for one in done if "failed" in one.result}
+    for name, reason in failures.items():
+        warn(f"{name} is left out: {reason}")
+    found = [(one, _read(one.job.label, one.result, run.of(one.job))) for one in done]
+    arms = {arm: round(one.seconds, 1) for one, arm in found if arm is not None}
+    if not arms:
+        raise NothingTrained(f"no arm came to an end ({'; '.join(failures.values())})")
+    return TrainedArms(tuple(arms), {arm.name: seconds for arm, seconds in arms.items()}, failures)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.adaptation.dann import DomainConfig
-from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
+from tenfold.adaptation.dann import DomainConfig, train_domains
+from tenfold.adaptation.framing import Mend, framing, mends, shared_frame
+from tenfold.adaptation.selection import DANN, SETTINGS, augmentation
 from tenfold.adaptation.sets import class_warnings, option_of, set_aside_warnings, unlike_names
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
@@ -21,14 +23,20 @@ from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import all_classes, equal_to_any, in_classes, read_related
-from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.report.documents import merging_text, render_merging
-from tenfold.runs.plan import code_version
-from tenfold.runs.workers import available_cores
-from tenfold.training.device import hardware
+from tenfold.runs import Context, Job
+from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.runner import run_all
+from tenfold.training.device import current_device, hardware
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.merge_ways import Way, cross_predictions, deal_folds, ways_of
-from tenfold.verbs.opened import opened
+from tenfold.verbs.adapt import CHECKPOINT, MODULES
+from tenfold.verbs.adapt_result import judged
+
+FOLDS = 3
+
+Labels = npt.NDArray[np.int64]
 
 
 class Merging(Document):
@@ -37,6 +45,17 @@ class Merging(Document):
     @property
     def text(self) -> str:
         return merging_text(self.document)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of using the sources."""
+
+    name: str
+    sources: tuple[int, ...]
+    """Those that are learned from."""
+    judged_on: tuple[int, ...]
+    aligned: bool = False
 
 
 @on_chosen_device
@@ -50,7 +69,7 @@ def merge(
 ) -> Merging:
     """Compare learning from each source alone, from all pooled, and from all pooled with DANN between them.
 
-    Every picture is judged once, by trainings that did not see it: in three folds of every source by whole groups,
+    Every image is judged once, by trainings that did not see it: in three folds of every source by whole groups,
     and of three sources or more also with the whole source left out.
 
     Args:
@@ -66,39 +85,30 @@ def merge(
     if len(sources) < 2:
         raise InputError("merging takes two sets or more; to label another set: tenfold adapt SOURCE --to TARGET")
     started, options = time.monotonic(), MergeOptions.of(options, changes)
-    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
-    named = unlike_names([read_related(one, **limits) for one in sources])
-    names = all_classes(named)
-    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_shared(named)]
-    matched = [in_classes(source, names) for source in named]
-    if not any(min(source.counts()[label] for source in matched) for label in range(len(names))):
-        raise InputError("the sets share no class; classes are matched by their names, so rename the folders")
-    framings = [framing(source) for source in matched]
-    mending = _mends(framings)
-    frame = _frame(framings, mending, options)
+    framed, mending, warnings = _read(sources, options)
     for mend in mending:
         note(f"framing: {mend.difference}; {mend.remedy}")
     for warning in warnings:
         warn(warning)
-    framed = [frame.on(source) for source in matched]
     config = {"sources": [option_of(source) for source in sources], **options.to_json()}
-    directory = Path(out) if out is not None else Path("runs") / f"merge-{'-'.join(one.name for one in matched)[:80]}"
-    fingerprints = {"sets": [source.fingerprint() for source in framed], "code": code_version()}
-    with opened(directory, "merge", config | fingerprints):
+    directory = Path(out) if out is not None else Path("runs") / f"merge-{'-'.join(one.name for one in framed)[:80]}"
+    reads = {source.name: source.fingerprint() for source in framed}
+    with RunDirectory.opened(directory, "merge", config, reads) as run:
         key = Key(f"seed-{options.seed}") / "merge"
         folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
         ways = ways_of([source.name for source in framed])
-        training = DomainConfig(steps=options.steps)
-        predictions = cross_predictions(
-            ways, framed, folds, directory / "trainings", key, training, workers or available_cores()
-        )
+        with executor_for(workers) as executor:
+            done = run_all("trainings", jobs_of(ways, framed, folds, run, options), run, executor)
+        results = [(one.job.config["way"], one.job.config["fold"], one.result["predicted"]) for one in done]
         document = {
             "sources": [
                 {"name": source.name, "images": len(source), "counts": source.counts().tolist()} for source in framed
             ],
-            "class_names": list(names),
+            "class_names": list(framed[0].class_names),
             "mends": [{"difference": mend.difference, "remedy": mend.remedy} for mend in mending],
-            "ways": [_told(way, framed, predictions[way.name]) for way in ways],
+            "ways": [
+                _way_json(way, framed, folds, [one[1:] for one in results if one[0] == way.name]) for way in ways
+            ],
             "warnings": warnings,
             "options": config,
             "command": as_typed("adapt", config["sources"], options, out=directory),
@@ -111,51 +121,133 @@ def merge(
     return Merging(directory, document)
 
 
-def _shared(sources: Sequence[ImageDataset]) -> list[str]:
-    told = []
-    for number, one in enumerate(sources):
-        for other in sources[:number]:
-            if copies := int(equal_to_any(one.images, other.images).sum()):
-                told.append(
-                    f"{copies:,} pictures of {one.name} are in {other.name} too: what is learned from one is "
-                    "judged on in the other; remove them from one of the two"
-                )
-    return told
-
-
-def _mends(framings: Sequence[Framing]) -> list[Mend]:
+def _read(
+    sources: Sequence[str | Path | ImageDataset], options: MergeOptions
+) -> tuple[list[ImageDataset], list[Mend], list[str]]:
+    """The sets with the same classes in one frame, what was mended for it, and what to know of them."""
+    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
+    named = unlike_names([read_related(one, **limits) for one in sources])
+    names = all_classes(named)
+    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_shared(named)]
+    matched = [in_classes(source, names) for source in named]
+    if not any(min(source.counts()[label] for source in matched) for label in range(len(names))):
+        raise InputError("the sets share no class; classes are matched by their names, so rename the folders")
+    framings = [framing(source) for source in matched]
     found: dict[str, Mend] = {}
     for number, target in enumerate(framings):
         for mend in mends(framings[:number], target):
             found.setdefault(mend.kind, mend)
-    return list(found.values())
+    applied = [mend for mend in found.values() if options.reframe == "auto" or mend.kind == "grey"]
+    frame = shared_frame(framings[:-1], framings[-1], applied, options.size)
+    return [frame.on(source) for source in matched], list(found.values()), warnings
 
 
-def _frame(framings: Sequence[Framing], mending: Sequence[Mend], options: MergeOptions) -> Frame:
-    applied = [mend for mend in mending if options.reframe == "auto" or mend.kind == "grey"]
-    return shared_frame(framings[:-1], framings[-1], applied, options.size)
+def _shared(sources: Sequence[ImageDataset]) -> list[str]:
+    return [
+        f"{copies:,} pictures of {one.name} are in {other.name} too: what is learned from one is judged on in the "
+        "other; remove them from one of the two"
+        for number, one in enumerate(sources)
+        for other in sources[:number]
+        if (copies := int(equal_to_any(one.images, other.images).sum()))
+    ]
 
 
-def _told(way: Way, sources: Sequence[ImageDataset], predicted: dict[int, npt.NDArray[np.int64]]) -> dict[str, Any]:
-    cells: list[dict[str, Any] | None] = [None] * len(sources)
-    for number in way.judged_on:
-        truth = sources[number].labels
-        share = float((predicted[number] == truth).mean())
-        cells[number] = {
-            "accuracy": round(share, 5),
-            "interval": [round(bound, 5) for bound in wilson_interval(share, len(truth))],
-            "balanced_accuracy": round(balanced_accuracy(truth, predicted[number]), 5),
-            "images": len(truth),
-        }
-    shown = [cell["accuracy"] for cell in cells if cell]
+def deal_folds(source: ImageDataset, key: Key) -> Labels:
+    """N fold numbers: the groups of each class are dealt out in turn."""
+    fold_of: dict[int, int] = {}
+    for label in np.unique(source.labels):
+        groups = np.unique(source.groups[source.labels == label])
+        for group in (key / int(label)).numpy_generator().permutation(groups):
+            fold_of.setdefault(int(group), len(fold_of) % FOLDS)
+    return np.array([fold_of[int(group)] for group in source.groups], np.int64)
+
+
+def ways_of(names: Sequence[str]) -> list[Way]:
+    """Each source alone, all pooled, and of three or more all without each one."""
+    every = tuple(range(len(names)))
+    ways = [Way(f"{name} alone", (number,), every) for number, name in enumerate(names)]
+    ways += [Way("pooled", every, every), Way("pooled + DANN", every, every, aligned=True)]
+    if len(names) > 2:
+        for number, name in enumerate(names):
+            rest = tuple(other for other in every if other != number)
+            ways += [
+                Way(f"without {name}", rest, (number,)),
+                Way(f"without {name}, DANN", rest, (number,), aligned=True),
+            ]
+    return ways
+
+
+def jobs_of(
+    ways: Sequence[Way],
+    sources: Sequence[ImageDataset],
+    folds: Sequence[Labels],
+    run: RunDirectory,
+    options: MergeOptions,
+) -> list[Job]:
+    """A job a way and fold."""
+    reads = {f"source {number}": run.keep(source) for number, source in enumerate(sources)}
+    reads["folds"] = run.keep({str(number): dealt for number, dealt in enumerate(folds)})
+    return [
+        Job(
+            f"{__name__}:train_fold",
+            {
+                "way": way.name,
+                "sources": list(way.sources),
+                "judged_on": list(way.judged_on),
+                "aligned": way.aligned,
+                "fold": fold,
+                "seed": options.seed,
+                "steps": options.steps,
+            },
+            reads,
+            modules=MODULES,
+            device=current_device().kind,
+            label=way.name,
+            cost=1.0 + way.aligned,
+        )
+        for way in ways
+        for fold in range(FOLDS)
+    ]
+
+
+def train_fold(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Learn from all but a fold of some sources, and predict that fold of each source that is judged on."""
+    folds, fold = context.arrays("folds"), config["fold"]
+    every = {number: context.data(f"source {number}") for number in {*config["sources"], *config["judged_on"]}}
+    train = [every[number].take(np.flatnonzero(folds[str(number)] != fold)) for number in config["sources"]]
+    how = DomainConfig(steps=config["steps"])
+    if config["aligned"]:
+        how = replace(how, adversary=SETTINGS[DANN]["adversary"])
+    key = Key(f"seed-{config['seed']}") / "merge" / f"fold-{fold}"
+    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
+    classifier = train_domains(train, train[0].images[:0], augmentation(), key, how, loop=loop)
+    loop.forget()
+    held = {number: every[number].take(np.flatnonzero(folds[str(number)] == fold)) for number in config["judged_on"]}
     return {
-        "name": way.name,
-        "cells": cells,
-        "mean": round(float(np.mean(shown)), 5),
+        "predicted": {
+            str(number): classifier.probabilities(part.images).argmax(1).tolist() for number, part in held.items()
+        }
     }
 
 
-def _sentence(document: dict[str, Any]) -> str:
+def _way_json(
+    way: Way,
+    sources: Sequence[ImageDataset],
+    folds: Sequence[Labels],
+    results: Sequence[tuple[int, Mapping[str, list[int]]]],
+) -> dict[str, Any]:
+    """How often a way is right on each source; every image was judged in its own fold."""
+    cells: list[dict[str, Any] | None] = [None] * len(sources)
+    for number in way.judged_on:
+        truth, predicted = sources[number].labels, np.zeros(len(sources[number]), np.int64)
+        for fold, labels in results:
+            predicted[folds[number] == fold] = labels[str(number)]
+        cells[number] = judged(truth, predicted) | {"images": len(truth)}
+    shown = [cell["accuracy"] for cell in cells if cell]
+    return {"name": way.name, "cells": cells, "mean": round(float(np.mean(shown)), 5)}
+
+
+def _sentence(document: Mapping[str, Any]) -> str:
     alone = [document["ways"][number]["cells"][number]["accuracy"] for number in range(len(document["sources"]))]
     pooled, aligned = (
         next(way for way in document["ways"] if way["name"] == name) for name in ("pooled", "pooled + DANN")
