@@ -457,3 +457,21 @@ def test_images_and_the_image_given_are_augmented_alike() -> None:
         assert torch.equal(images[:size], condition[:size])
         assert torch.equal(condition[:size], condition[size:])
         assert not torch.equal(condition[0], condition[1])
+
+
+@pytest.mark.parametrize("make", [labelled, paired])
+def test_too_little_memory_takes_smaller_parts_of_the_batches(make: Callable[[Key], GanProblem]) -> None:
+    sizes: list[int] = []
+
+    class Hungry(GanStep):
+        def _critic_loss(self, real: Tensor, *more: Any, **options: Any) -> Any:
+            sizes.append(len(real))
+            if len(real) > TINY.batch_size // 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super()._critic_loss(real, *more, **options)
+
+    loop = TrainingLoop()
+    outcome = loop.run(lambda attempt: Hungry(make(KEY / attempt), TINY, KEY, attempt, loop.device))
+    assert (outcome.steps, outcome.micro_batches) == (TINY.steps, 2)
+    assert sizes[0] == TINY.batch_size
+    assert set(sizes[1:]) == {TINY.batch_size // 2}

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.networks.blocks import build
-from tenfold.training.loop import Outcome, TrainingLoop
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, warming_cosine
-from tenfold.training.step import Look, Recovery, Step, Trouble, descend, is_finite
+from tenfold.training.step import Look, Outcome, Recovery, Step, Trouble, descend, is_finite
 
 STEPS = 24
 GROUP = 3

@@ -21,7 +21,7 @@ from tenfold.training.callbacks import Callback
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
-from tenfold.training.step import Diverged, Look, Step, TrainingFailed, descend
+from tenfold.training.step import Diverged, Look, Step, TrainingFailed
 
 
 class Killed(BaseException):
@@ -349,11 +349,3 @@ def test_a_step_reads_no_value_back_from_the_device() -> None:
 def test_the_loop_puts_the_device_in_the_hands_of_the_training() -> None:
     device = replace(Device("cpu"), precision="bfloat16")
     assert TrainingLoop(device).device is device
-
-
-def test_descending_starts_from_no_gradient() -> None:
-    weight = nn.Parameter(torch.ones(1))
-    optimizer = torch.optim.SGD([weight], 0.5)
-    for _ in range(2):
-        descend(optimizer, weight.sum())
-    assert weight.item() == 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from tenfold.generators.problem import STRENGTHS, GanConfig, GanProblem, adapted
 from tenfold.training.device import LARGE, Device, keep_large_blocks
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
-from tenfold.training.step import Look, Recovery, Step, Trouble, descend
+from tenfold.training.step import Look, Recovery, Step, Trouble, descend_in_parts
 
 MakeProblem = Callable[[Key], GanProblem]
 MOST_RECOVERIES = 3
@@ -60,7 +61,7 @@ def train_gan(make_problem: MakeProblem, config: GanConfig, key: Key, loop: Trai
     figures = {name: round(value, 4) for name, value in outcome.figures.items()}
     return TrainedGan(
         outcome.step.networks["averaged"].eval(),
-        {"generator_steps": outcome.steps, "recoveries": outcome.recoveries, **figures},
+        {"generator_steps": outcome.steps, "recoveries": outcome.recoveries, **outcome.shortage, **figures},
     )
 
 
@@ -100,6 +101,7 @@ class GanStep(Step):
         self.generators = {"draws": self.random}
         self.values = {"strength": config.augment}
         self.steps, self.look_every = config.steps, config.watch_every
+        self.most_micro_batches = max(1, config.batch_size // 2)
 
     def step(self, number: int) -> dict[str, Tensor]:
         config, progress = self.config, number / self.steps
@@ -109,8 +111,7 @@ class GanStep(Step):
             penalised = config.penalty > 0 and (number * config.critic_steps + turn) % config.penalty_every == 0
             losses = self._critic_turn(fade, penalised)
         self.critic.requires_grad_(False)  # its weights' slopes are not needed in the generator's turn
-        losses["generator_loss"] = self._generator_turn(fade)
-        return losses
+        return losses | self._generator_turn(fade)
 
     def look(self, number: int) -> Look:
         figures, images = monitor(self.problem, self.averaged, self.config.noise_size)
@@ -139,8 +140,13 @@ class GanStep(Step):
         return 1 - float(0.5 ** (self.config.batch_size / max(span, 1.0)))
 
     def _critic_turn(self, fade: float, penalised: bool) -> dict[str, Tensor]:
+        loss_of = partial(self._critic_loss, fade=fade, penalised=penalised)
+        return descend_in_parts([self.optimizers["critic"]], self._drawn(), self.micro_batches, loss_of)
+
+    def _critic_loss(
+        self, real: Tensor, condition: Tensor, noise: Tensor, fade: float, penalised: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         config, problem = self.config, self.problem
-        real, condition, noise = self._drawn()
         with self.device.autocast(config.precision), torch.no_grad():
             fake = self.generator(noise, condition, fade).float()
         real, fake, condition = self._augmented(real, fake, condition)
@@ -163,12 +169,16 @@ class GanStep(Step):
                 loss = loss + weight * 2 * slope_penalty(scores, images)
             elif penalised:
                 loss = loss + weight * unit_slope_penalty(self.critic, real, fake, condition, fade, self.random)
-        descend(self.optimizers["critic"], loss)
-        return losses
+        return loss, losses
 
-    def _generator_turn(self, fade: float) -> Tensor:
+    def _generator_turn(self, fade: float) -> dict[str, Tensor]:
+        loss_of = partial(self._generator_loss, fade=fade)
+        return descend_in_parts([self.optimizers["generator"]], self._drawn(), self.micro_batches, loss_of)
+
+    def _generator_loss(
+        self, real: Tensor, condition: Tensor, noise: Tensor, fade: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        real, condition, noise = self._drawn()
         with self.device.autocast(config.precision):
             fake = self.generator(noise, condition, fade).float()
             view_real, view, given = self._augmented(real, fake, condition)
@@ -177,11 +187,10 @@ class GanStep(Step):
                 with torch.no_grad():  # the generator has no part in them
                     score_real = self.critic(view_real, given, fade).float()
             loss = generator_loss(config.loss, score_real, self.critic(view, given, fade).float())
-            plain = loss.detach()
+            losses = {"generator_loss": loss.detach()}
             if config.variety:
                 loss = loss - config.variety * self._variety(fake, condition, noise, fade)
-        descend(self.optimizers["generator"], loss)
-        return plain
+        return loss, losses
 
     def _variety(self, fake: Tensor, condition: Tensor, noise: Tensor, fade: float) -> Tensor:
         """How much a quarter of the images changes with the noise, bounded (after Mao et al. 2019, mode seeking)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from tenfold.training.inner import inner_loss, inner_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
-from tenfold.training.step import Look, Step, Trouble, is_finite
+from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""
@@ -134,9 +135,8 @@ def train_classifier(
         "kept_step": step.values["best_step"],
         "seconds": {name: round(seconds, 3) for name, seconds in outcome.seconds.items()},
         "device": outcome.device,
+        **outcome.shortage,
     }
-    if outcome.micro_batches > 1:
-        details["micro_batches"] = outcome.micro_batches
     return TrainedClassifier(
         averaged, config, train.class_names, train.image_shape, score, loss, details, train.feature_names
     )
@@ -191,8 +191,12 @@ class ClassifierStep(Step):
                 self.ready = self._batches(number)
             batch, soft = self.ready.pop(0)
         with self.timed("forward/backward/step"):
-            self.loss = self._descend(batch.contiguous(memory_format=torch.channels_last), soft, number)
-        return {"loss": self.loss}
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            losses = descend_in_parts(
+                self.optimizers.values(), (batch, soft), self.micro_batches, partial(self._loss, number=number)
+            )
+        self.loss = losses["loss"]
+        return losses
 
     def look(self, number: int) -> Look:
         validation = self.task.validation
@@ -212,25 +216,13 @@ class ClassifierStep(Step):
     def between_batches(self, number: int) -> bool:
         return not self.ready
 
-    def _descend(self, batch: Tensor, soft: Tensor, number: int) -> Tensor:
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for images, labels in zip(batch.chunk(self.micro_batches), soft.chunk(self.micro_batches), strict=True):
-            loss = self._loss(images, labels, number)
-            if len(images) < len(batch):
-                loss = loss * (len(images) / len(batch))
-            loss.backward()
-            losses.append(loss.detach())
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-    def _loss(self, images: Tensor, labels: Tensor, number: int) -> Tensor:
-        if not isinstance(self.objective, HeadObjective):
-            return self.objective(self.network, images, labels, self.random)
-        progress = (number + 1) / self.steps
-        return self.objective.loss(self.network, self.networks["head"], images, labels, self.random, progress)
+    def _loss(self, images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        if isinstance(self.objective, HeadObjective):
+            progress = (number + 1) / self.steps
+            loss = self.objective.loss(self.network, self.networks["head"], images, labels, self.random, progress)
+        else:
+            loss = self.objective(self.network, images, labels, self.random)
+        return loss, {"loss": loss.detach()}
 
     def _batches(self, number: int) -> list[tuple[Tensor, Tensor]]:
         """The next batches as floats in [-1, 1] with soft labels, transformed.

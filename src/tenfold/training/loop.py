@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import State
 from tenfold.training.device import Device, current_device, is_out_of_memory, threads
-from tenfold.training.step import Clock, Diverged, Step, TrainingFailed, Trouble
+from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 BUDGET_SHARE = 0.9
@@ -29,24 +29,6 @@ PACE_STEPS = (4, 24)
 
 Start = Callable[[int], Step]
 """(attempt, counted from 0) -> a training at its first step; the attempt names the draws of its first weights."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A finished training."""
-
-    step: Step
-    steps: int
-    """That were taken; fewer than asked for where the budget cut them."""
-    attempt: int
-    recoveries: int
-    micro_batches: int
-    """Parts into which batches had to be cut for want of memory; 1 usually."""
-    figures: Mapping[str, float]
-    """Of the last look."""
-    seconds: Mapping[str, float]
-    """In each part of the training. On a GPU those of a step are what asking for it takes: a look waits for it."""
-    device: str
 
 
 class TrainingLoop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tenfold.core.errors import TenfoldError
 from tenfold.training.checkpoint import Parts
 from tenfold.training.schedule import Average, Schedule
+
+LossOf = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
 
 class TrainingFailed(TenfoldError):
@@ -140,11 +142,59 @@ class Step:
         return Parts(self.networks, self.optimizers, self.generators, self.best_weights)
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished training."""
+
+    step: Step
+    steps: int
+    """That were taken; fewer than asked for where the budget cut them."""
+    attempt: int
+    recoveries: int
+    micro_batches: int
+    """Parts into which batches had to be cut for want of memory; 1 usually."""
+    figures: Mapping[str, float]
+    """Of the last look."""
+    seconds: Mapping[str, float]
+    """In each part of the training. On a GPU those of a step are what asking for it takes: a look waits for it."""
+    device: str
+
+    @property
+    def shortage(self) -> dict[str, int]:
+        """For the details of what was trained: nothing, unless memory was short."""
+        return {"micro_batches": self.micro_batches} if self.micro_batches > 1 else {}
+
+
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step down the slope of a loss."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
+
+
+def descend_in_parts(
+    optimizers: Collection[torch.optim.Optimizer], batch: Sequence[Tensor], parts: int, loss_of: LossOf
+) -> dict[str, Tensor]:
+    """One step down the slope of a batch's loss, for whose networks the batch is cut into so many parts.
+
+    Args:
+        batch: tensors of B rows that belong together.
+        loss_of: rows of each of these -> a mean over them, and losses to be told.
+
+    Returns:
+        The losses of the whole batch.
+    """
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    told: list[dict[str, Tensor]] = []
+    for part in zip(*(rows.tensor_split(parts) for rows in batch), strict=True):
+        loss, losses = loss_of(*part)
+        share = len(part[0]) / len(batch[0])
+        (loss * share if share < 1 else loss).backward()
+        told.append({name: value * share for name, value in losses.items()} if share < 1 else losses)
+    for optimizer in optimizers:
+        optimizer.step()
+    return {name: torch.stack([one[name] for one in told]).sum(0) for name in told[0]} if told[1:] else told[0]
 
 
 def is_finite(*values: Tensor) -> bool:
