@@ -30,7 +30,7 @@ from tenfold.core.files import write_text
 from tenfold.core.types import ImageDataset
 from tenfold.evaluation import Interval
 from tenfold.evaluation.external_test import mean_interval
-from tenfold.report.sheets import Sheet, sheet_png
+from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.processes import executor_for

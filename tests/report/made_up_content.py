@@ -18,8 +18,8 @@ from tenfold.evaluation import (
     Wins,
     Worth,
 )
+from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent
-from tenfold.report.sheets import Sheet
 
 
 def interval(estimate, half):

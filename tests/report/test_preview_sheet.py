@@ -8,8 +8,9 @@ from matplotlib.font_manager import fontManager
 from PIL import Image
 from scipy import integrate, stats
 
+from tenfold.report.image_sheet import LARGEST_CAPTIONED, SMALLEST_CAPTIONED, Cell, PreviewSheet, preview_png
 from tenfold.report.lettering import BETWEEN, Lettering
-from tenfold.report.preview_sheet import LARGEST_SIDE, SMALLEST_SIDE, Cell, PreviewSheet, ShareLaw, preview_png
+from tenfold.report.share_law import ShareLaw
 
 SMALL = Lettering([], points=7.5)
 
@@ -43,15 +44,17 @@ def found(page, tile):
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 45, 30), (1, 128, 128)])
 def test_small_pictures_are_enlarged_by_whole_factors_and_nothing_is_smoothed(shape):
     image = noise(*shape)
-    factor = -(-SMALLEST_SIDE // max(shape[1:]))
+    factor = -(-SMALLEST_CAPTIONED // max(shape[1:]))
     tile = np.broadcast_to(image.transpose(1, 2, 0), (*shape[1:], 3)).repeat(factor, 0).repeat(factor, 1)
-    assert max(tile.shape) >= SMALLEST_SIDE
+    assert max(tile.shape) >= SMALLEST_CAPTIONED
     assert found(drawn([image]), tile)
     assert not found(drawn([image.clip(0, 200)]), tile)
 
 
 def test_large_pictures_are_shrunk():
-    small, large = (drawn([np.full((3, side, side), 9, np.uint8)] * 5) for side in (LARGEST_SIDE, 4 * LARGEST_SIDE))
+    small, large = (
+        drawn([np.full((3, side, side), 9, np.uint8)] * 5) for side in (LARGEST_CAPTIONED, 4 * LARGEST_CAPTIONED)
+    )
     assert small.shape == large.shape
 
 
@@ -134,4 +137,4 @@ def test_letters_that_no_font_has_are_boxes_and_controls_are_spaces(monkeypatch)
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["$x$", "$\\frac{", "日本 😀", "\udce9", "<b>", "", "a\tb", "שלום"])
 def test_any_class_name_can_be_written(name):
-    assert drawn([noise(1, 8, 8)], [(name,)]).shape[0] > SMALLEST_SIDE
+    assert drawn([noise(1, 8, 8)], [(name,)]).shape[0] > SMALLEST_CAPTIONED

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from made_up_content import sheet
 from PIL import Image
 
-from tenfold.report.sheets import GAP, SMALLEST_SIDE, Sheet, sheet_png
+from tenfold.report.image_sheet import GAP, SMALLEST_SIDE, Sheet, sheet_png
 
 
 def pixels(png):

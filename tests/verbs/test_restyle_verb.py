@@ -23,7 +23,7 @@ from tenfold.methods import MethodFailed
 from tenfold.methods import restyle as restyle_method
 from tenfold.methods.kept import load_generator
 from tenfold.methods.restyle import Method
-from tenfold.report.style_grid import OWN, style_grid
+from tenfold.report.image_sheet import OWN, style_grid
 from tenfold.training import loop as loops
 from tenfold.training.step import TrainingFailed
 from tenfold.verbs import restyle as verb

@@ -23,8 +23,7 @@ from tenfold.evaluation.external_test import mean_interval
 from tenfold.generators.gates import styles_by_classes
 from tenfold.methods import make_method
 from tenfold.methods.restyle import Method
-from tenfold.report.preview_sheet import preview_png
-from tenfold.report.style_grid import style_grid
+from tenfold.report.image_sheet import preview_png, style_grid
 from tenfold.runs import Context, Job
 
 PRESETS = {"the article's loss": "article", "tenfold's": "fast"}

@@ -29,7 +29,7 @@ from tenfold.claims.training import image_text, right
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods.generating import GeneratorMethod, Learned, noise_of
-from tenfold.report.sheets import Sheet, sheet_png
+from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.device import one_thread

@@ -32,7 +32,7 @@ from tenfold.data.splits import make_splits, open_fold, plan_folds
 from tenfold.evaluation.fidelity import diversity, memorisation
 from tenfold.methods import MethodFailed, make_method, spread
 from tenfold.methods.generating import GeneratorMethod
-from tenfold.report.sheets import Sheet, sheet_png
+from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.runs.trial import tested

@@ -18,7 +18,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import class_folders
 from tenfold.data.load import load
-from tenfold.report.preview_sheet import ShareLaw, preview_png
+from tenfold.report.image_sheet import preview_png
+from tenfold.report.share_law import ShareLaw
 from tenfold.runs.arms import Component, parse_arms
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.preview_sheets import changed_sheet, generated_pairs

@@ -17,7 +17,8 @@ from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import nearest
 from tenfold.methods import Method
-from tenfold.report.preview_sheet import Cell, PreviewSheet, ShareLaw
+from tenfold.report.image_sheet import Cell, PreviewSheet
+from tenfold.report.share_law import ShareLaw
 from tenfold.runs.arms import Component
 from tenfold.runs.plan import words
 from tenfold.training.recipe import Transform

@@ -9,8 +9,8 @@ from typing import Any
 from tenfold.core.files import write_text
 from tenfold.core.options import as_typed
 from tenfold.methods import Grown
+from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
-from tenfold.report.sheets import Sheet
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.plan import most_chosen

@@ -20,8 +20,7 @@ from tenfold.generators.gates import Gates, styles_by_classes
 from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.kept import CHECKPOINT, save_generator
 from tenfold.methods.restyle import Method, Restyler
-from tenfold.report.preview_sheet import preview_png
-from tenfold.report.style_grid import style_grid
+from tenfold.report.image_sheet import preview_png, style_grid
 from tenfold.runs.plan import code_version
 from tenfold.training.callbacks import ProgressBar
 from tenfold.training.loop import TrainingLoop

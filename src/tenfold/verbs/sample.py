@@ -22,7 +22,7 @@ from tenfold.data.load import load
 from tenfold.methods import Grown
 from tenfold.methods.generating import CHUNK, GeneratorMethod
 from tenfold.methods.kept import KeptGenerator, load_generator
-from tenfold.report.preview_sheet import preview_png
+from tenfold.report.image_sheet import preview_png
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors

@@ -15,7 +15,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import Grown
 from tenfold.methods.generating import Images, noise_of
-from tenfold.report.preview_sheet import Cell, PreviewSheet
+from tenfold.report.image_sheet import Cell, PreviewSheet
 from tenfold.training.device import one_thread
 
 ROWS = 6

@@ -13,7 +13,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import nearest
 from tenfold.methods import make_method
-from tenfold.report.sheets import Sheet
+from tenfold.report.image_sheet import Sheet
 
 MOST_CLASSES = 12
 COLUMNS = 8
