@@ -96,7 +96,10 @@ class Restarting(MadeUpStep):
 
 
 def disturbed(
-    kind: type[MadeUpStep], what: Callable[[MadeUpStep, int], None], made: list[MadeUpStep] | None = None
+    kind: type[MadeUpStep],
+    what: Callable[[MadeUpStep, int], None],
+    made: list[MadeUpStep] | None = None,
+    steps: int = STEPS,
 ) -> Callable[[int], MadeUpStep]:
     """Trainings of this kind in which something is done before each step."""
 
@@ -106,7 +109,7 @@ def disturbed(
             return super().step(number)
 
     def start(attempt: int) -> MadeUpStep:
-        step = Disturbed(attempt)
+        step = Disturbed(attempt, steps)
         if made is not None:
             made.append(step)
         return step

@@ -49,22 +49,27 @@ def test_every_look_and_every_trouble_has_its_line(tmp_path: Path) -> None:
     assert [line["step"] for line in lines(tmp_path / "failed")] == [1, 2, 3, 4, 5, 6]
 
 
-def test_metrics_of_a_killed_training_are_those_of_one_that_was_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("every", [1, 5])
+def test_what_a_killed_training_leaves_is_what_one_leaves_that_was_not(
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    TrainingLoop(callbacks=[Metrics(tmp_path / "whole", 1)]).run(MadeUpStep)
-    start = disturbed(MadeUpStep, killed_at({5, 13}))
-    for expected in (Killed, Killed, None):
-        loop = TrainingLoop(callbacks=[Metrics(tmp_path, 1)], checkpoint=tmp_path / "checkpoint.safetensors")
-        if expected is None:
-            loop.run(start)
-        else:
-            with pytest.raises(expected):
-                loop.run(start)
-            with (tmp_path / "metrics.jsonl").open("a") as file:
-                file.write('{"step": 1')  # a kill cut this line short
+    kills = {5, 13, 50}
+
+    def train(directory: Path, kills: set[int]) -> None:
+        callbacks = [Metrics(directory, every), Grids(directory)]
+        start = disturbed(MadeUpStep, killed_at(kills), steps=72)
+        TrainingLoop(callbacks=callbacks, checkpoint=directory / "checkpoint.safetensors").run(start)
+
+    train(tmp_path / "whole", set())
+    while kills:
+        with pytest.raises(Killed):
+            train(tmp_path, kills)
+        with (tmp_path / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 1')  # a kill cut this line short
+    train(tmp_path, kills)
     assert lines(tmp_path) == lines(tmp_path / "whole")
+    assert sorted(grids(tmp_path)) == sorted(grids(tmp_path / "whole"))
 
 
 def grids(directory: Path) -> dict[int, Image.Image]:

@@ -45,8 +45,15 @@ class Callback:
     def trouble(self, number: int, text: str) -> None:
         """After step `number` the training goes back, for this reason."""
 
-    def before_checkpoint(self) -> None:
-        """A checkpoint is about to be written; what a resume would not tell again must be on the disk."""
+    def before_checkpoint(self) -> Any:
+        """A checkpoint is about to be written; what a resume would not tell again must be on the disk.
+
+        Returns:
+            Plain JSON values, which `resume` is given where the checkpoint is taken up.
+        """
+
+    def resume(self, state: Any) -> None:
+        """What this told next depends on, as it was at the checkpoint; called before `begin`."""
 
     def end(self) -> None:
         """The training is over, or failed."""
@@ -105,7 +112,7 @@ class Metrics(Callback):
 
     def step(self, number: int, steps: int, losses: Mapping[str, Tensor]) -> None:
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=value.device)) + value
+            self._sums[name] = self._sums.get(name, torch.zeros(())).to(value.device) + value
         self._count += 1
         if number % self.every == 0:
             self._write(number, {name: round(value.item() / self._count, 5) for name, value in self._sums.items()})
@@ -118,14 +125,22 @@ class Metrics(Callback):
     def trouble(self, number: int, text: str) -> None:
         self._write(number, {"trouble": text})
 
-    def before_checkpoint(self) -> None:
-        append_text(self.directory / "metrics.jsonl", "".join(self._lines))
-        self._lines = []
+    def before_checkpoint(self) -> Any:
+        self._flush()
+        return {"count": self._count, "sums": {name: value.item() for name, value in self._sums.items()}}
+
+    def resume(self, state: Any) -> None:
+        self._count = state["count"]
+        self._sums = {name: torch.tensor(value) for name, value in state["sums"].items()}
 
     def end(self) -> None:
-        self.before_checkpoint()  # of a failed training too; a resume drops what is past its checkpoint
+        self._flush()  # of a failed training too; a resume drops what is past its checkpoint
         if self._board is not None:
             self._board.close()
+
+    def _flush(self) -> None:
+        append_text(self.directory / "metrics.jsonl", "".join(self._lines))
+        self._lines = []
 
     def _write(self, number: int, figures: Mapping[str, Any]) -> None:
         self._lines.append(json.dumps({"step": number, **figures}) + "\n")
@@ -156,6 +171,12 @@ class Grids(Callback):
 
     def part(self, name: str) -> Callback:
         return Grids(self.directory / name, self.all_looks)
+
+    def before_checkpoint(self) -> Any:
+        return self._next
+
+    def resume(self, state: Any) -> None:
+        self._next = state
 
     def look(self, number: int, steps: int, look: Look) -> None:
         if look.images is None or not (self.all_looks or number >= min(self._next, steps)):

@@ -141,6 +141,10 @@ class _Run:
             self.place = _Place(**self.sound.values["loop"])
             self._make()
             self._restore(self.sound)
+            told = self.sound.values["callbacks"]
+            for callback in loop.callbacks:
+                if (name := type(callback).__name__) in told:
+                    callback.resume(told[name])
         else:
             self._make()
             self.step.begin()
@@ -246,8 +250,8 @@ class _Run:
         self.step.steps = self.place.steps or self.step.steps
         self.step.micro_batches = self.place.micro_batches
 
-    def _state(self) -> State:
-        return State.of(self.step.parts(), {"loop": asdict(self.place), "step": self.step.values})
+    def _state(self, **more: Any) -> State:
+        return State.of(self.step.parts(), {"loop": asdict(self.place), "step": self.step.values, **more})
 
     def _keep_in_memory(self) -> None:
         if self.step.rolls_back:
@@ -260,8 +264,8 @@ class _Run:
         if checkpoint is None or not (place.number >= self.step.steps or late):
             return
         if self.step.between_batches(place.number):
-            self._tell(lambda callback: callback.before_checkpoint())
-            write_bytes(checkpoint, self._state().pack())
+            told = {type(callback).__name__: callback.before_checkpoint() for callback in self.loop.callbacks}
+            write_bytes(checkpoint, self._state(callbacks=told).pack())
             self.written = time.monotonic()
 
     def _cut_to_budget(self) -> None:
