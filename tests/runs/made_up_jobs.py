@@ -8,9 +8,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from tenfold.core.files import write_text
 from tenfold.runs import Context, Job
 from tenfold.training.device import Device
+from tenfold.training.step import Step
 
 
 class Small(Device):
@@ -64,3 +68,31 @@ def fails(config: Mapping[str, Any], context: Context) -> Any:
 
 def dies(config: Mapping[str, Any], context: Context) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Doubling(Step):
+    """A weight that doubles at every step; it is broken off before one of its steps."""
+
+    steps = 6
+
+    def __init__(self, killed_at: int) -> None:
+        network = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(network.weight)
+        self.networks, self.optimizers, self.killed_at = {"network": network}, {}, killed_at
+
+    @torch.no_grad()
+    def step(self, number: int) -> dict[str, Tensor]:
+        if number == self.killed_at:
+            raise KeyboardInterrupt
+        self.networks["network"].weight *= 2
+        return {}
+
+
+def trains(config: Mapping[str, Any], context: Context) -> Any:
+    """Two trainings; the second is broken off where nobody has tried it before."""
+    tried = context.directory / "tried.txt"
+    first = context.loop("first").run(lambda _: Doubling(-1 if not tried.exists() else 0)).step
+    killed_at = -1 if tried.exists() else 4
+    write_text(tried, "")
+    second = context.loop().run(lambda _: Doubling(killed_at)).step
+    return [step.networks["network"].weight.item() for step in (first, second)]

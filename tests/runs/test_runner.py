@@ -14,7 +14,7 @@ from made_up_jobs import Small, job
 
 from made_up_sets import easy_set
 from tenfold.core.errors import SystemFault
-from tenfold.runs import Finished, Job
+from tenfold.runs import CHECKPOINT, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor, Serial
 from tenfold.runs.executors.processes import Processes, executor_for
@@ -181,3 +181,17 @@ def test_all_are_given_in_their_order_under_a_bar(tmp_path: Path, capsys: pytest
         finished = run_all("squares", jobs, RunDirectory(tmp_path), executor)
     assert [of.result["square"] for of in finished] == [9, 1, 4]
     assert "squares 1/3" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_trainings_of_a_broken_off_job_go_on_and_leave_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.training.loop.SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        alone([job("trains")], tmp_path)
+    place = RunDirectory(tmp_path).of(job("trains"))
+    assert len(list(place.rglob(CHECKPOINT))) == 2
+    (one,) = alone([job("trains")], tmp_path)
+    assert one.result == [64.0, 64.0], "the first would have been broken off at once, had it begun anew"
+    assert not list(place.rglob(CHECKPOINT))
+    assert RunDirectory(tmp_path).found(job("trains"))

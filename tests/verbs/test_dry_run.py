@@ -12,7 +12,7 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold
-from tenfold.runs.workers import available_cores
+from tenfold.training.device import available_cores
 from tenfold.verbs import forecast as module
 from tenfold.verbs.forecast import forecast
 

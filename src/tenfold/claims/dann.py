@@ -226,7 +226,7 @@ def train_plain(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """One of the article's trainings."""
     task = read_task(config["task"], config["seed"], config["most"], reframed=False)
     how = DomainConfig(steps=config["steps"], adversary=PLAIN[config["arm"]], published=True)
-    classifier = train_domains([task.source], task.target.images, (), _key(config), how)
+    classifier = train_domains([task.source], task.target.images, (), _key(config), how, loop=context.loop())
     known = right(classifier, task.heldout)
     correct = packed(right(classifier, task.test))
     return {"correct": correct, "source_accuracy": round(float(known.mean()), 5), **task.sizes()}
@@ -237,7 +237,7 @@ def train_arms(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     task = read_task(config["task"], config["seed"], config["most"], reframed=True)
     how, key, arms = DomainConfig(steps=config["steps"]), _key(config), list[AdaptedArm]()
     for name in ARMS:
-        fitted = train_arm(name, arms, [task.source], task.target.images, key, how)
+        fitted = train_arm(name, arms, [task.source], task.target.images, key, how, context.loop(name))
         arms.append(described(name, fitted, arms, [task.heldout], fitted.probabilities(task.target.images)))
     chosen = choose(arms)
     panels = [_panel(task, arm) for arm in (next(arm for arm in arms if arm.name == SOURCE), chosen)]

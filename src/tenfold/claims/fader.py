@@ -161,7 +161,9 @@ def train_arm(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     train, test = data.part("train"), data.part("test")
     recipe = recipe_of(ARMS[config["arm"]], train, key, restyle=_steps(config["steps"]))
     swapped = dict(recipe.details).get("gates", {}).get("swap_accuracy")
-    return tested(right(train_on_all(train, recipe, key, config["steps"]), test)) | {"swap_accuracy": swapped}
+    return tested(right(train_on_all(train, recipe, key, context.loop(), config["steps"]), test)) | {
+        "swap_accuracy": swapped
+    }
 
 
 def _steps(steps: int | None) -> dict[str, Any]:

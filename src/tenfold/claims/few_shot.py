@@ -80,7 +80,7 @@ def train_arm(config: Config, context: Context) -> dict[str, Any]:
         grown = method.more(learned, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
         told |= {"new_images": len(grown.images), "near_copies": int(grown.near_copies.sum())}
         recipe += Recipe(extra=grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies)))
-    return told | {"accuracy": _share(right(_classifier(train, recipe, key, config), sealed))}
+    return told | {"accuracy": _share(right(_classifier(train, recipe, key, config, context), sealed))}
 
 
 def train_judge(config: Config, context: Context) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def train_judge(config: Config, context: Context) -> dict[str, Any]:
     train, held = samples_and_sealed(_unseen(config), config["images"], key / "samples")
     most = [np.flatnonzero(held.labels == label)[: config["most_held"]] for label in range(held.class_count)]
     held = held.take(np.concatenate(most))
-    classifier = _classifier(train, classical(config["policy"], train, key), key, config)
+    classifier = _classifier(train, classical(config["policy"], train, key), key, config, context)
     new = draws_of(load_generator(config, context, held), held, draws, key / "dagan")
     grown = replace(held.take(np.arange(len(held)).repeat(draws)), images=new.reshape(-1, *held.image_shape))
     real_spread = np.mean([train.images[train.labels == k].std(axis=0).mean() for k in range(train.class_count)])
@@ -113,8 +113,9 @@ def _unseen(config: Config) -> ImageDataset:
     return of_classes(classes, range(config["test_classes"]))
 
 
-def _classifier(train: ImageDataset, recipe: Recipe, key: Key, config: Config) -> TrainedClassifier:
-    return train_classifier(train, None, recipe, key / "classifier", ClassifierConfig(**config["classifier"]))
+def _classifier(train: ImageDataset, recipe: Recipe, key: Key, config: Config, context: Context) -> TrainedClassifier:
+    how = ClassifierConfig(**config["classifier"])
+    return train_classifier(train, None, recipe, key / "classifier", how, context.loop())
 
 
 def _share(correct: npt.NDArray[np.bool_]) -> float:

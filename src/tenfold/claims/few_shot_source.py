@@ -21,7 +21,6 @@ from torch import Tensor
 
 from tenfold.adaptation.dann import features_of
 from tenfold.augment.tensors import to_float
-from tenfold.claims.training import CHECKPOINT
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
@@ -35,7 +34,6 @@ from tenfold.runs import Context
 from tenfold.training.batches import ImagePool
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import Device, one_thread
-from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
 from tenfold.training.schedule import warming_cosine
 from tenfold.training.step import Look, Step, descend
@@ -125,7 +123,7 @@ def samples_and_sealed(unseen: ImageDataset, samples: int, key: Key) -> tuple[Im
 def train_generator(config: Config, context: Context) -> dict[str, Any]:
     """Train a dagan on the source classes and leave its weights."""
     source = class_split(config["data"]).source
-    learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"])
+    learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"], context.loop())
     # safetensors writes an array's memory as it lies, and weights of convolutions lie channels last.
     weights = {weight: np.ascontiguousarray(value) for weight, value in learned.weights().items()}
     write_bytes(context.directory / GENERATOR_FILE, safetensors.numpy.save(weights))
@@ -174,16 +172,14 @@ def train_source(config: Config, context: Context) -> dict[str, Any]:
     With 4 `turns`, each class turned by a multiple of 90 degrees counts as a class of its own.
     """
     source = class_split(config["data"]).source
-    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
     with one_thread():
-        outcome = loop.run(lambda attempt: SourceStep(source, config, loop.device))
+        outcome = context.loop().run(lambda attempt: SourceStep(source, config, context.device))
     step = outcome.step
     assert isinstance(step, SourceStep)
     names = tuple(f"{name}, turned {90 * turn}" for name in source.class_names for turn in range(step.turns))
     how = ClassifierConfig(steps=step.steps, width=config["width"])
     classifier = TrainedClassifier(step.network.eval(), how, names, source.image_shape)
     save_classifier(context.directory / SOURCE_FILE, classifier, {})
-    loop.forget()
     loss = round(outcome.figures["loss"], 4)
     return {"source_images": len(source), "classes": len(names), "last_loss": loss}
 

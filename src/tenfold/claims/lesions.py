@@ -22,7 +22,7 @@ import torch
 from tenfold.augment.classical import Classical
 from tenfold.augment.sampled_parameters import Ranges
 from tenfold.augment.tensors import SIGNED, to_uint8
-from tenfold.claims.training import CHECKPOINT, image_text
+from tenfold.claims.training import image_text
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
@@ -38,7 +38,6 @@ from tenfold.runs.plan import classifier_for
 from tenfold.runs.trial import tested
 from tenfold.training.callbacks import Grids, Metrics
 from tenfold.training.classifier import train_classifier
-from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
 
 Indices = npt.NDArray[np.int64]
@@ -192,7 +191,7 @@ def judge_fold(config: Config, context: Context) -> dict[str, Any]:
         recipe = recipe + _drawn(context.needed("drawn")[1] / DRAWN_FILE, train)
     how = classifier_for(train)
     how = replace(how, steps=config["steps"] or how.steps)
-    classifier = train_classifier(train, fold.validation, recipe, key / "classifier", how)
+    classifier = train_classifier(train, fold.validation, recipe, key / "classifier", how, context.loop())
     return {
         "classes": list(study.class_names),
         "training_images": len(train),
@@ -227,12 +226,10 @@ def draw_cells(config: Config, context: Context) -> dict[str, Any]:
     }
     method = cast(GeneratorMethod, make_method("dcgan", options))
     callbacks = [Metrics(context.directory, 1), Grids(context.directory, True)]
-    loop = TrainingLoop(callbacks=callbacks, checkpoint=context.directory / CHECKPOINT)
     try:
-        learned = method.learn(learned_from, key / "dcgan", loop)
+        learned = method.learn(learned_from, key / "dcgan", context.loop(callbacks=callbacks))
     except MethodFailed as error:
         return {"failed": str(error)}
-    loop.forget()
     seeds = [(key / "sample" / index).seed for index in range(DRAWN)]
     drawn = method.draw(learned.generator, torch.zeros(DRAWN, dtype=torch.int64), seeds, real.image_shape)
     known, made, unseen = (_rows(images) for images in (learned_from.images, drawn, others.images))

@@ -16,14 +16,13 @@ from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
 from tenfold.claims.mixup_article import BATCH_SIZE, KERAS_EPSILON, LEARNING_RATE, train_article
 from tenfold.claims.tables import Figure, Results, arm_rows, difference_names, figure
-from tenfold.claims.training import CHECKPOINT, recipe_of, right, tested, train_on_all
+from tenfold.claims.training import recipe_of, right, tested, train_on_all
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.evaluation.crossed import crossed_interval
 from tenfold.evaluation.external_test import mean_interval, next_value_interval
 from tenfold.runs import Context, Job
-from tenfold.training.loop import TrainingLoop
 
 ALPHA = 0.2
 MIXUP = f"mixup(alpha={ALPHA})"
@@ -130,7 +129,7 @@ def train_few(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """One of tenfold's classifiers on few images."""
     data = load("mnist", per_class=config["images"] // 10, seed=config["seed"])
     train, test, key = data.part("train"), data.part("test"), Key(f"seed-{config['seed']}") / config["images"]
-    classifier = train_on_all(train, recipe_of(ARMS[config["arm"]], train, key), key, config["steps"])
+    classifier = train_on_all(train, recipe_of(ARMS[config["arm"]], train, key), key, context.loop(), config["steps"])
     return {"training_images": len(train), **tested(right(classifier, test))}
 
 
@@ -146,7 +145,5 @@ def train_whole(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     train, test = _mnist(config["per_class"])
     key = Key(f"seed-{config['seed']}") / "all"
     transforms = recipe_of(ARMS[config["arm"]], train, key).transforms
-    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
-    correct = train_article(train, test, transforms, config["epochs"], key, loop)
-    loop.forget()
+    correct = train_article(train, test, transforms, config["epochs"], key, context.loop())
     return {"training_images": len(train), **tested(correct)}

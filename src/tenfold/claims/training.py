@@ -16,10 +16,8 @@ from tenfold.methods import make_method
 from tenfold.runs.arms import parse_component
 from tenfold.runs.plan import classifier_for
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe
-
-CHECKPOINT = ".checkpoint.safetensors"
-"""In a job's directory, of a training that is not finished."""
 
 
 def recipe_of(arm: str, train: ImageDataset, key: Key, **more: Mapping[str, Any]) -> Recipe:
@@ -35,14 +33,17 @@ def recipe_of(arm: str, train: ImageDataset, key: Key, **more: Mapping[str, Any]
     return recipe
 
 
-def train_on_all(train: ImageDataset, recipe: Recipe, key: Key, steps: int | None = None) -> TrainedClassifier:
+def train_on_all(
+    train: ImageDataset, recipe: Recipe, key: Key, loop: TrainingLoop, steps: int | None = None
+) -> TrainedClassifier:
     """tenfold's own classifier, none of the images held back.
 
     Args:
         steps: None is what `prove` would take.
     """
     config = classifier_for(train)
-    return train_classifier(train, None, recipe, key / "classifier", replace(config, steps=steps or config.steps))
+    config = replace(config, steps=steps or config.steps)
+    return train_classifier(train, None, recipe, key / "classifier", config, loop)
 
 
 def right(classifier: TrainedClassifier, test: ImageDataset) -> npt.NDArray[np.bool_]:

@@ -133,7 +133,7 @@ def train_arm(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """One arm on one draw of training images."""
     train, test = _images(config["count"], config["seed"], config["test_images"])
     key = Key(f"seed-{config['seed']}") / config["count"]
-    classifier = train_on_all(train, recipe_of(ARMS[config["arm"]], train, key), key)
+    classifier = train_on_all(train, recipe_of(ARMS[config["arm"]], train, key), key, context.loop())
     return {"training_images": len(train), "steps": classifier.details["steps"], **tested(right(classifier, test))}
 
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,15 @@ from tenfold.data.cache import ImageCache
 from tenfold.runs.code import code_of
 
 if TYPE_CHECKING:
+    from tenfold.training.callbacks import Callback
     from tenfold.training.device import Device
+    from tenfold.training.loop import TrainingLoop
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Function = Callable[[Mapping[str, Any], "Context"], Any]
+
+CHECKPOINT = ".checkpoint.safetensors"
+"""Of a training in a job that is not finished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +126,12 @@ class Context:
     def arrays(self, name: str) -> Arrays:
         """Arrays that it reads, by their names."""
         return _arrays_at(self.sets[name])
+
+    def loop(self, name: str = "", callbacks: Sequence[Callback] = ()) -> TrainingLoop:
+        """For a training of the job, named where there are several: one that was killed goes on at its checkpoint."""
+        from tenfold.training.loop import TrainingLoop
+
+        return TrainingLoop(self.device, callbacks, self.directory / name / CHECKPOINT)
 
     def needed(self, name: str) -> tuple[Any, Path]:
         """The result of a job that it needs, and where that one's files are."""

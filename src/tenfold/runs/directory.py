@@ -105,7 +105,8 @@ class RunDirectory:
     def store(self, job: Job, result: Any, seconds: float = 0.0, peak_bytes: int | None = None) -> Finished:
         """Keep a result; its arrival is what makes the job count."""
         place, result = self.of(job), json.loads(json.dumps(result))
-        files = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+        left = [path for path in place.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        files = [path.relative_to(place).as_posix() for path in left]
         record = {
             "label": job.label,
             "function": job.function,
@@ -115,7 +116,7 @@ class RunDirectory:
             "device": job.device,
             "seconds": seconds,
             "peak_bytes": peak_bytes,
-            "files": sorted(name for name in files if name != "result.json" and not name.startswith(".")),
+            "files": sorted(name for name in files if name != "result.json"),
             "result": result,
         }
         write_json(place / "result.json", record)

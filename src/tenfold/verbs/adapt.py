@@ -43,7 +43,7 @@ MODULES = ("tenfold.adaptation.selection",)
 """The code that decides what an arm's training gives."""
 BEFORE = {ADABN: (AUGMENTED,), SELF: tuple(arm for arm in ARMS if arm != SELF)}
 """The arms that an arm takes its weights from, or chooses from; of the others none."""
-CLASSIFIER_FILE, CHECKPOINT = "classifier.safetensors", ".checkpoint.safetensors"
+CLASSIFIER_FILE = "classifier.safetensors"
 
 
 class NothingTrained(TenfoldError):
@@ -186,15 +186,13 @@ def train_one(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     target, key = context.data("target").images, Key(f"seed-{config['seed']}") / "adapt"
     needed = (_read(name, *context.needed(name)) for name in BEFORE.get(config["arm"], ()))
     before = [arm for arm in needed if arm is not None]
-    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
     how = DomainConfig(steps=config["steps"])
     try:
-        classifier = train_arm(config["arm"], before, sources, target, key, how, loop)
+        classifier = train_arm(config["arm"], before, sources, target, key, how, context.loop())
         arm = described(config["arm"], classifier, before, heldout, classifier.probabilities(target))
     except (TrainingFailed, StopIteration) as error:
         return {"failed": str(error) or f"it takes its weights from {AUGMENTED}, which failed"}
     save_classifier(context.directory / CLASSIFIER_FILE, classifier, arm.to_json())
-    loop.forget()
     return arm.to_json()
 
 

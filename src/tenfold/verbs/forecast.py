@@ -18,7 +18,7 @@ from tenfold.runs.cost_probe import Pilot, run_pilot
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.plan import ratios_up_to
 from tenfold.runs.study import Prepared, prepare
-from tenfold.runs.workers import available_cores
+from tenfold.training.device import available_cores
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 

@@ -29,9 +29,8 @@ from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.processes import executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.device import current_device, hardware
-from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.adapt import CHECKPOINT, MODULES
+from tenfold.verbs.adapt import MODULES
 from tenfold.verbs.adapt_result import judged
 
 FOLDS = 3
@@ -219,9 +218,7 @@ def train_fold(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if config["aligned"]:
         how = replace(how, adversary=SETTINGS[DANN]["adversary"])
     key = Key(f"seed-{config['seed']}") / "merge" / f"fold-{fold}"
-    loop = TrainingLoop(checkpoint=context.directory / CHECKPOINT)
-    classifier = train_domains(train, train[0].images[:0], augmentation(), key, how, loop=loop)
-    loop.forget()
+    classifier = train_domains(train, train[0].images[:0], augmentation(), key, how, loop=context.loop())
     held = {number: every[number].take(np.flatnonzero(folds[str(number)] == fold)) for number in config["judged_on"]}
     return {
         "predicted": {

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from tenfold.runs import Context, Finished, Job
+from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.training.device import Device, one_thread, using
 
@@ -93,4 +93,7 @@ def perform(
     with using(device):
         result = job.load()(job.config, context)
         device.synchronise()
-    return run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+    finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+    for checkpoint in run.of(job).rglob(CHECKPOINT):
+        checkpoint.unlink()
+    return finished
