@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ def done(config: Mapping[str, Any], result: Mapping[str, Any], seconds: float = 
     return Finished(Job("made.up:job", config), result, seconds)
 
 
-def context(directory: Path, **needs: Path) -> Context:
-    """In that directory, beside the directories of the jobs that it needs."""
-    directory.mkdir(exist_ok=True)
-    return Context(Device(), directory, results={name: ({}, path) for name, path in needs.items()})
+def context(inside: Path, **needs: Path) -> Context:
+    """A job's own directory inside that one, beside the directories of the jobs that it needs."""
+    own = Path(tempfile.mkdtemp(dir=inside))
+    return Context(Device(), own, results={name: ({}, path) for name, path in needs.items()})

@@ -25,7 +25,7 @@ from tenfold.claims.training import image_bytes
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.runs import Context, Finished
+from tenfold.runs import Finished
 
 SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
 TWO_ARMS = ("classical", "classical + dagan")
@@ -118,28 +118,28 @@ def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> N
         told = settings_of("arm", samples=5, arm=arm, seed=1)
         assert ("generator" in told) == how.dagan
         assert ("source" in told) == how.source
-        result = train_arm(told, made)
-        assert result == train_arm(json.loads(json.dumps(told)), made)
+        result = train_arm(told, context(tmp_path, **made))
+        assert result == train_arm(json.loads(json.dumps(told)), context(tmp_path, **made))
         assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
         assert result.get("new_images", 0) == 40 * how.dagan
     chosen_by = settings_of("arm", arm="raw") | {"judged_on": "validation", "test_classes": 2}
-    assert train_arm(chosen_by, made)["training_images"] == 10
-    judged = train_judge(settings_of("judge"), made)
+    assert train_arm(chosen_by, context(tmp_path, **made))["training_images"] == 10
+    judged = train_judge(settings_of("judge"), context(tmp_path, **made))
     assert (judged["test_images"], judged["new_images"]) == (8, 32)
     assert judged["variety"] > 0
 
 
-def trained(path: Path) -> Context:
-    """A generator and a source network, and the context of a job that needs both."""
-    here = context(path)
-    few_shot_source.train_generator(settings_of("generator"), here)
-    few_shot_source.train_source(settings_of("source"), here)
-    return context(path, generator=path, source=path)
+def trained(path: Path) -> dict[str, Path]:
+    """The directories of a generator and of a source network."""
+    generator, source = context(path), context(path)
+    few_shot_source.train_generator(settings_of("generator"), generator)
+    few_shot_source.train_source(settings_of("source"), source)
+    return {"generator": generator.directory, "source": source.directory}
 
 
 @pytest.mark.usefixtures("tiny")
 def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
-    made, told = trained(tmp_path), settings_of("pictures")
+    made, told = context(tmp_path, **trained(tmp_path)), settings_of("pictures")
     real = class_split(told["data"]).unseen
     method, kept = few_shot_source.load_generator(told, made, real)
     fresh = method.learn(class_split(told["data"]).source, Key("dagan") / "omniglot")
@@ -151,7 +151,7 @@ def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny")
 def test_sheets_show_the_real_image_first_and_the_noise_moves(tmp_path: Path) -> None:
     told = settings_of("pictures")
-    shown = few_shot.draw_sheets(told, trained(tmp_path))
+    shown = few_shot.draw_sheets(told, context(tmp_path, **trained(tmp_path)))
     unseen = class_split(told["data"]).unseen
     for name, columns in (("new", 9), ("between", 10)):
         image = Image.open(io.BytesIO(image_bytes(shown[name])))

@@ -154,11 +154,13 @@ def test_no_generator_is_given_test_images_or_inner_ones(
 def test_where_the_generator_failed_both_arms_are_equal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     make_method = lesions.make_method
     monkeypatch.setattr(lesions, "make_method", lambda name, options: Recorder())
-    lesions.draw_lesions(picture_settings(1), context(tmp_path))
+    drawn = context(tmp_path)
+    lesions.draw_lesions(picture_settings(1), drawn)
     monkeypatch.setattr(lesions, "make_method", make_method)
     common = {**picture_settings(1), "part": "lesions", "amount": 2, "steps": 6}
-    needed = context(tmp_path, drawn=tmp_path)
-    results = [lesions.judge_fold(common | {"arm": arm}, needed) for arm in lesions.ARMS]
+    results = [
+        lesions.judge_fold(common | {"arm": arm}, context(tmp_path, drawn=drawn.directory)) for arm in lesions.ARMS
+    ]
     assert results[0] == results[1]
 
 
