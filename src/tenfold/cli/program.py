@@ -125,7 +125,11 @@ def _annotation(name: str, kind: Any, option: Option) -> Any:
 
 
 def _default(value: Any) -> Any:
-    return inspect.Parameter.empty if value is MISSING else None if value == () else value
+    if value is MISSING:
+        return inspect.Parameter.empty
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # shown as people write it
+    return None if value == () else value
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
