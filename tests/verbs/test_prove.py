@@ -254,3 +254,10 @@ def test_an_option_that_cannot_be_used_is_told_before_anything_is_written(
     with pytest.raises(InputError, match=complaint):
         prove(folder, **{"arms": "raw", "out": tmp_path / "out", **options})
     assert not (tmp_path / "out").exists()
+
+
+def test_the_device_may_be_named_where_an_earlier_run_took_it_by_itself(folder: Path, tmp_path: Path) -> None:
+    first = prove(folder, arms="raw", repeats=1, learning_curve=False, out=tmp_path / "out", workers=1)
+    again = prove(folder, arms="raw", repeats=1, learning_curve=False, out=tmp_path / "out", workers=1, device="cpu")
+    assert again.seconds_before > 0
+    assert again.trials == first.trials

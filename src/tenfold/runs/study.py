@@ -149,7 +149,8 @@ def opened(
         command,
         prepared.config,
         {plan.data: plan.data_fingerprint, CODE: plan.code, **plan.outside},
-        changeable=("budget", COMMAND, *changeable),
+        # Of another kind of device no job is taken over: its kind is in their names.
+        changeable=("budget", "device", COMMAND, *changeable),
         plan={"plan": asdict(plan), "plan_hash": plan.hash},
     )
 
