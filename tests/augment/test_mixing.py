@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tenfold.augment import CutMix, MixUp
-from tenfold.augment.mixing import draw_boxes
-from tenfold.augment.tensors import SIGNED, beta, to_float
+from tenfold.augment.tensors import SIGNED, beta, draw_boxes, to_float
 from tenfold.core.keys import Key
 from tenfold.training.recipe import cross_entropy
 
