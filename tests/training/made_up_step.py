@@ -57,7 +57,7 @@ class MadeUpStep(Step):
         self.optimizers["other"].zero_grad(set_to_none=True)
         descend(self.optimizers["network"], loss * self.values["strength"])
         self.optimizers["other"].step()
-        return {"loss": loss.detach()}
+        return {"loss": loss.detach(), "half": loss.detach() / 2}
 
     def look(self, number: int) -> Look:
         if not is_finite(*self.networks["network"].parameters()):

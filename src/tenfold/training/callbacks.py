@@ -127,11 +127,11 @@ class Metrics(Callback):
 
     def before_checkpoint(self) -> Any:
         self._flush()
-        return {"count": self._count, "sums": {name: value.item() for name, value in self._sums.items()}}
+        return {"count": self._count, "sums": [[name, value.item()] for name, value in self._sums.items()]}
 
     def resume(self, state: Any) -> None:
         self._count = state["count"]
-        self._sums = {name: torch.tensor(value) for name, value in state["sums"].items()}
+        self._sums = {name: torch.tensor(value) for name, value in state["sums"]}
 
     def end(self) -> None:
         self._flush()  # of a failed training too; a resume drops what is past its checkpoint
