@@ -33,7 +33,8 @@ from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
 from tenfold.evaluation.external_test import mean_interval
 from tenfold.runs.arms import parse_arms
-from tenfold.runs.plan import Plan, classifier_for, code_version, make_plan, settle, words
+from tenfold.runs.code import code_of
+from tenfold.runs.plan import Plan, classifier_for, make_plan, settle, words
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 
@@ -142,7 +143,8 @@ def main() -> None:
     wanted = parser.parse_args()
     cells = [(name, int(size)) for name in wanted.sets.split(",") for size in wanted.per_class.split(",")]
     jobs = [(name, size, seed) for seed in range(wanted.seeds) for name, size in cells]
-    files = {job: wanted.work / f"{'-'.join(map(str, job))}-{code_version()}.json" for job in jobs}
+    code = code_of("tenfold.runs.trial", ("tenfold.methods.classical",))
+    files = {job: wanted.work / f"{'-'.join(map(str, job))}-{code}.json" for job in jobs}
     wanted.work.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         waiting = {}

@@ -166,15 +166,15 @@ def test_another_training_in_the_same_directory_is_refused_by_name(
         (CGAN.replace("steps=50", "steps=60"), {}, "other options (steps)"),
         (CGAN, {"seed": 1, "budget": 60.0}, "other options (seed, budget)"),
         (CGAN, {"size": 10}, "other options (size)"),
-        (DAGAN, {}, "holds a generator of cgan"),
+        (DAGAN, {}, "other options (generator"),
     ]
     for method, options, complaint in refused:
         with pytest.raises(InputError) as refusal:
             fit(method, folder, out, **options)
         assert complaint in str(refusal.value)
-    with pytest.raises(InputError, match="not those that the training in"):
+    with pytest.raises(InputError, match="not those that the run in"):
         fit(CGAN, write_folders(tmp_path / "other", [6, 4, 2], key="other"), out)
-    monkeypatch.setattr("tenfold.verbs.fit.code_version", lambda: "another")
+    monkeypatch.setattr("tenfold.verbs.fit.code_of", lambda module: "another")
     with pytest.raises(InputError, match="another version of tenfold"):
         fit(CGAN, folder, out)
     with locked(out), pytest.raises(InputError, match="in use by process"):

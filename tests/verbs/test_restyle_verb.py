@@ -111,7 +111,7 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
         with pytest.raises(KeyboardInterrupt):
             written("killed")
     assert (tmp_path / ".killed.unfinished" / "checkpoint.safetensors").exists() == (stage != "train_fader")
-    with pytest.raises(InputError, match=r"holds another run \(seed\)"):
+    with pytest.raises(InputError, match=r"holds a run with other options \(seed\)"):
         tenfold.restyle(folder, tmp_path / "killed", seed=3, keep_copies=True)
     assert written("whole") == written("killed")
     assert not list(tmp_path.glob(".*"))

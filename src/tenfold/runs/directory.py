@@ -61,7 +61,7 @@ class RunDirectory:
         Args:
             options: as given, plain JSON values.
             reads: name -> fingerprint of the sets that decide the outcome, the first of which names the run.
-            changeable: options with which the same run may be taken up all the same, `COMMAND` among them.
+            changeable: options with which the same run may be taken up all the same; `COMMAND` and `CODE` count too.
             plan: more to be kept in config.json, beside `command`, `options`, `reads` and `made_with`.
 
         Raises:
@@ -71,8 +71,7 @@ class RunDirectory:
         asked = json.loads(json.dumps(asked))
         name = next(iter(reads))
         directory = path if path is not None else _unfinished(name, asked, changeable) or _fresh(name)
-        if not _config(directory, command, changeable) and not _killed_at_the_start(directory):
-            prepare_output(directory)
+        make_ready(directory, command, changeable)
         with locked(directory):
             exit_codes.keep_in(directory)
             if config := _config(directory, command, changeable):
@@ -148,6 +147,16 @@ class RunDirectory:
         return records
 
 
+def make_ready(directory: Path, command: str, changeable: Collection[str] = ()) -> None:
+    """Make the directory unless it is there with a run of this command or nothing in it: before anything is read.
+
+    Raises:
+        InputError: it holds something else, or cannot be written.
+    """
+    if not _config(directory, command, changeable) and not _killed_at_the_start(directory):
+        prepare_output(directory)
+
+
 def _made_with() -> dict[str, Any]:
     import torch
 
@@ -186,7 +195,7 @@ def _difference(
     if changed:
         return f"{directory} holds a run with other options ({', '.join(changed)})"
     read, reads = config["reads"], asked["reads"]
-    if read.get(CODE) != reads.get(CODE):
+    if CODE not in changeable and read.get(CODE) != reads.get(CODE):
         return f"{directory} was made by another version of tenfold"
     if moved := [name for name in reads if read.get(name) != reads[name]]:
         names = ", ".join(moved)

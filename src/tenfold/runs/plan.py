@@ -6,11 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import tenfold
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import FoldPlan
 from tenfold.methods import Method
@@ -80,12 +77,6 @@ LOOKS = (2, 4, 10)
 
 STOP_BELOW = 0.001
 """A look ends the study only at a p-value this small, so that looking often does not make noise a finding."""
-
-
-CODE_LAYERS = (
-    "core", "data", "augment", "networks", "training", "adaptation", "evaluation", "generators", "methods", "runs",
-)  # fmt: skip
-"""What trains and judges."""
 
 
 @dataclass(frozen=True)
@@ -218,17 +209,6 @@ def classifier_for(study: ImageDataset) -> ClassifierConfig:
     """The classifier's size for these pictures: small ones need fewer steps to be learned as well."""
     tiny = max(study.image_shape[1:]) <= 16
     return ClassifierConfig(steps=300) if tiny else ClassifierConfig()
-
-
-@cache
-def code_version() -> str:
-    """A hash over the source that trains and judges: results made by other code are never reused."""
-    root = Path(tenfold.__file__).parent
-    digest = hashlib.sha256(tenfold.__version__.encode())
-    for layer in CODE_LAYERS:
-        for path in sorted((root / layer).rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _hash(value: dict[str, Any]) -> str:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tenfold.core import exit_codes
-from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, write_json
 from tenfold.core.options import FitOptions
-from tenfold.core.progress import about, duration, note
+from tenfold.core.progress import about, duration
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.methods.generating import GeneratorMethod
 from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
-from tenfold.runs.plan import code_version
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, RunDirectory, make_ready
 from tenfold.training.callbacks import Grids, Metrics, ProgressBar
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
-from tenfold.verbs.opened import config_of, killed_at_the_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +70,15 @@ def fit(
         MethodFailed: the losses became NaN or the pictures collapsed, again and again.
     """
     options, fitted, directory = FitOptions.of(options, changes), parse_generator(method), Path(out)
-    if not _config(directory) and not killed_at_the_start(directory):
-        prepare_output(directory)
+    make_ready(directory, "fit")
     real = read_images(data, options)
-    fitted = fitted.for_set(real)
+    fitted, found = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()
     named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
-    with _opened(directory, named | options.to_json(), fitted, real):
-        found = _finished(directory)
+    training = {"generator": fitted.name(), **asdict(fitted.config)}
+    asked = named | options.to_json() | training
+    reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
+    changeable = [*named, *([CODE] if found else [])]  # what they are stands in `training` and in the fingerprint
+    with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):
         if not found:
             _train(fitted, real, directory, options.budget, options.seed)
         _forget_checkpoints(directory)
@@ -154,59 +151,3 @@ def _forget_checkpoints(directory: Path) -> None:
     for pattern in (CHECKPOINT, f".{CHECKPOINT}.*"):
         for path in directory.rglob(pattern):
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _opened(
-    directory: Path, options: Mapping[str, Any], fitted: GeneratorMethod, real: ImageDataset
-) -> Iterator[None]:
-    """The directory, locked: empty, or holding the same training, which config.json tells."""
-    with locked(directory):
-        config = {
-            "command": "fit",
-            "options": dict(options),
-            "training": {"method": fitted.name(), **asdict(fitted.config)},
-            "data": {"name": real.name, "fingerprint": real.fingerprint()},
-            "code": code_version(),
-        }
-        if before := _config(directory):
-            _require_same(directory, before, json.loads(json.dumps(config)))
-            if not _finished(directory):
-                note(f"continuing in {directory}")
-        exit_codes.keep_in(directory)
-        write_json(directory / "config.json", config)
-        yield
-
-
-def _require_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to go on with a training that began otherwise; the message names in what."""
-    changed = [name for name, value in now["training"].items() if before["training"].get(name) != value]
-    if "method" in changed:
-        raise InputError(f"{directory} holds a generator of {before['training']['method']}; choose another directory")
-    # What the method and the data are stands in `training` and in the fingerprint.
-    options = {name: value for name, value in now["options"].items() if name not in ("method", "data")}
-    changed += [name for name, value in options.items() if before["options"].get(name, value) != value]
-    if changed:
-        raise InputError(
-            f"{directory} holds a training with other options ({', '.join(changed)}); choose another directory"
-        )
-    if before["data"]["fingerprint"] != now["data"]["fingerprint"]:
-        raise InputError(
-            f"the images of {now['data']['name']} are not those that the training in {directory} began with; put "
-            "them back or choose another directory"
-        )
-    finished = _finished(directory)
-    if before["code"] != now["code"] and not finished:
-        raise InputError(
-            f"the training in {directory} was begun by another version of tenfold; choose another directory"
-        )
-
-
-def _finished(directory: Path) -> bool:
-    return (directory / FILE).with_suffix(".json").exists()
-
-
-def _config(directory: Path) -> dict[str, Any]:
-    """What a training's config.json holds; empty where it is not whole."""
-    found = config_of(directory, "fit")
-    return found if {"options", "training", "data", "code"} <= set(found) else {}

@@ -21,14 +21,14 @@ from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.kept import CHECKPOINT, save_generator
 from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.image_sheet import preview_png, style_grid
-from tenfold.runs.plan import code_version
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, RunDirectory
 from tenfold.training.callbacks import ProgressBar
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, restyling_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
-from tenfold.verbs.opened import opened
 
 FILE = "restyler.safetensors"
 
@@ -90,12 +90,10 @@ def restyle(
     real = read_images(data, options)
     labels = labels_of(options.classes, real.class_names)
     method, key = method.for_set(real), generator_key(method, options.seed)
-    training = {
-        **asdict(method.config), "data": option_of(data), **options.reading, "device": options.device,
-        "sets": [real.fingerprint()], "code": code_version(),
-    }  # fmt: skip
     unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
-    with opened(unfinished, "restyle", training):
+    training = {**asdict(method.config), "data": option_of(data), **options.reading, "device": options.device}
+    reads = {real.name: real.fingerprint(), CODE: code_of(type(method).__module__)}
+    with RunDirectory.opened(unfinished, "restyle", training, reads):
         note(f"restyling {len(real)} images of {real.class_count} classes, after training the classifiers beside it")
         loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=unfinished / CHECKPOINT)
         chosen = chosen_of(real, options.times, labels)
