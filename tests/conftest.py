@@ -51,5 +51,5 @@ def data_directory() -> Path:
 @pytest.fixture(autouse=True)
 def without_backbones(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies in tests do without ImageNet features, which take longer than all else; tests/networks sees those."""
-    if request.path.name not in ("test_backbones.py", "test_features.py", "test_inspection.py", "test_trunks.py"):
+    if request.path.name not in ("test_pretrained.py", "test_features.py", "test_inspection.py"):
         monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: False)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from tenfold.augment.classical import VALUES_IN_CACHE, Classical
@@ -46,13 +43,6 @@ def generator(key: str = "draws") -> torch.Generator:
 @pytest.fixture(scope="module")
 def changes() -> Changes:
     return Classical(RANGES, flips="both").draw(COUNT, generator())
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def assert_uniform(values: torch.Tensor, low: float, high: float) -> None:
@@ -182,50 +172,12 @@ def test_noise_serves_pictures_larger_than_its_bank() -> None:
     assert not torch.equal(large[0], large[1])
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    count=st.integers(0, 9),
-    shape=st.tuples(st.sampled_from([1, 2, 3, 5]), st.integers(1, 40), st.integers(1, 40)),
-    policy=st.sampled_from(list(POLICIES)),
-    is_uint8=st.booleans(),
-)
-def test_any_size_and_channel_count(count: int, shape: tuple[int, int, int], policy: str, is_uint8: bool) -> None:
-    images = pictures(count, shape)
-    given_images = (images * 255).to(torch.uint8) if is_uint8 else images
-    kept = given_images.clone()
-    changed = Classical(policy, flips="both")(given_images, generator())
-    assert changed.shape == images.shape
-    assert changed.dtype == torch.float32
-    assert torch.equal(given_images, kept)
-    assert changed.isfinite().all()
-    assert changed.numel() == 0 or (changed.min() >= 0 and changed.max() <= 1)
-
-
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45), (1, 5, 9)], ids=str)
 def test_at_strength_0_the_pictures_are_the_same_to_the_bit(shape: tuple[int, int, int]) -> None:
     images = pictures(5, shape)
     assert torch.equal(Classical(Ranges())(images, generator()), images)
     levels = (images * 255).to(torch.uint8)
     assert torch.equal(Classical(Ranges())(levels, generator()), levels.float().mul(1 / 255))
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_one_and_two_threads_make_the_same_bytes(policy: str, threads: None) -> None:
-    images = (pictures(96, (3, 40, 40)) * 255).to(torch.uint8)
-    made = []
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        made.append(Classical(policy, flips="horizontal")(images, generator()))
-    assert torch.equal(*made)
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_each_image_has_a_draw_of_its_own(policy: str) -> None:
-    same = pictures(1).repeat(8, 1, 1, 1)
-    changed = Classical(policy)(same, generator())
-    for index in range(8):
-        assert not torch.equal(changed[index], same[index])
-        assert not torch.equal(changed[index], changed[index - 1])
 
 
 def test_policies_grow_in_strength() -> None:
@@ -243,15 +195,6 @@ def test_a_batch_too_large_for_the_cache_is_changed_as_its_parts_are() -> None:
     for index in (0, 21, 39):
         part = slice(index, index + 1)
         assert torch.allclose(whole[part], change.apply(images[part], drawn.part(part), generator()), atol=1e-6)
-
-
-def test_without_a_generator_it_draws_from_a_stream_of_its_own() -> None:
-    images = pictures(4)
-    one, same, other = Classical(seed=1), Classical(seed=1), Classical(seed=2)
-    first = one(images)
-    assert torch.equal(first, same(images))
-    assert not torch.equal(first, one(images))
-    assert not torch.equal(first, other(images))
 
 
 @pytest.mark.parametrize(

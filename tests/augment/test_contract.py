@@ -1,0 +1,84 @@
+"""What every transform of images alone keeps, whatever it does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tenfold.augment import AugMix, Classical, RandAugment, TrivialAugment
+from tenfold.augment.sampled_parameters import POLICIES
+from tenfold.augment.tensors import SIGNED, UNIT
+from tenfold.core.keys import Key
+
+Transform = Callable[..., Tensor]
+MADE: dict[str, Callable[..., Transform]] = {
+    **{policy: lambda policy=policy, **o: Classical(policy, flips="both", **o) for policy in POLICIES},
+    "trivial": TrivialAugment,
+    "rand": RandAugment,
+    "augmix": AugMix,
+    "one chain": lambda **o: AugMix(chains=1, **o),
+}
+every_transform = pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+
+
+def levels(*shape: int) -> Tensor:
+    return torch.randint(256, shape, generator=Key("images").torch_generator(), dtype=torch.uint8)
+
+
+def draws(key: str = "draws") -> torch.Generator:
+    return Key(key).torch_generator()
+
+
+@every_transform
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(0, 9), st.integers(1, 5), st.integers(1, 40), st.integers(1, 40)),
+    value_range=st.sampled_from([UNIT, SIGNED]),
+    is_uint8=st.booleans(),
+)
+def test_any_size_and_any_channels(
+    make: Callable[..., Transform], shape: tuple[int, ...], value_range: tuple[float, float], is_uint8: bool
+) -> None:
+    low, high = value_range
+    images = levels(*shape) if is_uint8 else levels(*shape) / 255 * (high - low) + low
+    before = images.clone()
+    changed = make(value_range=value_range)(images, draws())
+    assert torch.equal(images, before), "the images were changed in place"
+    assert changed.shape == images.shape
+    assert changed.dtype == torch.float32
+    assert ((changed >= low - 1e-6) & (changed <= high + 1e-6)).all()
+
+
+@every_transform
+def test_each_image_has_a_draw_of_its_own(make: Callable[..., Transform]) -> None:
+    changed = make()(levels(1, 3, 16, 16).expand(200, -1, -1, -1), draws())
+    assert len(changed.flatten(1).unique(dim=0)) > 100
+
+
+@every_transform
+def test_the_generator_says_all_on_one_thread_and_on_two(make: Callable[..., Transform]) -> None:
+    images, threads, made = levels(96, 3, 45, 45), torch.get_num_threads(), []
+    try:
+        for seed, count in enumerate((1, 2, 1)):
+            torch.set_num_threads(count)
+            made.append(make(seed=seed)(images, draws("same")))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+    assert not torch.equal(made[0], make()(images, draws("other")))
+
+
+@every_transform
+def test_without_a_generator_the_seed_begins_a_stream_of_its_own(make: Callable[..., Transform]) -> None:
+    images, first, second, before = levels(8, 1, 20, 20), make(seed=3), make(seed=3), torch.get_rng_state()
+    one, two = first(images), first(images)
+    assert torch.equal(one, second(images))
+    assert not torch.equal(one, two)
+    assert not torch.equal(one, make(seed=4)(images))
+    assert torch.equal(torch.get_rng_state(), before)
