@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from tenfold.core.keys import Key
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests run in a process a core
+
+settings.register_profile("any machine", deadline=None)  # a busy one would fail what only takes long
+settings.load_profile("any machine")
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -84,7 +84,7 @@ def test_several_sources_are_all_looked_at() -> None:
     assert [mend.kind for mend in mends([target, light, light], target)] == ["ground"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     side=st.integers(4, 40),
     new=st.integers(4, 40),

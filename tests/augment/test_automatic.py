@@ -98,7 +98,7 @@ def test_grey_pictures_have_no_saturation() -> None:
     assert torch.equal(operate(images, torch.full((5,), Operation.SATURATION), torch.ones(5)), images)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(0, 12), st.integers(1, 4), st.integers(1, 33), st.integers(1, 33)),
     seed=st.integers(0, 1000),

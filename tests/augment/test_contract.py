@@ -35,7 +35,7 @@ def draws(key: str = "draws") -> torch.Generator:
 
 
 @every_transform
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(st.integers(0, 9), st.integers(1, 5), st.integers(1, 40), st.integers(1, 40)),
     value_range=st.sampled_from([UNIT, SIGNED]),

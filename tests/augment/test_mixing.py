@@ -52,7 +52,7 @@ every_mixer = pytest.mark.parametrize("make", ALL, ids=NAMES)
 
 
 @every_mixer
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans())
 def test_any_size_gives_floats_in_range_and_labels_that_sum_to_one(
     make: Callable[..., Mixer], batch: int, channels: int, height: int, width: int, as_float: bool, numbers: bool

@@ -110,7 +110,7 @@ def test_grey_becomes_colour_where_colour_is_studied(tmp_path: Path) -> None:
     assert whole.conversions[GREY_AS_RGB] == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_grey_there_and_back_is_the_same(number: int) -> None:
     images = noise_picture(number, 3, 1, 8, 8)

@@ -62,7 +62,7 @@ def check(data: ImageDataset, plan: FoldPlan, splits: list[Split]) -> None:
         assert times_tested[data.labels == label].any()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(pure, st.integers(0, 9))
 def test_groups_of_one_class_never_straddle_and_each_is_tested_once(
     members: list[tuple[int, int]], repeat: int
@@ -78,7 +78,7 @@ def test_groups_of_one_class_never_straddle_and_each_is_tested_once(
         assert set(data.labels[split.train]) == set(data.labels), "every class is trained on in every fold"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(mixed, st.integers(0, 9))
 def test_groups_of_several_classes_never_straddle_and_each_is_tested_once(
     members: list[tuple[int, int]], repeat: int
@@ -210,7 +210,7 @@ def test_a_method_is_typed_to_take_images_that_may_be_learned_from(name: str) ->
         assert all(hint in allowed for hint in taken.values()), taken
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=3, max_size=40), st.floats(1, 99))
 def test_a_part_has_whole_groups_of_every_class_and_lies_within_a_larger_part(
     members: list[tuple[int, int]], percent: float

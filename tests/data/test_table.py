@@ -114,7 +114,7 @@ finite = st.floats(-(2.0**96), 2.0**96, width=32).filter(lambda value: value == 
 rows = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(finite, min_size=width, max_size=width), min_size=2))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows)
 def test_what_is_written_is_what_is_read(tmp_path: Path, values: list[list[float]]) -> None:
     text = io.StringIO()

@@ -173,7 +173,7 @@ def test_more_images_not_more_runs():
     assert not any("more images" in warning for warning in judge(trials, LABELS).warnings)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(1, 3))
 def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repeats):
     draw = (Key("json") / seed).numpy_generator()

@@ -25,7 +25,7 @@ def test_no_strength_changes_no_bit_and_draws_nothing() -> None:
     assert torch.equal(random.get_state(), before)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(1, 5),
     st.sampled_from([1, 2, 3]),

@@ -66,7 +66,7 @@ def test_it_learns_what_each_class_looks_like() -> None:
     assert tilts[0] - tilts[1] > 0.3, "of real images it is 1"
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([labelled, paired]),
     st.sampled_from(["relativistic", "wasserstein"]),

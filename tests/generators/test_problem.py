@@ -17,7 +17,7 @@ KEY = Key("generating")
 SHAPE = (1, 8, 8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=6).filter(any),
     st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5]),
@@ -50,7 +50,7 @@ def test_another_key_holds_others_out() -> None:
     assert not np.array_equal(first, second)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20).filter(any))
 def test_the_probe_is_of_classes_that_have_two_pictures(counts: list[int]) -> None:
     train = easy_set(counts, (1, 3, 3))

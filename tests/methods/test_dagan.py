@@ -62,7 +62,7 @@ def test_all_ordered_pairs_of_a_class_are_equally_likely(size: int) -> None:
     assert stats.chisquare(times[times > 0]).pvalue > 0.001
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=6).filter(lambda counts: max(counts) > 1))
 def test_pairs_are_sound_whatever_the_sizes_of_classes(counts: list[int]) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)

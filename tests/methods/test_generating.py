@@ -205,7 +205,7 @@ def drawn(seeds: list[int], labels: list[int], truncation: float | None = None) 
     return stamping().draw(stamp, torch.tensor(labels), seeds, SHAPE, truncation)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 1)), min_size=1, max_size=2 * CHUNK + 3))
 def test_a_seeds_picture_depends_on_nothing_else(asked: list[tuple[int, int]]) -> None:
     seeds, labels = [seed for seed, _ in asked], [label for _, label in asked]

@@ -120,7 +120,7 @@ def test_a_displacement_moves_by_what_it_says() -> None:
     assert torch.allclose(shrunk, (1 - deforming.LEAN) * ramp, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-1e6, 1e6, width=32), st.sampled_from([(8, 8), (21, 14)]))
 def test_whatever_the_network_says_the_picture_stays_one(value: float, size: tuple[int, int]) -> None:
     given_pictures = pictures(2, (1, *size))

@@ -55,7 +55,7 @@ def test_names_are_text_and_nothing_else():
     assert not re.search(r'\bid="(?!m[0-9a-f]+")|url\(|clip-path', svg), "names of marks alone, by what they draw"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(shares, st.floats(0, 0.5)), min_size=1, max_size=4), st.floats(1e-4, 0.2))
 def test_any_intervals_can_be_drawn(differences, margin):
     results = tuple(
@@ -88,7 +88,7 @@ def test_there_is_no_plot_without_a_curve():
 worths = st.one_of(st.none(), *(st.just(x) for x in (math.inf, -math.inf)), st.floats(-1e5, 1e5))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(0, 1), worths), max_size=12), st.lists(st.floats(0, 1), min_size=2, max_size=4))
 def test_any_curve_can_be_drawn_and_no_names_overlap(reached, learned):
     arms = tuple(

@@ -345,7 +345,7 @@ def drawn(counts: list[int], **changes: object) -> tuple[torch.Tensor, np.ndarra
     return draw_plan(labels, len(counts), config.steps, config.batch_size, config.most_repeats, draws), labels
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any), st.integers(1, 30), st.integers(1, 9))
 def test_a_plan_has_its_shape_and_uses_a_class_evenly(counts: list[int], steps: int, batch: int) -> None:
     plan, labels = drawn(counts, steps=steps, batch_size=batch)

@@ -81,7 +81,7 @@ def resumed(kind: type[MadeUpStep], kills: set[int], checkpoint: Path) -> dict[s
 
 
 @pytest.mark.usefixtures("every_step")
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kills=st.sets(st.integers(0, STEPS - 1), min_size=1, max_size=4),
     kind=st.sampled_from([MadeUpStep, Restarting, RollingBack]),
