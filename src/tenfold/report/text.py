@@ -25,8 +25,6 @@ STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOST_LISTED = 10
 WIDTH = 118
 
-Document = Mapping[str, Any]
-
 EARLIER_STUDIES = "digits, wbc and pneumoniamnist"
 """Those that tell how much two arms differ; see runs/forecast.py."""
 
@@ -121,33 +119,35 @@ def _bound(value: float | None, form: str, scale: float) -> str:
 
 def check_text(audit: Mapping[str, Any]) -> str:
     """What `tenfold check` found: a row a class, then what is set aside, converted and done."""
-    counts: Mapping[str, int] = audit.get("counts", {})
-    shape = " x ".join(str(side) for side in audit.get("image_shape", ()))
-    noun = "rows" if audit.get("is_vectors") else "images"
-    summary = f"{audit.get('images', sum(counts.values())):,} {noun}, {len(counts)} classes"
-    roles: Mapping[str, int] = audit.get("roles", {})
-    if len(roles) > 1:
-        summary += f" ({', '.join(f'{n:,} {role}' for role, n in roles.items())})"
-    if audit.get("is_vectors"):
-        summary += f", each of {audit['image_shape'][0]:,} numbers"
-    elif shape:
-        summary += f", each {shape} (channels x height x width)"
-    table = aligned(("class", noun), [(name, f"{n:,}") for name, n in counts.items()], numbers=[1])
+    audit = {"counts": {}, "warnings": (), "is_vectors": False, "image_shape": (), **audit}
+    noun = "rows" if audit["is_vectors"] else "images"
+    table = aligned(("class", noun), [(name, f"{n:,}") for name, n in audit["counts"].items()], numbers=[1])
     set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
-    lines = [summary, "", table, ""]
-    lines += _listed(f"set aside ({len(set_aside):,})", set_aside)
-    lines += _listed("what will be done", audit.get("actions", ()), most=None)
-    lines += [f"warning: {one_line(warning)}" for warning in audit.get("warnings", ())]
-    return "\n".join(lines).rstrip()
+    actions = list(audit.get("actions", ()))
+    lists = [
+        (f"set aside ({len(set_aside):,})", set_aside, MOST_LISTED),
+        ("what will be done", actions, len(actions)),
+    ]
+    return _filled("check.txt", audit=audit, noun=noun, roles=audit.get("roles", {}), table=table, lists=lists)
 
 
-def _listed(heading: str, items: Sequence[str], most: int | None = MOST_LISTED) -> list[str]:
-    """The items under a heading; of many the first ones and how many there are more. Nothing for no items."""
-    if not items:
-        return []
-    shown = [f"  {one_line(item)}" for item in items[:most]]
-    more = len(items) - len(shown)
-    return [f"{heading}:", *shown, *([f"  and {more:,} more (--json lists all)"] if more else []), ""]
+def forecast_text(forecast: Mapping[str, Any]) -> str:
+    """The JSON of a forecast in plain words, its command last."""
+    arms: Mapping[str, Mapping[str, Any]] = forecast["arms"]
+    rows = [
+        (name, f"{arm['trials']:,}", f"{arm['classifiers']:,}", f"{arm['generators'] or ''}", about(arm["seconds"]))
+        for name, arm in arms.items()
+    ]
+    heading = ("arm", "trials", "classifiers", "generators", "computing time")
+    return _filled(
+        "forecast.txt",
+        told=forecast,
+        table=aligned(heading, rows, numbers=[1, 2, 3]),
+        searched=any(arm["classifiers"] > arm["trials"] for arm in arms.values()),
+        looks=[f"{repeats} repeats ({about(seconds)})" for repeats, seconds in forecast["seconds_to_looks"].items()],
+        verdicts=[OUTCOMES[name] for name in forecast["possible_verdicts"]],
+        earlier=EARLIER_STUDIES,
+    )
 
 
 def predictions_csv(predictions: Sequence[Predicted]) -> str:
@@ -184,76 +184,17 @@ def aligned(heading: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: S
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def forecast_text(forecast: Document) -> str:
-    """The JSON of a forecast in plain words, its command last."""
-    parts = (_trained(forecast), _how_long(forecast), _can_show(forecast), [f"Start it: {forecast['command']}"])
-    return "\n\n".join("\n".join(lines) for lines in parts)
+def _filled(template: str, **values: Any) -> str:
+    """A text of this folder with these values in it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-
-def _trained(told: Document) -> list[str]:
-    arms: Mapping[str, Document] = told["arms"]
-    what = f"{told['images']:,} images of {told['classes']:,} classes"
-    if told["groups"] < told["images"]:
-        what += f" in {told['groups']:,} independent groups"
-    if told["reserve_images"]:
-        what += f"; {told['reserve_images']:,} more in reserve"
-    if told["external_test_images"]:
-        what += f"; {told['external_test_images']:,} sealed for the external test"
-    lines = [one_line(f"{told['data']}: {what}.")]
-    if left := told["not_evaluated"]:
-        lines.append(one_line(f"Too few images to be evaluated, so only trained on: {', '.join(left)}."))
-    counts = f"{_count(len(arms), 'arm')} x {told['folds']} folds x {_count(told['repeats'], 'repeat')}"
-    lines.append(f"It would run {told['trials']:,} trials ({counts}):")
-    rows = [
-        (name, f"{arm['trials']:,}", f"{arm['classifiers']:,}", f"{arm['generators'] or ''}", about(arm["seconds"]))
-        for name, arm in arms.items()
-    ]
-    heading = ("arm", "trials", "classifiers", "generators", "computing time")
-    lines += aligned(heading, rows, numbers=[1, 2, 3]).splitlines()
-    if any(arm["classifiers"] > arm["trials"] for arm in arms.values()):
-        lines.append(
-            f"Of new images {_series(told['ratios'], 'and')} for each real one are tried; inner images choose."
-        )
-    return lines
-
-
-def _how_long(told: Document) -> list[str]:
-    workers = told["workers"]
-    slower = ", which slow each other down" if workers > 1 else ""
-    lines = [
-        f"Time: {about(told['seconds'])} with {_count(workers, 'worker')}{slower}; estimated from a pilot of "
-        f"{duration(told['pilot']['seconds'])} on one fold."
-    ]
-    if looks := told["seconds_to_looks"]:
-        when = _series([f"{repeats} repeats ({about(seconds)})" for repeats, seconds in looks.items()], "or")
-        lines.append(f"It ends after {when} if the case is clear by then.")
-    return lines
-
-
-def _can_show(told: Document) -> list[str]:
-    low, _, high = told["detectable_points"]
-    pilot, margin, images = told["pilot"], f"{told['margin_points']:g}", told["images"]
-    margin += " point" if margin == "1" else " points"
-    size = f"{_points(low)} to {_points(high)} points or more (found in 80 % of such studies)"
-    if told["only_large_effects"]:
-        lines = [f"These images can only show large effects: {size}."]
-    else:
-        lines = [f"Effect that it can show: {size}."]
-    errors = f"the pilot's errors ({100 * pilot['inner_error']:.0f} % of the inner images)"
-    if not pilot["inner_images"]:
-        errors = "half of the images being missed, as the pilot had no inner ones to try"
-    lines.append(f"That rests on {errors} and on studies of {EARLIER_STUDIES}.")
-    needed = told["images_for_margin"]
-    enough = f"these {images:,} should do" if needed <= images else f"there are {images:,}"
-    lines.append(
-        f"An effect of {margin}, the least that counts in practice, takes about {_two_digits(needed):,} images like "
-        f"these; {enough}."
-    )
-    verdicts = [OUTCOMES[name] for name in told["possible_verdicts"]]
-    lines.append(f"Possible verdicts: {_series(verdicts, 'or')}.")
-    if "no_practical_difference" not in told["possible_verdicts"]:
-        lines[-1] += f" To show that {margin} is not exceeded takes more images."
-    return lines
+    environment = Environment(
+        loader=PackageLoader("tenfold", "report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # plain text, in which nothing is escaped
+    own = (about, duration, one_line, _points, _two_digits, _series, _counted)
+    environment.filters |= {function.__name__.lstrip("_"): function for function in own}
+    environment.filters["grouped"] = "{:,}".format
+    return environment.get_template(template).render(**values).rstrip()
 
 
 def _points(points: float) -> str:
@@ -271,5 +212,6 @@ def _series(items: Sequence[object], word: str) -> str:
     return f" {word} ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    """`1 arm`, `2,000 images`, `3 classes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
