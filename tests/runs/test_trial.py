@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_up_plans import plan_for, run_trial, whole_set
 
 from made_up_sets import QUICK_CGAN, SHORT, easy_set
@@ -144,15 +145,25 @@ def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: p
     assert len(set(keys)) == 4, "an arm that runs again has weights of its own"
 
 
-@pytest.mark.parametrize("error", [MethodFailed("the generator collapsed"), Diverged("NaN")])
-def test_a_method_that_fails_gives_a_failed_trial(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MethodFailed("the generator collapsed"), "the generator collapsed"),
+        (Diverged("NaN"), "NaN"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "cpu has too little memory for this"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_method_that_fails_gives_a_failed_trial(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
     def fail(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         raise error
 
     monkeypatch.setattr(method_class("mixup"), "fit", fail)
     plan = plan_for(DATA, "mixup")
     result = run_trial(DATA, plan, task_of(plan, "mixup"))
-    assert result.failed == str(error)
+    assert result.failed == told
     assert (result.test_indices, result.test_probabilities) == ([], [])
 
 

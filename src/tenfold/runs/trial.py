@@ -28,8 +28,9 @@ from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import inspect, samples
 from tenfold.runs.plan import ArmConfig, Settled, Settling, TrialConfig, settle
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
-from tenfold.training.step import TrainingFailed
+from tenfold.training.step import TrainingFailed, failing_for_memory
 
 if TYPE_CHECKING:
     from tenfold.runs import Context
@@ -64,19 +65,31 @@ def judged(
         shared: method -> the directory of a training that all its trials share.
     """
     start = time.perf_counter()
+    try:
+        with failing_for_memory(current_device()):
+            return _judged(config, data, split, settled, shared or {}, start)
+    except (MethodFailed, TrainingFailed) as error:
+        return _failed(config, str(error), start)
+
+
+def _judged(
+    config: TrialConfig,
+    data: ImageDataset,
+    split: Split,
+    settled: Settled | None,
+    shared: Mapping[str, Path],
+    start: float,
+) -> Trial:
     arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
     key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
     images = ArmImages(fold.train, fold.validation, data.part("reserve"))
-    try:
-        fitted = train_arm(config.training, images, key, settled, shared=shared or {})
-        details = fitted.details
-        if config.repeat == 0 and arm.trains_generator:
-            classifier = config.training.classifier
-            details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
-            if config.fold == 0 and fitted.recipe.extra is not None:
-                details["samples"] = samples(fitted.recipe.extra)
-    except (MethodFailed, TrainingFailed) as error:
-        return _failed(config, str(error), start)
+    fitted = train_arm(config.training, images, key, settled, shared=shared)
+    details = fitted.details
+    if config.repeat == 0 and arm.trains_generator:
+        classifier = config.training.classifier
+        details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
+        if config.fold == 0 and fitted.recipe.extra is not None:
+            details["samples"] = samples(fitted.recipe.extra)
     if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
         return _failed(config, leaked, start)
     probabilities = tested(fold, fitted.classifier)

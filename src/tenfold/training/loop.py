@@ -19,7 +19,7 @@ from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import State
 from tenfold.training.device import Device, current_device, is_out_of_memory, threads
-from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble
+from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble, failing_for_memory
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 BUDGET_SHARE = 0.9
@@ -74,13 +74,8 @@ class TrainingLoop:
             TrainingFailed: the device has too little memory, even for the smallest parts of a batch.
             InputError: the checkpoint is of another training.
         """
-        with threads(thread_count):
-            try:
-                return _Run(self, start).to_the_end()
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise TrainingFailed(f"{self.device.name} has too little memory for this training") from error
+        with threads(thread_count), failing_for_memory(self.device):
+            return _Run(self, start).to_the_end()
 
     def seconds_a_step(self, start: Start, thread_count: int = 1) -> float:
         """The pace of a training on this device, from about twenty steps that are thrown away."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tenfold.core.errors import TenfoldError
 from tenfold.training.checkpoint import Parts
+from tenfold.training.device import Device, is_out_of_memory
 from tenfold.training.schedule import Average, Schedule
 
 LossOf = Callable[..., tuple[Tensor, dict[str, Tensor]]]
@@ -163,6 +164,21 @@ class Outcome:
     def shortage(self) -> dict[str, int]:
         """For the details of what was trained: nothing, unless memory was short."""
         return {"micro_batches": self.micro_batches} if self.micro_batches > 1 else {}
+
+
+@contextmanager
+def failing_for_memory(device: Device) -> Iterator[None]:
+    """A device that has too little memory for what is done inside fails that, and nothing else.
+
+    Raises:
+        TrainingFailed: instead of torch's own error.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingFailed(f"{device.name} has too little memory for this") from error
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
