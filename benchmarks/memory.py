@@ -87,7 +87,7 @@ def main() -> None:
         for workers in options.workers.split(","):
             out = Path(directory) / f"out-{workers}"
             command = [sys.executable, "-c", "from tenfold.cli import main; main()", "prove", str(data)]
-            command += ["--arms", options.arms, "--out", str(out), "--workers", workers, "--no-exchange"]
+            command += ["--arms", options.arms, "--out", str(out), "--workers", workers, "--no-learning-curve"]
             peaks[workers], processes, largest = peak_bytes(command, options.seconds)
             print(
                 f"--workers {workers}: {peaks[workers] / 2**20:,.0f} MB in {processes} processes, "

@@ -120,7 +120,7 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         images = ArmImages(train, validation, fold.reserve)
         usual = {part.method: part.make({}).usual_options() for part in baseline.components}
         full, trained = _timed(lambda: train_arm(plan.training(baseline), images, fold.key, usual))
-        batch = train.images[np.arange(PREDICTED) % len(train)]
+        batch = train.rows[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
         bar.advance()
         measured = {}
@@ -193,7 +193,7 @@ def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple
     short, trained = train(few)
     longer = train(3 * few)[0] if steps > few else short
     full = longer + max(0.0, longer - short) / (2 * few) * max(0, steps - 3 * few)
-    fresh = 255 - fold.train.images[np.arange(INSPECTED) % len(fold.train)]  # of which no features are kept
+    fresh = 255 - fold.train.rows[np.arange(INSPECTED) % len(fold.train)]  # of which no features are kept
     prediction = _timed(lambda: trained.probabilities(fresh))[0] / INSPECTED
     frozen = isinstance(trained.network, BackboneNet) and trained.network.frozen
     return full, prediction / (plan.repeats * plan.fold_plan.folds if frozen else 1)
@@ -255,7 +255,7 @@ def _leak_check(recipe: Recipe, fold: _Fold) -> float:
     extra, inner = recipe.extra, fold.validation.images
     if extra is None or not len(inner):
         return 0.0
-    return _timed(lambda: leak(extra.images, unseen=inner, test=inner, train=fold.train.images))[0]
+    return _timed(lambda: leak(extra.images, unseen=inner, test=inner, train=fold.train.rows))[0]
 
 
 def _inspection(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan: Plan) -> float:
@@ -270,7 +270,7 @@ def _inspection(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan
         diagnose(generated, train, inner, features_of(classifier), other_features)
 
     if other_features is not None:
-        other_features(train.images[:1])  # loads the network
+        other_features(train.rows[:1])  # loads the network
     return _timed(look)[0] * (len(fold.train) + len(fold.validation) + made) / looked_at
 
 

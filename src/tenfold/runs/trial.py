@@ -101,7 +101,7 @@ def _judged(
         inner_loss=fitted.classifier.inner_loss,
         test_indices=fold.test.indices.tolist(),
         test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
-        external_predictions=fitted.classifier.probabilities(external.images).argmax(1).tolist(),
+        external_predictions=fitted.classifier.probabilities(external.rows).argmax(1).tolist(),
         wall_seconds=_since(start),
         details=details,
     )
@@ -261,7 +261,7 @@ def _leak(recipe: Recipe, fold: Fold) -> str | None:
             extra.images,
             unseen=fold.validation.images,
             test=images,
-            train=fold.train.images,
+            train=fold.train.rows,
             unseen_groups=fold.validation.groups,
             test_groups=fold.test.groups,
         )
@@ -287,7 +287,7 @@ def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str
     external = data.part("test")
     if not len(external):
         return None
-    predicted = classifier.probabilities(external.images).argmax(1)
+    predicted = classifier.probabilities(external.rows).argmax(1)
     share = float((predicted == external.labels).mean())
     return {
         "images": len(external),
