@@ -67,44 +67,33 @@ def judged(
     start = time.perf_counter()
     try:
         with failing_for_memory(current_device()):
-            return _judged(config, data, split, settled, shared or {}, start)
+            arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
+            key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
+            images = ArmImages(fold.train, fold.validation, data.part("reserve"))
+            fitted = train_arm(config.training, images, key, settled, shared=shared or {})
+            details = fitted.details
+            if config.repeat == 0 and arm.trains_generator:
+                classifier = config.training.classifier
+                details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
+                if config.fold == 0 and fitted.recipe.extra is not None:
+                    details["samples"] = samples(fitted.recipe.extra)
+            if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
+                return _failed(config, leaked, start)
+            probabilities = tested(fold, fitted.classifier)
+            return Trial(
+                arm=arm.name,
+                repeat=config.repeat,
+                fold=config.fold,
+                inner_score=fitted.classifier.inner_score,
+                inner_loss=fitted.classifier.inner_loss,
+                test_indices=fold.test.indices.tolist(),
+                test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
+                external_predictions=fitted.classifier.probabilities(external.rows).argmax(1).tolist(),
+                wall_seconds=_since(start),
+                details=details,
+            )
     except (MethodFailed, TrainingFailed) as error:
         return _failed(config, str(error), start)
-
-
-def _judged(
-    config: TrialConfig,
-    data: ImageDataset,
-    split: Split,
-    settled: Settled | None,
-    shared: Mapping[str, Path],
-    start: float,
-) -> Trial:
-    arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
-    key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
-    images = ArmImages(fold.train, fold.validation, data.part("reserve"))
-    fitted = train_arm(config.training, images, key, settled, shared=shared)
-    details = fitted.details
-    if config.repeat == 0 and arm.trains_generator:
-        classifier = config.training.classifier
-        details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
-        if config.fold == 0 and fitted.recipe.extra is not None:
-            details["samples"] = samples(fitted.recipe.extra)
-    if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
-        return _failed(config, leaked, start)
-    probabilities = tested(fold, fitted.classifier)
-    return Trial(
-        arm=arm.name,
-        repeat=config.repeat,
-        fold=config.fold,
-        inner_score=fitted.classifier.inner_score,
-        inner_loss=fitted.classifier.inner_loss,
-        test_indices=fold.test.indices.tolist(),
-        test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
-        external_predictions=fitted.classifier.probabilities(external.rows).argmax(1).tolist(),
-        wall_seconds=_since(start),
-        details=details,
-    )
 
 
 def tested(fold: Fold, classifier: TrainedClassifier) -> npt.NDArray[np.float32]:
