@@ -14,26 +14,20 @@ What is finished is kept in DIR and not done again.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from shared import Config, measured, table, with_interval
 
-from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
-from tenfold.evaluation.external_test import mean_interval
+from tenfold.runs import Context
 from tenfold.runs.arms import parse_arms
-from tenfold.runs.code import code_of
 from tenfold.runs.plan import Plan, classifier_for, make_plan, settle, words
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
@@ -61,10 +55,10 @@ def subset(name: str, per_class: int, seed: int) -> ImageDataset:
     return images.take(np.sort(np.concatenate(chosen)))
 
 
-def measure(name: str, per_class: int, seed: int, left_out: Sequence[str]) -> dict[str, Any]:
+def measure(config: Config, context: Context) -> dict[str, Any]:
     """Test accuracy and seconds of every arm on one subset, and what `auto` chose by which inner losses."""
-    torch.set_num_threads(1)
-    data, (_, test) = subset(name, per_class, seed), whole(name)
+    name, seed, left_out = config["set"], config["seed"], config["left_out"]
+    data, (_, test) = subset(name, config["per_class"], seed), whole(name)
     key = Key(f"seed-{seed}")
     split = make_splits(data, plan_folds(data), 0, key)[0]
     train = data.take(np.sort(np.concatenate([split.train, split.test])))
@@ -98,28 +92,28 @@ def _trained(arm: Any, train: Any, validation: Any, key: Key, plan: Plan, settle
     return train_arm(plan.training(arm), ArmImages(train, validation, None), key, settled).classifier
 
 
-def table(found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+Found = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
+"""By set and images a class, of all seeds."""
+
+
+def accuracies(found: Found) -> list[str]:
     """Markdown: a row an arm, a column a set and size."""
-    yield "| arm | " + " | ".join(f"{name}, {size} a class" for name, size in found) + " |"
-    yield "|---" * (len(found) + 1) + "|"
+    rows = []
     for arm in ARMS:
-        cells = []
-        for runs in found.values():
-            values = [100 * run["accuracy"][arm] for run in runs if arm in run["accuracy"]]
-            cells.append(_cell(values, len(runs)))
-        yield f"| {arm} | " + " | ".join(cells) + " |"
+        values = [[100 * run["accuracy"][arm] for run in runs if arm in run["accuracy"]] for runs in found.values()]
+        rows.append([arm, *(_cell(each, len(runs)) for each, runs in zip(values, found.values(), strict=True))])
+    return table(["arm", *(f"{name}, {size} a class" for name, size in found)], rows)
 
 
 def _cell(values: Sequence[float], seeds: int) -> str:
     """The mean with Student's interval over seeds, and how many there were where it is not all."""
     if len(values) < 2:
         return f"{values[0]:.1f} (one seed)" if values else ""
-    interval = mean_interval(values)
-    fewer = f"; {len(values)} seeds" if len(values) < seeds else ""
-    return f"{interval.estimate:.1f} ({interval.low:.1f} to {interval.high:.1f}{fewer})"
+    fewer = f"; {len(values)} seeds)" if len(values) < seeds else ")"
+    return with_interval(values).removesuffix(")") + fewer
 
 
-def auto_lines(found: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def auto_lines(found: Found) -> Iterator[str]:
     """How far `auto` is from the best named policy, and what it chose."""
     for (name, size), runs in found.items():
         judged = ("classical(auto)", *NAMED.values())
@@ -138,24 +132,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--mixing-seeds", type=int, default=5)
     parser.add_argument("--augmix-seeds", type=int, default=5)
-    parser.add_argument("--work", type=Path, default=Path("runs/augmentation"))
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
     cells = [(name, int(size)) for name in wanted.sets.split(",") for size in wanted.per_class.split(",")]
-    jobs = [(name, size, seed) for seed in range(wanted.seeds) for name, size in cells]
-    code = code_of("tenfold.runs.trial", ("tenfold.methods.classical",))
-    files = {job: wanted.work / f"{'-'.join(map(str, job))}-{code}.json" for job in jobs}
-    wanted.work.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
-        waiting = {}
-        for job in (job for job in jobs if not files[job].exists()):
-            left_out = MIXING if job[2] >= wanted.mixing_seeds else ("augmix",) * (job[2] >= wanted.augmix_seeds)
-            waiting[pool.submit(measure, *job, left_out)] = job
-        for future in as_completed(waiting):
-            write_json(files[waiting[future]], future.result())
-            print(waiting[future], json.dumps(future.result()["accuracy"]), flush=True)
-    found = {cell: [read_json(files[*cell, seed]) for seed in range(wanted.seeds)] for cell in cells}
-    text = "\n".join([*table(found), "", *auto_lines(found)])
+
+    def left_out(seed: int) -> Sequence[str]:
+        return MIXING if seed >= wanted.mixing_seeds else ("augmix",) * (seed >= wanted.augmix_seeds)
+
+    configs = [
+        {"set": name, "per_class": size, "seed": seed, "left_out": left_out(seed)}
+        for seed in range(wanted.seeds)
+        for name, size in cells
+    ]
+    results = measured(measure, configs, wanted.work)
+    found = {cell: results[number :: len(cells)] for number, cell in enumerate(cells)}
+    text = "\n".join([*accuracies(found), "", *auto_lines(found)])
     print(text)
     if wanted.out:
         wanted.out.write_text(text + "\n")

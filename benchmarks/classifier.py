@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from shared import Config, machine, measured
 
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
@@ -31,23 +28,24 @@ from tenfold.data.load import load
 from tenfold.methods import make_method
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
+from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.training.classifier import train_classifier
 
 GOALS = {10: 0.92, 20: 0.94, 50: 0.96, 100: 0.965}
 
 
-def accuracy(per_class: int, seed: int, arm: str) -> tuple[float, dict[str, Any], float]:
-    """Accuracy on the test images of one subset, the training's details, and its seconds."""
-    torch.set_num_threads(1)
-    data = load("mnist", per_class=per_class, seed=seed)
+def accuracy(config: Config, context: Context) -> dict[str, float]:
+    """Accuracy on the test images of one subset, and the training's seconds."""
+    arm, seed = config["arm"], config["seed"]
+    data = load("mnist", per_class=config["per_class"], seed=seed)
     train, test, key = data.part("train"), data.part("test"), Key(f"seed-{seed}")
     start = time.perf_counter()
     recipe = make_method(arm).fit(train, None, key / arm)
     classifier = train_classifier(train, None, recipe, key / "classifier", classifier_for(train))
     seconds = time.perf_counter() - start
     predicted = classifier.probabilities(test.images).argmax(1)
-    return float((predicted == test.labels).mean()), classifier.details, seconds
+    return {"accuracy": float((predicted == test.labels).mean()), "seconds": seconds}
 
 
 def plain_loop_images_per_second(train: ImageDataset, steps: int) -> float:
@@ -67,6 +65,29 @@ def plain_loop_images_per_second(train: ImageDataset, steps: int) -> float:
     return steps * config.batch_size / (time.perf_counter() - start)
 
 
+def speed(name: str) -> dict[str, Any]:
+    """Of ours and of the plain loop on one thread, and what of ours is not forward, backward or step."""
+    train = load(name, per_class=20).part("train")
+    config, key = classifier_for(train), Key("speed") / name
+    recipe = make_method("classical").fit(train, None, key)
+    held_out = train.take(np.arange(0, len(train), 5))
+    # torch loads parts of itself at the first training of a process: a second or so, paid once a worker.
+    train_classifier(train, None, recipe, key, replace(config, steps=5))
+    start = time.perf_counter()
+    details = train_classifier(train, held_out, recipe, key, config).details
+    seconds = time.perf_counter() - start
+    ours, plain = config.steps * config.batch_size / seconds, plain_loop_images_per_second(train, config.steps)
+    core = details["seconds"]["forward/backward/step"]
+    return {
+        "data": name,
+        "images_per_second": round(ours),
+        "plain_loop_images_per_second": round(plain),
+        "ratio": round(ours / plain, 3),
+        "share_outside_forward_backward_step": round(1 - core / seconds, 3),
+        "seconds": details["seconds"],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--per-class", default="10,20,50,100")
@@ -74,57 +95,32 @@ def main() -> None:
     parser.add_argument("--arms", default="raw,classical")
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
-    sizes = [int(size) for size in wanted.per_class.split(",")]
-    table: list[dict[str, Any]] = []
-    details: dict[str, Any] = {}
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
-        for size in sizes:
-            for arm in wanted.arms.split(","):
-                jobs = [pool.submit(accuracy, size, seed, arm) for seed in range(wanted.subsets)]
-                values = [job.result() for job in jobs]
-                shares = [100 * value[0] for value in values]
-                details = values[-1][1]
-                row = {
-                    "per_class": size,
-                    "arm": arm,
-                    "mean": round(float(np.mean(shares)), 2),
-                    "each": [round(share, 2) for share in shares],
-                    "goal": 100 * GOALS[size] if arm == "classical" and size in GOALS else None,
-                    "seconds": round(float(np.mean([value[2] for value in values])), 1),
-                }
-                table.append(row)
-                print(row, flush=True)
-
-    torch.set_num_threads(1)
-    speeds: list[dict[str, Any]] = []
-    for name in ("digits", "mnist"):
-        train = load(name, per_class=20).part("train")
-        config = classifier_for(train)
-        key = Key("speed") / name
-        recipe = make_method("classical").fit(train, None, key)
-        held_out = train.take(np.arange(0, len(train), 5))
-        # torch loads parts of itself at the first training of a process: a second or so, paid once a worker.
-        train_classifier(train, None, recipe, key, replace(config, steps=5))
-        start = time.perf_counter()
-        details = train_classifier(train, held_out, recipe, key, config).details
-        seconds = time.perf_counter() - start
-        ours = config.steps * config.batch_size / seconds
-        plain = plain_loop_images_per_second(train, config.steps)
-        core = details["seconds"]["forward/backward/step"]
-        speeds.append(
+    cells = [(int(size), arm) for size in wanted.per_class.split(",") for arm in wanted.arms.split(",")]
+    seeds = range(wanted.subsets)
+    found = measured(
+        accuracy, [{"per_class": size, "arm": arm, "seed": seed} for size, arm in cells for seed in seeds]
+    )
+    rows: list[dict[str, Any]] = []
+    for number, (size, arm) in enumerate(cells):
+        values = found[number * len(seeds) :][: len(seeds)]
+        shares = [100 * value["accuracy"] for value in values]
+        rows.append(
             {
-                "data": name,
-                "images_per_second": round(ours),
-                "plain_loop_images_per_second": round(plain),
-                "ratio": round(ours / plain, 3),
-                "share_outside_forward_backward_step": round(1 - core / seconds, 3),
-                "seconds": details["seconds"],
+                "per_class": size,
+                "arm": arm,
+                "mean": round(float(np.mean(shares)), 2),
+                "each": [round(share, 2) for share in shares],
+                "goal": 100 * GOALS[size] if arm == "classical" and size in GOALS else None,
+                "seconds": round(float(np.mean([value["seconds"] for value in values])), 1),
             }
         )
-        print(speeds[-1], flush=True)
+        print(rows[-1], flush=True)
+    torch.set_num_threads(1)
+    speeds = [speed(name) for name in ("digits", "mnist")]
+    print(*speeds, sep="\n")
     if wanted.out:
-        hardware = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, 1 thread a trial"
-        wanted.out.write_text(json.dumps({"hardware": hardware, "accuracy": table, "speed": speeds}, indent=1))
+        hardware = f"{machine()}, 1 thread a trial"
+        wanted.out.write_text(json.dumps({"hardware": hardware, "accuracy": rows, "speed": speeds}, indent=1))
 
 
 if __name__ == "__main__":

@@ -13,25 +13,19 @@ DIR is a generator that `tenfold fit dagan RELATED DIR` has left.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from shared import Config, machine, measured, table, with_interval
 
 from tenfold.core.keys import Key
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
-from tenfold.evaluation.external_test import mean_interval
 from tenfold.evaluation.scores import balanced_accuracy
 from tenfold.methods import MethodFailed
+from tenfold.runs import Context
 from tenfold.runs.arms import Arm, parse_arms
 from tenfold.runs.plan import make_plan
 from tenfold.runs.trial import ArmImages, train_arm
@@ -53,10 +47,11 @@ def arms_of(related: str | None) -> dict[str, Arm]:
     return {name: parse_arms([text])[-1] for name, text in texts.items()}
 
 
-def measure(name: str, per_class: int, size: int | None, related: str | None, seed: int) -> dict[str, dict[str, Any]]:
+def measure(config: Config, context: Context) -> dict[str, dict[str, Any]]:
     """Of every arm its balanced accuracy, seconds, and what was thrown away of its images."""
-    torch.set_num_threads(1)
-    data, key = load(name, per_class=per_class, seed=seed, size=size), Key(f"seed-{seed}")
+    seed = config["seed"]
+    data = load(config["set"], per_class=config["per_class"], seed=seed, size=config["size"])
+    key = Key(f"seed-{seed}")
     studied, judged = data.part("train"), data.part("test")
     if not len(judged):
         judged = data.part("reserve")
@@ -65,7 +60,7 @@ def measure(name: str, per_class: int, size: int | None, related: str | None, se
     split = make_splits(studied, plan_folds(studied), 0, key)[0]
     train = studied.take(np.sort(np.concatenate([split.train, split.test])))
     validation = studied.take(split.validation)
-    arms = arms_of(related)
+    arms = arms_of(config["related"])
     plan = make_plan(studied, data, tuple(arms.values()), plan_folds(studied), repeats=1, seed=seed, times=2)
     found: dict[str, dict[str, Any]] = {}
     for arm, one in arms.items():
@@ -87,27 +82,28 @@ def measure(name: str, per_class: int, size: int | None, related: str | None, se
     return found
 
 
-def table(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """Markdown: a row an arm."""
-    heads = ("balanced accuracy, %", "against classical, points", "seconds", "drawn", "wrong label", "copies", "used")
-    yield f"| | {' | '.join(heads)} |"
-    yield "|---" * 8 + "|"
+HEAD = ("", "balanced accuracy, %", "against classical, points", "seconds", "drawn", "wrong label", "copies", "used")
+
+
+def rows(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[Sequence[str]]:
+    """A row an arm."""
     for arm in runs[0]:
         done = [run for run in runs if "accuracy" in run[arm]]
         if len(done) < 2:
-            yield f"| {arm} | failed in {len(runs) - len(done)} of {len(runs)} seeds |" + " |" * 6
+            yield [arm, f"failed in {len(runs) - len(done)} of {len(runs)} seeds", *[""] * (len(HEAD) - 2)]
             continue
-        own = mean_interval([100 * run[arm]["accuracy"] for run in done])
-        cells = [f"{own.estimate:.1f} ({own.low:.1f} to {own.high:.1f})", ""]
-        if arm != "classical":
-            gain = mean_interval([100 * (run[arm]["accuracy"] - run["classical"]["accuracy"]) for run in done])
-            cells[1] = f"{gain.estimate:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
-        cells.append(f"{np.mean([run[arm]['seconds'] for run in done]):.0f}")
+        gains = [100 * (run[arm]["accuracy"] - run["classical"]["accuracy"]) for run in done]
+        failed = f" (failed in {len(runs) - len(done)} seeds)" if len(done) < len(runs) else ""
+        cells = [
+            f"{arm}{failed}",
+            with_interval([100 * run[arm]["accuracy"] for run in done]),
+            "" if arm == "classical" else with_interval(gains, "+.2f"),
+            f"{np.mean([run[arm]['seconds'] for run in done]):.0f}",
+        ]
         for kind in ("drawn", "wrong_label", "near_copies", "usable"):
             values = [run[arm][kind] for run in done if run[arm][kind] is not None]
             cells.append(f"{np.mean(values):.0f}" if values else "")
-        failed = f" (failed in {len(runs) - len(done)} seeds)" if len(done) < len(runs) else ""
-        yield f"| {arm}{failed} | " + " | ".join(cells) + " |"
+        yield cells
 
 
 def main() -> None:
@@ -119,19 +115,16 @@ def main() -> None:
     parser.add_argument("--related", metavar="DIR")
     parser.add_argument("--out", type=Path, help="the table is added at its end")
     wanted = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
-    job = partial(measure, wanted.set, wanted.per_class, wanted.size, wanted.related)
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        runs = list(pool.map(job, range(wanted.seeds)))
+    common = {"set": wanted.set, "per_class": wanted.per_class, "size": wanted.size, "related": wanted.related}
+    runs = measured(measure, [common | {"seed": seed} for seed in range(wanted.seeds)])
     first = runs[0]["classical"]
     lines = [
         f"## {wanted.set}, {wanted.per_class} images a class",
         "",
         f"{first['trained_on']} images trained on, {first['judged']} of {first['classes']} classes judged; "
-        f"{wanted.seeds} seeds, 95 % intervals over them. {platform.machine()}, {cores} cores, torch "
-        f"{version('torch')}.",
+        f"{wanted.seeds} seeds, 95 % intervals over them. {machine()}.",
         "",
-        *table(runs),
+        *table(HEAD, rows(runs)),
         "",
     ]
     print("\n".join(lines))

@@ -12,20 +12,13 @@ filtered or rejected before.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
-from multiprocessing import get_context
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
-import torch
+from shared import Config, machine, measured, table
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -33,6 +26,7 @@ from tenfold.data.duplicates import near_copies
 from tenfold.data.load import load
 from tenfold.methods import make_method, spread
 from tenfold.methods.generating import GeneratorMethod
+from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 
@@ -45,23 +39,7 @@ HELD_OUT = 2000
 GOAL = 0.85
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Of one training."""
-
-    seed: int
-    seconds: float
-    steps: int
-    recoveries: int
-    recognised: float
-    real: float
-    """The share of held-out real images that the classifier recognises."""
-    diversity: float
-    near_copies: float
-
-    def row(self) -> str:
-        shares = f"{self.recognised:.1%} | {self.real:.1%} | {self.diversity:.2f} | {self.near_copies:.1%}"
-        return f"| {self.seed} | {self.seconds:.0f} | {self.steps} | {self.recoveries} | {shares} |"
+HEAD = ("seed", "seconds", "steps", "roll-backs", "recognised", "real, held out", "diversity", "near copies")
 
 
 def judge(data: ImageDataset, key: Key) -> tuple[TrainedClassifier, ImageDataset]:
@@ -73,11 +51,12 @@ def judge(data: ImageDataset, key: Key) -> tuple[TrainedClassifier, ImageDataset
     return classifier, test.take(random.permutation(len(test))[:HELD_OUT])
 
 
-def train_and_judge(name: str, method: str, options: dict[str, str], per_class: int, seed: int) -> Figures:
-    torch.set_num_threads(1)
-    data, key = load(name, per_class=per_class, seed=seed), Key(f"seed-{seed}")
+def train_and_judge(config: Config, context: Context) -> dict[str, float]:
+    """How a generator's images are recognised, beside the share of held-out real ones that are."""
+    seed, method = config["seed"], config["method"]
+    data, key = load(config["set"], per_class=config["per_class"], seed=seed), Key(f"seed-{seed}")
     train, (classifier, held_out) = data.part("train"), judge(data, key / "judge")
-    trainer = cast(GeneratorMethod, make_method(method, dict(options)))
+    trainer = cast(GeneratorMethod, make_method(method, {"precision": config["precision"]}))
     start = time.perf_counter()
     learned = trainer.learn(train, key / method)
     seconds = time.perf_counter() - start
@@ -88,28 +67,30 @@ def train_and_judge(name: str, method: str, options: dict[str, str], per_class: 
     def share(images: np.ndarray, labels: np.ndarray) -> float:
         return float((classifier.probabilities(images).argmax(1) == labels).mean())
 
-    return Figures(
-        seed,
-        seconds,
-        learned.details["generator_steps"],
-        learned.details["recoveries"],
-        share(drawn, train.labels[chosen]),
-        share(held_out.images, held_out.labels),
-        learned.details["diversity"],
-        near_copies(drawn, train.images, held_out.images).share,
-    )
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "steps": learned.details["generator_steps"],
+        "recoveries": learned.details["recoveries"],
+        "recognised": share(drawn, train.labels[chosen]),
+        "real": share(held_out.images, held_out.labels),
+        "diversity": learned.details["diversity"],
+        "near_copies": near_copies(drawn, train.images, held_out.images).share,
+    }
 
 
-def table(name: str, method: str, precision: str, per_class: int, rows: Sequence[Figures]) -> list[str]:
-    met = sum(row.recognised >= GOAL for row in rows)
+FORMS = (".0f", ".0f", ".0f", ".0f", ".1%", ".1%", ".2f", ".1%")
+
+
+def section(config: Mapping[str, Any], found: list[dict[str, float]]) -> list[str]:
+    met = sum(row["recognised"] >= GOAL for row in found)
+    rows = [[f"{value:{form}}" for value, form in zip(row.values(), FORMS, strict=True)] for row in found]
     return [
-        f"## {method} on {name}, {per_class} images a class, {precision}",
+        f"## {config['method']} on {config['set']}, {config['per_class']} images a class, {config['precision']}",
         "",
-        "| seed | seconds | steps | roll-backs | recognised | real, held out | diversity | near copies |",
-        "|---|---|---|---|---|---|---|---|",
-        *[row.row() for row in rows],
+        *table(HEAD, rows),
         "",
-        f"At least {GOAL:.0%} recognised: {met} of {len(rows)} seeds.",
+        f"At least {GOAL:.0%} recognised: {met} of {len(found)} seeds.",
         "",
     ]
 
@@ -123,12 +104,10 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
     lines = [
         "# Are generated images of the class they are drawn for?",
         "",
-        f"{platform.machine()}, {cores} cores, a training on each, one thread a training; torch {version('torch')}. "
-        f"Made by `python benchmarks/recognised.py`.",
+        f"{machine()}, a training on each, one thread a training. Made by `python benchmarks/recognised.py`.",
         "",
         f"{TIMES} images for each real one, none filtered or rejected. Recognised: by a classifier of up to "
         f"{JUDGE_IMAGES:,} other real",
@@ -136,15 +115,16 @@ def main() -> None:
         "Near copies: nearer to a training image than all but 1 % of held-out real images; 1 % is what chance gives.",
         "",
     ]
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        for name in wanted.sets.split(","):
-            for precision in wanted.precision.split(","):
-                job = partial(train_and_judge, name, wanted.method, {"precision": precision}, wanted.per_class)
-                part = table(
-                    name, wanted.method, precision, wanted.per_class, list(pool.map(job, range(wanted.seeds)))
-                )
-                print("\n".join(part), flush=True)
-                lines += part
+    configs = [
+        {"set": name, "method": wanted.method, "per_class": wanted.per_class, "precision": precision}
+        for name in wanted.sets.split(",")
+        for precision in wanted.precision.split(",")
+    ]
+    seeds = range(wanted.seeds)
+    found = measured(train_and_judge, [config | {"seed": seed} for config in configs for seed in seeds])
+    for number, config in enumerate(configs):
+        lines += section(config, found[number * len(seeds) :][: len(seeds)])
+    print("\n".join(lines))
     if wanted.out:
         wanted.out.write_text("\n".join(lines).rstrip() + "\n")
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy
 import simulated_gates as gates
+from shared import counted, table
 from simulated_studies import NULL_PROCESSES, PROCESSES, Process
 
 from tenfold.core.files import read_json, write_json, write_text
@@ -76,14 +77,9 @@ def write_report(path: Path, studies: int) -> None:
     kept_at.unlink()
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
-
-
 def share(count: int, studies: int) -> str:
     """A count with its percentage and Wilson interval."""
-    low, high = wilson_interval(count / studies, studies)
-    return f"{count} ({100 * low:.1f} to {100 * high:.1f} %)"
+    return f"{count} ({counted(count, studies, 1)})"
 
 
 def calibration(studies: int) -> list[str]:

@@ -182,7 +182,7 @@ def available_cores() -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """For reports: the processor's name, how many cores may be used, and torch's version."""
+    """For reports: the processor's name, how many cores may be used, torch's version and the device in use."""
     processor = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
@@ -190,7 +190,8 @@ def hardware() -> dict[str, Any]:
             processor = names[0] if names else processor
     except OSError:
         pass  # not Linux: what the platform says will do
-    return {"processor": processor, "cores": available_cores(), "torch": torch.__version__}
+    used = current_device().description
+    return {"processor": processor, "cores": available_cores(), "torch": torch.__version__, "device": used}
 
 
 @contextmanager
