@@ -23,9 +23,9 @@ from tenfold.evaluation.wording import (
     worth_rows,
     worth_sentence,
 )
+from tenfold.report.diagnostics_table import figures_of, inspected
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.image_sheet import Sheet, sheet_png
-from tenfold.report.new_images import figures_of, inspected
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels a picture, tried in turn until all sheets fit."""
