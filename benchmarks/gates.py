@@ -92,7 +92,7 @@ def canary(config: Config, context: Context) -> bool:
     honest = trial.open_fold
 
     def burgled(images: ImageDataset, split: Split) -> Any:
-        stolen[:] = [images.take(split.test)]
+        stolen[:] = [images.part("train").take(split.test)]
         return honest(images, split)
 
     trial.open_fold, fit = burgled, method_class("cgan").fit  # type: ignore[assignment]
