@@ -15,9 +15,9 @@ from torch import Tensor
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.gan import train_gan
-from tenfold.methods import make_method
-from tenfold.methods.generating import GeneratorMethod
+from tenfold.generators import Conditions
+from tenfold.generators.gan import GanGenerator, train_gan
+from tenfold.methods import GeneratorMethod, make_method
 from tenfold.training.callbacks import Callback
 from tenfold.training.loop import TrainingLoop
 
@@ -78,16 +78,18 @@ def main() -> None:
     precision = sys.argv[2] if len(sys.argv) > 2 else "float32"
     ours, train = method(setting, precision), dataset(np.load(setting.pixels))
     key = Key("benchmark/generators")
-    problem = ours.problem(train, key)
-    generator = problem.generator.eval().requires_grad_(False)
+    made = ours.generator(train)
+    assert isinstance(made, GanGenerator)
+    problem = made.problem(train, key)
+    made.network = generator = problem.generator.eval().requires_grad_(False)
     sizes = [sum(each.numel() for each in network.parameters()) for network in (generator, problem.critic)]
 
     def sample(count: int) -> npt.NDArray[np.uint8]:
         chosen = np.zeros(count, np.int64)
-        return ours.draw(generator, ours.conditions(train, chosen), np.arange(count), train.image_shape)
+        return made.sample(Conditions.of_labels(chosen), np.arange(count), train.image_shape)
 
     loop = TrainingLoop(callbacks=[InTurns(Turns(sample, (sizes[0], sizes[1])))])
-    train_gan(lambda own: ours.problem(train, own), ours.config, key, loop)
+    train_gan(lambda own: made.problem(train, own), made.config, key, loop)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import near_copies
 from tenfold.data.load import load
-from tenfold.methods import make_method, spread
-from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods import GeneratorMethod, make_method, spread
 from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.training.classifier import TrainedClassifier, train_classifier
@@ -62,7 +61,7 @@ def train_and_judge(config: Config, context: Context) -> dict[str, float]:
     seconds = time.perf_counter() - start
     chosen = spread(TIMES, len(train))
     seeds = [(key / "sample" / index).seed for index in range(len(chosen))]
-    drawn = trainer.draw(learned.generator, trainer.conditions(train, chosen), seeds, train.image_shape)
+    drawn = learned.sample(learned.conditions(train, key)(chosen, np.array(seeds)), seeds, train.image_shape)
 
     def share(images: np.ndarray, labels: np.ndarray) -> float:
         return float((classifier.probabilities(images).argmax(1) == labels).mean())

@@ -19,7 +19,7 @@ from tenfold.core.keys import Key
 from tenfold.data.load import load
 from tenfold.generators.gates import codes_of, held_out, painted, swaps_of
 from tenfold.methods import make_method
-from tenfold.methods.restyle import Method
+from tenfold.methods.restyle import Method, Restyler
 
 HEAD = "| setting | swap accuracy | by 3 neighbours (of real) | fresh probe | style correlation | error | seconds |"
 
@@ -33,11 +33,12 @@ def row(setting: str, data: str, images: int, seed: int) -> str:
     key = Key(f"benchmark-{seed}")
     start = time.perf_counter()
     restyler = method.learn(real, key)
+    assert isinstance(restyler, Restyler)
     seconds = time.perf_counter() - start
     learned, apart = held_out(real, method.config.hold_out, key)
     looked_at = learned if apart is None else apart
     rows, labels = swaps_of(looked_at.labels, real.class_count)
-    swapped = painted(restyler.fader, codes_of(restyler.fader, looked_at.images)[rows], labels)
+    swapped = painted(restyler.network, codes_of(restyler.network, looked_at.images)[rows], labels)
     neighbours = KNeighborsClassifier(3).fit(learned.images.reshape(len(learned), -1) / 255.0, learned.labels)
     some = np.arange(0, len(swapped), max(1, len(swapped) // 3000))
     read = (neighbours.predict(swapped[some].reshape(len(some), -1) / 255.0) == labels[some]).mean()

@@ -143,8 +143,8 @@ def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
     real = class_split(told["data"]).unseen
     method, kept = few_shot_source.load_generator(told, made, real)
     fresh = method.learn(class_split(told["data"]).source, Key("dagan") / "omniglot")
-    conditions = method.conditions(real, np.arange(3))
-    drawn = [method.draw(one.generator, conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
+    conditions = kept.conditions(real, Key("any"))(np.arange(3), np.arange(3))
+    drawn = [one.sample(conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
     assert np.array_equal(*drawn)
 
 

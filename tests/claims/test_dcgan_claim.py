@@ -12,11 +12,12 @@ from made_up_results import context
 
 import tenfold
 from made_up_sets import SHORT, easy_set
+from tenfold import methods
 from tenfold.claims import dcgan, lesions
 from tenfold.claims.lesions import deal, folds_of, pool, study_of, turned
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import MethodFailed, generating
+from tenfold.methods import MethodFailed
 from tenfold.training.recipe import Recipe
 
 TINY = dcgan.Scale(size=8, amounts=(2, None), steps=6, generator_steps=4, cells=(("quick", 8, 7),))
@@ -38,7 +39,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         lesions.fold_of.cache_clear()
 
     monkeypatch.setattr(dcgan, "QUICK", TINY)
-    monkeypatch.setattr(generating, "FILTER", SHORT)
+    monkeypatch.setattr(methods, "FILTER", SHORT)
     monkeypatch.setattr(lesions, "load", made_up)
     monkeypatch.setattr(lesions, "CELLS", 40)
     forget()

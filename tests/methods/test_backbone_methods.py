@@ -9,9 +9,10 @@ from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import make_method, transferring
+from tenfold.methods import make_method
 from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import parse_arms
+from tenfold.training import backbone_start
 from tenfold.training.classifier import train_classifier
 from tenfold.training.store import load_classifier, save_classifier
 
@@ -21,7 +22,7 @@ KEY = Key("backbone methods")
 @pytest.fixture(autouse=True)
 def short_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
+    monkeypatch.setattr(backbone_start, "SOURCE_TRAINING", SHORT)
 
 
 @pytest.fixture

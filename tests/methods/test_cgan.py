@@ -8,6 +8,9 @@ from scipy import stats
 from made_up_sets import easy_set
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.generators import Conditions
+from tenfold.generators.problem import GanProblem
 from tenfold.methods import cgan
 from tenfold.networks.blocks import build
 
@@ -36,15 +39,17 @@ def test_every_size_is_drawn_and_judged(shape: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int, channels: int) -> None:
     train = easy_set([3, 2], (channels, side, side))
-    method = cgan.Method(SMALL)
-    problem = method.problem(train, Key("one"))
-    empty = method.generator(train.image_shape, 2)
-    empty.load_state_dict(problem.generator.state_dict())
-    pictures = method.draw(empty.eval(), torch.tensor([0, 1]), [1, 2], train.image_shape)
-    assert np.array_equal(
-        pictures, method.draw(problem.generator.eval(), torch.tensor([0, 1]), [1, 2], train.image_shape)
-    )
-    assert pictures.shape == (2, channels, side, side)
+    trained, empty = (cgan.Method(SMALL).generator(train) for _ in range(2))
+    trained.network = trained.problem(train, Key("one")).generator.eval()
+    empty.load(trained.network.state_dict())
+    labels = Conditions.of_labels(np.array([0, 1]))
+    first, second = (one.sample(labels, [1, 2], train.image_shape) for one in (trained, empty))
+    assert np.array_equal(first, second)
+    assert first.shape == (2, channels, side, side)
+
+
+def problem_of(train: ImageDataset) -> GanProblem:
+    return cgan.Cgan(SMALL, train.class_names, train.image_shape).problem(train, Key("one"))
 
 
 def test_without_labels_the_class_makes_no_difference() -> None:
@@ -68,7 +73,7 @@ def test_large_pictures_are_drawn_at_half_the_side() -> None:
 
 def test_classes_come_equally_often_and_each_with_its_own_pictures() -> None:
     train = easy_set([40, 10, 2])
-    problem = cgan.Method(SMALL).problem(train, Key("one"))
+    problem = problem_of(train)
     pictures, labels = problem.draw(problem.images, 3000, Key("draws").torch_generator())
     assert stats.chisquare(np.bincount(labels, minlength=3)).pvalue > 0.001
     images = to_float(torch.tensor(train.images)).numpy()
@@ -78,14 +83,14 @@ def test_classes_come_equally_often_and_each_with_its_own_pictures() -> None:
 
 def test_what_is_held_out_is_never_drawn() -> None:
     train = easy_set([60, 60])
-    problem = cgan.Method(SMALL).problem(train, Key("one"))
+    problem = problem_of(train)
     assert problem.held_out is not None
     apart = {one.numpy().tobytes() for one in problem.held_out[0]}
     assert len(apart) == 12
     drawn = {one.numpy().tobytes() for one in problem.draw(problem.images, 4000, Key("draws").torch_generator())[0]}
     assert not apart & drawn
     assert len(drawn) == 108
-    assert cgan.Method(SMALL).problem(easy_set([30, 30]), Key("one")).held_out is None, "too few to spare"
+    assert problem_of(easy_set([30, 30])).held_out is None, "too few to spare"
 
 
 def test_a_short_training_moves_towards_the_classes() -> None:

@@ -20,10 +20,19 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import Grown, Method, MethodFailed, make_method, method_class, method_names, transferring
-from tenfold.methods.generating import GeneratorMethod, Learned
+from tenfold.generators import Generator, NoiseGenerator
+from tenfold.methods import (
+    GeneratorMethod,
+    Grown,
+    Method,
+    MethodFailed,
+    make_method,
+    method_class,
+    method_names,
+)  # fmt: skip
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
+from tenfold.training import backbone_start
 from tenfold.training import loop as loops
 from tenfold.training.callbacks import Callback
 from tenfold.training.classifier import train_classifier
@@ -53,7 +62,7 @@ every_method = pytest.mark.parametrize("name", method_names())
 
 @pytest.fixture(autouse=True)
 def short_source_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transferring, "SOURCE_TRAINING", SHORT)
+    monkeypatch.setattr(backbone_start, "SOURCE_TRAINING", SHORT)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -250,7 +259,12 @@ def test_a_classifier_reads_the_recipe(name: str) -> None:
 GENERATING = [name for name in method_names() if issubclass(method_class(name), GeneratorMethod)]
 
 
+NOISY = [name for name in GENERATING if issubclass(vars(method_class(name))["generator_class"], NoiseGenerator)]
+THREES = easy_set([3, 3])
+
 every_generator = pytest.mark.parametrize("name", GENERATING)
+from_noise = pytest.mark.parametrize("name", NOISY)
+gans = pytest.mark.parametrize("name", [name for name in NOISY if hasattr(method_class(name).Config, "watch_every")])
 
 
 def generator_method(name: str, **options: Any) -> GeneratorMethod:
@@ -272,7 +286,7 @@ def test_a_training_that_explodes_is_told_and_never_used(name: str, steps: int, 
         short(name, learning_rate=1e30, steps=steps, watch_every=10).grow(easy_set(counts), 4, Key("one"))
 
 
-@every_generator
+@gans
 def test_a_collapse_is_told_and_never_used(name: str) -> None:
     with pytest.raises(MethodFailed, match=f"{name}.*: collapsed"):
         generator_method(name, least_diversity=1e9).learn(easy_set([3, 3]), Key("one"))
@@ -281,10 +295,10 @@ def test_a_collapse_is_told_and_never_used(name: str) -> None:
 @every_generator
 def test_the_generator_kept_is_finite(name: str) -> None:
     grown = short(name).grow(easy_set([3, 3]), 1, Key("one"))
-    assert all(np.isfinite(weights).all() for weights in grown.generator.values())
+    assert all(np.isfinite(weights).all() for weights in grown.generator.weights().values())
 
 
-@every_generator
+@from_noise
 def test_a_class_of_one_image_is_grown_too(name: str) -> None:
     grown = short(name).grow(easy_set([4, 1]), 3, Key("one"))
     assert np.array_equal(np.bincount(grown.labels), [12, 3])
@@ -323,52 +337,62 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 
 
 @every_generator
-def test_what_was_learned_says_from_what_and_fills_an_empty_network(name: str) -> None:
+def test_what_was_learned_says_from_what_and_is_loaded_into_another(name: str) -> None:
     train = easy_set([3, 2], (3, 16, 16))
     method = generator_method(name)
-    learned = method.learn(train, Key("one"))
+    learned, empty = method.learn(train, Key("one")), method.generator(train)
     assert (learned.class_names, learned.class_counts) == (train.class_names, (3, 2))
     assert learned.image_shape == (3, 16, 16)
-    empty = method.generator(learned.image_shape, len(learned.class_names))
-    empty.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in learned.weights().items()})
-    conditions = method.conditions(train, np.array([0, 4]))
-    first, second = (
-        method.draw(one.eval(), conditions, [1, 2], train.image_shape) for one in (learned.generator, empty)
-    )
+    before = torch.get_rng_state()
+    empty.load({key: torch.from_numpy(value.copy()) for key, value in learned.weights().items()})
+    assert torch.equal(torch.get_rng_state(), before)
+    assert empty.hash == learned.hash
+    first, second = (drawn(one, [0, 4], [1, 2], train) for one in (learned, empty))
+    assert first.shape == (2, 3, 16, 16)
     assert np.array_equal(first, second)
 
 
-def drawn(method: GeneratorMethod, learned: Learned, chosen: list[int], seeds: list[int], **options: Any) -> Any:
-    conditions = method.conditions(easy_set([3, 3]), np.array(chosen))
-    return method.draw(learned.generator, conditions, seeds, (1, 8, 8), **options)
-
-
 @every_generator
-def test_a_seeds_picture_does_not_depend_on_its_batch(name: str) -> None:
-    method = generator_method(name)
-    learned = method.learn(easy_set([3, 3]), Key("one"))
+def test_a_walk_goes_from_one_end_to_the_other(name: str) -> None:
+    train = easy_set([3, 3])
+    learned = generator_method(name).learn(train, Key("one"))
+    chosen, seeds = np.array([0, 5]), np.array([1, 2])
+    ends = [learned.conditions(train, Key(end))(chosen, seeds) for end in ("first", "second")]
+    rows = learned.between((ends[0], ends[1]), [0.0, 0.5, 1.0], Key("walk"), (1, 8, 8))
+    assert rows.shape == (2, 3, 1, 8, 8)
+    assert not np.array_equal(rows[:, 0], rows[:, 2])
+    again = learned.between((ends[0], ends[1]), [0.0, 0.5, 1.0], Key("walk"), (1, 8, 8))
+    assert np.array_equal(rows, again)
+
+
+def drawn(generator: Generator, chosen: list[int], seeds: list[int], real: ImageDataset = THREES) -> Any:
+    conditions = generator.conditions(real, Key("drawing"))(np.array(chosen), np.array(seeds))
+    return generator.sample(conditions, seeds, real.image_shape)
+
+
+@from_noise
+def test_a_seeds_image_does_not_depend_on_its_batch(name: str) -> None:
+    learned = generator_method(name).learn(THREES, Key("one"))
     chosen, seeds = [index % 6 for index in range(70)], list(range(1000, 1070))
-    together = drawn(method, learned, chosen, seeds)
+    together = drawn(learned, chosen, seeds)
     assert together.shape == (70, 1, 8, 8)
-    assert np.array_equal(drawn(method, learned, chosen[::-1], seeds[::-1])[::-1], together)
+    assert np.array_equal(drawn(learned, chosen[::-1], seeds[::-1])[::-1], together)
     for index in (0, 63, 64, 69):
-        assert np.array_equal(drawn(method, learned, [chosen[index]], [seeds[index]])[0], together[index])
-    others = drawn(method, learned, chosen, [seed + 5000 for seed in seeds])
+        assert np.array_equal(drawn(learned, [chosen[index]], [seeds[index]])[0], together[index])
+    others = drawn(learned, chosen, [seed + 5000 for seed in seeds])
     assert not np.array_equal(others, together)
 
 
-@every_generator
+@from_noise
 def test_truncation_narrows(name: str) -> None:
-    method = generator_method(name)
-    learned = method.learn(easy_set([3, 3]), Key("one"))
-    seeds = list(range(64))
-    wide, narrow, usual = (
-        drawn(method, learned, [0] * 64, seeds, truncation=bound).std(0).mean() for bound in (8.0, 0.3, None)
-    )
+    learned, spreads = generator_method(name).learn(THREES, Key("one")), []
+    usual = learned.config
+    for bound in (8.0, 0.3, usual.truncation):
+        learned.config = dataclasses.replace(usual, truncation=bound)
+        spreads.append(drawn(learned, [0] * 64, list(range(64))).std(0).mean())
+    wide, narrow, usual_spread = spreads
     assert narrow < 0.7 * wide
-    assert narrow < usual <= 1.05 * wide
-    once = generator_method(name, truncation=0.3)
-    assert drawn(once, learned, [0] * 64, seeds).std(0).mean() == narrow
+    assert narrow < usual_spread <= 1.05 * wide
 
 
 @every_generator

@@ -14,8 +14,9 @@ from scipy import stats
 from made_up_sets import easy_set
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.generators.problem import GanProblem
 from tenfold.methods import MethodFailed, dagan, make_method
-from tenfold.networks.blocks import channels_last
 
 SMALL = dagan.Config(steps=4, batch_size=8, width=4, noise_size=6, least_diversity=0.0, label_filter=False)
 HEADS: tuple[Any, ...] = ("deform", "pixels", "both")
@@ -36,7 +37,7 @@ def drawn_pairs(counts: list[int], count: int, **options: Any) -> tuple[np.ndarr
     """Indices of real and of given pictures in the set, which are all different."""
     train = easy_set(counts)
     config = replace(SMALL, turns=False, **options)
-    problem = dagan.Method(config).problem(train, Key("one"))
+    problem = problem_of(train, config)
     real, condition = problem.draw(problem.images, count, Key("draws").torch_generator())
     place = {image.numpy().tobytes(): index for index, image in enumerate(to_float(torch.tensor(train.images)))}
     first, second = ([place[one.numpy().tobytes()] for one in part] for part in (real, condition))
@@ -89,7 +90,7 @@ def test_both_of_a_pair_are_turned_alike(shape: tuple[int, int, int], preset: st
 
 def test_whole_classes_are_held_out_where_there_are_many() -> None:
     train = easy_set([3] * 40)
-    problem = dagan.Method(replace(SMALL, turns=False)).problem(train, Key("one"))
+    problem = problem_of(train, replace(SMALL, turns=False))
     assert problem.held_out is not None
     place = {
         image.numpy().tobytes(): label
@@ -103,12 +104,12 @@ def test_whole_classes_are_held_out_where_there_are_many() -> None:
     assert drawn == set(range(40)) - set(real)
     probed = {place[one.numpy().tobytes()] for one in problem.probe}
     assert probed == set(real), "variety is asked of what was not trained on"
-    assert dagan.Method(SMALL).problem(easy_set([3] * 31), Key("one")).held_out is None
+    assert problem_of(easy_set([3] * 31), SMALL).held_out is None
 
 
 def test_the_spread_of_the_probe_is_that_of_its_classes() -> None:
     train = easy_set([4, 3, 1, 2])
-    problem = dagan.Method(SMALL).problem(train, Key("one"))
+    problem = problem_of(train, SMALL)
     images = to_float(torch.tensor(train.images)).numpy()
     place = {image.tobytes(): label for image, label in zip(images, train.labels.tolist(), strict=True)}
     labels = [place[one.numpy().tobytes()] for one in problem.probe]
@@ -145,14 +146,17 @@ def test_the_generator_is_applied_to_classes_it_never_saw() -> None:
 @pytest.mark.parametrize("side", [28, 45, 64])
 def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int) -> None:
     train = easy_set([3, 2], (1, side, side))
-    method = dagan.Method(SMALL)
-    trained = method.problem(train, Key("one")).generator.eval()
-    empty = channels_last(method.generator(train.image_shape, 99)).eval()
-    empty.load_state_dict(trained.state_dict())
-    conditions = method.conditions(train, np.array([0, 4]))
-    first, second = (method.draw(one, conditions, [1, 2], train.image_shape) for one in (trained, empty))
+    trained, empty = (dagan.Method(SMALL).generator(train) for _ in range(2))
+    trained.network = problem_of(train).generator.eval()
+    empty.load(trained.network.state_dict())
+    conditions = trained.conditions(train, Key("one"))(np.array([0, 4]), np.array([1, 2]))
+    first, second = (one.sample(conditions, [1, 2], train.image_shape) for one in (trained, empty))
     assert first.shape == (2, 1, side, side)
     assert np.array_equal(first, second)
+
+
+def problem_of(train: ImageDataset, config: dagan.Config = SMALL) -> GanProblem:
+    return dagan.Dagan(config, train.class_names, train.image_shape).problem(train, Key("one"))
 
 
 def test_what_is_given_wins_over_the_preset() -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
+from tenfold.generators import Conditions, Generator, Images, Indices
 from tenfold.generators.gan import GanStep
 from tenfold.methods import MethodFailed, dcgan, make_method
 from tenfold.networks.blocks import build
@@ -100,12 +101,12 @@ def test_what_is_no_preset_and_no_value_is_refused() -> None:
 def test_what_a_seed_gives_does_not_depend_on_its_neighbours(classes: str) -> None:
     method = dcgan.Method(dcgan.Config(**SMALL, classes=classes))
     learned = method.learn(easy_set([4, 4, 4]), Key("one"))
-    labels, seeds = torch.arange(150) % 3, np.arange(1000, 1150)
-    together = method.draw(learned.generator, labels, seeds, learned.image_shape)
+    labels, seeds = np.arange(150) % 3, np.arange(1000, 1150)
+    together = drawn(learned, labels, seeds)
     for index in (0, 63, 64, 149):
-        alone = method.draw(learned.generator, labels[[index]], seeds[[index]], learned.image_shape)
+        alone = drawn(learned, labels[[index]], seeds[[index]])
         assert np.array_equal(alone[0], together[index])
-    swapped = method.draw(learned.generator, (labels + 1) % 3, seeds, learned.image_shape)
+    swapped = drawn(learned, (labels + 1) % 3, seeds)
     assert (swapped != together).any(axis=(1, 2, 3)).all(), "the class decides too"
 
 
@@ -114,15 +115,18 @@ def test_weights_load_into_an_empty_network_that_draws_the_same(classes: str) ->
     train = easy_set([4, 4] if classes != "none" else [8])
     method = dcgan.Method(dcgan.Config(**SMALL, classes=classes))
     learned = method.learn(train, Key("one"))
-    before = torch.get_rng_state()
-    empty = method.generator(train.image_shape, train.class_count)
-    assert torch.equal(before, torch.get_rng_state())
+    empty = method.generator(train)
     assert all(weights.dtype == np.float32 for weights in learned.weights().values())
-    labels = torch.arange(8) % train.class_count
-    wanted = method.draw(learned.generator, labels, np.arange(8), train.image_shape)
-    assert not np.array_equal(method.draw(empty, labels, np.arange(8), train.image_shape), wanted)
-    empty.load_state_dict({name: torch.from_numpy(value) for name, value in learned.weights().items()})
-    assert np.array_equal(method.draw(empty, labels, np.arange(8), train.image_shape), wanted)
+    labels = np.arange(8) % train.class_count
+    wanted = drawn(learned, labels, np.arange(8))
+    empty.load({name: torch.zeros(value.shape) for name, value in learned.weights().items()})
+    assert not np.array_equal(drawn(empty, labels, np.arange(8)), wanted)
+    empty.load({name: torch.from_numpy(value) for name, value in learned.weights().items()})
+    assert np.array_equal(drawn(empty, labels, np.arange(8)), wanted)
+
+
+def drawn(generator: Generator, labels: Indices, seeds: Indices) -> Images:
+    return generator.sample(Conditions.of_labels(labels), seeds, generator.image_shape)
 
 
 def test_each_class_has_a_generator_that_learned_from_it_alone() -> None:
@@ -130,7 +134,7 @@ def test_each_class_has_a_generator_that_learned_from_it_alone() -> None:
     method = dcgan.Method(dcgan.Config(**SMALL))
     everything = method.learn(train, Key("one"))
     without = method.learn(train.take(np.flatnonzero(train.labels != 1)), Key("one"))
-    of_class = everything.generator.of_class
+    of_class = everything.network.of_class
     assert isinstance(of_class, nn.ModuleList)
     for name, weights in without.weights().items():
         assert np.array_equal(weights, everything.weights()[name]) == (not name.startswith("of_class.1."))
@@ -166,9 +170,9 @@ def test_the_bands_of_easy_classes_are_learned(classes: str) -> None:
     method = dcgan.Method(dcgan.Config(classes=classes, steps=80, batch_size=16, width=6, label_filter=False))
     learned = method.learn(train, Key("one"))
     labels = np.repeat([0, 1], 20)
-    drawn = method.draw(learned.generator, torch.from_numpy(labels), np.arange(40), train.image_shape)
+    images = drawn(learned, labels, np.arange(40))
     means = np.stack([train.images[train.labels == k].mean(0) for k in range(2)])
-    nearest = np.abs(drawn[:, None] - means).mean((2, 3, 4)).argmin(1)
+    nearest = np.abs(images[:, None] - means).mean((2, 3, 4)).argmin(1)
     assert (nearest == labels).mean() > 0.9
 
 
@@ -210,7 +214,7 @@ def test_the_checkpoint_holds_what_dropout_draws_next() -> None:
     assert isinstance(method, dcgan.Method)
 
     def started() -> GanStep:
-        return GanStep(method.problem(train, Key("one")), method.config, Key("one"), 0, Device())
+        return GanStep(method.generator(train).problem(train, Key("one")), method.config, Key("one"), 0, Device())
 
     one, other = started(), started()
     images, labels = one.problem.draw(one.problem.images, 4, Key("draw").torch_generator())

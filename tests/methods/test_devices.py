@@ -11,14 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_contract import a_related_set, every_method, fitted, short, short_source_training
+from test_contract import (
+    a_related_set,
+    every_generator,
+    every_method,
+    fitted,
+    generator_method,
+    short,
+    short_source_training,
+)  # fmt: skip
 
 from made_up_sets import SHORT, easy_set
+from tenfold import generators
 from tenfold.core.keys import Key
+from tenfold.generators import Conditions, gates
 from tenfold.generators.autoencoder import fader_start
 from tenfold.generators.gates import ProbeStep
-from tenfold.methods import method_class, method_names
-from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods import method_class
+from tenfold.networks.blocks import empty
 from tenfold.training.classifier import ClassifierStep, ClassifierTask, begin, train_classifier
 from tenfold.training.device import Device, using
 from tenfold.training.step import Step
@@ -51,21 +61,54 @@ def test_a_gpu_gives_a_classifier_too(name: str) -> None:
     assert np.isfinite(rows).all()
 
 
-GANS = [name for name in method_names() if issubclass(method_class(name), GeneratorMethod)]
-
-
 def stays(step: Step, steps: int = 4) -> bool:
     return all(loss.is_meta for number in range(steps) for loss in step.step(number).values())
 
 
-@pytest.mark.parametrize("name", GANS)
 @pytest.mark.parametrize("options", [{}, {"loss": "wasserstein", "variety": 1.0}], ids=str)
-def test_a_gan_is_trained_on_the_device(name: str, options: dict[str, Any]) -> None:
+@every_generator
+def test_a_generator_is_trained_on_the_device(name: str, options: dict[str, Any]) -> None:
     train = easy_set([8, 8], (1, 16, 16))
     # The first weights of `paper` take 20 seconds to draw.
     for preset in sorted({*method_class(name).PRESETS, ""} - {"paper"}):
-        chosen = options | ({"preset": preset} if preset else {})
-        assert stays(short(name, **chosen).start(train, Key("one"), Device("meta"))(0))
+        generator = generator_method(name, **options, **({"preset": preset} if preset else {})).generator(train)
+        assert stays(generator.start(train, Key("one"), Device("meta"))(0))
+
+
+@every_generator
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 45, 45)], ids=str)
+def test_images_are_made_on_the_device(
+    name: str, shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last_copy(images: torch.Tensor) -> np.ndarray:
+        assert images.is_meta, "all of it was done there"
+        return np.zeros(images.shape, np.uint8)
+
+    for module in (generators, gates):
+        monkeypatch.setattr(module, "to_uint8", last_copy)
+    train = easy_set([2, 2], shape)
+    generator = generator_method(name).generator(train)
+    generator.network = empty(generator.make_network).eval().to("meta")
+    if name == "restyle":
+        labels = torch.tensor(train.labels)
+        conditions = Conditions((torch.zeros(4, generator.config.code_size), labels), ((),) * 4)
+    else:
+        conditions = generator.conditions(train, Key("one"))(np.arange(4), np.arange(4))
+    assert generator.sample(conditions, range(4), shape).shape == (4, *shape)
+    assert generator.between((conditions, conditions), [0.0, 1.0], Key("walk"), shape).shape == (4, 2, *shape)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@every_generator
+def test_a_generator_learns_and_draws_on_a_gpu(name: str) -> None:
+    train = easy_set([6, 6])
+    with using(Device.chosen("cuda")):
+        grown = generator_method(name).grow(train, 1, Key("one"))
+    assert grown.generator is not None
+    assert grown.generator.device.type == "cuda"
+    assert np.isfinite(list(map(np.sum, grown.generator.weights().values()))).all()
+    assert len(grown.images) == 12
 
 
 @pytest.mark.parametrize("options", [{}, {"target": "article"}, {"dropout": 0.2, "readers": 2}], ids=str)

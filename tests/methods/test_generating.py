@@ -12,15 +12,16 @@ from scipy import stats
 from torch import Tensor, nn
 
 from made_up_sets import easy_set
+from tenfold import methods
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import copies_among
-from tenfold.generators.problem import GanProblem
-from tenfold.methods import MethodFailed, generating, spread
-from tenfold.methods.generating import CHUNK, GeneratorConfig, GeneratorMethod, Learned
-from tenfold.methods.sifting import ROUNDS
+from tenfold.generators import CHUNK, Conditions, NoiseConfig, NoiseGenerator, noise_of
+from tenfold.generators.filtering import ROUNDS
+from tenfold.methods import GeneratorMethod, MethodFailed, spread
 from tenfold.training.classifier import ClassifierConfig
+from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 
 KEY = Key("generating")
@@ -49,25 +50,30 @@ class Stamp(nn.Module):
         return torch.where(copied, self.copies[labels], pictures).clamp(-1, 1)
 
 
-class Stamping(GeneratorMethod):
-    """A method that has nothing to learn."""
+class Stamps(NoiseGenerator):
+    """A generator that has nothing to learn; `bounds` say where it draws something else."""
 
-    Config = GeneratorConfig
     bounds: ClassVar[dict[str, float]] = {}
 
-    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> dict[str, Any]:
+        self.network = Stamp(train, **self.bounds)
+        return {"generator_steps": 7}
+
+    def start(self, train: ImageDataset, key: Key, device: Device) -> Any:
         raise AssertionError("there is nothing to train")
 
-    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+    def make_network(self) -> nn.Module:
         raise AssertionError("nothing is loaded")
 
-    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> Learned:
-        return self.learned(train, Stamp(train, **self.bounds), {"generator_steps": 7})
+
+class Stamping(GeneratorMethod):
+    Config = NoiseConfig
+    generator_class = Stamps
 
 
 def stamping(bounds: dict[str, float] | None = None, **options: Any) -> Stamping:
-    method = Stamping(replace(GeneratorConfig(), noise_size=9, **options))
-    method.bounds = bounds or {}
+    method = Stamping(replace(NoiseConfig(), noise_size=9, **options))
+    method.generator_class = type("Bound", (Stamps,), {"bounds": bounds or {}})
     return method
 
 
@@ -105,7 +111,7 @@ def test_more_is_what_a_loop_over_single_pictures_gives(bounds: dict[str, float]
     for index, label in enumerate(train.labels[chosen]):
         for round_ in range(ROUNDS):
             seed = (KEY / "sample" / round_ / index).seed
-            picture = method.draw(learned.generator, torch.tensor([label]), [seed], SHAPE)
+            picture = learned.sample(Conditions.of_labels(np.array([label])), [seed], SHAPE)
             wrong = judge(picture)[0] != label
             copied = bool(copies_among(picture, train.images, train.groups)[0][0])
             count["drawn"] += 1
@@ -158,11 +164,11 @@ def test_fit_uses_no_near_copy() -> None:
 @pytest.mark.usefixtures("quick_judge")
 def test_nothing_usable_fails() -> None:
     train = easy_set([6, 6], SHAPE)
-    with pytest.raises(MethodFailed, match=r"agrees with the label of none of 48 pictures; nothing is used from it"):
+    with pytest.raises(MethodFailed, match=r"agrees with the label of none of 48 images; nothing is used from it"):
         stamping({"wrong_below": 9.0}).grow(train, 1, KEY)
     copying = stamping({"copied_above": -9.0})
     assert copying.grow(train, 1, KEY).near_copies.all(), "told, and kept for whoever wants to look"
-    with pytest.raises(MethodFailed, match="all its pictures are near copies of real ones; nothing is used"):
+    with pytest.raises(MethodFailed, match="all its images are near copies of real ones; nothing is used"):
         copying.fit(train, None, KEY)
 
 
@@ -170,13 +176,18 @@ def test_nothing_usable_fails() -> None:
 def test_the_classifier_of_the_real_images_is_the_judge(
     monkeypatch: pytest.MonkeyPatch, wrong_below: float, usable: int
 ) -> None:
-    monkeypatch.setattr(generating, "FILTER", ClassifierConfig(steps=60, batch_size=16, width=8))
+    monkeypatch.setattr(methods, "FILTER", ClassifierConfig(steps=60, batch_size=16, width=8))
     train = easy_set([12, 12], SHAPE)
     method = stamping({"wrong_below": wrong_below, "texture": 0.25})
     if not usable:
         with pytest.raises(MethodFailed, match="agrees with the label of none"):
             method.grow(train, 1, KEY)
-        assert len(stamping(method.bounds, label_filter=False).grow(train, 1, KEY).images) == 24
+        assert (
+            len(
+                stamping({"wrong_below": wrong_below, "texture": 0.25}, label_filter=False).grow(train, 1, KEY).images
+            )
+            == 24
+        )
     else:
         grown = method.grow(train, 1, KEY)
         assert len(grown.images) == usable
@@ -187,7 +198,7 @@ def test_one_class_leaves_nothing_to_tell_apart(monkeypatch: pytest.MonkeyPatch)
     def never(*_: Any) -> None:
         raise AssertionError("a classifier of one class was trained")
 
-    monkeypatch.setattr(generating, "train_classifier", never)
+    monkeypatch.setattr(methods, "train_classifier", never)
     grown = stamping().grow(easy_set([6], SHAPE), 2, KEY)
     assert len(grown.images) == 12
     assert grown.details["wrong_label"] == 0
@@ -200,9 +211,11 @@ def test_growing_is_spread_over_the_classes_and_comes_in_their_order(times: floa
     assert np.array_equal(grown.labels, np.sort(grown.labels))
 
 
-def drawn(seeds: list[int], labels: list[int], truncation: float | None = None) -> np.ndarray:
-    stamp = Stamp(easy_set([3, 3], SHAPE))
-    return stamping().draw(stamp, torch.tensor(labels), seeds, SHAPE, truncation)
+def drawn(
+    seeds: list[int], labels: list[int], shape: tuple[int, int, int] = SHAPE, truncation: float | None = None
+) -> np.ndarray:
+    stamps = stamping(truncation=truncation).learn(easy_set([3, 3], SHAPE), KEY)
+    return stamps.sample(Conditions.of_labels(np.array(labels)), seeds, shape)
 
 
 @settings(max_examples=20)
@@ -217,29 +230,22 @@ def test_a_seeds_picture_depends_on_nothing_else(asked: list[tuple[int, int]]) -
         assert np.array_equal(drawn(seeds[index : index + 1], labels[index : index + 1])[0], together[index])
 
 
-def test_truncation_is_that_of_the_call_or_else_that_of_the_configuration() -> None:
+def test_truncation_is_that_of_the_configuration() -> None:
     seeds, labels = list(range(40)), [0] * 40
-    wide = drawn(seeds, labels)
-    narrow = drawn(seeds, labels, truncation=0.5)
-    assert narrow.std(0).mean() < 0.6 * wide.std(0).mean()
-    method = Stamping(replace(GeneratorConfig(), noise_size=9, truncation=0.5))
-    train = easy_set([3, 3], SHAPE)
-    assert np.array_equal(method.draw(Stamp(train), torch.tensor(labels), seeds, SHAPE), narrow)
-    assert not np.array_equal(method.draw(Stamp(train), torch.tensor(labels), seeds, SHAPE, 2.0), narrow)
+    assert drawn(seeds, labels, truncation=0.5).std(0).mean() < 0.6 * drawn(seeds, labels).std(0).mean()
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 16, 16), (1, 13, 9)], ids=str)
-def test_pictures_of_another_size_are_brought_to_that_of_the_set(shape: tuple[int, int, int]) -> None:
-    method, stamp = stamping(), Stamp(easy_set([3, 3], SHAPE))
-    pictures = method.draw(stamp, torch.tensor([0, 1]), [4, 5], shape)
-    assert pictures.shape == (2, *shape)
-    plain = stamp(generating.noise_of([4, 5], 9), torch.tensor([0, 1]))
+def test_images_of_another_size_are_brought_to_that_of_the_set(shape: tuple[int, int, int]) -> None:
+    images, stamp = drawn([4, 5], [0, 1], shape), Stamp(easy_set([3, 3], SHAPE))
+    assert images.shape == (2, *shape)
+    plain = stamp(noise_of([4, 5], 9), torch.tensor([0, 1]))
     resized = nn.functional.interpolate(plain, shape[1:], mode="bilinear", align_corners=False)
-    assert np.abs(pictures.astype(int) - to_uint8(resized)).max() <= 1
+    assert np.abs(images.astype(int) - to_uint8(resized)).max() <= 1
 
 
 def test_noise_is_standard_normal() -> None:
-    noise = generating.noise_of(list(range(400)), 32).numpy()
+    noise = noise_of(list(range(400)), 32).numpy()
     assert noise.dtype == np.float32
     assert stats.kstest(noise.ravel(), "norm").pvalue > 0.01
     assert stats.kstest(noise.sum(1) / np.sqrt(32), "norm").pvalue > 0.01, "values of a row hang together"
@@ -249,25 +255,16 @@ def test_noise_is_standard_normal() -> None:
 
 @pytest.mark.parametrize("truncation", [0.01, 0.5, 1.0, 3.0])
 def test_truncated_noise_is_a_normal_cut_at_its_bound(truncation: float) -> None:
-    noise = generating.noise_of(list(range(300)), 16, truncation).numpy()
+    noise = noise_of(list(range(300)), 16, truncation).numpy()
     assert np.abs(noise).max() <= truncation * (1 + 1e-6)
     assert stats.kstest(noise.ravel(), stats.truncnorm(-truncation, truncation).cdf).pvalue > 0.01
 
 
 def test_a_row_of_noise_is_its_seeds_own() -> None:
-    rows = generating.noise_of([5, 6, 5], 8)
+    rows = noise_of([5, 6, 5], 8)
     assert torch.equal(rows[0], rows[2])
     assert not torch.equal(rows[0], rows[1])
-    assert torch.equal(generating.noise_of(np.array([6]), 8)[0], rows[1])
+    assert torch.equal(noise_of(np.array([6]), 8)[0], rows[1])
     state = torch.get_rng_state()
-    generating.noise_of([1], 8)
+    noise_of([1], 8)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_what_was_learned_says_from_what() -> None:
-    train = easy_set([4, 0, 2], SHAPE)
-    learned = Stamping(GeneratorConfig()).learned(train, nn.Linear(2, 1), {"a": 1})
-    assert learned.class_names == train.class_names
-    assert learned.class_counts == (4, 0, 2)
-    assert learned.image_shape == SHAPE
-    assert {name: value.shape for name, value in learned.weights().items()} == {"weight": (1, 2), "bias": (1,)}

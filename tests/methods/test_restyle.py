@@ -11,10 +11,10 @@ from made_up_sets import easy_set
 from made_up_styles import styled_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.methods import MethodFailed, make_method, restyle, sifting
+from tenfold.generators import filtering
+from tenfold.generators.filtering import ROUNDS
+from tenfold.methods import MethodFailed, make_method, restyle
 from tenfold.methods.restyle import Config, Method, Restyler
-from tenfold.methods.sifting import ROUNDS
-from tenfold.networks.autoencoder import Fader
 from tenfold.training.classifier import TrainedClassifier
 
 SHORT: dict[str, Any] = {
@@ -50,14 +50,17 @@ def test_a_small_set_is_restyled_well_enough_to_be_used(learned: Restyler) -> No
     assert gates.swap_accuracy > 0.85
     assert gates.reconstruction_error < gates.trivial_error
     assert gates.style["ink"] > 0.3
-    Method(Config()).require(learned)
+    assert learned.refusal is None
 
 
-def test_what_cannot_be_read_is_refused_and_the_reason_told(learned: Restyler) -> None:
-    bad = replace(learned, gates=replace(learned.gates, swap_accuracy=0.8432))
-    with pytest.raises(MethodFailed, match=r"84.3 % of the restyled pictures, and below 85 % none are used"):
-        Method(Config()).require(bad)
-    Method(Config(least_swap_accuracy=0.84)).require(bad)
+def test_what_cannot_be_read_is_refused_and_the_reason_told(
+    learned: Restyler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned, "details", {"gates": {"swap_accuracy": 0.8432}})
+    with pytest.raises(MethodFailed, match=r"84.3 % of the restyled images, and below 85 % none are used"):
+        Method(Config()).more(learned, styled_set(40), np.arange(40), Key("more"))
+    monkeypatch.setattr(learned, "config", replace(learned.config, least_swap_accuracy=0.84))
+    assert learned.refusal is None
 
 
 def test_an_arm_below_the_gate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +73,8 @@ def test_pictures_of_a_label_that_the_judge_refuses_are_left_out(
 ) -> None:
     real = styled_set(40)
     grown = Method(Config()).more(learned, real, np.arange(40), Key("more"))
-    assert np.array_equal(learned.judge.probabilities(grown.images).argmax(1), grown.labels)
+    assert learned.judge is not None
+    assert np.array_equal(learned.judge(grown.images), grown.labels)
     counts = {name: grown.details[name] for name in ("drawn", "wrong_label", "usable")}
     assert counts["drawn"] >= 40 >= len(grown.images)
     assert counts["usable"] == np.count_nonzero(~grown.near_copies)
@@ -88,13 +92,13 @@ def test_pictures_of_a_label_that_the_judge_refuses_are_left_out(
 
 def test_near_copies_are_marked_and_no_arm_trains_on_them(learned: Restyler, monkeypatch: pytest.MonkeyPatch) -> None:
     real = styled_set(40)
-    monkeypatch.setattr(sifting, "copies_among", lambda images, *_: (np.arange(len(images)) % 2 == 0, 0.0))
+    monkeypatch.setattr(filtering, "copies_among", lambda images, *_: (np.arange(len(images)) % 2 == 0, 0.0))
     monkeypatch.setattr(Method, "learn", lambda *_: learned)
     recipe = Method(Config()).fit(real, None, Key("one"))
     grown = Method(Config()).grow(real, 1.0, Key("one"))
     assert recipe.extra is not None
     assert len(recipe.extra) == np.count_nonzero(~grown.near_copies)
-    monkeypatch.setattr(sifting, "copies_among", lambda images, *_: (np.ones(len(images), bool), 0.0))
+    monkeypatch.setattr(filtering, "copies_among", lambda images, *_: (np.ones(len(images), bool), 0.0))
     with pytest.raises(MethodFailed, match="near copies"):
         Method(Config()).fit(real, None, Key("one"))
 
@@ -138,8 +142,8 @@ def test_the_judge_takes_no_part_in_the_training(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(restyle, "train_fader", noted)
     restyler = short().learn(styled_set(40), Key("one"))
     assert guides[0] is not None
-    weights = [next(network.parameters()) for network in (guides[0], restyler.judge.network)]
-    assert weights[0].shape != weights[1].shape
+    assert restyle.GUIDE_WIDTH != restyle.JUDGE_WIDTH
+    assert restyler.judge is not None
     short(preset="article").learn(styled_set(40), Key("one"))
     assert guides[1] is None
 
@@ -159,13 +163,20 @@ def test_the_steps_follow_the_number_of_images(images: int, steps: int) -> None:
     assert Method(Config(steps=7)).for_set(easy_set([images])).config.steps == 7
 
 
-def test_the_weights_fill_an_empty_network() -> None:
+@pytest.mark.parametrize("preset", ["fast", "article"])
+def test_what_was_kept_paints_the_same(preset: str) -> None:
     real = styled_set(20)
-    restyler = short(preset="article").learn(real, Key("one"))
-    again = short(preset="article").learn(real, Key("two"))
-    assert isinstance(again.fader, Fader)
-    again.fader.load_state_dict({name: torch.from_numpy(value) for name, value in restyler.weights().items()})
-    assert np.array_equal(
-        restyle.painted(again.fader, restyle.codes_of(again.fader, real.images), real.labels),
-        restyle.painted(restyler.fader, restyle.codes_of(restyler.fader, real.images), real.labels),
+    restyler, again = short(preset=preset).learn(real, Key("one")), short(preset=preset).generator(real)
+    again.load({name: torch.from_numpy(value) for name, value in restyler.weights().items()})
+    chosen, seeds = np.arange(20), np.arange(20)
+    first, second = (
+        one.sample(one.conditions(real, Key("styles"))(chosen, seeds), seeds, real.image_shape)
+        for one in (restyler, again)
     )
+    assert np.array_equal(first, second)
+
+
+def test_images_of_another_size_are_restyled_at_theirs() -> None:
+    restyler, large = short().learn(styled_set(20), Key("one")), easy_set([4, 4, 4, 4], (1, 12, 12))
+    conditions = restyler.conditions(large, Key("styles"))(np.arange(16), np.arange(16))
+    assert restyler.sample(conditions, range(16), large.image_shape).shape == (16, 1, 12, 12)

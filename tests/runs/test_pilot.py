@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ import pytest
 import torch
 from made_up_plans import plan_for, run_trial, whole_set
 
-from made_up_sets import QUICK_CGAN, SHORT
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold, make_splits
-from tenfold.methods import MethodFailed, method_class, method_names
+from tenfold.methods import Method, MethodFailed, make_method, method_class, method_names
 from tenfold.runs import cost_probe as module
 from tenfold.runs import trial
 from tenfold.runs.cost_probe import run_pilot
@@ -43,7 +44,7 @@ def test_every_arm_gets_a_cost_that_was_measured() -> None:
 
 def test_a_network_of_its_own_is_timed_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setattr("tenfold.training.backbone_start.SOURCE_TRAINING", SHORT)
     source = tmp_path / "source.npz"
     np.savez(source, images=STUDY.images[:, 0], labels=STUDY.labels)
     arms = ["classical", "classical+classifier(width=4)", f"probe(source={source})"]
@@ -147,3 +148,19 @@ def test_the_number_of_threads_is_left_as_it_was() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["cgan", "dagan", "dcgan", "restyle", "vae"])
+def test_no_generator_is_trained_in_full_for_a_forecast(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def timed(method: Method, fold: Any, key: Key) -> tuple[float, Recipe]:
+        steps.append(method.config.steps)
+        return float(steps[-1]), Recipe()
+
+    monkeypatch.setattr(module, "_fit_timed", timed)
+    train = easy_set([8, 8])
+    seconds, _ = module._fit_in_part(make_method(name), SimpleNamespace(train=train), Key("one"))  # type: ignore[arg-type]
+    whole = make_method(name).for_set(train).config.steps
+    assert seconds == pytest.approx(whole), "a second a step, all of them foretold"
+    assert sum(steps) < 0.7 * whole

@@ -220,7 +220,7 @@ def test_what_several_methods_tell_stands_under_their_names(monkeypatch: pytest.
 
 
 def test_a_network_that_all_trials_share_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setattr("tenfold.training.backbone_start.SOURCE_TRAINING", SHORT)
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
     other = whole_set("another")
     np.savez(tmp_path / "other.npz", images=other.images[:, 0], labels=other.labels)
@@ -232,9 +232,9 @@ def test_a_network_that_all_trials_share_is_trained_once(tmp_path: Path, monkeyp
     assert len(shared) == 1
     task = task_of(plan, "probe")
     finished = list(run_jobs([jobs[task]], run, Serial(Device())))
-    assert finished[0].job.function == "tenfold.methods.transferring:train_source"
+    assert finished[0].job.function == "tenfold.training.backbone_start:train_source"
     with monkeypatch.context() as patch:
-        patch.setattr("tenfold.methods.transferring.train_classifier", lambda *_: pytest.fail("trained once more"))
+        patch.setattr("tenfold.training.backbone_start.train_classifier", lambda *_: pytest.fail("trained once more"))
         list(run_jobs([jobs[task_of(plan, "probe", 1)]], run, Serial(Device())))
     here = run_trial(DATA, plan, task, None)
     assert finished[-1].result["test_probabilities"] == here.test_probabilities
@@ -367,7 +367,7 @@ def test_an_honest_arm_is_no_canary(arm: str) -> None:
 def test_a_network_that_has_learned_from_test_images_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenfold.methods.transferring.SOURCE_TRAINING", SHORT)
+    monkeypatch.setattr("tenfold.training.backbone_start.SOURCE_TRAINING", SHORT)
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
     for name, data in (("same", DATA), ("other", whole_set("another"))):
         np.savez(tmp_path / f"{name}.npz", images=data.images[:, 0], labels=data.labels)

@@ -16,7 +16,7 @@ from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
 from tenfold.core.types import ImageDataset
-from tenfold.methods.kept import load_generator
+from tenfold.methods import load_generator
 from tenfold.training import loop as loops
 from tenfold.training.callbacks import Metrics
 from tenfold.training.loop import TrainingLoop
@@ -86,7 +86,7 @@ def test_a_generator_is_kept_with_all_that_it_takes_to_use_it(folder: Path, tmp_
     assert fitted.sentence == (
         f"cgan learned from 12 images of 3 classes in 50 steps: {out / 'generator.safetensors'}"
     )
-    assert fitted.to_json()["generator_hash"] == load_generator(out).hash
+    assert fitted.to_json()["generator_hash"] == load_generator(out).generator.hash
 
 
 def test_grow_keeps_the_same_generator(folder: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("method", "complaint"),
     [
-        ("mixup", "mixup trains no generator; methods that do: cgan, dagan, dcgan"),
+        ("mixup", "mixup trains no generator; methods that do: cgan, dagan, dcgan, restyle"),
         ("cgam", "Did you mean 'cgan'"),
         ("cgan(stesp=3)", "Did you mean 'steps'"),
         ("classical+cgan", "cannot read"),

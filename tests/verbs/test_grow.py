@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from made_up_folders import write_folders
 from PIL import Image
+from torch import nn
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.methods import Grown, MethodFailed, method_class
-from tenfold.methods.generating import GeneratorMethod
+from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied
@@ -161,9 +161,10 @@ def copying_generator(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int
             images = random.integers(0, 256, (6, *train.image_shape), dtype=np.uint8)
             images[list(copies)] = train.images[0].clip(0, 254) + np.uint8(1)
             seeds = tuple(range(100, 106))
-            weights = {"weight": np.zeros(1, np.float32)}
+            generator = self.generator(train)
+            generator.network = nn.BatchNorm2d(1)
             marks = np.isin(np.arange(6), list(copies))
-            return Grown(images, np.arange(6) % 3, ((),) * 6, seeds, weights, near_copies=marks)
+            return Grown(images, np.arange(6) % 3, ((),) * 6, seeds, generator, near_copies=marks)
 
         monkeypatch.setattr(method_class("cgan"), "grow", remember)
 
@@ -261,7 +262,9 @@ def test_only_the_classes_named_are_grown(method: str, folder: Path, tmp_path: P
 
 
 def test_only_a_generators_noise_is_bounded(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--truncation bounds the noise of a generator, and classical trains none"):
+    with pytest.raises(
+        InputError, match="--truncation bounds the noise of a generator, and classical draws from none"
+    ):
         grow(folder, tmp_path / "out", method="classical", truncation=1.0)
     grow(folder, tmp_path / "out", method=QUICK_CGAN, times=1, truncation=0.7, keep_copies=True)
     assert read_json(tmp_path / "out" / "generator.json")["config"]["truncation"] == 0.7

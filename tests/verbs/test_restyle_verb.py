@@ -19,10 +19,9 @@ from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.data.export import export
 from tenfold.generators.gates import styles_by_classes
-from tenfold.methods import MethodFailed
+from tenfold.methods import MethodFailed, load_generator
 from tenfold.methods import restyle as restyle_method
-from tenfold.methods.kept import load_generator
-from tenfold.methods.restyle import Method
+from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.image_sheet import OWN, style_grid
 from tenfold.training import loop as loops
 from tenfold.training.step import TrainingFailed
@@ -30,6 +29,7 @@ from tenfold.verbs import restyle as verb
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.restyle import restyle_forecast
+from tenfold.verbs.sample import sample
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("stage", ["train_fader", "measured", "sift"])
+@pytest.mark.parametrize("stage", ["train_fader", "measured", "styles_by_classes"])
 def test_what_was_killed_goes_on_and_ends_in_the_same_files(
     stage: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +107,7 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
 
     monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     with monkeypatch.context() as patched:
-        patched.setattr(restyle_method, stage, killed)
+        patched.setattr(verb if stage == "styles_by_classes" else restyle_method, stage, killed)
         with pytest.raises(KeyboardInterrupt):
             written("killed")
     assert (tmp_path / ".killed.unfinished" / "checkpoint.safetensors").exists() == (stage != "train_fader")
@@ -136,10 +136,7 @@ def test_a_training_that_failed_leaves_nothing_that_bars_other_options(
 def test_below_the_gate_no_picture_is_written_but_the_grid_and_the_gates_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(self: Method, restyler: Any) -> None:
-        raise MethodFailed("restyle: too few can be read")
-
-    monkeypatch.setattr(Method, "require", refuse)
+    monkeypatch.setattr(Restyler, "refusal", "too few can be read")
     with pytest.raises(MethodFailed, match=r"too few can be read; grid\.png and gates\.json in"):
         tenfold.restyle(folder, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gates.json", "grid.png"]
@@ -180,8 +177,9 @@ def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tm
 def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
     method = Method(Method.Config(steps=4, width=4, judge_steps=4, probe_steps=4))
     restyler = method.learn(styled_set(60), Key("one"))
+    assert isinstance(restyler, Restyler)
     real = restyler.looked_at
-    rows, pictures = styles_by_classes(restyler.fader, real, Key("grid"))
+    rows, pictures = styles_by_classes(restyler.network, real, Key("grid"))
     assert pictures.shape == (4, 4, 1, 8, 8)
     sheet = style_grid(real, rows, pictures, seen=False)
     assert list(sheet.headings) == ["real", "a", "b", "c", "d"]
@@ -195,12 +193,19 @@ def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
     assert "from which nothing learned" in sheet.note
 
 
-def test_grow_takes_it_and_fit_and_sample_name_what_does(folder: Path, tmp_path: Path) -> None:
+def test_an_autoencoder_is_grown_with_kept_and_sampled_like_any_generator(folder: Path, tmp_path: Path) -> None:
     grown = grow(folder, tmp_path / "grown", method=QUICK_RESTYLE, times=0.5, only_new=True, keep_copies=True)
     assert grown.new_images == 24
-    with pytest.raises(InputError, match="tenfold restyle DATA OUT"):
-        load_generator(tmp_path / "grown")
-    with pytest.raises(InputError, match="tenfold restyle DATA OUT"):
-        fit("restyle", folder, tmp_path / "fitted")
-    with pytest.raises(InputError, match=r"methods that do: cgan, dagan, dcgan$"):
-        fit("mixup", folder, tmp_path / "fitted")
+    kept = fit(QUICK_RESTYLE, folder, tmp_path / "fitted")
+    assert kept.generator_hash == load_generator(tmp_path / "grown").generator.hash == grown.generator_hash
+    drawn = sample(tmp_path / "fitted", folder, tmp_path / "drawn", times=0.5, keep_copies=True)
+    assert drawn.grown.new_images == 24
+    sources = [record["parents"] for record in records(tmp_path / "drawn")]
+    assert all(sources), "each has its style from a real image"
+    assert (tmp_path / "drawn" / "interpolation.png").exists()
+    with pytest.raises(InputError, match="makes new images from real ones: name a set"):
+        sample(tmp_path / "fitted", None, tmp_path / "more")
+    with pytest.raises(InputError, match="--truncation bounds the noise of a generator, and restyle draws from none"):
+        sample(tmp_path / "fitted", folder, tmp_path / "more", truncation=1.0)
+    with pytest.raises(InputError, match=r"methods that do: cgan, dagan, dcgan, restyle"):
+        fit("mixup", folder, tmp_path / "other")

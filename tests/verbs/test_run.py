@@ -15,9 +15,11 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.evaluation import Verdict
-from tenfold.methods import MethodFailed, method_class
+from tenfold.methods import GeneratorMethod, MethodFailed, method_class
 from tenfold.runs import study as conduct
 from tenfold.training.store import load_classifier
 from tenfold.verbs.run import run
@@ -63,7 +65,7 @@ def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, ver
     written = {path.name for path in out.iterdir()} - {".lock"}
     assert written == {
         "config.json", "check.json", "jobs", "verdict.json", "report.html", "classifier.safetensors",
-        "classifier.json", "generator.safetensors", "generator.json",
+        "classifier.json",
     }  # fmt: skip
     assert result.grown is None
     assert result.growth.startswith("Nothing was grown, because no way of growing was shown to help")
@@ -73,7 +75,7 @@ def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, ver
     assert result.to_json()["classifier"]["arm"] == "classical"
     page = (out / "report.html").read_text("utf-8")
     assert "Nothing was grown" in page
-    assert "Generated images" in page, "what the generator makes is shown all the same"
+    assert "Generated images" in page, "what the generators of trials made is shown all the same"
     assert read_json(out / "config.json")["options"]["grow"] is None
 
 
@@ -84,6 +86,37 @@ def test_the_classifier_that_is_kept_knows_the_classes(folder: Path, tmp_path: P
     data = load(folder)
     assert (classifier.probabilities(data.images).argmax(1) == data.labels).mean() > 0.6
     assert not list((tmp_path / "out").glob("generator*"))
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the draws of every generator that is trained on all images; trials train their own."""
+    names, learn = list[str](), GeneratorMethod.learn
+
+    def noted(self: GeneratorMethod, train: ImageDataset, key: Key, loop: Any = None) -> Any:
+        if {"grow", "final"} & set(key.path.split("/")):
+            names.append(key.path)
+        return learn(self, train, key, loop)
+
+    monkeypatch.setattr(GeneratorMethod, "learn", noted)
+    return names
+
+
+def test_the_generator_kept_and_the_final_classifier_are_of_one_training(
+    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
+) -> None:
+    verdict_is(outcome="helped", chosen_arm=GENERATING)
+    result = run(folder, arms=f"raw,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
+    assert (result.grown is not None, result.classifier["arm"]) == (True, GENERATING)
+    assert learned == ["seed-0/grow/cgan"]
+
+
+def test_no_generator_is_trained_where_nothing_helped(
+    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
+) -> None:
+    verdict_is(outcome="not_proven")
+    run(folder, arms=f"raw,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
+    assert not learned
 
 
 def test_what_helped_grows_the_set(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,17 @@ from made_up_folders import write_folders
 from PIL import Image
 
 from made_up_sets import easy_set, easy_vectors
-from tenfold.augment.tensors import to_float
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
+from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.methods.generating import GeneratorMethod
-from tenfold.methods.kept import load_generator
+from tenfold.generators import Conditions, spherical
+from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow
 from tenfold.verbs.sample import sample, sample_forecast
-from tenfold.verbs.sample_sheets import spherical
 
 CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
 DAGAN = "dagan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
@@ -77,7 +77,7 @@ def test_without_pictures_each_learned_class_is_drawn_unchecked(fitted: Any, tmp
     assert {line["origin"] for line in lines} == {"generated"}
     assert [line["label"] for line in lines] == ["a"] * 12 + ["b"] * 8 + ["c"] * 4
     assert {line["generator"] for line in lines} == {drawn.grown.generator_hash}
-    assert drawn.grown.generator_hash == load_generator(fitted(CGAN)).hash
+    assert drawn.grown.generator_hash == load_generator(fitted(CGAN)).generator.hash
     assert len({line["seed"] for line in lines}) == 24
     assert {line["method"] for line in lines} == {"cgan"}
     assert {path.name for path in out.iterdir()} == {
@@ -88,11 +88,12 @@ def test_without_pictures_each_learned_class_is_drawn_unchecked(fitted: Any, tmp
 def test_a_picture_drawn_alone_from_its_seed_has_the_same_bytes(fitted: Any, tmp_path: Path) -> None:
     sample(fitted(CGAN), None, tmp_path / "out", times=7, truncation=1.5)
     kept = load_generator(fitted(CGAN))
-    method, learned = kept.truncated(1.5), kept.learned
+    learned = kept.generator
+    learned.config = replace(learned.config, truncation=1.5)
     lines = records(tmp_path / "out")
     for line in (lines[0], lines[40], lines[63], lines[64], lines[-1]):
-        label = torch.tensor([learned.class_names.index(line["label"])])
-        alone = method.draw(learned.generator, label, [line["seed"]], learned.image_shape)
+        label = Conditions.of_labels(np.array([learned.class_names.index(line["label"])]))
+        alone = learned.sample(label, [line["seed"]], learned.image_shape)
         assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
 
 
@@ -103,8 +104,9 @@ def test_a_picture_made_from_a_picture_is_made_again_from_its_seed(fitted: Any, 
     lines = records(tmp_path / "out")
     for line in (lines[0], lines[33], lines[-1]):
         (parent,) = line["parents"]
-        source = to_float(torch.from_numpy(real.images[[real.sources.index(parent)]]))
-        alone = kept.method.draw(kept.learned.generator, source, [line["seed"]], real.image_shape)
+        source, seed = np.array([real.sources.index(parent)]), np.array([line["seed"]])
+        conditions = kept.generator.conditions(real, Key("any"))(source, seed)
+        alone = kept.generator.sample(conditions, seed, real.image_shape)
         assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
 
 
@@ -119,7 +121,7 @@ def test_dagan_makes_pictures_of_classes_it_never_saw(size: int | None, fitted: 
         (parent,) = line["parents"]
         assert parent.startswith(line["label"])
         assert picture(tmp_path / "out" / line["file_name"]).shape == ((8, 8) if size is None else (size, size))
-    with pytest.raises(InputError, match="makes new pictures from real ones: name a set"):
+    with pytest.raises(InputError, match="makes new images from real ones: name a set"):
         sample(fitted(DAGAN), None, tmp_path / "more")
     assert not (tmp_path / "more").exists()
 
@@ -133,8 +135,8 @@ def test_pictures_given_are_what_is_drawn_beside_whatever_their_order_of_classes
     assert (drawn.checked, dict(drawn.class_counts)) == (True, {"a": 6, "c": 6})
     assert drawn.sentence.endswith("(12 drawn, none rejected)")
     line = next(line for line in records(tmp_path / "out") if line["label"] == "c")
-    kept = load_generator(fitted(CGAN))
-    alone = kept.method.draw(kept.learned.generator, torch.tensor([2]), [line["seed"]], (1, 8, 8))
+    kept = load_generator(fitted(CGAN)).generator
+    alone = kept.sample(Conditions.of_labels(np.array([2])), [line["seed"]], (1, 8, 8))
     assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
     with pytest.raises(InputError, match=r"class 'bb', which the generator has not learned.* Did you mean 'b'"):
         sample(fitted(CGAN), write_folders(tmp_path / "set", [2, 2], b="bb"), tmp_path / "more")
@@ -233,7 +235,7 @@ def test_files_that_hold_no_generator_are_refused(fitted: Any, tmp_path: Path) -
         write_json(tmp_path / "generator.json", told | change)
         refused(weights, "do not hold a generator of this version")
     write_json(tmp_path / "generator.json", told)
-    assert load_generator(tmp_path).learned.class_names == ("a", "b", "c")
+    assert load_generator(tmp_path).generator.class_names == ("a", "b", "c")
     weights.write_bytes(weights.read_bytes()[:200])
     refused(weights, "do not hold a generator of this version")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from tenfold.core.keys import Key
 from tenfold.data.load import load
 from tenfold.evaluation.external_test import mean_interval
 from tenfold.generators.gates import styles_by_classes
-from tenfold.methods import make_method
-from tenfold.methods.restyle import Method
+from tenfold.methods import GeneratorMethod, make_method
+from tenfold.methods.restyle import Restyler
 from tenfold.report.image_sheet import preview_png, style_grid
 from tenfold.runs import Context, Job
 
@@ -148,9 +148,8 @@ def measure_gates(config: Mapping[str, Any], context: Context) -> dict[str, Any]
     """Train an autoencoder, measure what it keeps apart, and draw held-out digits as every other one."""
     real, key = load("mnist", images=config["images"], seed=config["seed"]).part("train"), _key(config)
     method = make_method("restyle", {"preset": config["preset"], **_steps(config["steps"])})
-    assert isinstance(method, Method)
-    restyler = method.learn(real, key)
-    rows, styled = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
+    restyler = cast(Restyler, cast(GeneratorMethod, method).learn(real, key))
+    rows, styled = styles_by_classes(restyler.network, restyler.looked_at, key / "grid")
     sheet = style_grid(restyler.looked_at, rows, styled, seen=not restyler.gates.held_out)
     return {"gates": restyler.gates.to_json(), "grid": image_text(preview_png(sheet)), "images": len(real)}
 

@@ -28,7 +28,8 @@ from tenfold.claims.few_shot_source import (
 from tenfold.claims.training import image_text, right
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.generating import GeneratorMethod, Learned, noise_of
+from tenfold.generators import Generator, noise_of
+from tenfold.methods import GeneratorMethod
 from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
@@ -136,15 +137,14 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _interpolated(made: tuple[GeneratorMethod, Learned], real: ImageDataset, key: Key) -> Images:
+def _interpolated(made: tuple[GeneratorMethod, Generator], real: ImageDataset, key: Key) -> Images:
     """N x BETWEEN x C x H x W. Along an arc, on which noise stays as long as noise is."""
-    method, learned = made
-    ends = noise_of([(key / "start").seed, (key / "end").seed], method.config.noise_size)
+    generator = made[1]
+    ends = noise_of([(key / "start").seed, (key / "end").seed], generator.config.noise_size)
     angles = torch.linspace(0, torch.pi / 2, BETWEEN).unsqueeze(1)
     noise = angles.cos() * ends[0] + angles.sin() * ends[1]
+    rows, device = np.arange(len(real)).repeat(BETWEEN), generator.device
+    (given,) = generator.conditions(real, key)(rows, rows).given
     with one_thread():
-        rows = [
-            learned.generator(noise, method.conditions(real, np.full(BETWEEN, index)), 1.0)
-            for index in range(len(real))
-        ]
-    return np.stack([to_uint8(row) for row in rows])
+        drawn = [generator.network(noise.to(device), row.to(device), 1.0) for row in given.split(BETWEEN)]
+    return np.stack([to_uint8(row) for row in drawn])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -26,9 +26,9 @@ from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.methods import make_method
-from tenfold.methods.generating import GeneratorMethod, Learned
-from tenfold.networks.blocks import build, channels_last
+from tenfold.generators import Generator, packed
+from tenfold.methods import GeneratorMethod, make_method
+from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
 from tenfold.runs import Context
 from tenfold.training.batches import ImagePool
@@ -124,9 +124,7 @@ def train_generator(config: Config, context: Context) -> dict[str, Any]:
     """Train a dagan on the source classes and leave its weights."""
     source = class_split(config["data"]).source
     learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"], context.loop())
-    # safetensors writes an array's memory as it lies, and weights of convolutions lie channels last.
-    weights = {weight: np.ascontiguousarray(value) for weight, value in learned.weights().items()}
-    write_bytes(context.directory / GENERATOR_FILE, safetensors.numpy.save(weights))
+    write_bytes(context.directory / GENERATOR_FILE, packed(learned.weights()))
     return {
         "source_images": len(source),
         "source_classes": source.class_count,
@@ -140,22 +138,21 @@ def _dagan(config: Config) -> GeneratorMethod:
     return method
 
 
-def load_generator(config: Config, context: Context, real: ImageDataset) -> tuple[GeneratorMethod, Learned]:
+def load_generator(config: Config, context: Context, real: ImageDataset) -> tuple[GeneratorMethod, Generator]:
     """What `train_generator` left, ready to make more of `real`."""
     trained = config["generator"]
     method = _dagan(trained)
-    network = method.generator(real.image_shape, trained["data"]["classes"][0])
-    weights = safetensors.numpy.load((context.needed("generator")[1] / GENERATOR_FILE).read_bytes())
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-    return method, method.learned(real, channels_last(network).eval(), {})
+    generator = method.generator(real)
+    generator.load(safetensors.torch.load((context.needed("generator")[1] / GENERATOR_FILE).read_bytes()))
+    return method, generator
 
 
-def draws_of(made: tuple[GeneratorMethod, Learned], real: ImageDataset, draws: int, key: Key) -> Images:
+def draws_of(made: tuple[GeneratorMethod, Generator], real: ImageDataset, draws: int, key: Key) -> Images:
     """So many new images of each real one, with nothing thrown away: N x draws x C x H x W."""
-    method, learned = made
+    generator = made[1]
     chosen = np.arange(len(real)).repeat(draws)
     seeds = np.array([(key / index).seed for index in range(len(chosen))])
-    drawn = method.draw(learned.generator, method.conditions(real, chosen), seeds, real.image_shape)
+    drawn = generator.sample(generator.conditions(real, key)(chosen, seeds), seeds, real.image_shape)
     return drawn.reshape(len(real), draws, *real.image_shape)
 
 

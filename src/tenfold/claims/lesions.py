@@ -30,8 +30,8 @@ from tenfold.data.audit import audit, cleaned
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, open_fold, plan_folds
 from tenfold.evaluation.fidelity import diversity, memorisation
-from tenfold.methods import MethodFailed, make_method, spread
-from tenfold.methods.generating import GeneratorMethod
+from tenfold.generators import Conditions
+from tenfold.methods import GeneratorMethod, MethodFailed, make_method, spread
 from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
@@ -231,7 +231,7 @@ def draw_cells(config: Config, context: Context) -> dict[str, Any]:
     except MethodFailed as error:
         return {"failed": str(error)}
     seeds = [(key / "sample" / index).seed for index in range(DRAWN)]
-    drawn = method.draw(learned.generator, torch.zeros(DRAWN, dtype=torch.int64), seeds, real.image_shape)
+    drawn = learned.sample(Conditions.of_labels(np.zeros(DRAWN, np.int64)), seeds, real.image_shape)
     known, made, unseen = (_rows(images) for images in (learned_from.images, drawn, others.images))
     ratios = diversity(known, learned_from.labels, made, np.zeros(DRAWN, np.int64))
     shown = np.concatenate([real.images[:COLUMNS], drawn[: ROWS * COLUMNS]])

@@ -21,6 +21,12 @@ class InputError(TenfoldError):
     exit_status = 2
 
 
+class MethodFailed(TenfoldError):
+    """A method could not do its work on these images (a collapsed generator, say): its arm is FAILED."""
+
+    exit_status = 2
+
+
 class SystemFault(TenfoldError):
     """The machine refused: disk full, no permission, a worker killed from outside."""
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import GeneratorConfig
 from tenfold.networks.autoencoder import CodeReader, Fader, halvings_of
 from tenfold.networks.blocks import SeededDropout, build
 from tenfold.training.device import Device
@@ -40,7 +41,7 @@ SURE = 1 - 1e-4
 
 
 @dataclass(frozen=True)
-class RestylingConfig:
+class RestylingConfig(GeneratorConfig):
     """How a Fader is trained; the method brings the values that its presets set."""
 
     steps: PositiveInt | None = 2000
@@ -73,6 +74,12 @@ class RestylingConfig:
     """Codes that the readers are taught with beside those of the batch."""
     dropout: NonNegativeFloat = 0.0
     """Share of the encoder's values that is dropped after each halving."""
+
+
+def make_fader(shape: tuple[int, int, int], class_count: int, config: RestylingConfig, dropout: Key) -> Fader:
+    """A Fader with torch's own first weights; `dropout` names what it drops."""
+    layers = [SeededDropout(config.dropout, dropout / k) for k in range(halvings_of(shape)) if config.dropout]
+    return Fader(shape, class_count, config.code_size, config.width, config.bounded, layers)
 
 
 def train_fader(
@@ -130,12 +137,8 @@ class FaderStep(Step):
         # Of a double: the draws of float32 weights are others.
         self.weights = 1 / torch.bincount(labels, minlength=classes).clamp(min=1)[labels].double()
         self.images, self.labels = torch.tensor(train.images).to(self.device), labels.to(self.device)
-        dropout = [
-            SeededDropout(config.dropout, key / "dropout" / k) for k in range(halvings_of(shape)) if config.dropout
-        ]
         self.fader = build(
-            lambda: Fader(shape, classes, config.code_size, config.width, config.bounded, dropout),
-            (key / "fader").torch_generator(),
+            lambda: make_fader(shape, classes, config, key / "dropout"), (key / "fader").torch_generator()
         ).to(self.device)
         self.readers = [self._reader(classes, key / "reader" / k) for k in range(config.readers)]
         self.guide = None

@@ -6,6 +6,7 @@ At a look, every few steps, it asks for NaN and for collapse, and goes back wher
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.generators import NoiseGenerator
 from tenfold.generators.losses import (
     critic_loss,
     diffaugment,
@@ -68,6 +71,32 @@ def train_gan(make_problem: MakeProblem, config: GanConfig, key: Key, loop: Trai
 def gan_start(make_problem: MakeProblem, config: GanConfig, key: Key, device: Device) -> Callable[[int], GanStep]:
     """What the loop starts: attempts at one training, each with first weights of its own."""
     return lambda attempt: GanStep(make_problem(key / attempt), config, key, attempt, device)
+
+
+class GanGenerator(NoiseGenerator):
+    """A generator that was taught by a critic; a method brings both networks and the images between them."""
+
+    config: GanConfig
+
+    @property
+    def threads(self) -> int:
+        return self.config.threads
+
+    @abstractmethod
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
+        """Networks with first weights, and the images that they are shown.
+
+        Raises:
+            MethodFailed: there is too little to learn from.
+        """
+
+    def start(self, train: ImageDataset, key: Key, device: Device) -> Callable[[int], GanStep]:
+        return gan_start(partial(self.problem, train), self.config, key, device)
+
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> Mapping[str, Any]:
+        trained = train_gan(partial(self.problem, train), self.config, key, loop)
+        self.network = trained.generator
+        return trained.details
 
 
 class GanStep(Step):

@@ -19,6 +19,7 @@ from torch import Tensor
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import chunks
 from tenfold.generators.style import style_correlation, style_features
 from tenfold.networks.autoencoder import CodeReader, Fader
 from tenfold.networks.blocks import build
@@ -179,20 +180,19 @@ def styles_by_classes(fader: Fader, images: ImageDataset, key: Key) -> tuple[Lab
 @torch.inference_mode()
 @one_thread()
 def codes_of(fader: Fader, images: Images) -> Tensor:
-    """uint8 N x C x H x W -> N x Z."""
-    return torch.cat([fader.encode(to_float(part)) for part in torch.tensor(images).split(CHUNK)])
+    """uint8 N x C x H x W -> N x Z, on the CPU."""
+    device = fader.to_code.weight.device
+    return torch.cat([fader.encode(to_float(part.to(device))).cpu() for part in torch.tensor(images).split(CHUNK)])
 
 
 @torch.inference_mode()
 @one_thread()
 def painted(fader: Fader, codes: Tensor, labels: Labels) -> Images:
     """Codes N x Z under labels N -> uint8 N x C x H x W; what one comes to does not depend on the others."""
-    pictures = []
-    for rows, told in zip(codes.split(CHUNK), torch.from_numpy(labels).split(CHUNK), strict=True):
-        missing = CHUNK - len(rows)  # with a batch of another size, sums could be taken in another order
-        filled = torch.cat([rows, rows[:1].expand(missing, -1)]), torch.cat([told, told[:1].expand(missing)])
-        pictures.append(to_uint8(fader.decode(*filled)[: len(rows)]))
-    return np.concatenate(pictures)
+    device, images = fader.to_code.weight.device, []
+    for count, (rows, given) in chunks(codes, torch.from_numpy(labels), size=CHUNK):
+        images.append(to_uint8(fader.decode(rows.to(device), given.to(device))[:count]))
+    return np.concatenate(images)
 
 
 @one_thread()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import NoiseConfig
 from tenfold.generators.losses import Loss
 from tenfold.networks.blocks import build
 from tenfold.training.device import Precision
@@ -36,13 +37,9 @@ dcgan drew noise at 128 x 128 pixels."""
 
 
 @dataclass(frozen=True)
-class GanConfig:
+class GanConfig(NoiseConfig):
     """How two networks are trained against one another; methods bring other defaults."""
 
-    steps: PositiveInt | None = 400
-    """None leaves them to the size of the set, where a method can say that."""
-    batch_size: PositiveInt = 32
-    noise_size: PositiveInt = 32
     learning_rate: PositiveFloat = 1.5e-3
     last_rate: PositiveFloat = 0.25
     """The rate falls evenly to this share of itself."""

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,51 +19,24 @@ import numpy.typing as npt
 import pydantic
 
 import tenfold.methods
-from tenfold.core.errors import InputError, TenfoldError, did_you_mean
+from tenfold.core.errors import InputError, MethodFailed, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.training.recipe import Recipe
+from tenfold.generators import Generator, GeneratorConfig, Judge
+from tenfold.generators.filtering import Grown, draw_usable, spread
+from tenfold.generators.generator_io import found_in, read_generator
+from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.loop import TrainingLoop
+from tenfold.training.recipe import Recipe, standard_augmentation
+from tenfold.training.step import TrainingFailed
 
-PARTS = ("generating", "kept", "sifting", "transferring")
-"""Files of the folder that are no methods."""
+__all__ = [
+    "GeneratorMethod", "Grown", "KeptGenerator", "Method", "MethodFailed", "load_generator", "make_method",
+    "method_class", "method_names", "spread",
+]  # fmt: skip
 
-
-class MethodFailed(TenfoldError):
-    """The method could not do its work on these images (a collapsed generator, say): its arm is FAILED."""
-
-    exit_status = 2
-
-
-@dataclass(frozen=True, eq=False)
-class Grown:
-    """New labelled images and where each came from."""
-
-    images: npt.NDArray[np.uint8]
-    """N x C x H x W."""
-    labels: npt.NDArray[np.int64]
-    parents: tuple[tuple[int, ...], ...]
-    """For each new image the real ones it was made from, as indices into the training set; () when it was
-    made from what a network learned of all of them."""
-    seeds: tuple[int, ...]
-    generator: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    """The trained generator's weights by name; empty when there is none."""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    """N marks of what a generator only remembered; empty of methods whose images are siblings by design."""
-
-    def as_dataset(self, train: ImageDataset) -> ImageDataset:
-        """The new images as a set of their own; a child shares the group of its first parent."""
-        fresh = int(train.groups.max(initial=-1)) + 1
-        groups = [train.groups[p[0]] if p else fresh + i for i, p in enumerate(self.parents)]
-        return ImageDataset(
-            name=f"{train.name}, grown",
-            images=self.images,
-            labels=self.labels,
-            class_names=train.class_names,
-            groups=np.asarray(groups, dtype=np.int64),
-            sources=tuple(f"grown[{i}]" for i in range(len(self.images))),
-            roles=np.full(len(self.images), "train"),
-        )
+FILTER = ClassifierConfig(steps=200)
+"""Of the classifier that checks labels."""
 
 
 class Method(ABC):
@@ -162,18 +135,102 @@ class Method(ABC):
         return cls.__module__.rpartition(".")[2]
 
 
-def spread(times: float, images: int) -> npt.NDArray[np.int64]:
-    """About `times` x `images` indices, at least one, in rising order and spread evenly over all images.
+class GeneratorMethod(Method):
+    """A method whose new images come from a `Generator`: it says which, and what its options leave to the set."""
 
-    Images often stand in the order of their classes: taking them from the front would leave the last ones short.
-    """
-    count = max(1, round(times * images))
-    return np.arange(count, dtype=np.int64) * images // count
+    generator_class: ClassVar[type[Generator]]
+    trains_generator = True
+    config: GeneratorConfig
+
+    def trainings(self, train: ImageDataset) -> int:
+        """How many networks it trains, one after another."""
+        return 1
+
+    @property
+    def logs_every_step(self) -> bool:
+        """Whether a kept training has a line of figures for every step and a grid for every look."""
+        return False
+
+    def generator(self, train: ImageDataset) -> Generator:
+        """One that has learned nothing yet, for images of this kind."""
+        return self.generator_class(self.for_set(train).config, train.class_names, train.image_shape)
+
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> Generator:
+        """One that has learned from these images alone.
+
+        Args:
+            loop: where and under whose eyes it trains; a plain one unless given.
+
+        Raises:
+            MethodFailed: there is too little to learn from, or nothing usable came out, again and again.
+        """
+        generator = self.generator(train)
+        try:
+            generator.fit(train, key, loop)
+        except TrainingFailed as error:
+            raise MethodFailed(f"{self.name()}: {error}") from error
+        return generator
+
+    def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        return self.recipe(self.grow(train, self.config.times, key), train)
+
+    def recipe(self, grown: Grown, train: ImageDataset) -> Recipe:
+        """What the classifier reads of new images: those that are no near copies.
+
+        Raises:
+            MethodFailed: all are.
+        """
+        new = grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies))
+        if not len(new):
+            raise MethodFailed(f"{self.name()}: all its images are near copies of real ones; nothing is used")
+        return Recipe(extra=new, details=grown.details)
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> Grown:
+        return self.more(self.learn(train, key), train, spread(times, len(train)), key)
+
+    def more(self, generator: Generator, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> Grown:
+        """A new image for each of the chosen real ones (one may be chosen several times), as far as usable.
+
+        Rejected ones are made anew with other seeds, three times at most; near copies that are left are marked.
+
+        Raises:
+            MethodFailed: nothing that the generator makes may be used, or the classifier agrees with none.
+        """
+        if generator.refusal:
+            raise MethodFailed(f"{self.name()}: {generator.refusal}")
+        chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
+        conditions_of = generator.conditions(real, key)
+        parents: list[tuple[int, ...]] = [()] * len(chosen)
+
+        def draw(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+            conditions = conditions_of(chosen[places], seeds)
+            for place, its_parents in zip(places, conditions.parents, strict=True):
+                parents[place] = its_parents
+            return generator.sample(conditions, seeds, real.image_shape)
+
+        judge = generator.judge if generator.judge and self.config.label_filter else self._judge(real, key)
+        usable = draw_usable(self.name(), real.labels[chosen], real, draw, judge, key)
+        return Grown(
+            images=usable.images,
+            labels=real.labels[chosen[usable.kept]],
+            parents=tuple(parents[place] for place in usable.kept),
+            seeds=usable.seeds,
+            generator=generator,
+            details={**generator.details, **usable.counts},
+            near_copies=usable.near_copies,
+        )
+
+    def _judge(self, real: ImageDataset, key: Key) -> Judge | None:
+        """A classifier of these images; None where labels are not checked or there is nothing to tell apart."""
+        if not self.config.label_filter or len(np.unique(real.labels)) < 2:
+            return None
+        classifier = train_classifier(real, None, standard_augmentation(), key / "label filter", FILTER)
+        return lambda images: np.asarray(classifier.probabilities(images).argmax(1))
 
 
 def method_names() -> list[str]:
     """Every method there is: the files of this folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(tenfold.methods.__path__) if m.name not in PARTS)
+    return sorted(module.name for module in pkgutil.iter_modules(tenfold.methods.__path__))
 
 
 def method_class(name: str) -> type[Method]:
@@ -206,3 +263,32 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{name}({problem['loc'][0]}={problem['input']}): {problem['msg']}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class KeptGenerator:
+    """A generator read from its files, ready to make images."""
+
+    path: Path
+    method: GeneratorMethod
+    generator: Generator
+
+
+def load_generator(path: Path) -> KeptGenerator:
+    """Read what `save_generator` wrote; `path` may also be the directory of a fit, of a run or of a grown set.
+
+    Raises:
+        InputError: there is no generator, it is no safetensors file, or its JSON is missing or does not fit.
+    """
+    path = found_in(path)
+    description, weights = read_generator(path)
+    try:
+        method = make_method(description.method, dict(description.config))
+        if not isinstance(method, GeneratorMethod):
+            raise ValueError(f"{method.name()} trains no generator")
+        generator = method.generator_class(method.config, description.class_names, description.image_shape)
+        generator.class_counts, generator.details = description.class_counts, description.details
+        generator.load(weights)
+    except (RuntimeError, LookupError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path} and {path.stem}.json do not hold a generator of this version") from error
+    return KeptGenerator(path, method, generator)

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.problem import GanProblem, labelled_problem
-from tenfold.methods import generating
+from tenfold.generators.gan import GanGenerator
+from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
+from tenfold.methods import GeneratorMethod
 from tenfold.networks.blocks import Residual, pyramid, with_gain
 
 LARGEST_SIDE = 40
@@ -35,7 +36,7 @@ SMALL_SIDE, STEPS = 14, (400, 1000)
 
 
 @dataclass(frozen=True)
-class Config(generating.GeneratorConfig):
+class Config(GanConfig):
     steps: PositiveInt | None = None
     """Unless given, 400 for pictures of up to 14 pixels and 1,000 for larger ones."""
     width: PositiveInt = 8
@@ -43,35 +44,44 @@ class Config(generating.GeneratorConfig):
     four times."""
 
 
+class Cgan(GanGenerator):
+    config: Config
+
+    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
+        images = shrunk(to_float(torch.tensor(train.images)))
+        return labelled_problem(
+            images,
+            train,
+            self.make_network,
+            lambda: Critic(self._shape, train.class_count, self.config),
+            self.config.hold_out,
+            key,
+        )
+
+    def make_network(self) -> nn.Module:
+        return Generator(self._shape, len(self.class_names), self.config)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        """C, H, W of what the networks draw and see."""
+        channels, height, width = self.image_shape
+        return channels, *shrunk(torch.zeros(1, 1, height, width, device="cpu")).shape[2:]
+
+
 _Config = Config
 
 
 @final
-class Method(generating.GeneratorMethod):
+class Method(GeneratorMethod):
     Config = Config
     config: _Config
+    generator_class = Cgan
 
     def for_set(self, train: ImageDataset) -> Self:
         if self.config.steps is not None:
             return self
         large = max(train.image_shape[1:]) > SMALL_SIDE
         return type(self)(replace(self.config, steps=STEPS[large]))
-
-    def problem(self, train: ImageDataset, key: Key) -> GanProblem:
-        pictures = shrunk(to_float(torch.tensor(train.images)))
-        shape, class_count = (pictures.shape[1], pictures.shape[2], pictures.shape[3]), train.class_count
-        return labelled_problem(
-            pictures,
-            train,
-            lambda: Generator(shape, class_count, self.config),
-            lambda: Critic(shape, class_count, self.config),
-            self.config.hold_out,
-            key,
-        )
-
-    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        height, width = shrunk(torch.zeros(1, *image_shape)).shape[2:]
-        return Generator((image_shape[0], height, width), class_count, self.config)
 
 
 class Generator(nn.Module):

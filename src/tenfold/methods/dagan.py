@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,15 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from tenfold import methods
 from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import Conditions, ConditionsOf
+from tenfold.generators.gan import GanGenerator
 from tenfold.generators.losses import Loss
-from tenfold.generators.problem import GanProblem, Pair
-from tenfold.methods import generating
-from tenfold.methods.kept import KeptGenerator, load_generator
+from tenfold.generators.problem import GanConfig, GanProblem, Pair
+from tenfold.methods import GeneratorMethod, KeptGenerator, MethodFailed, load_generator
 from tenfold.networks.blocks import build
 from tenfold.networks.paper_unet import PaperCritic, PaperGenerator
 from tenfold.networks.unet import Critic, Generator, Head, read_at
@@ -41,7 +41,7 @@ MOST_PROBES = 16
 
 
 @dataclass(frozen=True)
-class Config(generating.GeneratorConfig):
+class Config(GanConfig):
     """Options that are not given are the preset's; those that are given win over it."""
 
     preset: Literal["fast", "paper"] = "fast"
@@ -101,48 +101,27 @@ PRESETS: Mapping[str, Config] = {
 }
 
 
-_Config = Config
+class Dagan(GanGenerator):
+    reads_images = True
+    keeps_class = True
+    config: Config
 
-
-@final
-class Method(generating.GeneratorMethod):
-    Config, PRESETS = Config, PRESETS
-    config: _Config
-
-    def __init__(self, config: _Config) -> None:
-        self._kept = load_generator(Path(config.generator)) if config.generator else None
-        if self._kept is not None:
-            own = {name: getattr(config, name) for name in ("generator", "times", "label_filter", "truncation")}
-            config = replace(self._same_method(self._kept).config, **own)
-        super().__init__(config)
-
-    def _same_method(self, kept: KeptGenerator) -> Method:
-        if not isinstance(kept.method, Method):
-            raise InputError(f"{kept.path} holds a {kept.method.name()}, and dagan(generator=...) takes a dagan")
-        return kept.method
-
-    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> generating.Learned:
-        if self._kept is None:
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> Mapping[str, Any]:
+        if not self.config.generator:
             return super().learn(train, key, loop)
-        learned, channels = self._kept.learned, train.image_shape[0]
-        if learned.image_shape[0] != channels:
-            raise methods.MethodFailed(
-                f"dagan: the generator in {self.config.generator} draws pictures of {learned.image_shape[0]} "
+        kept, channels = load_generator(Path(self.config.generator)).generator, train.image_shape[0]
+        if kept.image_shape[0] != channels:
+            raise MethodFailed(
+                f"dagan: the generator in {self.config.generator} draws images of {kept.image_shape[0]} "
                 f"channels, and these have {channels}"
             )
-        told = {"generator": self._kept.hash, "generator_learned_from": sum(learned.class_counts)}
-        return self.learned(train, learned.generator, told)
-
-    def for_set(self, train: ImageDataset) -> Self:
-        if self.config.steps is not None:
-            return self
-        shows = int(SHOWN * len(train) / self.config.batch_size)
-        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
+        self.network = kept.network
+        return {"generator": kept.hash, "generator_learned_from": sum(kept.class_counts)}
 
     def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         kinds = _kinds(train)
         if not kinds:
-            raise methods.MethodFailed("dagan learns from pairs of one class, and no class has two images")
+            raise MethodFailed("dagan learns from pairs of one class, and no class has two images")
         images = to_float(torch.tensor(train.images))
         if self.config.preset == "fast":
             images = read_at(images)
@@ -162,7 +141,7 @@ class Method(generating.GeneratorMethod):
         shape, paper = (images.shape[1], images.shape[2], images.shape[3]), self.config.preset == "paper"
         return GanProblem(
             generator=build(
-                lambda: self._generator(shape, key / "generator dropout"), (key / "generator").torch_generator()
+                lambda: self._network(shape, key / "generator dropout"), (key / "generator").torch_generator()
             ),
             critic=build(
                 lambda: PaperCritic(shape, key / "critic dropout") if paper else Critic(shape, self.config.width),
@@ -176,22 +155,50 @@ class Method(generating.GeneratorMethod):
             penalty_scale=1.0 if paper else images[0].numel() / 1024,
         )
 
-    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
+    def make_network(self) -> nn.Module:
+        shape = self.image_shape
         if self.config.preset == "fast":
-            pictures = read_at(torch.zeros(1, *image_shape))
-            image_shape = (pictures.shape[1], pictures.shape[2], pictures.shape[3])
-        return self._generator(image_shape, Key("drawing"))
+            images = read_at(torch.zeros(1, *shape, device="cpu"))
+            shape = images.shape[1], images.shape[2], images.shape[3]
+        return self._network(shape, Key("drawing"))
 
-    def _generator(self, shape: tuple[int, int, int], dropout: Key) -> nn.Module:
+    def _network(self, shape: tuple[int, int, int], dropout: Key) -> nn.Module:
         if self.config.preset == "paper":
             return PaperGenerator(shape, self.config.noise_size, dropout)
         return Generator(shape, self.config.width, self.config.noise_size, self.config.head)
 
-    def conditions(self, real: ImageDataset, chosen: npt.NDArray[np.int64]) -> Tensor:
-        return to_float(torch.from_numpy(real.images[chosen]))
+    def conditions(self, real: ImageDataset, key: Key) -> ConditionsOf:
+        return lambda chosen, seeds: Conditions(
+            (to_float(torch.from_numpy(real.images[chosen])),), tuple((int(index),) for index in chosen)
+        )
 
-    def parents(self, chosen: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-        return tuple((int(index),) for index in chosen)
+
+_Config = Config
+
+
+@final
+class Method(GeneratorMethod):
+    Config, PRESETS = Config, PRESETS
+    config: _Config
+    generator_class = Dagan
+
+    def __init__(self, config: _Config) -> None:
+        if config.generator:
+            own = {name: getattr(config, name) for name in ("generator", "times", "label_filter", "truncation")}
+            config = replace(_dagan_of(load_generator(Path(config.generator))), **own)
+        super().__init__(config)
+
+    def for_set(self, train: ImageDataset) -> Self:
+        if self.config.steps is not None:
+            return self
+        shows = int(SHOWN * len(train) / self.config.batch_size)
+        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
+
+
+def _dagan_of(kept: KeptGenerator) -> Config:
+    if not isinstance(kept.method, Method):
+        raise InputError(f"{kept.path} holds a {kept.method.name()}, and dagan(generator=...) takes a dagan")
+    return kept.method.config
 
 
 def turned(pictures: Tensor, preset: str, random: torch.Generator) -> Tensor:

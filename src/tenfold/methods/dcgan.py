@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, cast, final
+from typing import Any, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +24,15 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from tenfold import methods
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators.gan import train_gan
+from tenfold.generators import Generator as AnyGenerator
+from tenfold.generators.gan import GanGenerator, train_gan
 from tenfold.generators.losses import Loss
-from tenfold.generators.problem import GanProblem, labelled_problem
-from tenfold.methods import generating
-from tenfold.networks.blocks import SeededDropout, channels_last, with_gain
+from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
+from tenfold.methods import GeneratorMethod, Grown, MethodFailed
+from tenfold.networks.blocks import SeededDropout, channels_last, empty, with_gain
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
 
@@ -46,7 +46,7 @@ NEAR_GREY = 0.25
 
 
 @dataclass(frozen=True)
-class Config(generating.GeneratorConfig):
+class Config(GanConfig):
     """Options that are not given are the preset's; those that are given win over it."""
 
     preset: Literal["quick", "article"] = "quick"
@@ -89,13 +89,12 @@ PRESETS: Mapping[str, Config] = {
 }
 
 
-_Config = Config
+class Dcgan(GanGenerator):
+    config: Config
 
-
-@final
-class Method(generating.GeneratorMethod):
-    Config, PRESETS = Config, PRESETS
-    config: _Config
+    @property
+    def draws_labels(self) -> bool:
+        return self.config.classes != "none"
 
     def problem(self, train: ImageDataset, key: Key) -> GanProblem:
         """Of all these images; `learn` hands over those of one class, where each has its own network."""
@@ -103,62 +102,66 @@ class Method(generating.GeneratorMethod):
         return labelled_problem(
             to_float(torch.tensor(train.images)),
             train,
-            lambda: Generator(shape, class_count, self.config),
+            self._of_class,
             lambda: Critic(shape, class_count, self.config, key / "dropout"),
             self.config.hold_out,
             key,
         )
 
-    def generator(self, image_shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        with torch.device("meta"):  # torch's own first weights would come from the global generator
-            of_class = [Generator(image_shape, class_count, self.config) for _ in range(class_count)]
-            network = OneAClass(of_class) if self.config.classes == "one_a_class" else of_class[0]
-        network = network.to_empty(device="cpu").requires_grad_(False).eval()
-        for weights in network.state_dict().values():
-            weights.zero_()
-        return channels_last(network)
+    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> Mapping[str, Any]:
+        if self.config.classes != "one_a_class":
+            return super().learn(train, key, loop)
+        together, details = channels_last(empty(self._one_a_class)).to(loop.device.torch), []
+        for label in np.flatnonzero(train.counts()).tolist():
+            name, images = train.class_names[label], train.take(np.flatnonzero(train.labels == label))
+            part = loop.part(_part_name(label, name))
+            try:
+                trained = train_gan(partial(self.problem, images), self.config, key / "class" / label, part)
+            except TrainingFailed as error:
+                raise MethodFailed(f"dcgan, class '{name}': {error}") from error
+            together.of_class[label] = trained.generator
+            details.append(trained.details)
+        self.network = together
+        return _summary(details)
+
+    def make_network(self) -> nn.Module:
+        return self._one_a_class() if self.config.classes == "one_a_class" else self._of_class()
+
+    def _one_a_class(self) -> OneAClass:
+        return OneAClass([self._of_class() for _ in self.class_names])
+
+    def _of_class(self) -> Generator:
+        return Generator(self.image_shape, len(self.class_names), self.config)
+
+
+_Config = Config
+
+
+@final
+class Method(GeneratorMethod):
+    Config, PRESETS = Config, PRESETS
+    config: _Config
+    generator_class = Dcgan
 
     def trainings(self, train: ImageDataset) -> int:
         return int(np.count_nonzero(train.counts())) if self.config.classes == "one_a_class" else 1
 
     @property
-    def draws_labels(self) -> bool:
-        return self.config.classes != "none"
-
-    @property
-    def tells_every_step(self) -> bool:
+    def logs_every_step(self) -> bool:
         return self.config.preset == "article"
 
-    def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop | None = None) -> generating.Learned:
-        if self.config.classes != "one_a_class":
-            return super().learn(train, key, loop)
-        together = cast(OneAClass, self.generator(train.image_shape, train.class_count))
-        details = []
-        for label in np.flatnonzero(train.counts()).tolist():
-            name, images = train.class_names[label], train.take(np.flatnonzero(train.labels == label))
-            part = (loop or TrainingLoop()).part(_part_name(label, name))
-            try:
-                trained = train_gan(partial(self.problem, images), self.config, key / "class" / label, part)
-            except TrainingFailed as error:
-                raise methods.MethodFailed(f"{self.name()}, class '{name}': {error}") from error
-            together.of_class[label] = trained.generator.cpu()
-            details.append(trained.details)
-        return self.learned(train, together, _summary(details))
-
-    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
+    def grow(self, train: ImageDataset, times: float, key: Key) -> Grown:
         self._refuse_several(train)  # before time is spent on a training
         return super().grow(train, times, key)
 
-    def more(
-        self, learned: generating.Learned, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key
-    ) -> methods.Grown:
+    def more(self, generator: AnyGenerator, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> Grown:
         self._refuse_several(real)
-        return super().more(learned, real, chosen, key)
+        return super().more(generator, real, chosen, key)
 
     def _refuse_several(self, real: ImageDataset) -> None:
-        if not self.draws_labels and (several := np.count_nonzero(real.counts())) > 1:
-            raise methods.MethodFailed(
-                f"{self.name()}(classes=none) draws pictures without labels, and these images are of {several} "
+        if self.config.classes == "none" and (several := np.count_nonzero(real.counts())) > 1:
+            raise MethodFailed(
+                f"{self.name()}(classes=none) draws images without labels, and these are of {several} "
                 "classes; take classes=one_a_class or classes=embedded"
             )
 
@@ -203,7 +206,8 @@ class OneAClass(nn.Module):
         self.of_class = nn.ModuleList(of_class)
 
     def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
-        found = labels.unique().tolist()
+        # Which classes there are is only asked where the answer need not be waited for.
+        found = labels.unique().tolist() if labels.device.type == "cpu" else range(len(self.of_class))
         pictures: Tensor = self.of_class[found[0]](noise, labels, fade)
         for label in found[1:]:
             # Of all rows: in a batch of another size sums could be taken in another order.

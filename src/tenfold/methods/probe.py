@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import final
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.transferring import BackboneConfig, BackboneMethod
+from tenfold.training.backbone_start import BackboneConfig, BackboneStart
 from tenfold.training.recipe import Recipe
 
 Config = BackboneConfig
 
 
 @final
-class Method(BackboneMethod):
+class Method(BackboneStart, methods.Method):
     Config = Config
     takes_no_steps = True
 

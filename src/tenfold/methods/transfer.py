@@ -12,9 +12,10 @@ from typing import Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods.transferring import BackboneConfig, BackboneMethod
+from tenfold.training.backbone_start import BackboneConfig, BackboneStart
 from tenfold.training.recipe import Recipe
 
 SHOWN, STEPS = 6, (60, 200)
@@ -41,7 +42,7 @@ _Config = Config
 
 
 @final
-class Method(BackboneMethod):
+class Method(BackboneStart, methods.Method):
     Config = Config
     config: _Config
 

@@ -93,6 +93,16 @@ def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
     return channels_last(network)
 
 
+def empty(make: Callable[[], Network]) -> Network:
+    """A network for weights to be loaded into: torch's own first ones would come from the global generator."""
+    with torch.device("meta"):
+        network = make()
+    network.to_empty(device="cpu")
+    for weights in network.state_dict().values():
+        weights.zero_()
+    return network
+
+
 class Standardise(nn.Module):
     """Every feature with the mean and the spread that it has among the training vectors taken out.
 

@@ -128,13 +128,14 @@ def train_arm(
     *,
     ratio: float | None = None,
     shared: Mapping[str, Path] | None = None,
+    ready: Mapping[str, Recipe] | None = None,
 ) -> FittedArm:
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
     the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
     validation images between `config.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
-    method leaves open, unless they are `settled`.
+    method leaves open, unless they are `settled`. What is `ready` of a method, by its name, is not fitted again.
 
     Raises:
         MethodFailed: a method gave nothing usable.
@@ -149,6 +150,8 @@ def train_arm(
     made: dict[str, Recipe] = {}
 
     def fit(component: Component, options: Mapping[str, str]) -> Recipe:
+        if ready and component.method in ready:
+            return ready[component.method]
         name = f"{component.method} {sorted(options.items())}"
         if name not in made:  # what stays the same while another method's options are chosen is made once
             method = component.make({"times": config.times, **options})

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.augment.classical import Classical
+from tenfold.augment.tensors import SIGNED
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -122,3 +124,9 @@ def _joined(first: ImageDataset | None, second: ImageDataset | None) -> ImageDat
     if first is None or second is None:
         return first if second is None else second
     return first.joined(second)
+
+
+def standard_augmentation() -> Recipe:
+    """What a classifier beside a study is trained with: one that checks labels, guides, or is a backbone."""
+    changes = Classical("standard", value_range=SIGNED)
+    return Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))

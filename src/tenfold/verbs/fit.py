@@ -11,8 +11,8 @@ from tenfold.core.options import FitOptions
 from tenfold.core.progress import about, duration
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
-from tenfold.methods.generating import GeneratorMethod
-from tenfold.methods.kept import CHECKPOINT, FILE, load_generator, save_generator
+from tenfold.generators.generator_io import CHECKPOINT, FILE, save_generator
+from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory, make_ready
 from tenfold.training.callbacks import Grids, Metrics, ProgressBar
@@ -55,7 +55,7 @@ def fit(
     options: FitOptions | None = None,
     **changes: Any,
 ) -> Fitted:
-    """Train the generator of `method` (dcgan, cgan, dagan, with options in brackets) and keep it in `out`.
+    """Train the generator of `method` (such as cgan or dagan, with options in brackets) and keep it in `out`.
 
     Writes generator.safetensors and generator.json, metrics.jsonl and grids/ as it learns, and a checkpoint. Where a
     training with the same options was stopped or killed, it goes on, to the same bits; where one is finished, nothing
@@ -83,8 +83,9 @@ def fit(
             _train(fitted, real, directory, options.budget, options.seed)
         _forget_checkpoints(directory)
         kept = load_generator(directory)
+    generator = kept.generator
     return Fitted(
-        directory, fitted.name(), len(real), kept.learned.class_names, kept.hash, kept.learned.details, found
+        directory, fitted.name(), len(real), generator.class_names, generator.hash, generator.details, found
     )
 
 
@@ -132,7 +133,7 @@ def duration_of_step(seconds: float) -> str:
 
 
 def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:
-    every_step = fitted.tells_every_step
+    every_step = fitted.logs_every_step
     loop = TrainingLoop(
         callbacks=[
             ProgressBar(f"training {fitted.name()}"),
@@ -142,8 +143,8 @@ def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget:
         checkpoint=directory / CHECKPOINT,
         budget=None if budget is None else budget / fitted.trainings(real),
     )
-    learned = fitted.learn(real, generator_key(fitted, seed), loop)
-    save_generator(directory / FILE, fitted, real, learned.weights(), learned.details, seed)
+    generator = fitted.learn(real, generator_key(fitted, seed), loop)
+    save_generator(directory / FILE, fitted.name(), generator, real, generator.details, seed)
 
 
 def _forget_checkpoints(directory: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.methods import Method, method_class, method_names
-from tenfold.methods.generating import GeneratorMethod
-from tenfold.methods.restyle import Method as Restyle
+from tenfold.generators import NoiseConfig
+from tenfold.methods import GeneratorMethod, Method, method_class, method_names
 from tenfold.runs.arms import parse_component
 from tenfold.training.loop import BUDGET_SHARE, TrainingLoop
+
+M = TypeVar("M", bound=Method)
 
 
 def parse_generator(text: str) -> GeneratorMethod:
@@ -21,15 +25,24 @@ def parse_generator(text: str) -> GeneratorMethod:
     component = parse_component(text)
     method = component.make({})
     if not isinstance(method, GeneratorMethod):
-        if method.trains_generator:
-            name = component.method
-            raise InputError(
-                f"{name} paints given pictures as another class and draws none from noise, so that there is no "
-                f"generator to keep and sample: tenfold {name} DATA OUT, or tenfold grow DATA OUT --with {name}"
-            )
         able = ", ".join(name for name in method_names() if issubclass(method_class(name), GeneratorMethod))
         raise InputError(f"{component.method} trains no generator; methods that do: {able}")
     return method
+
+
+def truncated(method: M, truncation: float | None) -> M:
+    """The method with another bound on the noise that it draws from; as it is where None.
+
+    Raises:
+        InputError: the bound is not above 0, or there is no noise.
+    """
+    if truncation is None:
+        return method
+    if not isinstance(getattr(method, "config", None), NoiseConfig):
+        raise InputError(f"--truncation bounds the noise of a generator, and {method.name()} draws from none")
+    if not truncation > 0:
+        raise InputError(f"--truncation must be above 0, not {truncation:g}")
+    return type(method)(replace(method.config, truncation=float(truncation)))
 
 
 def generator_key(method: Method | str, seed: int) -> Key:
@@ -48,16 +61,10 @@ def training_time(
         MethodFailed: there is too little to learn from.
     """
     method, loop = method.for_set(real), TrainingLoop()
-    count = method.trainings(real)
-    start = method.start(real, generator_key(method, seed), loop.device)
-    pace = loop.seconds_a_step(start, method.config.threads)
-    steps = count * (method.config.steps or 0)
+    count, steps = method.trainings(real), method.config.steps or 0
+    generator = method.generator(real)
+    pace = loop.seconds_a_step(generator.start(real, generator_key(method, seed), loop.device), generator.threads)
+    steps *= count
     if budget is not None:
         steps = min(steps, max(count, int(budget * BUDGET_SHARE / pace)))
-    return steps, steps * pace
-
-
-def restyling_time(method: Restyle, real: ImageDataset, seed: int) -> tuple[int, float]:
-    """The same of restyle's autoencoder: its steps and their seconds."""
-    pace, steps = method.seconds_a_step(real, generator_key(method, seed)), method.for_set(real).config.steps or 0
     return steps, steps * pace

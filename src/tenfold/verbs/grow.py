@@ -18,13 +18,11 @@ from tenfold.core.results import DryRun
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.load import load
-from tenfold.methods import Grown, Method, spread
-from tenfold.methods.generating import GeneratorMethod
-from tenfold.methods.kept import FILE, save_generator, truncated
-from tenfold.methods.restyle import Method as Restyle
+from tenfold.generators.generator_io import FILE, save_generator
+from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import generator_key, restyling_time, training_time
+from tenfold.verbs.generators import generator_key, training_time, truncated
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
 EVERYTHING = DataOptions()
@@ -66,7 +64,7 @@ def grow(
         only_new=options.only_new, keep_copies=options.keep_copies,
     )  # fmt: skip
     if grown.generator:
-        save_generator(directory / FILE, grower, real, grown.generator, grown.details, options.seed)
+        save_generator(directory / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
     return result
 
 
@@ -88,12 +86,8 @@ def grow_forecast(
     count = len(chosen_of(real, options.times, labels_of(options.classes, real.class_names)))
     sentence = f"{grower.name()} would make {count} new images of {len(real)} real ones"
     facts: dict[str, Any] = {"method": grower.name(), "real_images": len(real), "new_images": count}
-    if isinstance(grower, GeneratorMethod | Restyle):
-        steps, seconds = (
-            restyling_time(grower, real, options.seed)
-            if isinstance(grower, Restyle)
-            else training_time(grower, real, options.seed)
-        )
+    if isinstance(grower, GeneratorMethod):
+        steps, seconds = training_time(grower, real, options.seed)
         sentence += f", after a training of {steps} steps, {about(seconds)}"
         facts |= {"steps": steps, "seconds": round(seconds, 1)}
     return DryRun(sentence, facts)
@@ -156,18 +150,8 @@ def grow_images(real: ImageDataset, component: Component, times: float, seed: in
     return _grow(real, component.make({}), times, seed, tuple(range(real.class_count)))
 
 
-def save_grown_generator(path: Path, real: ImageDataset, grown: Grown, component: Component, seed: int) -> None:
-    """Keep the generator that drew these images."""
-    save_generator(path, component.make({}), real, grown.generator, grown.details, seed)
-
-
 def _grower(component: Component, truncation: float | None) -> Method:
-    method = component.make({})
-    if truncation is None:
-        return method
-    if not isinstance(method, GeneratorMethod):
-        raise InputError(f"--truncation bounds the noise of a generator, and {method.name()} trains none")
-    return truncated(method, truncation)
+    return truncated(component.make({}), truncation)
 
 
 def chosen_of(real: ImageDataset, times: float, labels: Sequence[int]) -> npt.NDArray[np.int64]:

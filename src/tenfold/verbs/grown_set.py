@@ -14,7 +14,6 @@ from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
-from tenfold.methods.kept import weights_hash
 
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
 """What a generator's method counts while it throws pictures away."""
@@ -113,7 +112,7 @@ def write_grown(
             f"all {len(copied)} images that {method} made are near copies of real ones: give it more images or "
             f"take another method (tenfold {command} --keep-copies writes them all the same)"
         )
-    generator_hash = weights_hash(grown.generator) if grown.generator else None
+    generator_hash = grown.generator.hash if grown.generator else None
     made = grown.as_dataset(real).take(written)
     new_records: list[Mapping[str, object]] = [
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.generators.gates import Gates, styles_by_classes
+from tenfold.generators.generator_io import CHECKPOINT, save_generator
 from tenfold.methods import MethodFailed, make_method
-from tenfold.methods.kept import CHECKPOINT, save_generator
 from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.image_sheet import preview_png, style_grid
 from tenfold.runs.code import code_of
@@ -26,7 +26,7 @@ from tenfold.runs.directory import CODE, RunDirectory
 from tenfold.training.callbacks import ProgressBar
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import generator_key, restyling_time
+from tenfold.verbs.generators import generator_key, training_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, write_grown
 
@@ -98,7 +98,7 @@ def restyle(
         loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=unfinished / CHECKPOINT)
         chosen = chosen_of(real, options.times, labels)
         try:
-            restyler = method.learn(real, key, loop)
+            restyler = cast(Restyler, method.learn(real, key, loop))
             done = _painted(method, restyler, real, chosen, directory, options)
         except MethodFailed:
             shutil.rmtree(unfinished)  # it would fail again, and other options are to be free to try there
@@ -117,10 +117,9 @@ def _painted(
 ) -> Restyled:
     """Write the grid, the gates and, where they are passed, the pictures."""
     key, seed = generator_key(method, options.seed), options.seed
-    rows, pictures = styles_by_classes(restyler.fader, restyler.looked_at, key / "grid")
+    rows, pictures = styles_by_classes(restyler.network, restyler.looked_at, key / "grid")
     grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
     try:
-        method.require(restyler)
         grown = method.more(restyler, real, chosen, key)
         result = write_grown(
             directory, real, grown, method.name(), seed,
@@ -133,7 +132,7 @@ def _painted(
         raise type(failure)(
             f"{failure}; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
         ) from failure
-    save_generator(directory / FILE, method, real, grown.generator, grown.details, seed)
+    save_generator(directory / FILE, method.name(), restyler, real, grown.details, seed)
     _write_gates(directory, grid, restyler.gates, None)
     return Restyled(result, restyler.gates)
 
@@ -153,7 +152,7 @@ def restyle_forecast(
     method = _method(options)
     real = read_images(data, options)
     count = len(chosen_of(real, options.times, labels_of(options.classes, real.class_names)))
-    taken, seconds = restyling_time(method, real, options.seed)
+    taken, seconds = training_time(method, real, options.seed)
     sentence = (
         f"restyle would be trained on {len(real)} images of {real.class_count} classes for {taken} steps, "
         f"{about(seconds)}, and paint {count} new pictures"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,17 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import with_grown
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.telling import verdict_json
-from tenfold.methods import Grown, MethodFailed, method_class
-from tenfold.methods.kept import FILE
+from tenfold.generators.generator_io import FILE, save_generator
+from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study, conduct, opened, prepare
 from tenfold.runs.trial import ArmImages, external_test, train_arm
+from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed
 from tenfold.training.store import save_classifier
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors, save_grown_generator
+from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import publish
@@ -98,18 +99,17 @@ def run(
         study = conduct(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
-        component = forced or _generating(winner) or _any_generating(plan.arms)
-        sample, failure = _grown(study, component)
-        wanted = forced is not None or (helped and component in winner.components)
+        component = forced or _generating(winner)
+        sample, failure = _grown(study, component, winner)
         grown_set = None
-        if wanted and component and sample:
+        if component and sample:
             grown_set, failure = _write(study, component, sample)
         growth = failure or _growth(study, winner, helped, grown_set)
         noun = "rows" if study.data.is_vectors else "images"
         note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} {noun}")
         warnings = [growth]
         try:
-            classifier = _final_classifier(study, winner)
+            classifier = _final_classifier(study, winner, _ready(study, winner, component, sample))
         except (MethodFailed, TrainingFailed) as error:
             warnings.append(f"On all images {winner.name} failed ({error}); the classifier is {plan.baseline}'s.")
             warn(warnings[-1])
@@ -138,24 +138,33 @@ def _generating(arm: Arm) -> Component | None:
     return next((part for part in arm.components if method_class(part.method).trains_generator), None)
 
 
-def _any_generating(arms: Sequence[Arm]) -> Component | None:
-    return next(filter(None, map(_generating, arms)), None)
-
-
-def _grown(study: Study, component: Component | None) -> tuple[Grown | None, str | None]:
-    """New images made from all studied images, for the report and, if wanted, the grown set; or what failed."""
+def _grown(study: Study, component: Component | None, winner: Arm) -> tuple[Grown | None, str | None]:
+    """New images made from all studied images, as many as the winner was judged with; or what failed."""
     if component is None:
         return None, None
-    real = study.data.part("train")
-    note(f"growing all {len(real)} images with {component.method}, to show what it makes of them")
+    real, times = study.data.part("train"), study.plan.times
+    if component in winner.components:
+        times = component.make({"times": times}).config.times
+    note(f"growing all {len(real)} images with {component.method}")
     try:
-        grown = grow_images(real, component, study.plan.times, study.plan.seed)
+        grown = grow_images(real, component, times, study.plan.seed)
     except MethodFailed as error:
         warn(str(error))
         return None, f"Nothing was grown: {error}."
     if grown.generator:
-        save_grown_generator(study.directory / FILE, real, grown, component, study.plan.seed)
+        save_generator(
+            study.directory / FILE, component.method, grown.generator, real, grown.details, study.plan.seed
+        )
     return grown, None
+
+
+def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown | None) -> dict[str, Recipe]:
+    """What the grown set gives the final classifier: the same generator's images, where the winner reads such."""
+    if component is None or grown is None or component not in winner.components:
+        return {}
+    method = component.make({})
+    assert isinstance(method, GeneratorMethod)
+    return {component.method: method.recipe(grown, study.data.part("train"))}
 
 
 def _write(study: Study, component: Component, grown: Grown) -> tuple[GrowResult | None, str | None]:
@@ -182,7 +191,7 @@ def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | Non
     return f"No files were grown: {winner.name} works on the {noun} while training, as the final classifier was."
 
 
-def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
+def _final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe] | None = None) -> dict[str, Any]:
     """Train on every studied image, keep the weights, and say what to expect of them."""
     images = with_grown(study.data.part("train"), study.data)
     key = Key(f"seed-{study.plan.seed}") / "final"
@@ -197,6 +206,7 @@ def _final_classifier(study: Study, winner: Arm) -> dict[str, Any]:
         key,
         settled,
         ratio=None if ratio is None else float(ratio),
+        ready=ready,
     ).classifier
     told: dict[str, Any] = {
         "arm": winner.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,20 @@ import torch
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import prepare_output, write_bytes
+from tenfold.core.keys import Key
 from tenfold.core.options import SampleOptions
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.methods import Grown
-from tenfold.methods.generating import CHUNK, GeneratorMethod
-from tenfold.methods.kept import KeptGenerator, load_generator
-from tenfold.report.image_sheet import preview_png
+from tenfold.generators import CHUNK, Conditions, Generator, Images, Indices
+from tenfold.methods import GeneratorMethod, Grown, load_generator
+from tenfold.report.image_sheet import PreviewSheet, preview_png
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import generator_key
+from tenfold.verbs.generators import generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
-from tenfold.verbs.sample_sheets import interpolation, new_pictures, two_draws, walk_of
+from tenfold.verbs.sample_sheets import WALK, interpolation, new_pictures, walk_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +63,20 @@ class Sampled(Result):
 class _Order:
     """A generator, what it is to draw, and the real pictures beside it."""
 
-    kept: KeptGenerator
     method: GeneratorMethod
+    generator: Generator
     real: ImageDataset
     """Those given; without any, no images, but the generator's classes."""
-    chosen: npt.NDArray[np.int64]
+    chosen: Indices
     """For each new picture the real one that it stands beside; without real pictures its label."""
     labels: tuple[int, ...]
     checked: bool
 
-    @property
-    def from_pictures(self) -> bool:
-        """Whether new pictures are made from single real ones."""
-        return makes_from_pictures(self.method)
+    def conditions(self, chosen: Indices, seeds: Indices, key: Key) -> Conditions:
+        """Under what to draw an image for each of these real ones, or of these labels where there are none."""
+        if self.checked:
+            return self.generator.conditions(self.real, key)(chosen, seeds)
+        return Conditions.of_labels(chosen)
 
 
 @on_chosen_device
@@ -88,9 +89,9 @@ def sample(
 ) -> Sampled:
     """Draw new labelled pictures: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
 
-    dagan makes `times` new pictures of each image of `data`, whose classes it need not have seen. cgan and dcgan
-    draw classes that they have learned; with `data`, pictures that a classifier of it does not recognise and near
-    copies of it are thrown away.
+    A generator that makes an image from a real one of its class (dagan) makes `times` new images of each one of
+    `data`, whose classes it need not have seen. Others draw classes that they have learned. With `data`, images that
+    a classifier of it does not recognise and near copies of it are thrown away.
 
     Args:
         generator: a directory that `fit`, `grow` or `run` wrote, or generator.safetensors.
@@ -107,16 +108,12 @@ def sample(
     key = generator_key(order.method, options.seed)
     note(f"drawing {len(order.chosen)} pictures with {order.method.name()}")
     if order.checked:
-        grown = order.method.more(order.kept.learned, order.real, order.chosen, key)
+        grown = order.method.more(order.generator, order.real, order.chosen, key)
     else:
         grown = _unchecked(order, options.seed, options.size)
     title = f"{order.method.name()}, {order.real.name}"
     sheet = new_pictures(order.real, grown, title)
-    learned, truncation = order.kept.learned, order.method.config.truncation
-    walked, cells = walk_of(order.real, order.labels, order.from_pictures)
-    ends = two_draws(key / "interpolation", len(walked), order.method.config.noise_size, truncation)
-    conditions = order.method.conditions(order.real, walked) if order.from_pictures else torch.from_numpy(walked)
-    walk = interpolation(learned.generator, conditions, cells, ends, grown.images.shape[1:], title)
+    walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
     result = write_grown(
         Path(out), order.real, grown, order.method.name(), options.seed,
         only_new=True, keep_copies=options.keep_copies, command="sample",
@@ -158,59 +155,55 @@ def sample_forecast(
     )  # fmt: skip
 
 
-def makes_from_pictures(method: GeneratorMethod) -> bool:
-    """Whether a new picture is made from a real one, and so may be of a class that nobody learned."""
-    return any(method.parents(np.zeros(1, np.int64)))
-
-
 def _order(
     generator: str | Path, data: str | Path | ImageDataset | None, options: SampleOptions, out: Path | None
 ) -> _Order:
     """Read everything and see that it fits, before anything is drawn."""
     kept = load_generator(Path(generator))
-    method = kept.truncated(options.truncation)
-    if data is None and makes_from_pictures(method):
+    method, maker = truncated(kept.method, options.truncation), kept.generator
+    maker.config = method.config
+    if data is None and maker.reads_images:
         raise InputError(
-            f"{method.name()} makes new pictures from real ones: name a set of them, "
+            f"{method.name()} makes new images from real ones: name a set of them, "
             "tenfold sample GENERATOR NEWDATA OUT"
         )
     if out is not None:
         prepare_output(out)
     if data is None:
-        return _without_pictures(kept, method, options.times, options.classes)
-    real = _fitting(kept, data, options)
-    if not makes_from_pictures(method):
-        real = _relabelled(real, kept.learned.class_names)
+        return _without_images(kept.path.parent.name, method, maker, options)
+    real = _fitting(kept.path, maker, data, options)
+    if not maker.keeps_class:
+        real = _relabelled(real, maker.class_names)
     labels = labels_of(options.classes, real.class_names)
     chosen = chosen_of(real, options.times, labels)
-    return _Order(kept, method, real, chosen, tuple(np.unique(real.labels[chosen]).tolist()), checked=True)
+    return _Order(method, maker, real, chosen, tuple(np.unique(real.labels[chosen]).tolist()), checked=True)
 
 
-def _without_pictures(kept: KeptGenerator, method: GeneratorMethod, times: float, classes: Sequence[str]) -> _Order:
+def _without_images(name: str, method: GeneratorMethod, generator: Generator, options: SampleOptions) -> _Order:
     """As many of each class as were learned from, `times`."""
-    names, counts = kept.learned.class_names, np.array(kept.learned.class_counts)
-    if not method.draws_labels and np.count_nonzero(counts) > 1:
+    names, counts, times = generator.class_names, np.array(generator.class_counts), options.times
+    if not generator.draws_labels and np.count_nonzero(counts) > 1:
         names, counts = ("unlabelled",), counts.sum(keepdims=True)
-    labels = labels_of(classes, names)
+    labels = labels_of(options.classes, names)
     wanted = np.round(times * counts).astype(np.int64)
     chosen = np.concatenate([np.full(wanted[label], label, np.int64) for label in sorted(labels)])
     if not len(chosen):
         raise InputError(f"{times:g} times what {method.name()} learned of these classes is not one picture")
     nothing = np.zeros(0, np.int64)
-    shape = (0, *kept.learned.image_shape)
-    real = ImageDataset(
-        kept.path.parent.name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5")
-    )
-    return _Order(kept, method, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
+    shape = (0, *generator.image_shape)
+    real = ImageDataset(name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5"))
+    return _Order(method, generator, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
 
 
-def _fitting(kept: KeptGenerator, data: str | Path | ImageDataset, options: SampleOptions) -> ImageDataset:
+def _fitting(
+    path: Path, generator: Generator, data: str | Path | ImageDataset, options: SampleOptions
+) -> ImageDataset:
     """The pictures at the generator's size, unless another is asked for.
 
     Raises:
         InputError: they are grey where it draws colour, or the other way round.
     """
-    channels, side, _ = kept.learned.image_shape
+    channels, side, _ = generator.image_shape
     if not isinstance(data, ImageDataset):
         loaded = load(data, **options.reading)
         refuse_vectors(loaded)
@@ -221,7 +214,7 @@ def _fitting(kept: KeptGenerator, data: str | Path | ImageDataset, options: Samp
     if data.image_shape[0] != channels:
         kinds = {1: "grey", 3: "colour"}
         raise InputError(
-            f"{data.name} is {kinds[data.image_shape[0]]} and the generator in {kept.path} was trained on "
+            f"{data.name} is {kinds[data.image_shape[0]]} and the generator in {path} was trained on "
             f"{kinds[channels]} pictures; convert the pictures, or fit a generator on such ones"
         )
     return read_images(data)
@@ -251,19 +244,27 @@ def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
         labels=order.chosen,
         parents=((),) * len(order.chosen),
         seeds=tuple(int(seed) for seed in seeds),
-        generator=order.kept.learned.weights(),
+        generator=order.generator,
         # What `grow` threw away when it made this generator is no count of these pictures.
-        details={name: value for name, value in order.kept.learned.details.items() if name not in FILTERS},
+        details={name: value for name, value in order.generator.details.items() if name not in FILTERS},
     )
 
 
-def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> npt.NDArray[np.uint8]:
-    if order.checked:
-        conditions, shape = order.method.conditions(order.real, order.chosen), order.real.image_shape
-    else:
-        channels, height, width = order.kept.learned.image_shape
-        conditions, shape = torch.from_numpy(order.chosen), (channels, size or height, size or width)
-    return order.method.draw(order.kept.learned.generator, conditions, seeds, shape)
+def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> Images:
+    channels, height, width = order.generator.image_shape
+    shape = order.real.image_shape if order.checked else (channels, size or height, size or width)
+    return order.generator.sample(order.conditions(order.chosen, seeds, Key("drawing")), seeds, shape)
+
+
+def _walk(order: _Order, key: Key, shape: tuple[int, int, int], title: str) -> PreviewSheet:
+    """Rows of images on the way from one end to another, for a few real ones or labels."""
+    walked, cells = walk_of(order.real, order.labels, order.generator.reads_images)
+    first, second = (
+        order.conditions(walked, np.array([(key / end / row).seed for row in range(len(walked))]), key / end)
+        for end in ("first", "second")
+    )
+    rows = order.generator.between((first, second), torch.linspace(0, 1, WALK).tolist(), key, shape)
+    return interpolation(rows, cells, order.generator, title)
 
 
 def _counts(real: ImageDataset, grown: Grown, keep_copies: bool) -> dict[str, int]:

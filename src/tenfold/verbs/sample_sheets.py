@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from tenfold.augment.tensors import to_uint8
-from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import Generator, Images
 from tenfold.methods import Grown
-from tenfold.methods.generating import Images, noise_of
 from tenfold.report.image_sheet import Cell, PreviewSheet
-from tenfold.training.device import one_thread
 
 ROWS = 6
 NEW_A_ROW = 6
@@ -45,78 +39,34 @@ def new_pictures(real: ImageDataset, grown: Grown, title: str) -> PreviewSheet:
     return PreviewSheet(title, explanation, [*([name] if name else []), *["new"] * columns], rows)
 
 
-def interpolation(
-    generator: nn.Module,
-    conditions: Tensor,
-    shown: Sequence[Cell],
-    ends: tuple[Tensor, Tensor],
-    shape: Sequence[int],
-    title: str,
-) -> PreviewSheet:
-    """Rows of pictures on the way from one draw of the noise to another, under one condition each.
+def interpolation(rows: Images, shown: Sequence[Cell], generator: Generator, title: str) -> PreviewSheet:
+    """Rows of images on the way from one draw to another, under one condition each.
 
     Args:
-        conditions: R labels, or R pictures.
-        shown: R cells with the condition in words; its picture stands first where the condition is one.
-        ends: noise, R x Z each.
-        shape: C, H, W of what is shown.
-    """  # fmt: skip
-    noise = torch.stack([spherical(*ends, share) for share in torch.linspace(0, 1, WALK).tolist()], 1)
-    pictures = _draw(generator, noise.flatten(0, 1), conditions.repeat_interleave(WALK, 0), shape)
-    rows = pictures.reshape(len(shown), WALK, *pictures.shape[1:])
-    given = conditions.dim() == 4
+        rows: R x steps x C x H x W.
+        shown: R cells with the condition in words; its image stands first where the condition is that image.
+    """
+    given, steps = generator.keeps_class, rows.shape[1]
     table = [
-        [*([cell] if given else []), *(Cell(picture, () if given else cell.caption) for picture in row)]
+        [*([cell] if given else []), *(Cell(image, () if given else cell.caption) for image in row)]
         for cell, row in zip(shown, rows, strict=True)
     ]
-    headings = [f"{step}/{WALK - 1}" for step in range(WALK)]
-    explanation = "Each row goes from one draw of the noise (0) to another (1)" + (
-        ", for the real picture at the left." if given else ", for one class."
+    headings = [f"{step}/{steps - 1}" for step in range(steps)]
+    explanation = f"Each row goes from one {generator.varied} (0) to another (1)" + (
+        ", for the real image at the left." if given else ", for one class."
     )
     return PreviewSheet(title, explanation, [*(["source"] if given else []), *headings], table)
 
 
-def walk_of(
-    real: ImageDataset, labels: Sequence[int], conditions_are_pictures: bool
-) -> tuple[npt.NDArray[np.int64], list[Cell]]:
+def walk_of(real: ImageDataset, labels: Sequence[int], from_images: bool) -> tuple[npt.NDArray[np.int64], list[Cell]]:
     """The real images (or the labels alone) under which walks are drawn, and the cells that show them."""
-    if not conditions_are_pictures:
+    if not from_images:
         chosen = np.array(labels[:ROWS], dtype=np.int64)
         blank = np.zeros(real.image_shape, np.uint8)
         return chosen, [_cell(blank, real, label) for label in chosen.tolist()]
     members = np.flatnonzero(np.isin(real.labels, labels))
     chosen = _spread_over(real.labels[members], members)
     return chosen, [_cell(real.images[i], real, int(real.labels[i])) for i in chosen]
-
-
-def two_draws(key: Key, rows: int, size: int, truncation: float | None) -> tuple[Tensor, Tensor]:
-    """Two draws of the noise a row, rows x size each."""
-    first, second = (
-        noise_of([(key / end / row).seed for row in range(rows)], size, truncation) for end in ("first", "second")
-    )
-    return first, second
-
-
-def spherical(first: Tensor, second: Tensor, share: float) -> Tensor:
-    """Between two draws B x Z along the arc, so that every step is as long as a draw is likely to be.
-
-    Source: Shoemake 1985, slerp; for a generator's noise White 2016.
-    """
-    cosine = F.cosine_similarity(first, second, dim=1).clamp(-1, 1)[:, None]
-    angle = torch.arccos(cosine)
-    straight = angle.sin() < 1e-4
-    sine = torch.where(straight, torch.ones_like(angle), angle.sin())
-    along_arc = torch.sin((1 - share) * angle) / sine * first + torch.sin(share * angle) / sine * second
-    return torch.where(straight, (1 - share) * first + share * second, along_arc)
-
-
-@torch.inference_mode()
-@one_thread()
-def _draw(generator: nn.Module, noise: Tensor, conditions: Tensor, shape: Sequence[int]) -> Images:
-    pictures = generator(noise, conditions, 1.0)
-    if pictures.shape[2:] != tuple(shape[1:]):
-        pictures = F.interpolate(pictures, size=tuple(shape[1:]), mode="bilinear", align_corners=False)
-    return to_uint8(pictures)
 
 
 def _spread_over(labels: npt.NDArray[np.int64], members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

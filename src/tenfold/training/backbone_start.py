@@ -1,4 +1,4 @@
-"""What probe and transfer share: a network that has learned from other pictures, and a linear head on it."""
+"""Where a classifier begins that has seen other images: at a backbone, with a head that inner images prefer."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import PositiveInt
 
-from tenfold import methods
-from tenfold.augment.classical import Classical
-from tenfold.augment.tensors import SIGNED
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -26,7 +24,7 @@ from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, tra
 from tenfold.training.device import current_device
 from tenfold.training.feature_cache import frozen_features, unscaled_features
 from tenfold.training.linear_probe import ChosenHead, fit_head
-from tenfold.training.recipe import Recipe, Start
+from tenfold.training.recipe import Start, standard_augmentation
 from tenfold.training.store import load_classifier, save_classifier
 
 if TYPE_CHECKING:
@@ -49,10 +47,12 @@ class BackboneConfig:
     """Fit the head to mirror images too."""
 
 
-class BackboneMethod(methods.Method):
-    """A classifier on a network that has seen other pictures."""
+class BackboneStart:
+    """The part of a method that begins at a backbone; its `Method` says how to go on from there."""
 
     config: BackboneConfig
+    shared: Path | None
+    """Where the files of its `shared_training` are; where None, it does without."""
 
     def undecided(self) -> Mapping[str, tuple[str, ...]]:
         return {"mirror": ("no", "yes")} if self.config.mirror == "auto" else {}
@@ -91,7 +91,7 @@ class BackboneMethod(methods.Method):
         self, network: BackboneNet, train: ImageDataset, validation: ImageDataset | None, key: Key
     ) -> ChosenHead:
         images, labels, groups = train.images, train.labels, np.arange(len(train))
-        if (self.config.mirror if self.config.mirror != "auto" else self.usual_options()["mirror"]) == "yes":
+        if self.config.mirror == "yes":
             images = np.concatenate([images, images[..., ::-1]])
             labels, groups = np.tile(labels, 2), np.tile(groups, 2)
         network.scale.fit(torch.from_numpy(unscaled_features(network, images)).to(device_of(network)))
@@ -131,9 +131,8 @@ def train_source(config: Mapping[str, Any], context: Context) -> None:
 def _trained(source: str, side: int) -> TrainedClassifier:
     """The judge's own network, trained on the source; one for all folds, as weights from elsewhere are."""
     data = _loaded(source, side)
-    changes = Classical("standard", value_range=SIGNED)
-    recipe = Recipe(transforms=(lambda images, labels, generator: (changes(images, generator), labels),))
-    return train_classifier(data, None, recipe, Key(f"source/{data.fingerprint()}"), SOURCE_TRAINING)
+    key = Key(f"source/{data.fingerprint()}")
+    return train_classifier(data, None, standard_augmentation(), key, SOURCE_TRAINING)
 
 
 def _plain(trained: TrainedClassifier) -> SmallConvNet:

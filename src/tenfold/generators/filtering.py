@@ -1,0 +1,122 @@
+"""New images with where each came from, and the loop that draws until unusable ones are replaced.
+
+Unusable is what has a wrong label, or is a near copy of a real image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenfold.core.errors import MethodFailed
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.duplicates import copies_among
+from tenfold.generators import Generator, Images, Indices, Judge
+
+ROUNDS = 4
+"""How often images are drawn at most: once, and rejected ones three times more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """New labelled images and where each came from."""
+
+    images: Images
+    """N x C x H x W."""
+    labels: Indices
+    """N."""
+    parents: tuple[tuple[int, ...], ...]
+    """For each new image the real ones it was made from, as indices into the training set; () when it was
+    made from what a network learned of all of them."""
+    seeds: tuple[int, ...]
+    generator: Generator | None = None
+    """What made them, where something had learned to."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """N marks of what a generator only remembered; empty of methods whose images are siblings by design."""
+
+    def as_dataset(self, train: ImageDataset) -> ImageDataset:
+        """The new images as a set of their own; a child shares the group of its first parent."""
+        fresh = int(train.groups.max(initial=-1)) + 1
+        groups = [train.groups[p[0]] if p else fresh + i for i, p in enumerate(self.parents)]
+        return ImageDataset(
+            name=f"{train.name}, grown",
+            images=self.images,
+            labels=self.labels,
+            class_names=train.class_names,
+            groups=np.asarray(groups, dtype=np.int64),
+            sources=tuple(f"grown[{i}]" for i in range(len(self.images))),
+            roles=np.full(len(self.images), "train"),
+        )
+
+
+def spread(times: float, images: int) -> Indices:
+    """About `times` x `images` indices, at least one, in rising order and spread evenly over all images.
+
+    Images often stand in the order of their classes: taking them from the front would leave the last ones short.
+    """
+    count = max(1, round(times * images))
+    return np.arange(count, dtype=np.int64) * images // count
+
+
+@dataclass(frozen=True, eq=False)
+class Usable:
+    """What is left of N wanted images."""
+
+    kept: Indices
+    """Which of the N have the label they were drawn for."""
+    images: Images
+    """Of those that are kept."""
+    seeds: tuple[int, ...]
+    near_copies: npt.NDArray[np.bool_]
+    counts: dict[str, int]
+    """Images drawn, of a wrong label, near copies, and usable at last."""
+
+
+def draw_usable(
+    name: str,
+    labels: Indices,
+    real: ImageDataset,
+    draw: Callable[[Indices, Indices], Images],
+    judge: Judge | None,
+    key: Key,
+) -> Usable:
+    """Draw an image for each of N labels; rejected ones anew with other seeds, three times at most.
+
+    Args:
+        name: of the method.
+        draw: (places among the N, a seed for each) -> their images.
+        judge: None where every label is taken for right.
+
+    Raises:
+        MethodFailed: the judge agrees with none.
+    """
+    images = np.zeros((len(labels), *real.image_shape), np.uint8)
+    seeds = np.zeros(len(labels), np.int64)
+    wrong, copied = np.ones(len(labels), bool), np.zeros(len(labels), bool)
+    drawn = wrong_ones = copies = 0
+    for round_ in range(ROUNDS):
+        missing = np.flatnonzero(wrong | copied)
+        if not len(missing):
+            break
+        seeds[missing] = [(key / "sample" / round_ / int(index)).seed for index in missing]
+        images[missing] = draw(missing, seeds[missing])
+        wrong[missing] = judge(images[missing]) != labels[missing] if judge else False
+        copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
+        drawn += len(missing)
+        wrong_ones += int(wrong[missing].sum())
+        copies += int((copied & ~wrong)[missing].sum())
+    kept = np.flatnonzero(~wrong)
+    if not len(kept):
+        raise MethodFailed(
+            f"{name}: a classifier of the real images agrees with the label of none of {drawn} images; nothing is "
+            "used from it"
+        )
+    usable = int((~copied[kept]).sum())
+    counts = {"drawn": drawn, "wrong_label": wrong_ones, "near_copies": copies, "usable": usable}
+    return Usable(kept, images[kept], tuple(int(seed) for seed in seeds[kept]), copied[kept], counts)
