@@ -201,7 +201,7 @@ def jobs_of(
             reads,
             modules=MODULES,
             device=current_device().kind,
-            label=way.name,
+            label=f"{way.name}, fold {fold}",
             cost=1.0 + way.aligned,
         )
         for way in ways
