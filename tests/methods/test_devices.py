@@ -6,6 +6,7 @@ copy to the host all raise there. Indices on the CPU do not, nor does a product 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from test_contract import (
     short,
     short_source_training,
 )  # fmt: skip
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from made_up_sets import SHORT, easy_set
 from tenfold import generators
@@ -34,6 +37,22 @@ from tenfold.training.device import Device, using
 from tenfold.training.step import Step
 
 __all__ = ["a_related_set", "short_source_training"]
+
+
+class NoDoubles(TorchDispatchMode):
+    """The GPUs of Macs have no float64."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        made = function(*arguments, **(keywords or {}))
+        for value in tree_leaves(made):
+            assert not (isinstance(value, torch.Tensor) and value.is_meta and value.dtype == torch.float64), function
+        return made
+
+
+@pytest.fixture(autouse=True)
+def no_doubles() -> Iterator[None]:
+    with NoDoubles():
+        yield
 
 
 @every_method
