@@ -14,7 +14,7 @@ from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import parse_arms
 from tenfold.training import backbone_start
 from tenfold.training.classifier import train_classifier
-from tenfold.training.store import load_classifier, save_classifier
+from tenfold.training.classifier_io import load_classifier, save_classifier
 
 KEY = Key("backbone methods")
 

@@ -14,8 +14,8 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.data.load import load
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.classifier_io import save_classifier
 from tenfold.training.recipe import Recipe
-from tenfold.training.store import save_classifier
 from tenfold.verbs.predict import predict
 
 

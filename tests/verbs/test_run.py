@@ -21,7 +21,7 @@ from tenfold.data.load import load
 from tenfold.evaluation import Verdict
 from tenfold.methods import GeneratorMethod, MethodFailed, method_class
 from tenfold.runs import study as conduct
-from tenfold.training.store import load_classifier
+from tenfold.training.classifier_io import load_classifier
 from tenfold.verbs.run import run
 
 GENERATING = f"classical+{QUICK_CGAN}"

@@ -16,7 +16,7 @@ from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
 from tenfold.evaluation.leaks import leak
 from tenfold.report.text import check_text
-from tenfold.training.store import load_classifier
+from tenfold.training.classifier_io import load_classifier
 from tenfold.verbs.check import check
 from tenfold.verbs.forecast import forecast
 from tenfold.verbs.grow import grow

@@ -33,9 +33,9 @@ from tenfold.methods import GeneratorMethod
 from tenfold.report.image_sheet import Sheet, sheet_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.classifier_io import load_classifier
 from tenfold.training.device import one_thread
 from tenfold.training.recipe import Recipe
-from tenfold.training.store import load_classifier
 
 SHOWN_CLASSES = 8
 SHOWN_DRAWS = 8

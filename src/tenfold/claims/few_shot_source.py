@@ -33,11 +33,11 @@ from tenfold.networks.convnet import SmallConvNet
 from tenfold.runs import Context
 from tenfold.training.batches import ImagePool
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
+from tenfold.training.classifier_io import save_classifier
 from tenfold.training.device import Device, one_thread
 from tenfold.training.recipe import Recipe
 from tenfold.training.schedule import warming_cosine
 from tenfold.training.step import Look, Step, descend
-from tenfold.training.store import save_classifier
 
 Config = Mapping[str, Any]
 Images = npt.NDArray[np.uint8]

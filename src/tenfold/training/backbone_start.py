@@ -21,11 +21,11 @@ from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk, n
 from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import SmallConvNet, Trunk
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
+from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.device import current_device
 from tenfold.training.feature_cache import frozen_features, unscaled_features
 from tenfold.training.linear_probe import ChosenHead, fit_head
 from tenfold.training.recipe import Start, standard_augmentation
-from tenfold.training.store import load_classifier, save_classifier
 
 if TYPE_CHECKING:
     from tenfold.runs import Context

@@ -32,10 +32,10 @@ from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory
 from tenfold.runs.executors.processes import executor_for
 from tenfold.runs.runner import run_all
+from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.device import available_cores, current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
-from tenfold.training.store import load_classifier, save_classifier
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.adapt_result import Adaptation, TrainedArms, write_adaptation
 

@@ -24,8 +24,8 @@ from tenfold.evaluation.scores import balanced_accuracy, recalls, wilson_interva
 from tenfold.report.documents import adaptation_text, render_adaptation
 from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.text import predictions_csv
+from tenfold.training.classifier_io import save_classifier
 from tenfold.training.device import hardware
-from tenfold.training.store import save_classifier
 from tenfold.verbs.predict import Prediction
 
 SHOWN = 1_000

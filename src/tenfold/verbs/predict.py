@@ -21,7 +21,7 @@ from tenfold.data.images import UnreadableError, shrink, to_squares, with_channe
 from tenfold.data.readers import npz, read_file, table
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
-from tenfold.training.store import load_classifier
+from tenfold.training.classifier_io import load_classifier
 from tenfold.verbs import on_chosen_device
 
 

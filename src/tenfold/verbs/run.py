@@ -22,9 +22,9 @@ from tenfold.runs.arms import Arm, Component
 from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study, conduct, opened, prepare
 from tenfold.runs.trial import ArmImages, external_test, train_arm
+from tenfold.training.classifier_io import save_classifier
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed
-from tenfold.training.store import save_classifier
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, write_grown

@@ -14,8 +14,8 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.recipe import Recipe
-from tenfold.training.store import load_classifier, save_classifier
 
 
 def trained(shape: tuple[int, int, int] = (1, 8, 8)) -> TrainedClassifier:
