@@ -178,6 +178,7 @@ def test_sets_and_arrays_lie_there_once_and_only_as_long_as_they_are_read() -> N
     with opened(Path("out")) as run:
         print_ = run.keep(data)
         assert print_ == run.keep(data) == data.fingerprint()
+        assert isinstance(data.images.base, np.memmap), "this process maps the same copy as the others"
         rows = run.keep({"rows": np.arange(3)})
         reader = job("brightness", reads={"images": print_, "folds": rows, "weights": "elsewhere"})
         assert set(run.sets(reader)) == {"images", "folds"}

@@ -125,6 +125,10 @@ class ImageDataset:
         """The images of one role; may be empty."""
         return self.take(np.flatnonzero(self.roles == role))
 
+    def read_from(self, rows: ImageRows) -> None:
+        """Hold these rows from now on: the same images at another place, such as a file that all processes map."""
+        object.__setattr__(self, "rows", rows)
+
     def fingerprint(self) -> str:
         """16 hex digits that change when any image, label, class name, group or role does."""
         return self._fingerprint

@@ -122,10 +122,14 @@ class RunDirectory:
         return Finished(job, result, seconds, peak_bytes)
 
     def keep(self, read: ImageDataset | Arrays) -> str:
-        """Put a set, or arrays by their names, where jobs can read it; the fingerprint for `Job.reads`."""
+        """Put a set, or arrays by their names, where jobs can read it; the fingerprint for `Job.reads`.
+
+        The set itself is read from there from now on, as all processes map it.
+        """
         if isinstance(read, ImageDataset):
-            fingerprint = read.fingerprint()
-            self._kept[fingerprint] = ImageCache(self.path / "data").store(read)
+            fingerprint, cache = read.fingerprint(), ImageCache(self.path / "data")
+            path = self._kept[fingerprint] = cache.store(read)
+            read.read_from(cache.open(path).rows)
         else:
             fingerprint = fingerprint_of(read)
             path = self._kept[fingerprint] = self.path / "data" / f"{fingerprint}.safetensors"

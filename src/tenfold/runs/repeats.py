@@ -147,10 +147,10 @@ class TrialJobs:
 
     def __init__(self, plan: Plan, data: ImageDataset, run: RunDirectory) -> None:
         self.plan = plan
-        self._study = data.part("train")
-        self._shape = data.image_shape
         self._run = run
         self._images = run.keep(data)
+        self._study = data.part("train")
+        self._shape = data.image_shape
         self._device = current_device().kind
         self._baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
 

@@ -168,7 +168,6 @@ def conduct(
     """
     write_json(run.path / "check.json", prepared.audit.to_json())
     data, plan = prepared.data, prepared.plan
-    external = data.part("test")
     design = _design(prepared)
     limits = Limits(
         prepared.options.budget,
@@ -177,6 +176,7 @@ def conduct(
         lambda trials: primary_p_value(trials, design),
     )
     done, before = _run_with_progress(data, plan, run, limits, workers)
+    external = data.part("test")
     _require_comparison(done, plan, prepared.options.budget)
     sealed = External(external.labels, external.groups) if len(external) else None
     verdict = compare(done.trials, design, external=sealed, looks=done.looks)

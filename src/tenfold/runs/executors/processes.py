@@ -5,6 +5,7 @@ Two threads in one small network are slower than one, so the way to use two core
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -130,6 +131,7 @@ def start_worker(environment: dict[str, str]) -> None:
     Args:
         environment: of its parent, which may have changed since the process that it is forked from has begun.
     """
+    gc.freeze()  # the collector would write to every object that is shared with the others, and make it a copy
     os.environ.clear()
     os.environ.update(environment)
     torch.set_num_threads(1)
