@@ -23,7 +23,7 @@ from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time, truncated
-from tenfold.verbs.grown_set import GrowResult, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 
 EVERYTHING = DataOptions()
 
@@ -59,10 +59,8 @@ def grow(
     labels = labels_of(options.classes, real.class_names)
     note(f"growing {len(real)} images {options.times:g} times with {options.method}")
     grown = _grow(real, grower, options.times, options.seed, labels)
-    result = write_grown(
-        directory, real, grown, component.method, options.seed,
-        only_new=options.only_new, keep_copies=options.keep_copies,
-    )  # fmt: skip
+    source = Source("grow", component.method, options.seed, options.only_new, options.keep_copies)
+    result = write_grown(directory, real, grown, source)
     if grown.generator:
         save_generator(directory / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
     return result

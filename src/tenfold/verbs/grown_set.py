@@ -87,17 +87,18 @@ def copies_in_words(count: int) -> str:
     return "1 near copy of a real image" if count == 1 else f"{count} near copies of real images"
 
 
-def write_grown(
-    directory: Path,
-    real: ImageDataset,
-    grown: Grown,
-    method: str,
-    seed: int,
-    *,
-    only_new: bool,
-    keep_copies: bool = False,
-    command: str = "grow",
-) -> GrowResult:
+@dataclass(frozen=True)
+class Source:
+    """What made new images, and which of them are written."""
+
+    command: str
+    method: str
+    seed: int
+    only_new: bool = True
+    keep_copies: bool = False
+
+
+def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Source) -> GrowResult:
     """Write the pictures and metadata.jsonl; a directory that has them already is left as it is.
 
     A generator's near copies of real images are left out, or with `keep_copies` written and marked "near_copy".
@@ -106,38 +107,38 @@ def write_grown(
         OnlyCopied: nothing else was made; nothing is written.
     """
     copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.images), dtype=np.bool_)
-    written = np.arange(len(copied)) if keep_copies else np.flatnonzero(~copied)
+    written = np.arange(len(copied)) if source.keep_copies else np.flatnonzero(~copied)
     if not len(written):
         raise OnlyCopied(
-            f"all {len(copied)} images that {method} made are near copies of real ones: give it more images or "
-            f"take another method (tenfold {command} --keep-copies writes them all the same)"
+            f"all {len(copied)} images that {source.method} made are near copies of real ones: give it more images "
+            f"or take another method (tenfold {source.command} --keep-copies writes them all the same)"
         )
     generator_hash = grown.generator.hash if grown.generator else None
     made = grown.as_dataset(real).take(written)
     new_records: list[Mapping[str, object]] = [
         {
             "origin": "generated",
-            "method": method,
+            "method": source.method,
             "parents": [real.sources[parent] for parent in grown.parents[index]],
             "seed": grown.seeds[index],
-            "run_seed": seed,
+            "run_seed": source.seed,
             "generator": generator_hash,
         }
         | ({"near_copy": True} if copied[index] else {})
         for index in written
     ]
     real_records: list[Mapping[str, object]] = [{"origin": "real"}] * len(real)
-    whole, records = (made, new_records) if only_new else (real.joined(made), real_records + new_records)
+    whole, records = (made, new_records) if source.only_new else (real.joined(made), real_records + new_records)
     if not (directory / "metadata.jsonl").exists():
         export(directory, whole, records)
     return GrowResult(
         directory,
-        method,
-        0 if only_new else len(real),
+        source.method,
+        0 if source.only_new else len(real),
         len(made),
         generator_hash,
         grown.details,
         near_copies=int(copied.sum()),
-        kept_copies=keep_copies,
-        command=command,
+        kept_copies=source.keep_copies,
+        command=source.command,
     )

@@ -28,7 +28,7 @@ from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
-from tenfold.verbs.grown_set import GrowResult, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 
 FILE = "restyler.safetensors"
 
@@ -121,10 +121,8 @@ def _painted(
     grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
     try:
         grown = method.more(restyler, real, chosen, key)
-        result = write_grown(
-            directory, real, grown, method.name(), seed,
-            only_new=True, keep_copies=options.keep_copies, command="restyle",
-        )  # fmt: skip
+        source = Source("restyle", method.name(), options.seed, keep_copies=options.keep_copies)
+        result = write_grown(directory, real, grown, source)
     except MethodFailed as failure:
         _write_gates(directory, grid, restyler.gates, str(failure))
         for sentence in restyler.gates.sentences:

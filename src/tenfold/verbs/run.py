@@ -27,7 +27,7 @@ from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
-from tenfold.verbs.grown_set import GrowResult, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 from tenfold.verbs.prove import SECONDS_TO_PUBLISH
 from tenfold.verbs.publish import publish
 
@@ -171,7 +171,8 @@ def _write(study: Study, component: Component, grown: Grown) -> tuple[GrowResult
     """The grown set; or what failed, where the generator made nothing but near copies."""
     real, seed = study.data.part("train"), study.plan.seed
     try:
-        return write_grown(study.directory / "grown", real, grown, component.method, seed, only_new=False), None
+        source = Source("grow", component.method, seed, only_new=False)
+        return write_grown(study.directory / "grown", real, grown, source), None
     except MethodFailed as error:
         warn(str(error))
         return None, f"Nothing was grown: {error}."

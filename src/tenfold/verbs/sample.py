@@ -26,7 +26,7 @@ from tenfold.report.image_sheet import PreviewSheet, preview_png
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
-from tenfold.verbs.grown_set import FILTERS, GrowResult, write_grown
+from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
 from tenfold.verbs.sample_sheets import WALK, interpolation, new_pictures, walk_of
 
 
@@ -114,10 +114,8 @@ def sample(
     title = f"{order.method.name()}, {order.real.name}"
     sheet = new_pictures(order.real, grown, title)
     walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
-    result = write_grown(
-        Path(out), order.real, grown, order.method.name(), options.seed,
-        only_new=True, keep_copies=options.keep_copies, command="sample",
-    )  # fmt: skip
+    source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
+    result = write_grown(Path(out), order.real, grown, source)
     write_bytes(Path(out) / "sheet.png", preview_png(sheet))
     write_bytes(Path(out) / "interpolation.png", preview_png(walk))
     return Sampled(result, order.checked, _counts(order.real, grown, options.keep_copies))
