@@ -164,7 +164,7 @@ def test_a_finished_run_repeated_gives_the_same_files(folder: Path, tmp_path: Pa
         return {str(path): path.read_bytes() for path in kept}
 
     assert files() == files()
-    with pytest.raises(InputError, match="grown otherwise"):
+    with pytest.raises(InputError, match=r"other options \(grow\)"):
         run(folder, arms=GENERATING, repeats=1, out=tmp_path / "out", grow="classical", workers=1)
 
 

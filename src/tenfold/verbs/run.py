@@ -144,7 +144,7 @@ def _grown(study: Study, component: Component | None, winner: Arm) -> tuple[Grow
         return None, None
     real, times = study.data.part("train"), study.plan.times
     if component in winner.components:
-        times = component.make({"times": times}).config.times
+        times = getattr(component.make({"times": times}).config, "times", times)  # an augmentation has none
     note(f"growing all {len(real)} images with {component.method}")
     try:
         grown = grow_images(real, component, times, study.plan.seed)
@@ -163,7 +163,8 @@ def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown 
     if component is None or grown is None or component not in winner.components:
         return {}
     method = component.make({})
-    assert isinstance(method, GeneratorMethod)
+    if not isinstance(method, GeneratorMethod):  # an augmentation changes images anew in every step
+        return {}
     return {component.method: method.recipe(grown, study.data.part("train"))}
 
 
