@@ -16,7 +16,7 @@ from PIL import Image
 import tenfold
 from made_up_sets import easy_set
 from tenfold.claims import dagan as claim
-from tenfold.claims import few_shot, few_shot_source, few_shot_tables
+from tenfold.claims import few_shot, few_shot_source
 from tenfold.claims.dagan import FULL, QUICK, Comparison, Scale, SetPlan
 from tenfold.claims.few_shot import ARMS, train_arm, train_judge
 from tenfold.claims.few_shot_source import class_split, of_classes, samples_and_sealed
@@ -26,6 +26,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.runs import Finished
+from tenfold.training.device import Device
 
 SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
 TWO_ARMS = ("classical", "classical + dagan")
@@ -213,6 +214,12 @@ def test_turned_images_are_turned_each_by_its_own() -> None:
         assert turned[index, 0].tolist() == np.rot90(images[index, 0].numpy(), turn).tolist()
 
 
+def test_the_source_network_trains_on_its_device() -> None:
+    config = {"data": {"set": "made up"}, "steps": 2, "turns": 4, "width": 4, "policy": "light"}
+    step = few_shot_source.SourceStep(easy_set([8, 8], (1, 16, 16)), config, Device("meta"))
+    assert step.step(0)["loss"].is_meta
+
+
 def finished_arm(samples: int, arm: str, seed: int, accuracy: float) -> Finished:
     told = {"part": "arm", "comparison": "omniglot", "samples": samples, "arm": arm, "seed": seed}
     return done(told, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165})
@@ -261,11 +268,14 @@ def test_what_finished_trainings_are_judged_to_show() -> None:
 
 
 def test_what_was_published() -> None:
-    assert claim.Claim().text.they_say.effect == pytest.approx(0.131)
-    gains = [round(100 * (grown - plain), 1) for plain, grown in few_shot_tables.REPLICATION.values()]
+    text = claim.Claim().text
+    assert text.they_say.effect == pytest.approx(0.131)
+    published = {name: {n: shares for n, *shares in told["published"]} for name, told in text.facts.items()}
+    assert published["omniglot"][5] == [text.they_say.values["without"], text.they_say.values["with DAGAN"]]
+    gains = [round(100 * (grown - plain), 1) for plain, grown in published["replication"].values()]
     assert gains == [2.8, 10.4, 5.5, 7.5, 2.4]
-    assert [pair[1] for pair in few_shot_tables.OMNIGLOT.values()] == [0.821, 0.862, 0.874]
-    assert list(few_shot_tables.EMNIST) == list(FULL.sets[2].samples)
+    assert [pair[1] for pair in published["omniglot"].values()] == [0.821, 0.862, 0.874]
+    assert list(published["emnist_letters"]) == list(FULL.sets[2].samples)
 
 
 def test_the_scales_are_what_the_claim_speaks_of() -> None:

@@ -15,7 +15,7 @@ from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
 from tenfold.claims.few_shot import ARMS, draw_sheets, train_arm, train_judge
 from tenfold.claims.few_shot_source import train_generator, train_source
-from tenfold.claims.few_shot_tables import PUBLISHED, accuracies, comparison_tables, judge_tables, sheets
+from tenfold.claims.few_shot_tables import accuracies, comparison_tables, judge_tables, sheets
 from tenfold.claims.tables import Results
 from tenfold.evaluation.external_test import mean_interval, next_value_interval
 from tenfold.runs import Job
@@ -153,7 +153,7 @@ class Claim(engine.Claim):
         return [one for plan in scale.sets for one in jobs_of(plan, scale, seeds)]
 
     def summary(self, results: Results) -> Summary:
-        by_comparison = {name: accuracies(results, name) for name in PUBLISHED}
+        by_comparison = {name: accuracies(results, name) for name in self.text.facts}
         of = by_comparison[CLAIMED[0]][CLAIMED[1]]
         plain, grown = of["classical"], of["classical + dagan"]
         gains = (grown - plain).tolist()

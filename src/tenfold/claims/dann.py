@@ -17,16 +17,7 @@ from scipy.stats import spearmanr
 
 from tenfold.adaptation.dann import DomainConfig, features_of, train_domains
 from tenfold.adaptation.framing import framing, mends, shared_frame
-from tenfold.adaptation.selection import (
-    ARMS,
-    SETTINGS,
-    SOURCE,
-    AdaptedArm,
-    choose,
-    described,
-    embed,
-    train_arm,
-)
+from tenfold.adaptation.selection import ARMS, SETTINGS, SOURCE, AdaptedArm, choose, described, embed, train_arm
 from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
 from tenfold.claims.tables import Figure, Results, Rows, Shares, figure, figures

@@ -94,6 +94,8 @@ class Text:
     tables: Mapping[str, TableText] = field(default_factory=dict)
     images: Mapping[str, ImageText] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else was published, in a form of the claim's own."""
 
     def settings_with(self, **values: Any) -> dict[str, str]:
         """The settings, their holes filled."""

@@ -125,11 +125,7 @@ def train_generator(config: Config, context: Context) -> dict[str, Any]:
     source = class_split(config["data"]).source
     learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"], context.loop())
     write_bytes(context.directory / GENERATOR_FILE, packed(learned.weights()))
-    return {
-        "source_images": len(source),
-        "source_classes": source.class_count,
-        "details": dict(learned.details),
-    }
+    return {"source_images": len(source), "source_classes": source.class_count, "details": dict(learned.details)}
 
 
 def _dagan(config: Config) -> GeneratorMethod:

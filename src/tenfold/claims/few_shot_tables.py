@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,34 +10,6 @@ from tenfold.claims.engine import ReportImage, Text
 from tenfold.claims.tables import Figure, Results, Rows, Shares, Table, difference_names, figure, figures
 from tenfold.claims.training import image_bytes
 
-OMNIGLOT: Mapping[int, tuple[float, float]] = {5: (0.690, 0.821), 10: (0.794, 0.862), 15: (0.820, 0.874)}
-"""Test accuracy by samples a class: without and with DAGAN (Antoniou et al. 2017)."""
-EMNIST: Mapping[int, tuple[float, float]] = {
-    15: (0.739, 0.761), 25: (0.784, 0.803), 50: (0.815, 0.828), 100: (0.838, 0.847),
-}  # fmt: skip
-VGG_FACE: Mapping[int, tuple[float, float]] = {5: (0.045, 0.126), 15: (0.393, 0.429), 25: (0.580, 0.585)}
-REPLICATION: Mapping[int, tuple[float, float]] = {
-    1: (0.164, 0.192), 2: (0.290, 0.394), 3: (0.465, 0.520), 4: (0.578, 0.653), 5: (0.671, 0.695),
-}  # fmt: skip
-"""An independent replication on 100 classes of Omniglot, 10 draws of the samples."""
-
-PUBLISHED = {"omniglot": OMNIGLOT, "emnist_letters": EMNIST, "faces": {}, "replication": REPLICATION}
-TITLES = {
-    "omniglot": "Omniglot characters",
-    "emnist_letters": "EMNIST letters",
-    "faces": "Faces, in place of VGG-Face",
-    "replication": "Omniglot, the design of an independent replication",
-}
-NOTES = {
-    "omniglot": "They say: 211 unseen classes, a dense network as the classifier, classical augmentation in both "
-    "arms.",
-    "emnist_letters": "They say: on classes of EMNIST that are not the same; here on 5 of the 26 letters.",
-    "faces": "VGG-Face cannot be had: these are 40 people with 10 pictures each, so that 5, 15 and 25 pictures a "
-    "person with some left to test on do not exist. On VGG-Face they say "
-    + ", ".join(f"{n}: {100 * a:.1f} to {100 * b:.1f} %" for n, (a, b) in VGG_FACE.items())
-    + ".",
-    "replication": "They say: 100 classes, 10 draws of the samples, classical augmentation in both arms.",
-}
 GROWN = (("classical + dagan", "classical"), ("strong classical + dagan", "strong classical"))
 """Arms with the generator's images, and the same without them."""
 
@@ -58,7 +29,8 @@ def accuracies(results: Results, comparison: str) -> Accuracies:
 
 def comparison_tables(text: Text, comparison: str, found: Accuracies) -> list[Table]:
     """Accuracies and differences, with what was published."""
-    published, title = PUBLISHED[comparison], TITLES[comparison]
+    told = text.facts[comparison]
+    title, published = told["title"], {samples: shares for samples, *shares in told["published"]}
     arms = list(next(iter(found.values())))
     said = ("they say, without", "they say, with DAGAN") if published else ()
     rows: Rows = {}
@@ -74,7 +46,7 @@ def comparison_tables(text: Text, comparison: str, found: Accuracies) -> list[Ta
             best = [max((of[pair[side]] for pair in pairs), key=lambda each: float(each.mean())) for side in (0, 1)]
             own = figures(of[grown] - of[plain] for grown, plain in pairs)
             gains[name] = [*([gain] if published else []), *own, figure(best[0] - best[1])]
-    tables = [text.tables["accuracy"].table((*said, *arms), rows, title=title, note=NOTES[comparison])]
+    tables = [text.tables["accuracy"].table((*said, *arms), rows, title=title, note=told["note"])]
     if pairs:
         they_say = ["they say"] if published else []
         columns = [*they_say, *difference_names(pairs), "the better with dagan − the better without"]
@@ -87,7 +59,7 @@ def judge_tables(text: Text, results: Results) -> list[Table]:
     """Whether new images of unseen classes are recognised, and how varied they are."""
     judged: dict[str, list[Any]] = {}
     for one in results.of(part="judge"):
-        judged.setdefault(TITLES[one.job.config["data"]["set"]], []).append(one)
+        judged.setdefault(text.facts[one.job.config["data"]["set"]]["title"], []).append(one)
     if not judged:
         return []
     of = {title: Results(done) for title, done in judged.items()}
@@ -103,10 +75,8 @@ def judge_tables(text: Text, results: Results) -> list[Table]:
 
 def sheets(text: Text, results: Results) -> list[ReportImage]:
     """Two sheets of each set."""
-    return [
-        text.images[name].image(
-            image_bytes(one.result[name]), title=TITLES[one.job.config["data"]["set"]].partition(",")[0]
-        )
-        for one in results.of(part="pictures")
-        for name in ("new", "between")
-    ]
+    found = []
+    for one in results.of(part="pictures"):
+        title = text.facts[one.job.config["data"]["set"]]["title"].partition(",")[0]
+        found += [text.images[name].image(image_bytes(one.result[name]), title=title) for name in ("new", "between")]
+    return found

@@ -53,11 +53,7 @@ def right(classifier: TrainedClassifier, test: ImageDataset) -> npt.NDArray[np.b
 
 def tested(correct: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Which test images were recognised, as a job tells it."""
-    return {
-        "test_images": len(correct),
-        "accuracy": round(float(correct.mean()), 6),
-        "correct": packed(correct),
-    }
+    return {"test_images": len(correct), "accuracy": round(float(correct.mean()), 6), "correct": packed(correct)}
 
 
 def packed(correct: npt.NDArray[np.bool_]) -> str:

@@ -65,11 +65,7 @@ class TrainedArms:
 
 
 def write_adaptation(
-    directory: Path,
-    sets: AdaptSets,
-    trained: TrainedArms,
-    options: Mapping[str, Any],
-    run: Mapping[str, Any],
+    directory: Path, sets: AdaptSets, trained: TrainedArms, options: Mapping[str, Any], run: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write everything; adapt.json comes last. `run` holds the command and when it began."""
     chosen = choose(trained.arms)
