@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import pydantic
 
 import tenfold.methods
+from tenfold.core.configuration import read_strictly
 from tenfold.core.errors import InputError, MethodFailed, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -251,18 +251,9 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     Raises:
         InputError: unknown method, unknown option, or a value of the wrong kind.
     """
-    found = method_class(name)
-    known = found.Config.__dataclass_fields__
-    for option in options or {}:
-        if option not in known:
-            raise InputError(f"{name} has no option '{option}'.{did_you_mean(option, known)}")
-    preset = found.PRESETS.get(str((options or {}).get("preset", getattr(found.Config, "preset", ""))))
-    given = {**(vars(preset) if preset else {}), **(options or {})}
-    try:
-        return found(pydantic.TypeAdapter(found.Config).validate_python(given))
-    except pydantic.ValidationError as error:
-        problem = error.errors()[0]
-        raise InputError(f"{name}({problem['loc'][0]}={problem['input']}): {problem['msg']}") from error
+    found, options = method_class(name), options or {}
+    preset = found.PRESETS.get(str(options.get("preset", getattr(found.Config, "preset", ""))))
+    return found(read_strictly(found.Config, {**(vars(preset) if preset else {}), **options}, name))
 
 
 @dataclass(frozen=True, eq=False)
