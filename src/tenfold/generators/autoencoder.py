@@ -24,6 +24,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.generators import GeneratorConfig
 from tenfold.networks.autoencoder import CodeReader, Fader, halvings_of
 from tenfold.networks.blocks import SeededDropout, build
+from tenfold.training.batches import ImagePool
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import late_cosine
@@ -136,7 +137,7 @@ class FaderStep(Step):
         labels, classes, shape = torch.tensor(train.labels), train.class_count, train.image_shape
         # Of a double: the draws of float32 weights are others.
         self.weights = 1 / torch.bincount(labels, minlength=classes).clamp(min=1)[labels].double()
-        self.images, self.labels = torch.tensor(train.images).to(self.device), labels.to(self.device)
+        self.images, self.labels = ImagePool(train.rows, device), labels.to(self.device)
         self.fader = build(
             lambda: make_fader(shape, classes, config, key / "dropout"), (key / "fader").torch_generator()
         ).to(self.device)
@@ -160,13 +161,14 @@ class FaderStep(Step):
     def step(self, number: int) -> dict[str, Tensor]:
         config, share = self.config, number / self.steps
         count = config.batch_size + config.reader_extra
-        chosen = torch.multinomial(self.weights, count, replacement=True, generator=self.random).to(self.device)
+        chosen = torch.multinomial(self.weights, count, replacement=True, generator=self.random)
         own, more = chosen.split([config.batch_size, config.reader_extra])
-        images, labels = to_float(self.images[own]), self.labels[own]
+        known = self.labels.index_select(0, chosen.to(self.device))
+        images, labels = to_float(self.images.at(own)), known[: len(own)]
         codes = self.fader.encode(images)
         with torch.no_grad():
-            extra = self.fader.encode(to_float(self.images[more])) if len(more) else codes[:0]
-        self._teach(torch.cat([codes.detach(), extra]), self.labels[chosen])
+            extra = self.fader.encode(to_float(self.images.at(more))) if len(more) else codes[:0]
+        self._teach(torch.cat([codes.detach(), extra]), known)
         error = F.mse_loss(self.fader.decode(codes, labels), images)
         hidden = torch.stack([reading_loss(reader(codes), labels, config.target) for reader in self.readers]).mean()
         ramp = min(1.0, share / config.ramp_share) if config.ramp_share else 1.0

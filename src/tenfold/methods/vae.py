@@ -25,10 +25,11 @@ from tenfold.core.types import ImageDataset
 from tenfold.generators import NoiseConfig, NoiseGenerator
 from tenfold.methods import GeneratorMethod
 from tenfold.networks.blocks import Residual, build, pyramid, with_gain
+from tenfold.training.batches import ImagePool
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
-from tenfold.training.step import Look, Step, Trouble, descend, is_finite
+from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
 
 SHOWN, STEPS = 60, (400, 2000)
 """How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
@@ -101,7 +102,7 @@ class VaeStep(Step):
         labels, classes = torch.tensor(train.labels), train.class_count
         self.config, self.device, self.steps = config, device.torch, config.steps
         self.weights = 1 / torch.bincount(labels, minlength=classes).clamp(min=1)[labels].double()
-        self.images, self.labels = to_float(torch.tensor(train.images)).to(self.device), labels.to(self.device)
+        self.images, self.labels = ImagePool(train.rows, device), labels
         self.probe = torch.arange(classes)[torch.bincount(labels, minlength=classes) > 0].to(self.device)
         self.decoder = build(vae.make_network, (key / "decoder").torch_generator()).to(self.device)
         self.encoder = build(
@@ -116,21 +117,27 @@ class VaeStep(Step):
         self.average = Average("decoder", "averaged", lambda number, steps: max(1 / number, 0.02))
         self.random = (key / "draws").torch_generator()
         self.generators = {"draws": self.random}
+        self.most_micro_batches = config.batch_size
         self._loss = torch.zeros(())
 
     def step(self, number: int) -> dict[str, Tensor]:
-        config, size = self.config, self.config.batch_size
-        chosen = torch.multinomial(self.weights, size, replacement=True, generator=self.random).to(self.device)
-        noise = torch.randn(size, config.noise_size, generator=self.random).to(self.device)
-        images, labels = self.images[chosen], self.labels[chosen]
+        size = self.config.batch_size
+        chosen = torch.multinomial(self.weights, size, replacement=True, generator=self.random)
+        noise = torch.randn(size, self.config.noise_size, generator=self.random).to(self.device)
+        batch = to_float(self.images.at(chosen)), self.labels[chosen].to(self.device), noise
+        losses = descend_in_parts(self.optimizers.values(), batch, self.micro_batches, self._losses_of)
+        self._loss = losses.pop("loss")
+        return losses
+
+    def _losses_of(self, images: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
         mean, log_variance = self.encoder(images, labels)
         drawn = self.decoder(mean + (log_variance / 2).exp() * noise, labels)
         error = (drawn - images).square().sum((1, 2, 3)).mean()
         distance = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
-        self._loss = error / (2 * config.pixel_deviation**2) + config.beta * distance
-        descend(self.optimizers["both"], self._loss)
-        self._loss = self._loss.detach()
-        return {"error": error.detach() / images[0].numel(), "distance": distance.detach()}
+        loss = error / (2 * config.pixel_deviation**2) + config.beta * distance
+        told = {"error": error.detach() / images[0].numel(), "distance": distance.detach(), "loss": loss.detach()}
+        return loss, told
 
     @torch.no_grad()
     def look(self, number: int) -> Look:

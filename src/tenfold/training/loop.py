@@ -57,11 +57,6 @@ class TrainingLoop:
         checkpoint = self.checkpoint and self.checkpoint.parent / name / self.checkpoint.name
         return TrainingLoop(self.device, [one.part(name) for one in self.callbacks], checkpoint, self.budget)
 
-    def forget(self) -> None:
-        """Delete the checkpoint: what was trained is kept elsewhere."""
-        if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
-
     def run(self, start: Start, thread_count: int = 1) -> Outcome:
         """Train to the end.
 

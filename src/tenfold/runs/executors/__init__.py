@@ -94,6 +94,6 @@ def perform(
         result = job.load()(job.config, context)
         device.synchronise()
     finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
-    for checkpoint in run.of(job).rglob(CHECKPOINT):
+    for checkpoint in run.of(job).rglob(f"*{CHECKPOINT}*"):  # and what a kill has left of one
         checkpoint.unlink()
     return finished
