@@ -19,7 +19,7 @@ from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.generators import Conditions, spherical
+from tenfold.generators import Conditions, NoiseGenerator, spherical
 from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow
@@ -266,3 +266,19 @@ def test_a_walk_between_two_draws_keeps_their_length_and_ends_at_both() -> None:
     half = spherical(one, other, 0.5)
     assert torch.allclose(half[0], torch.tensor([3 / 2**0.5, 3 / 2**0.5, 0]), atol=1e-6)
     assert torch.allclose(half[1], one[1]), "where both are the same there is no way to go"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_walk_is_of_each_class_whether_real_images_are_given_or_not(
+    given: bool, fitted: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[list[int]] = []
+    between = NoiseGenerator.between
+
+    def noted(self: Any, ends: Any, *rest: Any) -> Any:
+        walked.extend(end.given[0].tolist() for end in ends)
+        return between(self, ends, *rest)
+
+    monkeypatch.setattr(NoiseGenerator, "between", noted)
+    sample(fitted(CGAN), folder if given else None, tmp_path / "out", times=1)
+    assert walked == [[0, 1, 2], [0, 1, 2]]

@@ -72,12 +72,6 @@ class _Order:
     labels: tuple[int, ...]
     checked: bool
 
-    def conditions(self, chosen: Indices, seeds: Indices, key: Key) -> Conditions:
-        """Under what to draw an image for each of these real ones, or of these labels where there are none."""
-        if self.checked:
-            return self.generator.conditions(self.real, key)(chosen, seeds)
-        return Conditions.of_labels(chosen)
-
 
 @on_chosen_device
 def sample(
@@ -251,18 +245,27 @@ def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
 def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> Images:
     channels, height, width = order.generator.image_shape
     shape = order.real.image_shape if order.checked else (channels, size or height, size or width)
-    return order.generator.sample(order.conditions(order.chosen, seeds, Key("drawing")), seeds, shape)
+    if order.checked:
+        conditions = order.generator.conditions(order.real, Key("drawing"))(order.chosen, seeds)
+    else:
+        conditions = Conditions.of_labels(order.chosen)
+    return order.generator.sample(conditions, seeds, shape)
 
 
 def _walk(order: _Order, key: Key, shape: tuple[int, int, int], title: str) -> PreviewSheet:
     """Rows of images on the way from one end to another, for a few real ones or labels."""
-    walked, cells = walk_of(order.real, order.labels, order.generator.reads_images)
-    first, second = (
-        order.conditions(walked, np.array([(key / end / row).seed for row in range(len(walked))]), key / end)
-        for end in ("first", "second")
-    )
-    rows = order.generator.between((first, second), torch.linspace(0, 1, WALK).tolist(), key, shape)
-    return interpolation(rows, cells, order.generator, title)
+    generator = order.generator
+    walked, cells = walk_of(order.real, order.labels, generator.reads_images)
+
+    def conditions(end: Key) -> Conditions:
+        if not generator.reads_images:
+            return Conditions.of_labels(walked)
+        seeds = np.array([(end / row).seed for row in range(len(walked))])
+        return generator.conditions(order.real, end)(walked, seeds)
+
+    ends = conditions(key / "first"), conditions(key / "second")
+    rows = generator.between(ends, torch.linspace(0, 1, WALK).tolist(), key, shape)
+    return interpolation(rows, cells, generator, title)
 
 
 def _counts(real: ImageDataset, grown: Grown, keep_copies: bool) -> dict[str, int]:
