@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from made_up_plans import plan_for, run_trial, whole_set
 
-from tenfold.core.errors import SystemFault
 from tenfold.core.files import read_json
 from tenfold.core.types import Trial
 from tenfold.methods import MethodFailed, method_class
@@ -105,22 +102,6 @@ def test_a_killed_study_goes_on_with_what_its_baseline_had_chosen(tmp_path: Path
     again, found = done(plan, tmp_path)
     assert found.count(True) == 3
     assert without_times(again) == without_times(first)
-
-
-def test_a_worker_killed_from_outside_is_told_and_costs_only_its_trial(tmp_path: Path) -> None:
-    plan = plan_for(DATA, repeats=2)
-
-    def kill_one(*_: Any) -> None:
-        worker = active_children()[0]
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
-
-    with pytest.raises(SystemFault, match="a worker process ended before its time"):
-        run_trials(plan, DATA, RunDirectory(tmp_path), workers=2, limits=Limits(), report=kill_one)
-    kept = len(list(tmp_path.glob("jobs/*/result.json")))
-    assert kept >= 1
-    _, found = done(plan, tmp_path)
-    assert sum(found) == kept
 
 
 def test_a_failed_trial_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,16 +220,6 @@ def test_the_last_repeat_is_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "run_trial", made_up())
     result = run(plan_for(DATA, repeats=4), tmp_path, p_value=lambda trials: 1e-9 if len(trials) > 12 else 0.5)
     assert [look.repeats for look in result.looks] == [2]
-
-
-def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        done(plan_for(DATA), tmp_path)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 STUDY_TO_KILL = """
