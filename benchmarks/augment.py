@@ -12,7 +12,6 @@ The peers are no requirement of tenfold; those that are missing are named, with 
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import time
 import warnings
@@ -29,6 +28,7 @@ from augment_peers import ALPHA, PEERS, Contender, contenders, set_threads, to_f
 from augment_timing import Ratio, Seconds, paired_ratio, take_turns
 
 from tenfold.core.keys import Key
+from tenfold.training.device import available_cores
 
 SIZES = {"28x28x1, batch 256": (256, 1, 28, 28), "128x128x3, batch 64": (64, 3, 128, 128)}
 PIPELINES = {
@@ -173,7 +173,7 @@ def _header(rounds: int) -> list[str]:
             versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    hardware = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    hardware = f"{platform.machine()}, {available_cores()} cores"
     if torch.cuda.is_available():
         hardware += f", {torch.cuda.get_device_name()}"
     return [

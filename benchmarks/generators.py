@@ -28,6 +28,7 @@ from generators_setting import Setting
 from generators_small import on_gpu, small_network
 
 from tenfold.core.keys import Key
+from tenfold.training.device import available_cores
 
 OURS, HALF, EAGER, KERAS = "tenfold, float32", "tenfold, bfloat16", "PyTorch, eager", "Keras, as articles write it"
 GOALS = {KERAS: 1.5, EAGER: 1.2}
@@ -108,7 +109,7 @@ def verdicts(figures: dict[str, Figures], threads: int) -> list[str]:
 def _header(keras: str, rounds: int) -> list[str]:
     answer = subprocess.run([keras, "-c", ASK_KERAS], capture_output=True, text=True, check=False)
     peer = answer.stdout.strip() or "no keras"
-    hardware = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, load before {os.getloadavg()[0]:.1f}"
+    hardware = f"{platform.machine()}, {available_cores()} cores, load before {os.getloadavg()[0]:.1f}"
     return [
         "# Generators: tenfold and its peers in one run",
         "",
