@@ -12,7 +12,7 @@ import numpy as np
 from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.core.options import AdaptOptions, path_as_text
+from tenfold.core.options import AdaptOptions, MergeOptions, path_as_text
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.data.load import load, load_unlabelled
@@ -53,12 +53,9 @@ class AdaptSets:
 
     def fingerprints(self) -> dict[str, str]:
         """By which a run that goes on sees that its sets are still the same."""
-        parts = {f"source {part.name}": part for part in self.train}
-        parts |= {f"held out of {part.name}": part for part in self.heldout} | {
-            f"target {self.target.name}": self.target
-        }
-        parts |= {} if self.test is None else {f"test {self.test.name}": self.test}
-        return {name: part.fingerprint() for name, part in parts.items()}
+        named = [("source", part) for part in self.train] + [("held out of", part) for part in self.heldout]
+        named += [("target", self.target)] + ([] if self.test is None else [("test", self.test)])
+        return {f"{role} {part.name}": part.fingerprint() for role, part in named}
 
 
 def read_test(test: str | Path | ImageDataset) -> ImageDataset:
@@ -66,6 +63,21 @@ def read_test(test: str | Path | ImageDataset) -> ImageDataset:
     found = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
     sealed = found.part("test")
     return sealed if len(sealed) else found
+
+
+def read_sources(
+    sources: Sequence[str | Path | ImageDataset], options: MergeOptions
+) -> tuple[list[ImageDataset], list[str]]:
+    """The sources with the same classes, matched by name, and what to know of them.
+
+    Raises:
+        InputError: a set cannot be read.
+    """
+    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
+    named = _unlike_names([read_related(one, **limits) for one in sources])
+    names = all_classes(named)
+    warnings = [*_class_warnings(named, names), *_set_aside_warnings(named)]
+    return [in_classes(source, names) for source in named], warnings
 
 
 def read_sets(
@@ -79,17 +91,15 @@ def read_sets(
     Raises:
         InputError: a set cannot be read; there is one class in all; the target or the test is among the sources.
     """
-    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
-    named = unlike_names([read_related(one, **limits) for one in sources])
-    names = all_classes(named)
+    matched, warnings = read_sources(sources, options)
+    names = matched[0].class_names
     if len(names) < 2:
         raise InputError(
             f"the sources hold a single class ({names[0]}), so there is nothing to tell apart; add another class"
         )
-    matched = [in_classes(source, names) for source in named]
     wanted = _unlabelled(target, options.seed)
     sealed = None if test is None else read_test(test)
-    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_target_warnings(matched, wanted)]
+    warnings += _target_warnings(matched, wanted)
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
     found = mends(framings, target_framing)
@@ -120,14 +130,14 @@ def option_of(data: str | Path | ImageDataset | None) -> str | None:
     return data.name if isinstance(data, ImageDataset) else path_as_text(data)
 
 
-def unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:
+def _unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:
     """The sets under names that tell them apart."""
     names = [source.name for source in sources]
     numbered = [f"{name} ({number + 1})" if names.count(name) > 1 else name for number, name in enumerate(names)]
     return [replace(source, name=name) for source, name in zip(sources, numbered, strict=True)]
 
 
-def class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> list[str]:
+def _class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> list[str]:
     """Classes that only some of the sources have."""
     told = []
     for source in sources:
@@ -137,7 +147,7 @@ def class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> lis
     return told
 
 
-def set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
+def _set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
     """How many files of each set are not used, and one of them with its reason."""
     return [
         f"{len(data.set_aside)} of {data.name} set aside, such as {data.set_aside[0].source} "
@@ -172,7 +182,7 @@ def _target_warnings(sources: Sequence[ImageDataset], target: ImageDataset) -> l
             f"the target has only {len(target)} picture{'' if len(target) == 1 else 's'}: too few to learn what it "
             "is like, and the choice between arms rests on as few"
         )
-    return told + set_aside_warnings([target])
+    return told + _set_aside_warnings([target])
 
 
 def _test_warnings(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tenfold.adaptation.dann import DomainConfig, train_domains
 from tenfold.adaptation.framing import Mend, framing, mends, shared_frame
 from tenfold.adaptation.selection import DANN, SETTINGS, augmentation
-from tenfold.adaptation.sets import class_warnings, option_of, set_aside_warnings, unlike_names
+from tenfold.adaptation.sets import option_of, read_sources
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
@@ -22,7 +22,7 @@ from tenfold.core.options import MergeOptions, as_typed
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
 from tenfold.core.types import ImageDataset
-from tenfold.data.combine import all_classes, equal_to_any, in_classes, read_related
+from tenfold.data.combine import equal_to_any
 from tenfold.report.documents import merging_text, render_merging
 from tenfold.runs import Context, Job
 from tenfold.runs.directory import RunDirectory
@@ -124,12 +124,9 @@ def _read(
     sources: Sequence[str | Path | ImageDataset], options: MergeOptions
 ) -> tuple[list[ImageDataset], list[Mend], list[str]]:
     """The sets with the same classes in one frame, what was mended for it, and what to know of them."""
-    limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
-    named = unlike_names([read_related(one, **limits) for one in sources])
-    names = all_classes(named)
-    warnings = [*class_warnings(named, names), *set_aside_warnings(named), *_shared(named)]
-    matched = [in_classes(source, names) for source in named]
-    if not any(min(source.counts()[label] for source in matched) for label in range(len(names))):
+    matched, warnings = read_sources(sources, options)
+    warnings += _shared(matched)
+    if not np.min([source.counts() for source in matched], axis=0).any():
         raise InputError("the sets share no class; classes are matched by their names, so rename the folders")
     framings = [framing(source) for source in matched]
     found: dict[str, Mend] = {}
