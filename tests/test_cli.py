@@ -146,7 +146,7 @@ def test_a_study_gets_its_options_and_documented_defaults(name: str, kind: Any, 
 def test_a_dry_run_only_tells_what_would_be_done(verb: Any, tenfold: Any) -> None:
     verb("prove", lambda *_, **__: pytest.fail("trained"))
     seen, function = recording(types.SimpleNamespace(text="about 2 min", to_json=lambda: {"seconds": 120}))
-    verb("forecast", function)
+    sys.modules["tenfold.verbs.prove"].prove_forecast = function
     assert tenfold("prove", "cells", "--dry-run", "--repeats", "2")[:2] == (0, "about 2 min\n")
     assert seen == {"arguments": ("cells", StudyOptions(repeats=2)), "workers": None}
     assert json.loads(tenfold("prove", "cells", "--dry-run", "--json")[1]) == {"seconds": 120}

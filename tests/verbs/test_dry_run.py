@@ -13,8 +13,8 @@ from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold
 from tenfold.training.device import available_cores
-from tenfold.verbs import forecast as module
-from tenfold.verbs.forecast import forecast
+from tenfold.verbs import prove as module
+from tenfold.verbs.prove import prove_forecast
 
 ROLES = ["train"] * 6 + ["reserve"] * 3 + ["test"] * 2
 
@@ -36,7 +36,7 @@ def with_every_role() -> ImageDataset:
 
 
 def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
-    told = forecast(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, workers=1)
+    told = prove_forecast(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, workers=1)
     lines = told.text.splitlines()
     for arm in ("raw", "classical", "placebo", f"classical+{QUICK_CGAN}", "classical@50%", "classical@70%"):
         assert sum(line.startswith(f"{arm} ") for line in lines) == 1
@@ -56,7 +56,7 @@ def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.Mo
     cgan = "classical+cgan(label_filter=no,least_diversity=0,steps=10)"
     arms = ("raw", "classical", "placebo", "classical+mixup", cgan, "oracle")
     monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: arms)
-    told = forecast(with_every_role())
+    told = prove_forecast(with_every_role())
     assert len(told.text.splitlines()) <= 25
     assert max(map(len, told.text.splitlines())) <= 120
     assert told.text.splitlines()[0] == (
@@ -68,7 +68,7 @@ def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.Mo
 
 
 def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
-    told = forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2)
+    told = prove_forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2)
     found = told.to_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found["arms"]) == ["classical", "raw", f"classical+{QUICK_CGAN}"]
@@ -86,7 +86,7 @@ def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
 
 
 def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) -> None:
-    told = forecast(folder, arms="raw", repeats=1, learning_curve=False)
+    told = prove_forecast(folder, arms="raw", repeats=1, learning_curve=False)
     assert told.to_json()["only_large_effects"]
     assert "can only show large effects" in told.text
     assert re.search(r"Possible verdicts: helped, hurt or not proven\.", told.text)
@@ -98,7 +98,7 @@ def test_nothing_is_written_and_no_test_image_is_read(
 ) -> None:
     monkeypatch.setattr(SealedFold, "shown_to", lambda *_: pytest.fail("a test fold was read"))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    forecast(folder, arms=f"mixup,classical+{QUICK_CGAN}", repeats=1)
+    prove_forecast(folder, arms=f"mixup,classical+{QUICK_CGAN}", repeats=1)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -115,7 +115,7 @@ def test_what_prove_would_refuse_is_refused_before_the_pilot(
 ) -> None:
     monkeypatch.setattr(module, "run_pilot", lambda *_: pytest.fail("trained"))
     with pytest.raises(InputError, match=complaint):
-        forecast(folder, **options)
+        prove_forecast(folder, **options)
 
 
 def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +124,4 @@ def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("tenfold.runs.cost_probe.train_classifier", interrupted)
     with pytest.raises(Interrupted, match="nothing behind"):
-        forecast(folder, arms="raw")
+        prove_forecast(folder, arms="raw")

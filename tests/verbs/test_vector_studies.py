@@ -18,10 +18,9 @@ from tenfold.evaluation.leaks import leak
 from tenfold.report.text import check_text
 from tenfold.training.classifier_io import load_classifier
 from tenfold.verbs.check import check
-from tenfold.verbs.forecast import forecast
 from tenfold.verbs.grow import grow
 from tenfold.verbs.predict import predict
-from tenfold.verbs.prove import prove
+from tenfold.verbs.prove import prove, prove_forecast
 from tenfold.verbs.run import run
 
 
@@ -172,7 +171,7 @@ def test_every_method_that_reads_vectors_trains_on_them(table: Path, tmp_path: P
 
 
 def test_a_dry_run_knows_vectors(table: Path) -> None:
-    told = forecast(table, repeats=2, workers=1).to_json()
+    told = prove_forecast(table, repeats=2, workers=1).to_json()
     assert list(told["arms"]) == ["raw", "placebo", "mixup", "raw@50%", "raw@70%"]
 
 

@@ -72,12 +72,10 @@ def prove(
 
     Example: tenfold prove cells/ --arms classical,classical+cgan --budget 30m
     """
+    from tenfold.verbs.prove import prove, prove_forecast
+
     if dry_run:
-        from tenfold.verbs.forecast import forecast
-
-        return told(forecast(data, options, workers=workers))
-    from tenfold.verbs.prove import prove
-
+        return told(prove_forecast(data, options, workers=workers))
     return _study(prove(data, options, out=out, workers=workers))
 
 

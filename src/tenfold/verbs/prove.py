@@ -1,18 +1,48 @@
-"""`prove`: measure whether growing the set helps."""
+"""`prove`: measure whether growing the set helps, or only say what that would take; and the report of a study."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.core.options import StudyOptions
+import numpy as np
+
+from tenfold.core.errors import Interrupted
+from tenfold.core.files import write_text
+from tenfold.core.options import StudyOptions, as_typed
+from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
-from tenfold.runs.study import Study, conduct, opened, prepare
+from tenfold.methods import Grown
+from tenfold.report.image_sheet import Sheet
+from tenfold.report.page import ReportContent, render
+from tenfold.report.text import forecast_text
+from tenfold.runs.cost_probe import Pilot, run_pilot
+from tenfold.runs.diagnostics import unpacked
+from tenfold.runs.directory import LAST_FILE
+from tenfold.runs.forecast import ArmWork, Estimate, estimate
+from tenfold.runs.plan import most_chosen, ratios_up_to
+from tenfold.runs.study import Prepared, Study, conduct, opened, prepare
+from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.publish import publish
+from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
 
 SECONDS_TO_PUBLISH = 3.0
+ARM_NOTES = {
+    "raw": "the real images, nothing else",
+    "classical": "the baseline: each image turned, moved and scaled a little, anew each time",
+    "placebo": "control: the baseline with the same images copied",
+    "oracle": "control: the baseline with more real images",
+    "probe": "a linear head on a network trained on ImageNet; whether that held some of these pictures is not tested",
+    "classical+transfer": "that network trained further; whether ImageNet held some of these pictures is not tested",
+}
+VECTOR_NOTES = {
+    "raw": "the baseline: the real rows, nothing else",
+    "placebo": "control: the baseline with the same rows copied",
+    "oracle": "control: the baseline with more real rows",
+}
 
 
 @on_chosen_device
@@ -42,3 +72,166 @@ def prove(
         study = conduct(prepared, run, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast(Result):
+    """A study that was not run: its size, its time, and the effect that it could show."""
+
+    prepared: Prepared
+    pilot: Pilot
+    estimate: Estimate
+    other_seconds: float
+    """Reading the images and writing the report."""
+    command: str
+    """What starts the study, as typed into a shell."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole command on the clock."""
+        return self.estimate.seconds + self.other_seconds
+
+    @property
+    def text(self) -> str:
+        """For a person: what is trained, how long that takes, what it can show, and the command."""
+        return forecast_text(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: seconds, counts, and points of 1/100."""
+        data, plan, foretold = self.prepared.data, self.prepared.plan, self.estimate
+        study, evaluated, effect = data.part("train"), plan.fold_plan.evaluated, foretold.detectable
+        return {
+            "data": plan.data,
+            "images": len(study),
+            "classes": study.class_count,
+            "groups": len(np.unique(study.groups)),
+            "not_evaluated": [name for label, name in enumerate(study.class_names) if label not in evaluated],
+            "reserve_images": len(data.part("reserve")),
+            "external_test_images": len(data.part("test")),
+            "folds": plan.fold_plan.folds,
+            "repeats": plan.repeats,
+            "ratios": list(ratios_up_to(plan.times)),
+            "arms": {arm.name: _arm_json(arm) for arm in foretold.arms},
+            "trials": sum(arm.trials for arm in foretold.arms),
+            "classifiers": sum(arm.classifiers for arm in foretold.arms),
+            "generators": sum(arm.generators for arm in foretold.arms),
+            "workers": foretold.workers,
+            "seconds": round(self.seconds, 1),
+            "seconds_to_looks": {
+                str(repeats): round(seconds + self.other_seconds, 1) for repeats, seconds in foretold.looks.items()
+            },
+            "pilot": {
+                "seconds": round(self.pilot.seconds, 1),
+                "inner_images": round(self.pilot.inner_images, 1),
+                "inner_error": round(self.pilot.inner_error, 4),
+            },
+            "detectable_points": [round(100 * share, 2) for share in (effect.low, effect.middle, effect.high)],
+            "only_large_effects": effect.only_large,
+            "margin_points": round(100 * plan.margin, 4),
+            "images_for_margin": effect.images_for_margin,
+            "possible_verdicts": list(effect.outcomes),
+            "command": self.command,
+        }
+
+
+@on_chosen_device
+def prove_forecast(
+    data: str | Path | ImageDataset,
+    options: StudyOptions | None = None,
+    *,
+    workers: int | None = None,
+    **changes: Any,
+) -> Forecast:
+    """Say what `prove` would do with these options, judged by a pilot of some seconds.
+
+    Options are those of `prove`. Nothing is written, and no test image is looked at.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+        Interrupted: Ctrl-C.
+    """
+    options = StudyOptions.of(options, changes)
+    try:
+        prepared = prepare(data, options)
+        reading_seconds = time.monotonic() - prepared.started
+        pilot = run_pilot(prepared.data, prepared.plan)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; a dry run leaves nothing behind") from None
+    cores = available_cores()
+    foretold = estimate(prepared.data, prepared.plan, pilot, workers=workers or cores, cores=cores)
+    command = as_typed("prove", [prepared.source], options, workers=workers)
+    return Forecast(prepared, pilot, foretold, reading_seconds + SECONDS_TO_PUBLISH, command)
+
+
+def _arm_json(arm: ArmWork) -> dict[str, Any]:
+    return {
+        "trials": arm.trials,
+        "classifiers": arm.classifiers,
+        "generators": arm.generators,
+        "seconds": round(arm.seconds, 1),
+    }
+
+
+def publish(
+    study: Study,
+    command: str,
+    *,
+    seconds: float,
+    generated: Grown | None = None,
+    classifier: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+) -> Path:
+    """Write the run's report.html and return its path."""
+    images = study.data.part("train")
+    sheets: list[Sheet] = []
+    if not images.is_vectors:
+        usual = most_chosen(study.trials, study.plan.baseline).get("classical", {})
+        sheets = [real_sheet(images), augmented_sheet(images, usual)]
+    if generated is not None:
+        sheets.append(generated_sheet(images, generated.images, generated.labels))
+    else:
+        for trial in study.trials:
+            if "samples" in trial.details:
+                made = unpacked(trial.details["samples"])
+                sheets.append(generated_sheet(images, *made, title=f"Generated images: {trial.arm}"))
+    notes = VECTOR_NOTES if images.is_vectors else ARM_NOTES
+    content = ReportContent(
+        data_name=study.data.name,
+        verdict=study.verdict,
+        class_names=study.data.class_names,
+        # What is left out as the set is cleaned is listed beside the files that could not be read.
+        audit=study.audit.to_json()
+        | {"set_aside": [{"source": s.source, "reason": s.reason} for s in study.data.set_aside]},
+        sheets=sheets,
+        command=as_typed(command, [study.source], study.options),
+        config={"data": study.source, **study.options.to_json()}
+        | {"plan": study.plan.hash, "code": study.plan.code}
+        | {"device": current_device().description},
+        final_classifier=classifier and _in_words(classifier),
+        duration_seconds=seconds,
+        warnings=[*study.plan.fold_plan.warnings, *warnings],
+        stop_below=study.plan.stop_below,
+        arm_notes={arm.name: notes[arm.name] for arm in study.plan.arms if arm.name in notes},
+    )
+    path = study.directory / LAST_FILE
+    write_text(path, render(content))
+    return path
+
+
+def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
+    """What classifier.json tells, for people."""
+    words = {
+        "Files": "classifier.safetensors and classifier.json, for `tenfold predict`",
+        "Trained with": f"{classifier['arm']}, on all {classifier['trained_on_images']:,} images",
+    }
+    if classifier["interval"]:
+        accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])
+        words["Balanced accuracy to expect"] = f"{accuracy}, from cross-validation"
+    if external := classifier["external_test"]:
+        accuracy = _percent(external["accuracy"], external["interval"])
+        words["On the sealed external test"] = f"{accuracy} of {external['images']:,} images recognised"
+    return words
+
+
+def _percent(share: float, bounds: Sequence[float]) -> str:
+    return f"{100 * share:.1f} % ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"

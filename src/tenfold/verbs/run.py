@@ -28,8 +28,7 @@ from tenfold.training.step import TrainingFailed
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
-from tenfold.verbs.prove import SECONDS_TO_PUBLISH
-from tenfold.verbs.publish import publish
+from tenfold.verbs.prove import SECONDS_TO_PUBLISH, publish
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
-from tenfold.verbs.sample_sheets import WALK, interpolation, new_pictures, walk_of
+from tenfold.verbs.sheets import WALK, interpolation, new_pictures, walk_of
 
 
 @dataclass(frozen=True, eq=False)
