@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators.gan import GanGenerator
 from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
 from tenfold.methods import GeneratorMethod
 from tenfold.networks.blocks import Residual, pyramid, with_gain
+from tenfold.training.batches import as_floats
 
 LARGEST_SIDE = 40
 """Larger pictures are drawn at half the side and enlarged."""
@@ -48,7 +48,7 @@ class Cgan(GanGenerator):
     config: Config
 
     def problem(self, train: ImageDataset, key: Key) -> GanProblem:
-        images = shrunk(to_float(torch.tensor(train.images)))
+        images = as_floats(train.rows, shrunk)
         return labelled_problem(
             images,
             train,

@@ -32,6 +32,7 @@ from tenfold.methods import GeneratorMethod, KeptGenerator, MethodFailed, load_g
 from tenfold.networks.blocks import build
 from tenfold.networks.paper_unet import PaperCritic, PaperGenerator
 from tenfold.networks.unet import Critic, Generator, Head, read_at
+from tenfold.training.batches import as_floats
 from tenfold.training.loop import TrainingLoop
 
 SHOWN, STEPS = 80, (150, 2000)
@@ -122,9 +123,7 @@ class Dagan(GanGenerator):
         kinds = _kinds(train)
         if not kinds:
             raise MethodFailed("dagan learns from pairs of one class, and no class has two images")
-        images = to_float(torch.tensor(train.images))
-        if self.config.preset == "fast":
-            images = read_at(images)
+        images = as_floats(train.rows, read_at) if self.config.preset == "fast" else as_floats(train.rows)
         order = (key / "held out").numpy_generator().permutation(len(kinds))
         apart = int(len(kinds) * self.config.hold_out) if len(kinds) >= 2 * MOST_PROBES else 0
         held, learned = [kinds[k] for k in order[:apart]], _Pairs([kinds[k] for k in order[apart:]])

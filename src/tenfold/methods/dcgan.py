@@ -24,7 +24,6 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import Generator as AnyGenerator
@@ -33,6 +32,7 @@ from tenfold.generators.losses import Loss
 from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed
 from tenfold.networks.blocks import SeededDropout, channels_last, empty, with_gain
+from tenfold.training.batches import as_floats
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
 
@@ -100,7 +100,7 @@ class Dcgan(GanGenerator):
         """Of all these images; `learn` hands over those of one class, where each has its own network."""
         shape, class_count = train.image_shape, train.class_count
         return labelled_problem(
-            to_float(torch.tensor(train.images)),
+            as_floats(train.rows),
             train,
             self._of_class,
             lambda: Critic(shape, class_count, self.config, key / "dropout"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tenfold.augment.tensors import to_float
 from tenfold.core.rows import ImageRows
 from tenfold.training.device import Device
 
+CHUNK_VALUES = 2**24
+"""Pixel values that are floats at a time."""
 RESIDENT_SHARE = 0.25
 """Of a GPU's free memory; images that take no more live there as a whole."""
 
@@ -51,3 +55,13 @@ def as_tensor(rows: ImageRows | npt.NDArray[Any], index: npt.NDArray[np.int64] |
     """Rows at these places, an index or a slice, as a tensor of its own."""
     found = rows[index]
     return torch.from_numpy(found if found.flags.owndata and found.flags.writeable else found.copy())
+
+
+def as_floats(rows: ImageRows, change: Callable[[Tensor], Tensor] = lambda images: images) -> Tensor:
+    """All images as networks read them, float in [-1, 1]; what `change` makes of them, which treats each by itself.
+
+    A chunk at a time: the floats of all of a large set, four bytes for one, never lie beside what becomes of them.
+    """
+    size = max(1, CHUNK_VALUES // math.prod(rows.shape[1:]))
+    parts = (as_tensor(rows, slice(start, start + size)) for start in range(0, len(rows), size))
+    return torch.cat([change(to_float(part)) for part in parts])
