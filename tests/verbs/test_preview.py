@@ -44,7 +44,8 @@ def is_sane(drawn: Preview, rows: int) -> bool:
 def shortened(name: str) -> str:
     if name == "restyle":
         return QUICK_RESTYLE
-    return QUICK_CGAN.replace("cgan", name) if method_class(name).trains_generator else name
+    alarm = "" if hasattr(method_class(name).Config, "least_diversity") else "least_diversity=0,"
+    return QUICK_CGAN.replace("cgan", name).replace(alarm, "") if method_class(name).trains_generator else name
 
 
 NOTHING_TO_SEE = {"placebo", "oracle", "manifold", "label_smoothing", "related", "probe", "transfer", "classifier"}
