@@ -17,6 +17,7 @@ from tenfold.core.files import read_json
 from tenfold.evaluation.telling import verdict_json
 from tenfold.methods import MethodFailed, method_class
 from tenfold.runs import trial as module
+from tenfold.runs.study import Study
 from tenfold.verbs.prove import prove
 
 VERDICT_KEYS = {
@@ -56,6 +57,8 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
         assert arm["recall"][2] is None, "a class with one image cannot be evaluated"
     assert verdict == json.loads(json.dumps(verdict_json(study.verdict)))
     assert study.to_json() == verdict_json(study.verdict) | {"directory": str(out)}
+    again = Study.from_json(study.to_json())
+    assert (again.sentence, again.to_json()) == (study.sentence, study.to_json())
 
     assert len(list(out.glob("jobs/*/result.json"))) == (4 + 2) * 2 * 4, "two of them for the learning curve"
     check = read_json(out / "check.json")

@@ -282,3 +282,9 @@ def test_a_walk_is_of_each_class_whether_real_images_are_given_or_not(
     monkeypatch.setattr(NoiseGenerator, "between", noted)
     sample(fitted(CGAN), folder if given else None, tmp_path / "out", times=1)
     assert walked == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_what_was_drawn_is_json_and_back(fitted: Any, tmp_path: Path) -> None:
+    drawn = sample(fitted(CGAN), None, tmp_path / "out", times=1)
+    again = type(drawn).from_json(json.loads(json.dumps(drawn.to_json())))
+    assert (again.sentence, again.to_json()) == (drawn.sentence, drawn.to_json())

@@ -30,6 +30,8 @@ class Result(OldNames):
     """Of fields that JSON calls otherwise."""
     derived: ClassVar[tuple[str, ...]] = ()
     """Properties that JSON tells too."""
+    holds_more: ClassVar[bool] = False
+    """Whether it also holds what it was made from, which JSON does not."""
 
     @property
     def sentence(self) -> str:
@@ -48,12 +50,14 @@ class Result(OldNames):
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The result that `to_json` gave this document.
+    def from_json(cls, document: Mapping[str, Any]) -> Result:
+        """The result that `to_json` gave this document; of one that holds more than JSON does, the document alone.
 
         Raises:
             InputError: a value is missing or of a wrong kind.
         """
+        if cls.holds_more:
+            return Document.from_json(document)
         names = {json_name: name for name, json_name in cls.json_names.items()}
         return from_json(cls, {names.get(name, name): value for name, value in document.items()})
 

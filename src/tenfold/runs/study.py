@@ -69,6 +69,8 @@ class Prepared:
 class Study(Result):
     """A finished study: the verdict, where it lies, and all it was made from."""
 
+    holds_more = True
+
     directory: Path
     verdict: Verdict
     data: ImageDataset

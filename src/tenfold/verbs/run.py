@@ -35,6 +35,8 @@ from tenfold.verbs.prove import SECONDS_TO_PUBLISH, publish
 class RunResult(Result):
     """A finished run: the study, the classifier, and the grown set if there is one."""
 
+    holds_more = True
+
     study: Study
     classifier: dict[str, Any]
     grown: GrowResult | None

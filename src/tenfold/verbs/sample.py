@@ -56,7 +56,9 @@ class Sampled(Result):
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Sampled:
-        return cls(GrowResult.from_json(document), document["checked"], document["class_counts"])
+        grown = GrowResult.from_json(document)
+        assert isinstance(grown, GrowResult)
+        return cls(grown, document["checked"], document["class_counts"])
 
 
 @dataclass(frozen=True, eq=False)
