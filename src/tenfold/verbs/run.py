@@ -144,7 +144,7 @@ def _grown(study: Study, component: Component | None, winner: Arm) -> tuple[Grow
     if component is None:
         return None, None
     real, times = study.data.part("train"), study.plan.times
-    if component in winner.components:
+    if component == _generating(winner):
         times = getattr(component.make({"times": times}).config, "times", times)  # an augmentation has none
     note(f"growing all {len(real)} images with {component.method}")
     try:
@@ -161,7 +161,7 @@ def _grown(study: Study, component: Component | None, winner: Arm) -> tuple[Grow
 
 def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown | None) -> dict[str, Recipe]:
     """What the grown set gives the final classifier: the same generator's images, where the winner reads such."""
-    if component is None or grown is None or component not in winner.components:
+    if component is None or grown is None or component != _generating(winner):
         return {}
     method = component.make({})
     if not isinstance(method, GeneratorMethod):  # an augmentation changes images anew in every step
