@@ -239,9 +239,9 @@ def _run_with_progress(
 ) -> tuple[Done, float]:
     """The trials, and the seconds of those that were found finished, as if as many workers had done them."""
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
-    study = dataset.part("train")
+    studied = int((dataset.roles == "train").sum())
     note(
-        f"{plan.data}: {len(study)} {'rows' if study.is_vectors else 'images'}, {study.class_count} classes; "
+        f"{plan.data}: {studied} {'rows' if dataset.is_vectors else 'images'}, {dataset.class_count} classes; "
         f"{total} trials "
         f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
     )
