@@ -148,6 +148,7 @@ def test_what_is_finished_is_returned(folder: Path, tmp_path: Path) -> None:
     before = files(tmp_path / "out")
     again = fit(CGAN, folder, tmp_path / "out")
     assert (first.found, again.found) == (False, True)
+    assert fit(CGAN, folder, tmp_path / "out", device="cpu").found, "which the first took by itself"
     assert again.sentence == f"{first.sentence} (finished before; nothing was trained)"
     assert again.generator_hash == first.generator_hash
     assert files(tmp_path / "out") == before

@@ -16,6 +16,7 @@ from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory, make_ready
 from tenfold.training.callbacks import Grids, Metrics, ProgressBar
+from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, parse_generator, training_time
@@ -75,7 +76,8 @@ def fit(
     fitted, found = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()
     named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
     training = {"generator": fitted.name(), **asdict(fitted.config)}
-    asked = named | options.to_json() | training
+    # However it was named: a training goes on to the same bits on the same kind of device.
+    asked = named | options.to_json() | {"device": current_device().kind} | training
     reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
     changeable = [*named, *([CODE] if found else [])]  # what they are stands in `training` and in the fingerprint
     with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):

@@ -24,6 +24,7 @@ from tenfold.report.image_sheet import preview_png, style_grid
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory
 from tenfold.training.callbacks import ProgressBar
+from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
@@ -91,7 +92,7 @@ def restyle(
     labels = labels_of(options.classes, real.class_names)
     method, key = method.for_set(real), generator_key(method, options.seed)
     unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
-    training = {**asdict(method.config), "data": option_of(data), **options.reading, "device": options.device}
+    training = {**asdict(method.config), "data": option_of(data), **options.reading, "device": current_device().kind}
     reads = {real.name: real.fingerprint(), CODE: code_of(type(method).__module__)}
     with RunDirectory.opened(unfinished, "restyle", training, reads):
         note(f"restyling {len(real)} images of {real.class_count} classes, after training the classifiers beside it")
