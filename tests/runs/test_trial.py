@@ -14,6 +14,7 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import make_splits
+from tenfold.generators.gan import GanStep
 from tenfold.methods import MethodFailed, method_class, method_names
 from tenfold.runs import diagnostics as inspection
 from tenfold.runs import trial as module
@@ -172,6 +173,35 @@ def test_a_bug_in_a_method_is_no_failed_trial(monkeypatch: pytest.MonkeyPatch) -
     plan = plan_for(DATA, "mixup")
     with pytest.raises(ZeroDivisionError):
         run_trial(DATA, plan, task_of(plan, "mixup"))
+
+
+def test_a_trial_that_was_broken_off_in_its_generator_goes_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.training.loop.SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    arm = "classical+cgan(steps=20,watch_every=5,batch_size=8,width=4,least_diversity=0,label_filter=no)"
+    plan = plan_for(DATA, arm)
+    task, step, taken, breaks = task_of(plan, "classical+cgan"), GanStep.step, [], [13]
+
+    def mortal(self: GanStep, number: int) -> dict[str, torch.Tensor]:
+        if number in breaks:
+            breaks.clear()
+            raise KeyboardInterrupt
+        taken.append(number)
+        return step(self, number)
+
+    monkeypatch.setattr(GanStep, "step", mortal)
+    run = RunDirectory(tmp_path)
+    jobs = [TrialJobs(plan, DATA, run).of_repeat(0)[task]]
+    with pytest.raises(KeyboardInterrupt):
+        list(run_jobs(jobs, run, Serial(Device())))
+    assert taken == list(range(13))
+    taken.clear()
+    finished = {one.job: Trial(**one.result) for one in run_jobs(jobs, run, Serial(Device()))}
+    assert taken[:10] == list(range(10, 20)), "from the look at step 10"
+    settled = next(trial for trial in finished.values() if trial.arm == "classical").details["settled"]
+    assert finished[jobs[0]].test_probabilities == run_trial(DATA, plan, task, settled).test_probabilities
+    assert not list(tmp_path.rglob("*checkpoint*"))
 
 
 @pytest.mark.parametrize("arm", ["raw", "oracle", "classical+cgan"])

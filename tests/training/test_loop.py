@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tenfold.core.errors import InputError
 from tenfold.training import loop as loop_module
 from tenfold.training.callbacks import Callback
+from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
@@ -349,3 +350,31 @@ def test_a_step_reads_no_value_back_from_the_device() -> None:
 def test_the_loop_puts_the_device_in_the_hands_of_the_training() -> None:
     device = replace(Device("cpu"), precision="bfloat16")
     assert TrainingLoop(device).device is device
+
+
+@pytest.mark.usefixtures("every_step")
+def test_a_named_training_goes_on_where_checkpoints_are_kept(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    def run(kills: set[int], identity: str = "one") -> Any:
+        kill = killed_at(kills)
+
+        def watch(step: MadeUpStep, number: int) -> None:
+            kill(step, number)
+            taken.append(number)
+
+        return contents(TrainingLoop.named(identity).run(disturbed(MadeUpStep, watch)))
+
+    with pytest.raises(Killed):
+        run({9})
+    assert TrainingLoop.named("one").checkpoint is None, "outside nothing is kept"
+    with checkpoints_in(tmp_path):
+        with pytest.raises(Killed):
+            run({9})
+        assert [path.name[0] for path in tmp_path.iterdir()] == ["."], "it is hidden from what a job leaves"
+        taken.clear()
+        assert run(set()) == trained()
+        assert taken == list(range(9, STEPS))
+        taken.clear()
+        run(set(), "other")
+        assert taken == list(range(STEPS))

@@ -122,7 +122,8 @@ class Generator(ABC):
             TrainingFailed: nothing usable can come out.
             MethodFailed: there is too little to learn from.
         """
-        self.details = self.learn(train, key, loop or TrainingLoop())
+        identity = f"{type(self).__module__} {self.config} {train.fingerprint()} {key.path}"
+        self.details = self.learn(train, key, loop or TrainingLoop.named(identity))
         self.network.eval().requires_grad_(False)
         self.class_counts = tuple(int(count) for count in train.counts())
 

@@ -8,9 +8,13 @@ network, an optimiser's slots the numbers of the parameter group and of the para
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -20,6 +24,25 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
+
+_directory: ContextVar[Path | None] = ContextVar("checkpoints", default=None)
+
+
+@contextmanager
+def checkpoints_in(directory: Path) -> Iterator[None]:
+    """Named trainings inside keep their checkpoints here, hidden, and go on from those that they find."""
+    token = _directory.set(directory)
+    try:
+        yield
+    finally:
+        _directory.reset(token)
+
+
+def checkpoint_of(identity: str) -> Path | None:
+    """Where a training of this identity keeps its checkpoint; None outside of any `checkpoints_in`."""
+    name = f".{hashlib.sha256(identity.encode()).hexdigest()[:16]}.checkpoint.safetensors"
+    return (directory := _directory.get()) and directory / name
+
 
 HEADER = "training"
 """Where the file's header holds what is no tensor."""

@@ -17,7 +17,7 @@ import torch
 
 from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback
-from tenfold.training.checkpoint import State
+from tenfold.training.checkpoint import State, checkpoint_of
 from tenfold.training.device import Device, current_device, is_out_of_memory, threads
 from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble, failing_for_memory
 
@@ -51,6 +51,15 @@ class TrainingLoop:
         self.device = device or current_device()
         self.callbacks, self.checkpoint, self.budget = tuple(callbacks), checkpoint, budget
         self.started = time.monotonic()
+
+    @classmethod
+    def named(cls, identity: str) -> TrainingLoop:
+        """With a checkpoint where the block of `checkpoints_in` around this call keeps them, if there is one.
+
+        Args:
+            identity: says all that decides the training: two of one identity come to the same.
+        """
+        return cls(checkpoint=checkpoint_of(identity))
 
     def part(self, name: str) -> TrainingLoop:
         """The loop for one of several trainings, one after another, that make one thing."""

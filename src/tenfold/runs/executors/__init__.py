@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, Self
 
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
+from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.device import Device, one_thread, using
 
 
@@ -90,10 +92,12 @@ def perform(
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
-    with using(device):
+    with using(device), checkpoints_in(run.of(job)):
         result = job.load()(job.config, context)
         device.synchronise()
     finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
-    for checkpoint in run.of(job).rglob(f"*{CHECKPOINT}*"):  # and what a kill has left of one
+    for checkpoint in list(run.of(job).rglob(f"*{CHECKPOINT}*")):  # and what a kill has left of one
         checkpoint.unlink()
+        with suppress(OSError):  # it holds something else
+            checkpoint.parent.rmdir()
     return finished
