@@ -93,7 +93,7 @@ def adapt(
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, options)
     reads = sets.fingerprints() | {CODE: code_of("tenfold.adaptation.sets:read_sets", MODULES)}
-    with RunDirectory.opened(directory, "adapt", config, reads) as run:
+    with RunDirectory.opened(directory, "adapt", config, reads, changeable=("device",)) as run:
         finished = directory / "adapt.json"
         if finished.exists():
             note(f"finished already: {directory}")

@@ -92,7 +92,7 @@ def merge(
     config = {"sources": [option_of(source) for source in sources], **options.to_json()}
     directory = Path(out) if out is not None else Path("runs") / f"merge-{'-'.join(one.name for one in framed)[:80]}"
     reads = {source.name: source.fingerprint() for source in framed}
-    with RunDirectory.opened(directory, "merge", config, reads) as run:
+    with RunDirectory.opened(directory, "merge", config, reads, changeable=("device",)) as run:
         key = Key(f"seed-{options.seed}") / "merge"
         folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
         ways = ways_of([source.name for source in framed])
