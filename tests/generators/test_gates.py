@@ -23,6 +23,9 @@ from tenfold.networks.blocks import build
 class Ideal:
     """Knows how the made-up set is drawn: the code is column and brightness, with or without the label."""
 
+    to_code = torch.nn.Linear(1, 1)
+    """Where a Fader's weights live."""
+
     def __init__(self, tells_label: bool = False, obeys: bool = True) -> None:
         self.tells_label, self.obeys = tells_label, obeys
 
