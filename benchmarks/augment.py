@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from augment_checks import check_classical, check_draws, check_mixing, check_pictures
+from augment_checks import check_classical, check_draws, check_images, check_mixing
 from augment_peers import ALPHA, PEERS, Contender, contenders, set_threads, to_float
 from augment_timing import Ratio, Seconds, paired_ratio, take_turns
 
@@ -78,8 +78,8 @@ class Goal:
         rival = min(rivals, key=lambda name: float(np.median(seconds[name])))
         ratio = paired_ratio(seconds[self.ours], seconds[rival])
         met = "met" if ratio.median >= self.factor else "NOT MET"
-        told = f"{_times(ratio)} as fast as {rival}, goal {self.factor:g}x"
-        return f"{self.pipeline}, {setting.name}: {self.ours} {told}: {met}"
+        speed = f"{_times(ratio)} as fast as {rival}, goal {self.factor:g}x"
+        return f"{self.pipeline}, {setting.name}: {self.ours} {speed}: {met}"
 
 
 GOALS = [
@@ -121,20 +121,20 @@ def race(pipeline: str, setting: Setting, rounds: int, seconds_a_turn: float, co
 def look(pipeline: str, setting: Setting) -> dict[str, str]:
     """What each contender's output is found to be."""
     shape = SIZES[setting.size][1:]
-    found: dict[str, str] = {}
+    remarks: dict[str, str] = {}
     set_threads(1)
     with torch.inference_mode():
         for each in _taking_part(pipeline, setting, 64 if pipeline in ("MixUp", "CutMix") else CLASSES):
             if pipeline == "classical":
-                found[each.name] = str(check_classical(each.call, shape, setting.device))
+                remarks[each.name] = str(check_classical(each.call, shape, setting.device))
             elif pipeline == "RandAugment":
-                findings = check_pictures(each.call, 64, shape, setting.device)
+                findings = check_images(each.call, 64, shape, setting.device)
                 findings.remarks.append(check_draws(each.call, shape, setting.device))
-                found[each.name] = str(findings)
+                remarks[each.name] = str(findings)
             else:
                 alpha = ALPHA if pipeline == "MixUp" else None  # clipped boxes have a law of their own
-                found[each.name] = str(check_mixing(each.call, alpha, 64, setting.device))
-    return found
+                remarks[each.name] = str(check_mixing(each.call, alpha, 64, setting.device))
+    return remarks
 
 
 def _taking_part(pipeline: str, setting: Setting, classes: int, compiled: bool = False) -> list[Contender]:
@@ -142,7 +142,7 @@ def _taking_part(pipeline: str, setting: Setting, classes: int, compiled: bool =
     return [each for each in everyone if setting.device == "cpu" or each.on_gpu]
 
 
-def table(pipeline: str, raced: dict[Setting, dict[str, Seconds]], found: dict[str, str]) -> list[str]:
+def table(pipeline: str, raced: dict[Setting, dict[str, Seconds]], remarks: dict[str, str]) -> list[str]:
     """Images a second, how many times as fast tenfold is (median and quartiles), and what the output is."""
     names = list(dict.fromkeys(name for seconds in raced.values() for name in seconds))
     lines = [f"## {pipeline}: {PIPELINES[pipeline]}", ""]
@@ -157,7 +157,7 @@ def table(pipeline: str, raced: dict[Setting, dict[str, Seconds]], found: dict[s
             speed = _short(SIZES[setting.size][0] / float(np.median(seconds[name])))
             ours = name == "tenfold"
             cells.append(speed if ours else f"{speed} · {_times(paired_ratio(seconds['tenfold'], seconds[name]))}")
-        lines.append(f"| {name} | {' | '.join(cells)} | {found.get(name, '')} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {remarks.get(name, '')} |")
     return [*lines, ""]
 
 

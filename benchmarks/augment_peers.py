@@ -1,4 +1,4 @@
-"""The contenders: each pipeline as tenfold and its peers write it, uint8 pictures and labels in, floats out.
+"""The contenders: each pipeline as tenfold and its peers write it, uint8 images and labels in, floats out.
 
 Peers are no requirement of tenfold; the benchmark names those that are missing. Each is given its fastest form.
 """
@@ -50,7 +50,7 @@ def contenders(
     pipeline: str, channels: int, classes: int, compiled: bool = False
 ) -> tuple[list[Contender], list[str]]:
     """Who takes part in a pipeline, and a line for each peer that cannot, with the reason."""
-    found, missing = _tenfold(pipeline, classes, compiled), []
+    taking_part, missing = _tenfold(pipeline, classes, compiled), []
     makers: Makers = {
         "kornia": _kornia,
         "albumentations": _albumentations,
@@ -63,13 +63,13 @@ def contenders(
             version(library)
             for contender in make(pipeline, channels, classes):
                 fault = _breaks(contender, channels, classes)
-                found += [contender] * (not fault)
+                taking_part += [contender] * (not fault)
                 missing += [f"{contender.name} fails at {pipeline}: {fault}"] * bool(fault)
         except PackageNotFoundError:
             missing.append(f"{library} is not installed: {PEERS[library]}")
         except (ImportError, RuntimeError) as reason:
             missing.append(f"{library} {version(library)} cannot be imported: {str(reason).splitlines()[0]}")
-    return found, missing
+    return taking_part, missing
 
 
 def _breaks(contender: Contender, channels: int, classes: int) -> str:
@@ -101,12 +101,12 @@ def _tenfold(pipeline: str, classes: int, compiled: bool) -> list[Contender]:
         automatic = RandAugment(2)
         return [Contender("tenfold", "tenfold", lambda images, labels: (automatic(images), None))]
     kind = {"MixUp": MixUp, "CutMix": CutMix}[pipeline]
-    found = [Contender("tenfold", "tenfold", kind(ALPHA, classes=classes))]
+    ours = [Contender("tenfold", "tenfold", kind(ALPHA, classes=classes))]
     if compiled:
         mix = kind(ALPHA, classes=classes)
         fused = torch.compile(lambda images, labels: mix(images, labels))
-        found.append(Contender("tenfold, torch.compile", "tenfold", fused))
-    return found
+        ours.append(Contender("tenfold, torch.compile", "tenfold", fused))
+    return ours
 
 
 def _kornia(pipeline: str, channels: int, classes: int) -> list[Contender]:

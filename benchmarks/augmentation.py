@@ -1,7 +1,7 @@
 """What classical augmentation and mixing are worth, alone and together, on few images and on more.
 
-For each set, size and seed the same images: a subset of so many a class, of which about a sixth is the inner split
-that stops trainings early and settles `classical`. The light, standard and strong rows are the candidates among
+For each set, size and seed the same images: a subset of so many a class, of which about a sixth is the validation
+split that stops trainings early and selects `classical`. The light, standard and strong rows are the candidates among
 which `auto` chose; so `auto` costs no training of its own here.
 
     TENFOLD_DATA=... python benchmarks/augmentation.py [--sets mnist,cifar10] [--per-class 20,100,500] [--seeds 5]
@@ -28,7 +28,7 @@ from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
 from tenfold.runs import Context
 from tenfold.runs.arms import parse_arms
-from tenfold.runs.plan import Plan, classifier_for, make_plan, settle, words
+from tenfold.runs.plan import Plan, classifier_for, make_plan, select_hyperparameters, words
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 
@@ -56,7 +56,7 @@ def subset(name: str, per_class: int, seed: int) -> ImageDataset:
 
 
 def measure(config: Config, context: Context) -> dict[str, Any]:
-    """Test accuracy and seconds of every arm on one subset, and what `auto` chose by which inner losses."""
+    """Test accuracy and seconds of every arm on one subset, and what `auto` chose by which validation losses."""
     name, seed, left_out = config["set"], config["seed"], config["left_out"]
     data, (_, test) = subset(name, config["per_class"], seed), whole(name)
     key = Key(f"seed-{seed}")
@@ -65,11 +65,11 @@ def measure(config: Config, context: Context) -> dict[str, Any]:
     validation = data.take(split.validation)
     arms = {arm.name: arm for arm in parse_arms([name for name in ARMS if "(" not in name])}
     plan = make_plan(data, data, tuple(arms.values()), plan_folds(data), repeats=1, seed=seed, times=1)
-    found: dict[str, Any] = {"accuracy": {}, "seconds": {}}
+    result: dict[str, Any] = {"accuracy": {}, "seconds": {}}
 
     def note(arm: str, classifier: TrainedClassifier) -> TrainedClassifier:
-        found["accuracy"][arm] = float((classifier.probabilities(test.images).argmax(1) == test.labels).mean())
-        found["seconds"][arm] = round(sum(classifier.details["seconds"].values()), 2)
+        result["accuracy"][arm] = float((classifier.probabilities(test.images).argmax(1) == test.labels).mean())
+        result["seconds"][arm] = round(sum(classifier.details["seconds"].values()), 2)
         return classifier
 
     (component,) = arms["classical"].components
@@ -79,30 +79,32 @@ def measure(config: Config, context: Context) -> dict[str, Any]:
         classifier = train_classifier(train, validation, recipe, key / "classifier", classifier_for(data))
         return note(NAMED.get(words(options), words(options)), classifier)
 
-    settling = settle(component.make({}).undecided(), tried)
-    found |= {"settled": words(settling.options), "inner_losses": dict(settling.losses)}
+    settling = select_hyperparameters(component.make({}).search_space(), tried)
+    result |= {"settled": words(settling.options), "inner_losses": dict(settling.losses)}
     note("classical(auto)", settling.classifier)
     for arm in arms.values():
         if arm.name != "classical" and not {part.method for part in arm.components}.intersection(left_out):
             note(arm.name, _trained(arm, train, validation, key, plan, {"classical": settling.options}))
-    return found
+    return result
 
 
-def _trained(arm: Any, train: Any, validation: Any, key: Key, plan: Plan, settled: Any) -> TrainedClassifier:
-    return train_arm(plan.training(arm), ArmImages(train, validation, None), key, settled).classifier
+def _trained(arm: Any, train: Any, validation: Any, key: Key, plan: Plan, selected: Any) -> TrainedClassifier:
+    return train_arm(plan.training(arm), ArmImages(train, validation, None), key, selected).classifier
 
 
-Found = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
+Findings = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
 """By set and images a class, of all seeds."""
 
 
-def accuracies(found: Found) -> list[str]:
+def accuracies(by_samples: Findings) -> list[str]:
     """Markdown: a row an arm, a column a set and size."""
     rows = []
     for arm in ARMS:
-        values = [[100 * run["accuracy"][arm] for run in runs if arm in run["accuracy"]] for runs in found.values()]
-        rows.append([arm, *(_cell(each, len(runs)) for each, runs in zip(values, found.values(), strict=True))])
-    return table(["arm", *(f"{name}, {size} a class" for name, size in found)], rows)
+        values = [
+            [100 * run["accuracy"][arm] for run in runs if arm in run["accuracy"]] for runs in by_samples.values()
+        ]
+        rows.append([arm, *(_cell(each, len(runs)) for each, runs in zip(values, by_samples.values(), strict=True))])
+    return table(["arm", *(f"{name}, {size} a class" for name, size in by_samples)], rows)
 
 
 def _cell(values: Sequence[float], seeds: int) -> str:
@@ -113,9 +115,9 @@ def _cell(values: Sequence[float], seeds: int) -> str:
     return with_interval(values).removesuffix(")") + fewer
 
 
-def auto_lines(found: Found) -> Iterator[str]:
+def auto_lines(results: Findings) -> Iterator[str]:
     """How far `auto` is from the best named policy, and what it chose."""
-    for (name, size), runs in found.items():
+    for (name, size), runs in results.items():
         judged = ("classical(auto)", *NAMED.values())
         means = {arm: np.mean([100 * run["accuracy"][arm] for run in runs]) for arm in judged}
         best = max(NAMED.values(), key=means.__getitem__)

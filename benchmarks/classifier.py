@@ -97,12 +97,12 @@ def main() -> None:
     wanted = parser.parse_args()
     cells = [(int(size), arm) for size in wanted.per_class.split(",") for arm in wanted.arms.split(",")]
     seeds = range(wanted.subsets)
-    found = measured(
+    results = measured(
         accuracy, [{"per_class": size, "arm": arm, "seed": seed} for size, arm in cells for seed in seeds]
     )
     rows: list[dict[str, Any]] = []
     for number, (size, arm) in enumerate(cells):
-        values = found[number * len(seeds) :][: len(seeds)]
+        values = results[number * len(seeds) :][: len(seeds)]
         shares = [100 * value["accuracy"] for value in values]
         rows.append(
             {

@@ -103,50 +103,50 @@ def pigeonhole(made: Study, arm: Table, draw: np.random.Generator) -> tuple[floa
     return float(IMAGES * np.expm1(low)), float(IMAGES * np.expm1(high))
 
 
-def coverage(found: Sequence[Worth], more: float) -> float:
+def coverage(worths: Sequence[Worth], more: float) -> float:
     """Share of intervals that hold the truth, to a tenth of an image."""
-    return float(np.mean([each.low - 0.1 <= more * IMAGES <= each.high + 0.1 for each in found]))
+    return float(np.mean([each.low - 0.1 <= more * IMAGES <= each.high + 0.1 for each in worths]))
 
 
-def ends(found: Sequence[Worth]) -> str:
+def ends(worths: Sequence[Worth]) -> str:
     """Median ends of the intervals."""
-    low, high = (np.median([getattr(each, end) for each in found]) / IMAGES for end in ("low", "high"))
+    low, high = (np.median([getattr(each, end) for each in worths]) / IMAGES for end in ("low", "high"))
     return f"{low:+.0%} to {high:+.0%}"
 
 
 def row(process: Process, n: int, count: int, *, bootstrap: bool) -> str:
     """One line of the table of coverage."""
-    found: list[list[Worth | None]] = [[] for _ in WORTHS]
+    worths: list[list[Worth | None]] = [[] for _ in WORTHS]
     resampled: list[list[Worth]] = [[] for _ in WORTHS]
     draw = (Key("benchmark") / "pigeonhole").numpy_generator()
     for made in studies(process, n, count):
         for index, arm in enumerate(made.arms):
-            found[index].append(worth(made.curve, made.baseline, IMAGES, arm, folds=made.folds))
+            worths[index].append(worth(made.curve, made.baseline, IMAGES, arm, folds=made.folds))
             if bootstrap:
                 resampled[index].append(Worth(0.0, *pigeonhole(made, arm, draw)))
     cells = []
-    for more, all_of_them, others in zip(WORTHS, found, resampled, strict=True):
-        told = [each for each in all_of_them if each is not None]
-        middle = np.median([each.real_images for each in told]) / IMAGES
+    for more, all_of_them, others in zip(WORTHS, worths, resampled, strict=True):
+        known = [each for each in all_of_them if each is not None]
+        middle = np.median([each.real_images for each in known]) / IMAGES
         other = f" [{ends(others)}: {coverage(others, more):.1%}]" if others else ""
-        cells.append(f"{middle:+.0%} ({ends(told)}): **{coverage(told, more):.1%}**{other}")
-    none = np.mean([each is None for each in found[0]])
+        cells.append(f"{middle:+.0%} ({ends(known)}): **{coverage(known, more):.1%}**{other}")
+    none = np.mean([each is None for each in worths[0]])
     return f"| {process} | {n} | {' | '.join(cells)} | {none:.1%} |".replace("+inf%", "inf")
 
 
 def threshold_row(process: Process, n: int, count: int) -> str:
     """What becomes of studies when a rise must exceed so many of its standard errors."""
-    rises, found = [], []
+    rises, worths = [], []
     for made in studies(process, n, count):
         law = _fit(np.array(process.sizes), [1 - table for _, table in made.curve])
         rises.append(law.slope / standard_error(law.moves_slope, made.folds))
-        found.append(worth(made.curve, made.baseline, IMAGES, made.arms[-1], folds=made.folds))
+        worths.append(worth(made.curve, made.baseline, IMAGES, made.arms[-1], folds=made.folds))
     cells = []
     for least in (1.0, 1.64, 1.96):
-        kept = [each for each, rise in zip(found, rises, strict=True) if each is not None and rise > least]
+        kept = [each for each, rise in zip(worths, rises, strict=True) if each is not None and rise > least]
         middle = np.median([each.real_images for each in kept]) / IMAGES
-        told = f"{middle:+.0%}, {coverage(kept, WORTHS[-1]):.1%}" if process.slope else "–"
-        cells.append(f"{1 - len(kept) / count:.1%}; {told}")
+        middle_and_coverage = f"{middle:+.0%}, {coverage(kept, WORTHS[-1]):.1%}" if process.slope else "–"
+        cells.append(f"{1 - len(kept) / count:.1%}; {middle_and_coverage}")
     return f"| {process} | {n} | {' | '.join(cells)} |"
 
 

@@ -53,8 +53,8 @@ ALIKE: Sequence[tuple[str, Mapping[str, Any], Mapping[str, str]]] = (
     ("emnist_letters", MORE | {"repeats": 2}, {"positive": "oracle(times=1)"}),
     ("emnist_letters", MORE | {"repeats": 4}, {"positive": "oracle(times=1)"}),
 )
-"""Studies alike: their set, their options, and by gate the arm that PICK may choose beside the baseline. Images of
-14 x 14 pixels train in a second; the procedure is the same at any size."""
+"""Studies alike: their set, their options, and by gate the arm that the chosen arm may choose beside the baseline.
+Images of 14 x 14 pixels train in a second; the procedure is the same at any size."""
 
 
 def study(config: Config, context: Context) -> dict[str, Result]:
@@ -64,11 +64,11 @@ def study(config: Config, context: Context) -> dict[str, Result]:
     plan = replace(prepared.plan, classifier=replace(prepared.plan.classifier, steps=STEPS))
     run = RunDirectory(context.directory)
     done = run_trials(plan, prepared.data, run, workers=1, limits=Limits(), report=lambda *_: None)
-    found = {}
+    document = {}
     for gate, arm in config["asked"].items():
         rules = (plan.fold_plan.evaluated, plan.fold_plan.folds, plan.baseline, (arm,), plan.margin)
         verdict = compare(done.trials, Design(images.labels, images.groups, images.class_names, *rules))
-        found[gate] = {
+        document[gate] = {
             "outcome": verdict.outcome,
             "estimate": verdict.difference.estimate,
             "low": verdict.difference.low,
@@ -78,7 +78,7 @@ def study(config: Config, context: Context) -> dict[str, Result]:
             "images": verdict.images,
             "repeats": verdict.repeats,
         }
-    return found
+    return document
 
 
 def canary(config: Config, context: Context) -> bool:
@@ -183,9 +183,9 @@ def main() -> None:
         if asked:
             common = {"data": data, "options": how, "asked": asked}
             seeds = range(1000, 1000 + options.studies)
-            found = measured(study, [common | {"seed": seed} for seed in seeds], options.work, options.workers)
+            results = measured(study, [common | {"seed": seed} for seed in seeds], options.work, options.workers)
             rows += [
-                row(f"{gate}, {data} {how['per_class']} a class", [one[gate] for one in found]) for gate in asked
+                row(f"{gate}, {data} {how['per_class']} a class", [one[gate] for one in results]) for gate in asked
             ]
     if "canary" in gates:
         kinds = [{"data": data, "kind": kind} for data in ("digits", "mnist") for kind in KINDS]

@@ -62,16 +62,16 @@ def measure(config: Config, context: Context) -> dict[str, dict[str, Any]]:
     validation = studied.take(split.validation)
     arms = arms_of(config["related"])
     plan = make_plan(studied, data, tuple(arms.values()), plan_folds(studied), repeats=1, seed=seed, times=2)
-    found: dict[str, dict[str, Any]] = {}
+    result: dict[str, dict[str, Any]] = {}
     for arm, one in arms.items():
         try:
             fitted = train_arm(plan.training(one), ArmImages(train, validation, None), key, SETTLED)
         except MethodFailed as error:
-            found[arm] = {"failed": str(error)}
+            result[arm] = {"failed": str(error)}
             continue
         predicted = fitted.classifier.probabilities(judged.images).argmax(1)
         seconds = sum(value for value in fitted.details["seconds"].values())
-        found[arm] = {
+        result[arm] = {
             "accuracy": balanced_accuracy(judged.labels, predicted),
             "seconds": seconds,
             "trained_on": len(train),
@@ -79,7 +79,7 @@ def measure(config: Config, context: Context) -> dict[str, dict[str, Any]]:
             "classes": len(np.unique(judged.labels)),
             **{kind: fitted.recipe.details.get(kind) for kind in ("drawn", "wrong_label", "near_copies", "usable")},
         }
-    return found
+    return result
 
 
 HEAD = ("", "balanced accuracy, %", "against classical, points", "seconds", "drawn", "wrong label", "copies", "used")

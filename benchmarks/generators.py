@@ -67,18 +67,18 @@ def write_pixels(path: Path, size: int, count: int) -> None:
     np.save(path, pixels)
 
 
-def table(figures: dict[str, Figures], told: Setting) -> list[str]:
+def table(figures: dict[str, Figures], run: Setting) -> list[str]:
     """A row a contestant: speeds, and how many times as fast tenfold in float32 is (median and quartiles)."""
     lines = [
-        f"## {told.size}x{told.size}x3, {told.threads} thread{'s' * (told.threads > 1)}",
+        f"## {run.size}x{run.size}x3, {run.threads} thread{'s' * (run.threads > 1)}",
         "",
-        f"The critic's turn: {told.real} real and {told.real} generated images; the generator's: {told.generated}.",
+        f"The critic's step: {run.real} real and {run.real} generated images; the generator's: {run.generated}.",
         "",
         "| | training, real images/s | processor seconds a step | drawing, images/s | most memory |",
         "|---|---|---|---|---|",
     ]
     for name, each in figures.items():
-        trained = f"{told.real / np.median(each.step):.2f}{_ratio(figures, name, 'step')}"
+        trained = f"{run.real / np.median(each.step):.2f}{_ratio(figures, name, 'step')}"
         processor = f"{np.median(each.processor):.2f}{_ratio(figures, name, 'processor')}"
         drawn = f"{DRAWN / np.median(each.drawing):.0f}{_ratio(figures, name, 'drawing')}"
         lines.append(f"| {name} | {trained} | {processor} | {drawn} | {each.memory / 2**20:.0f} MiB |")
@@ -100,9 +100,9 @@ def verdicts(figures: dict[str, Figures], threads: int) -> list[str]:
             if peer in figures and ours in figures:
                 ratio = paired_ratio(figures[ours].step, figures[peer].step)
                 met = "met" if ratio.median >= factor else "NOT MET"
-                told = f"{ratio.median:.2f}x ({ratio.lower:.2f}..{ratio.upper:.2f})"
+                speed = f"{ratio.median:.2f}x ({ratio.lower:.2f}..{ratio.upper:.2f})"
                 cores = f"{threads} thread{'s' * (threads > 1)}"
-                lines.append(f"- training, {cores}: {ours} {told} as fast as {peer}, goal {factor:g}x: {met}")
+                lines.append(f"- training, {cores}: {ours} {speed} as fast as {peer}, goal {factor:g}x: {met}")
     return lines
 
 
@@ -117,7 +117,7 @@ def _header(keras: str, rounds: int) -> list[str]:
         "",
         f"The median of {rounds} rounds · how many times as fast tenfold in float32 is: the median of the ratios",
         "within the rounds, and their quartiles. Where others keep the machine busy, compare the processor seconds.",
-        "tenfold draws on one thread, whatever it trains on, so that no picture depends on the machine.",
+        "tenfold draws on one thread, whatever it trains on, so that no image depends on the machine.",
         "",
     ]
 
@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a look: 32x32x3, small batches, one block")
     parser.add_argument("--keras", default=sys.executable, metavar="PYTHON", help="an interpreter that has keras")
-    parser.add_argument("--batch", type=int, default=None, help="real and generated images of the critic's turn")
+    parser.add_argument("--batch", type=int, default=None, help="real and generated images of the critic's step")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
@@ -138,9 +138,9 @@ def main() -> None:
         pixels = Path(folder) / "pixels.npy"
         write_pixels(pixels, size, IMAGES)
         for threads in (GOAL_THREADS,) if wanted.quick else (GOAL_THREADS, 1):
-            told = setting(size, batch, threads, pixels)
-            figures, left_out = race(contestants(wanted.keras), told, rounds, steps=1, drawn=DRAWN)
-            part = table(figures, told)
+            common = setting(size, batch, threads, pixels)
+            figures, left_out = race(contestants(wanted.keras), common, rounds, steps=1, drawn=DRAWN)
+            part = table(figures, common)
             print("\n".join(part), flush=True)
             lines += part
             goals += verdicts(figures, threads)
@@ -148,7 +148,7 @@ def main() -> None:
     ending = ["## A small convolutional network, 32x32x3, 64 channels, batch 128", ""]
     for threads in (GOAL_THREADS, 1):
         ending += small_network(threads, 8 if wanted.quick else 128, rounds)
-    ending += ["", "## On a GPU", "", *on_gpu(told, rounds), "", "## The goals", "", *goals, ""]
+    ending += ["", "## On a GPU", "", *on_gpu(common, rounds), "", "## The goals", "", *goals, ""]
     ending += [f"Left out: {reason}." for reason in dict.fromkeys(missing)]
     print("\n".join(ending))
     if wanted.out:

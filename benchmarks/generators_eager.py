@@ -2,8 +2,8 @@
 
     python generators_eager.py SETTING      (a line of JSON; see generators_setting.py)
 
-The loop is the usual one: the critic on real and on generated pictures, one backward pass each, then the generator
-through the same generated pictures, which are thus drawn once a step.
+The loop is the usual one: the critic on real and on generated images, one backward pass each, then the generator
+through the same generated images, which are thus drawn once a step.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class InTurns(Callback):
 
 
 def dataset(images: npt.NDArray[np.uint8]) -> ImageDataset:
-    """Pictures of one class."""
+    """Images of one class."""
     count = len(images)
     return ImageDataset(
         name="noise",

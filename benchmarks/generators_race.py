@@ -80,8 +80,8 @@ class Running:
         assert self.process.stderr is not None
         line = self.process.stdout.readline()
         if not line:
-            told = self.process.stderr.read().strip().splitlines()
-            raise CannotTakePart(f"{self.contestant.name}: {told[-1] if told else 'ended without a word'}")
+            lines = self.process.stderr.read().strip().splitlines()
+            raise CannotTakePart(f"{self.contestant.name}: {lines[-1] if lines else 'ended without a word'}")
         return json.loads(line)
 
 

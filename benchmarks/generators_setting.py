@@ -22,7 +22,7 @@ class Setting:
     real: int
     """Real images in a step; the critic sees as many generated ones beside them."""
     generated: int
-    """Images in the generator's turn."""
+    """Images in the generator's step."""
     generator_widths: tuple[int, ...]
     """Channels from the 4x4 map up to the last but one."""
     threads: int
@@ -42,8 +42,8 @@ class Setting:
 
     @classmethod
     def parse(cls, text: str) -> Setting:
-        told = json.loads(text)
-        return cls(**told | {"generator_widths": tuple(told["generator_widths"])})
+        values = json.loads(text)
+        return cls(**values | {"generator_widths": tuple(values["generator_widths"])})
 
 
 class Watch:
@@ -65,8 +65,8 @@ class Turns:
         sys.stdout = sys.stderr  # what a library prints is no answer
         self.answer({"parameters": parameters})
 
-    def answer(self, told: Any) -> None:
-        print(json.dumps(told), file=self.answers, flush=True)
+    def answer(self, message: Any) -> None:
+        print(json.dumps(message), file=self.answers, flush=True)
 
     def steps(self) -> int:
         """Steps to train now; before that, samples are drawn as often as is asked. Leaves the program at the end."""

@@ -55,8 +55,8 @@ def small_network(threads: int, batch: int, rounds: int) -> list[str]:
     lines = []
     for name, each in seconds.items():
         ratio = paired_ratio(each, plain)
-        told = f"{batch / np.median(each):.0f} images/s, {ratio.median:.2f}x ({ratio.lower:.2f}..{ratio.upper:.2f})"
-        lines.append(f"- {threads} thread{'s' * (threads > 1)}, {name}: {told}")
+        speed = f"{batch / np.median(each):.0f} images/s, {ratio.median:.2f}x ({ratio.lower:.2f}..{ratio.upper:.2f})"
+        lines.append(f"- {threads} thread{'s' * (threads > 1)}, {name}: {speed}")
     return lines
 
 
@@ -72,9 +72,9 @@ def on_gpu(setting: Setting, rounds: int) -> list[str]:
     last = images.to(memory_format=torch.channels_last)
     compiled = torch.compile(fast)
 
-    def passes(network: Callable[[Tensor], Tensor], pictures: Tensor, half: bool) -> None:
+    def passes(network: Callable[[Tensor], Tensor], images: Tensor, half: bool) -> None:
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            network(pictures).mean().backward()
+            network(images).mean().backward()
 
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
@@ -90,11 +90,11 @@ def on_gpu(setting: Setting, rounds: int) -> list[str]:
         "bfloat16, channels_last, torch.compile": partial(passes, compiled, last, True),
         "bfloat16, channels_last, CUDA graph": graph.replay,
         "limit: matrix product in bfloat16": lambda: square @ square,
-        "limit: copy of the pictures": images.clone,
+        "limit: copy of the images": images.clone,
     }
     seconds = take_turns(calls, rounds, 0.05, torch.cuda.synchronize)
     limit = 2 * 8192**3 / float(np.median(seconds.pop("limit: matrix product in bfloat16")))
-    copied = 2 * images.numel() * 4 / float(np.median(seconds.pop("limit: copy of the pictures")))
+    copied = 2 * images.numel() * 4 / float(np.median(seconds.pop("limit: copy of the images")))
     work = 2 * len(images) * _products(setting) * 3  # forward, and backward for weights and for inputs
     lines = [
         f"- {torch.cuda.get_device_name()}: {limit / 1e12:.0f} TFLOP/s in bfloat16, copies {copied / 1e9:.0f} GB/s"
@@ -108,7 +108,7 @@ def on_gpu(setting: Setting, rounds: int) -> list[str]:
 
 
 def _products(setting: Setting) -> int:
-    """Multiplications of the critic's convolutions for one picture."""
+    """Multiplications of the critic's convolutions for one image."""
     sides = [setting.size // 2**k for k in range(1, setting.halvings + 1)]
     inputs = [3] + [setting.critic_width] * (len(sides) - 1)
     return sum(16 * a * setting.critic_width * side**2 for a, side in zip(inputs, sides, strict=True))

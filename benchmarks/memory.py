@@ -43,10 +43,10 @@ def family(root: int) -> list[int]:
         with contextlib.suppress(OSError):
             after_name = status.read_text().rpartition(")")[2].split()
             parents[int(status.parent.name)] = int(after_name[1])
-    found = [root]
-    for process in found:
-        found += [child for child, parent in parents.items() if parent == process]
-    return found
+    result = [root]
+    for process in result:
+        result += [child for child, parent in parents.items() if parent == process]
+    return result
 
 
 def taken_bytes(process: int) -> int:

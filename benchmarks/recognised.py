@@ -81,15 +81,15 @@ def train_and_judge(config: Config, context: Context) -> dict[str, float]:
 FORMS = (".0f", ".0f", ".0f", ".0f", ".1%", ".1%", ".2f", ".1%")
 
 
-def section(config: Mapping[str, Any], found: list[dict[str, float]]) -> list[str]:
-    met = sum(row["recognised"] >= GOAL for row in found)
-    rows = [[f"{value:{form}}" for value, form in zip(row.values(), FORMS, strict=True)] for row in found]
+def section(config: Mapping[str, Any], result: list[dict[str, float]]) -> list[str]:
+    met = sum(row["recognised"] >= GOAL for row in result)
+    rows = [[f"{value:{form}}" for value, form in zip(row.values(), FORMS, strict=True)] for row in result]
     return [
         f"## {config['method']} on {config['set']}, {config['per_class']} images a class, {config['precision']}",
         "",
         *table(HEAD, rows),
         "",
-        f"At least {GOAL:.0%} recognised: {met} of {len(found)} seeds.",
+        f"At least {GOAL:.0%} recognised: {met} of {len(result)} seeds.",
         "",
     ]
 
@@ -120,9 +120,9 @@ def main() -> None:
         for precision in wanted.precision.split(",")
     ]
     seeds = range(wanted.seeds)
-    found = measured(train_and_judge, [config | {"seed": seed} for config in configs for seed in seeds])
+    results = measured(train_and_judge, [config | {"seed": seed} for config in configs for seed in seeds])
     for number, config in enumerate(configs):
-        lines += section(config, found[number * len(seeds) :][: len(seeds)])
+        lines += section(config, results[number * len(seeds) :][: len(seeds)])
     print("\n".join(lines))
     if wanted.out:
         wanted.out.write_text("\n".join(lines).rstrip() + "\n")

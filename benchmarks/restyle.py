@@ -4,7 +4,7 @@
 
 Each argument is a setting, `option=value,option=value`, and '' is the default. Prints a row of a Markdown table for
 each. All on --images images of a known set, of which a fifth is held out for the figures. Besides the independent
-classifier that the gates ask, one of another kind reads the swapped pictures: the three nearest real neighbours.
+classifier that the gates ask, one of another kind reads the swapped images: the three nearest real neighbours.
 """
 
 from __future__ import annotations

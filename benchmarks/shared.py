@@ -62,8 +62,8 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]
 
 def with_interval(values: Sequence[float], form: str = ".1f") -> str:
     """The mean with Student's interval."""
-    found = mean_interval(values)
-    return f"{found.estimate:{form}} ({found.low:{form}} to {found.high:{form}})"
+    result = mean_interval(values)
+    return f"{result.estimate:{form}} ({result.low:{form}} to {result.high:{form}})"
 
 
 def counted(count: int, of: int, digits: int = 0) -> str:

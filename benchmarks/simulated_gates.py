@@ -67,8 +67,8 @@ def judge(studies: Studies, who: Who, repeats: int) -> Judged:
         tables = studies.tables(int(who))[:, :, :repeats]
         choices = np.zeros(len(tables))
     folds = studies.folds[:, :repeats]
-    told = [crossed_test(table.astype(float), folds, choice) for table, choice in zip(tables, choices, strict=True)]
-    return Judged(*np.array([[t.estimate, t.low, t.high, t.standard_error, p] for t, p in told]).T)
+    tests = [crossed_test(table.astype(float), folds, choice) for table, choice in zip(tables, choices, strict=True)]
+    return Judged(*np.array([[t.estimate, t.low, t.high, t.standard_error, p] for t, p in tests]).T)
 
 
 def joined(parts: list[Judged]) -> Judged:

@@ -86,8 +86,8 @@ def calibration(studies: int) -> list[str]:
     rows = []
     for name, process, images, seen in SEEN:
         key = gates.SEED / "calibration" / name
-        found = gates.batches(process, images, 4, min(studies, 300), key)
-        halves = [100 * gates.former_half(table) for batch in found for table in batch.tables(1)]
+        batches = gates.batches(process, images, 4, min(studies, 300), key)
+        halves = [100 * gates.former_half(table) for batch in batches for table in batch.tables(1)]
         low, high = np.quantile(halves, [0.1, 0.9])
         rows.append([name, images, f"{seen:.2f}", f"{np.median(halves):.2f} ({low:.2f} to {high:.2f})"])
     return [
@@ -115,8 +115,8 @@ def coverage(studies: int) -> list[str]:
         lines += [f"### {title}: intervals that hold the truth", "", *table(head, rows), ""]
     every = [
         {"process": name, "images": images, "who": who, "repeats": repeats, **asdict(cell)}
-        for (name, images), found in cells.items()
-        for (who, repeats), cell in found.items()
+        for (name, images), result in cells.items()
+        for (who, repeats), cell in result.items()
     ]
     lines += ["### Before and after the mend", "", *_before_and_after(every, studies), ""]
     outside = [
@@ -164,13 +164,14 @@ def equal_arms(studies: int) -> list[str]:
         "PICK, R = 2",
         "PICK, R = 4",
         "PICK, R = 10",
-        "PICK, planned looks",
+        "PICK, interim looks",
     ]
-    head += ["retrained, R = 4", "retrained, planned looks", "one arm (placebo), R = 4", "any of 4 arms, Holm, R = 4"]
+    head += ["retrained, R = 4", "retrained, interim looks", "one arm (placebo), R = 4", "any of 4 arms, Holm, R = 4"]
     return [
-        "The baseline and four arms that are exactly as good; studies that say 'helped'. Planned looks: at 2 and 4",
+        "The baseline and four arms that are exactly as good; studies that say 'helped'. Interim looks: at 2 and 4",
         "repeats, stopping at p < .001 alone, else at 10. PICK's true gain is in points: choosing the training that",
-        "did best on inner images is a gain, and where luck is large it passes the margin of 1 point though all arms",
+        "did best on validation images is a gain, and where luck is large it passes the margin of 1 point though all "
+        "arms",
         "are equal. PICK retrained judges the same choices by other trainings of the chosen arms; its gain is 0.",
         "",
         *table(head, rows),
@@ -216,15 +217,15 @@ def powers(studies: int) -> list[str]:
             key = gates.SEED / "power" / name
             detectable = gates.smallest_detectable(images, process, key)
             for effect in (0.02, 0.04, 0.06, detectable):
-                told = f"{100 * effect:+.1f}" + (" = 2.8 SE" if effect == detectable else "")
-                found = {
+                size = f"{100 * effect:+.1f}" + (" = 2.8 SE" if effect == detectable else "")
+                simulated = {
                     picked: gates.power(images, effect, process=process, studies=studies, picked=picked, key=key)
                     for picked in (False, True)
                 }
-                predicted = 100 * gates.predicted_power(effect, found[False][1])
-                counts = [share(round(found[picked][0] * studies), studies) for picked in (False, True)]
+                predicted = 100 * gates.predicted_power(effect, simulated[False][1])
+                counts = [share(round(simulated[picked][0] * studies), studies) for picked in (False, True)]
                 luck = f"{100 * process.luck:.1f}"
-                rows.append([luck, images, told, f"{100 * found[False][1]:.2f}", f"{predicted:.0f} %", *counts])
+                rows.append([luck, images, size, f"{100 * simulated[False][1]:.2f}", f"{predicted:.0f} %", *counts])
     head = ["luck", "images", "effect, points", "mean standard error", "predicted", "arm 'helped'", "PICK 'helped'"]
     return [
         "One arm that is better by the effect; 90 % right, 4 repeats. Predicted: the share of normal estimates with",

@@ -4,7 +4,8 @@ An image is recognised where difficulty + the arm's opinion of it + the training
 them normal. Difficulty makes most images nearly always right and some nearly always wrong. An arm's opinion of
 an image stays the same over repeats: it is what more images would average out. Luck belongs to one training and is
 shared by all it judges; part of it is common to all arms, which share splits and initialisation, and so is half of
-the noise. The inner images that PICK chooses by are other images of the same study, judged by the same trainings.
+the noise. The validation images that the chosen arm chooses by are other images of the same study, judged by the same
+trainings.
 """
 
 from __future__ import annotations
@@ -111,12 +112,12 @@ class Studies:
         return self._tables(self.correct[arm])
 
     def chosen(self) -> Whole:
-        """S x N x R: the arm that the inner images of the image's fold preferred."""
+        """S x N x R: the arm that the validation images of the image's fold preferred."""
         best = self.inner_scores.argmax(0)
         return np.stack([best[:, r][:, folds] for r, folds in enumerate(self.image_folds.T)], axis=2)
 
     def picked(self) -> Floats:
-        """S x n x R: PICK minus the baseline."""
+        """S x n x R: the chosen arm minus the baseline."""
         return self._tables(np.take_along_axis(self.correct, self.chosen()[None], 0)[0])
 
     def retrained(self, repeats: int) -> Floats:
@@ -128,14 +129,14 @@ class Studies:
         return np.stack([retrained_picks(differences[:, s], chosen[:, s]) for s in range(len(differences[0]))])
 
     def choice_variances(self, repeats: int, *, retrained: bool = False) -> Floats:
-        """S: what the choice adds to the variance of PICK, from the first `repeats`."""
+        """S: what the choice adds to the variance of the chosen arm, from the first `repeats`."""
         arms = len(self.correct)
         gains = np.stack([self.tables(arm)[:, :, :repeats].mean((1, 2)) for arm in range(arms)], axis=1)
         best = self.inner_scores[:, :, :repeats].argmax(0)
         chosen = [gain[arm] for gain, arm in zip(gains, best, strict=True)]
         if retrained:
             return np.array([choice_variance(gain) for gain in chosen])
-        # What PICK's own mean squares do not count: K choices are independent, and they count R x K.
+        # What the chosen arm's own mean squares do not count: K choices are independent, and they count R x K.
         return np.array([np.var(gain, ddof=1) * (1 / gain.shape[1] - 1 / gain.size) for gain in chosen])
 
     def _tables(self, correct: npt.NDArray[np.bool_]) -> Floats:
@@ -195,22 +196,22 @@ def simulate(process: Process, images: int, repeats: int, studies: int, draw: np
         ]
 
     correct = np.empty((arms, *shape, repeats), dtype=bool)
-    inner = np.empty((arms, studies, repeats, process.folds), dtype=np.float32)
+    inner_scores = np.empty((arms, studies, repeats, process.folds), dtype=np.float32)
     folds = np.stack([split(process.folds) for _ in range(repeats)], axis=1)
     for repeat in range(repeats):
         correct[..., repeat] = recognised(repeat, folds[:, repeat])
-        # A fifth of the images for each of the folds' inner splits, without those that the fold tests.
+        # A fifth of the images for each of the folds' validation splits, without those that the fold tests.
         part = split(max(INNER_PARTS, process.folds))
         shares = _inner_weights(labels, part, part != folds[:, repeat], process)
         for arm, right in enumerate(recognised(repeat, np.minimum(part, process.folds - 1))):
-            inner[arm, :, repeat] = right.astype(np.float32) @ shares
+            inner_scores[arm, :, repeat] = right.astype(np.float32) @ shares
     # The loss breaks ties.
-    inner += np.float32(1e-4) * draw.random(inner.shape, dtype=np.float32)
-    return Studies(correct, inner, labels, np.repeat(np.arange(groups), process.group_size), weights, folds)
+    inner_scores += np.float32(1e-4) * draw.random(inner_scores.shape, dtype=np.float32)
+    return Studies(correct, inner_scores, labels, np.repeat(np.arange(groups), process.group_size), weights, folds)
 
 
 def _inner_weights(labels: Whole, part: Whole, usable: npt.NDArray[np.bool_], process: Process) -> Floats:
-    """N x K: the balanced accuracy of each fold's inner images is the weighted sum of what is right."""
+    """N x K: the balanced accuracy of each fold's validation images is the weighted sum of what is right."""
     member = (part[:, None] == np.arange(process.folds)) & usable[:, None]
     weights = np.zeros(member.shape, dtype=np.float32)
     for label in range(process.classes):
@@ -224,16 +225,16 @@ def trials(studies: Studies, study: int) -> list[Trial]:
     labels, classes = studies.labels, int(studies.labels.max()) + 1
     one_hot = np.eye(classes).tolist()
     done = []
-    for arm, inner in enumerate(studies.inner_scores[:, study]):
+    for arm, inner_scores in enumerate(studies.inner_scores[:, study]):
         predicted = np.where(studies.correct[arm, study].T, labels, (labels + 1) % classes)
-        for repeat, fold in np.ndindex(*inner.shape):
+        for repeat, fold in np.ndindex(*inner_scores.shape):
             members = np.flatnonzero(studies.image_folds[:, repeat] == fold)
             done.append(
                 Trial(
                     arm=f"arm-{arm}",
                     repeat=repeat,
                     fold=fold,
-                    inner_score=float(inner[repeat, fold]),
+                    inner_score=float(inner_scores[repeat, fold]),
                     inner_loss=1.0,
                     test_indices=members.tolist(),
                     test_probabilities=[one_hot[label] for label in predicted[repeat, members]],

@@ -1,4 +1,4 @@
-"""Small pictures and folders that many tests stand on."""
+"""Small images and folders that many tests stand on."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ settings.load_profile("any machine")
 Pixels = npt.NDArray[np.uint8]
 
 
-def noise_picture(name: object, *shape: int) -> Pixels:
-    """Values of 8 bits that depend on the name alone, so that no two names give the same picture."""
+def noise_image(name: object, *shape: int) -> Pixels:
+    """Values of 8 bits that depend on the name alone, so that no two names give the same image."""
     return (Key("tests") / ascii(name)).numpy_generator().integers(0, 256, shape or (8, 8), dtype=np.uint8)
 
 
@@ -37,7 +37,7 @@ def class_folders(tmp_path: Path) -> Callable[..., Path]:
             folder = root / name
             folder.mkdir(parents=True, exist_ok=True)
             for index in range(count):
-                Image.fromarray(noise_picture((str(folder), index))).save(folder / f"{index:03d}.png")
+                Image.fromarray(noise_image((str(folder), index))).save(folder / f"{index:03d}.png")
         return root
 
     return write

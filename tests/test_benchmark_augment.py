@@ -45,8 +45,8 @@ def _mixing(
     def mix(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         own = torch.rand(shape, generator=GENERATOR).expand(len(images))
         partner = torch.randperm(len(images), generator=GENERATOR)
-        pictures = images.float() / 255
-        mixed = torch.lerp(pictures[partner], pictures, own.view(-1, 1, 1, 1))
+        floats = images.float() / 255
+        mixed = torch.lerp(floats[partner], floats, own.view(-1, 1, 1, 1))
         rows = torch.lerp(torch.eye(64)[partner], torch.eye(64), own.view(-1, 1) * labels_say)
         return mixed, rows * (1 - smooth) + smooth / 64
 
@@ -73,8 +73,8 @@ def test_everyone_has_a_turn_in_each_round_and_the_order_changes() -> None:
     assert len(set(rounds)) > 1
 
 
-def test_pictures_that_come_back_unchanged_are_reported() -> None:
-    assert CHECKS.check_pictures(_unchanged, 64, (1, 28, 28)).faults == ["every picture comes back unchanged"]
+def test_images_that_come_back_unchanged_are_reported() -> None:
+    assert CHECKS.check_images(_unchanged, 64, (1, 28, 28)).faults == ["every image comes back unchanged"]
     assert CHECKS.check_draws(_unchanged, (1, 28, 28)) == "one draw a batch"
     assert "not the operations that were asked for" in CHECKS.check_classical(_unchanged, (3, 32, 32)).faults
 
@@ -89,7 +89,7 @@ def test_pictures_that_come_back_unchanged_are_reported() -> None:
     ],
 )
 def test_faults_are_named(wrong: Callable[..., Any], fault: str) -> None:
-    assert any(fault in found for found in CHECKS.check_pictures(wrong, 64, (1, 8, 8)).faults)
+    assert any(fault in result for result in CHECKS.check_images(wrong, 64, (1, 8, 8)).faults)
 
 
 def test_a_lambda_a_batch_and_smoothed_labels_are_told() -> None:
@@ -112,11 +112,11 @@ def test_pairs_of_labels_are_read_as_the_pixels_say() -> None:
     def pairs(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         share = torch.rand(len(images), generator=GENERATOR)
         partner = labels.roll(1)
-        pictures = images.float() / 255
-        mixed = torch.lerp(pictures, pictures[partner], share.view(-1, 1, 1, 1))
+        floats = images.float() / 255
+        mixed = torch.lerp(floats, floats[partner], share.view(-1, 1, 1, 1))
         return mixed, torch.stack([labels.float(), partner.float(), share], 1)
 
-    found = CHECKS.check_mixing(pairs, alpha=1.0)
-    assert found.faults == []
-    assert "no soft labels but (label, label, lambda), lambda the partner's share" in found.remarks
-    assert "the same partners in every batch" in found.remarks
+    findings = CHECKS.check_mixing(pairs, alpha=1.0)
+    assert findings.faults == []
+    assert "no soft labels but (label, label, lambda), lambda the partner's share" in findings.remarks
+    assert "the same partners in every batch" in findings.remarks

@@ -24,11 +24,11 @@ def benchmark() -> Iterator[ModuleType]:
 def test_a_race_of_ours_and_the_eager_peer(benchmark: ModuleType, tmp_path: Path) -> None:
     pixels = tmp_path / "pixels.npy"
     benchmark.write_pixels(pixels, 16, 8)
-    told = benchmark.setting(16, 4, 1, pixels)
+    result = benchmark.setting(16, 4, 1, pixels)
     missing = benchmark.Contestant("a peer that is not installed", "generators_eager.py", interpreter="/no/python")
     broken = benchmark.Contestant("a peer that breaks", "no_such_program.py")
     ours, _, eager, _ = benchmark.contestants("python")
-    figures, left_out = benchmark.race([ours, eager, missing, broken], told, rounds=2, steps=1, drawn=3, warm_up=1)
+    figures, left_out = benchmark.race([ours, eager, missing, broken], result, rounds=2, steps=1, drawn=3, warm_up=1)
     assert list(figures) == [ours.name, eager.name]
     for each in figures.values():
         assert each.step.shape == each.drawing.shape == (2,)
@@ -38,7 +38,7 @@ def test_a_race_of_ours_and_the_eager_peer(benchmark: ModuleType, tmp_path: Path
         assert 2**26 < each.memory < 2**34
     assert len(left_out) == 2
     assert "no_such_program" in left_out[1]
-    rows = benchmark.table(figures, told)
+    rows = benchmark.table(figures, result)
     assert any(row.startswith(f"| {eager.name} |") and row.count("x (") == 3 for row in rows)
 
 

@@ -167,7 +167,7 @@ def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(
     ]  # fmt: skip
     assert "baseline" in lines[4]
     assert "FAILED" in lines[5]
-    assert lines[6].startswith("On a fresh split PICK would beat classical in 82 % of cases (won 15,")
+    assert lines[6].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
     assert lines[7:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
 
 
@@ -247,7 +247,7 @@ def test_fit_gets_its_options(words: tuple[str, ...], verb: Any, tenfold: Any) -
         (("there",), None), (("--out", "there"), None), (("there", "--out", "there"), None),
     ],
 )  # fmt: skip
-def test_sample_takes_its_pictures_or_none(words: tuple[str, ...], data: str | None, verb: Any, tenfold: Any) -> None:
+def test_sample_takes_its_images_or_none(words: tuple[str, ...], data: str | None, verb: Any, tenfold: Any) -> None:
     seen, function = recording(Result(sentence="drawn"))
     verb("sample", function)
     options = ("--class", "a", "--class", "b c", "--truncation", "0.8", "--keep-copies", "--seed", "3")
@@ -266,8 +266,8 @@ def test_sample_takes_its_pictures_or_none(words: tuple[str, ...], data: str | N
 def test_a_dry_run_only_tells_what_would_be_made(line: str, forecast: str, tenfold: Any, verb: Any) -> None:
     name = line.split()[0]
     verb(name, lambda *_, **__: pytest.fail("made"))
-    told = types.SimpleNamespace(text="about 2 min", to_json=lambda: {"seconds": 120})
-    setattr(sys.modules[f"tenfold.verbs.{name}"], forecast, lambda *_, **__: told)
+    result = types.SimpleNamespace(text="about 2 min", to_json=lambda: {"seconds": 120})
+    setattr(sys.modules[f"tenfold.verbs.{name}"], forecast, lambda *_, **__: result)
     assert tenfold(*line.split(), "--dry-run")[:2] == (0, "about 2 min\n")
     assert json.loads(tenfold(*line.split(), "--dry-run", "--json")[1]) == {"seconds": 120}
 
@@ -284,8 +284,8 @@ AWKWARD_NAMES = [
 
 
 def test_predictions_are_csv_that_no_spreadsheet_runs(verb: Any, tenfold: Any) -> None:
-    found = [Prediction(name, "=1+1", 0.75, {"=1+1": 0.75, "b": 0.25}) for name in AWKWARD_NAMES]
-    seen, function = recording(found)
+    values = [Prediction(name, "=1+1", 0.75, {"=1+1": 0.75, "b": 0.25}) for name in AWKWARD_NAMES]
+    seen, function = recording(values)
     verb("predict", function)
     status, out, _ = tenfold("predict", "model", "a.png", "b", "--out", "there", "--seed", "1")
     assert status == 0

@@ -43,8 +43,8 @@ def test_own_loop_learns_both_ways(own_loop: ModuleType, capsys: pytest.CaptureF
 
 
 def test_workers_and_epochs_draw_differently(own_loop: ModuleType) -> None:
-    picture = torch.arange(64, dtype=torch.uint8).view(1, 8, 8) * 3
-    copies = TensorDataset(picture.expand(16, -1, -1, -1), torch.zeros(16, dtype=torch.long))
+    image = torch.arange(64, dtype=torch.uint8).view(1, 8, 8) * 3
+    copies = TensorDataset(image.expand(16, -1, -1, -1), torch.zeros(16, dtype=torch.long))
     # Without persistent workers each epoch starts new processes, which are copies of this one.
     batches = DataLoader(copies, batch_size=8, num_workers=2, collate_fn=own_loop.change_and_mix)
     made = [images for _ in range(2) for images, _ in batches]

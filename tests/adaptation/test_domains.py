@@ -43,7 +43,7 @@ QUICK = DomainConfig(steps=30, batch_size=16, width=8)
 
 
 def shifted(data: ImageDataset, by: int = 60) -> ImageDataset:
-    """The same kind of pictures, but lighter: another domain."""
+    """The same kind of images, but lighter: another domain."""
     return replace(data, images=np.clip(data.images.astype(int) + by, 0, 255).astype(np.uint8))
 
 
@@ -204,7 +204,7 @@ def test_statistics_of_the_target_move_no_weight_and_help(source: ImageDataset, 
     assert np.isfinite(with_statistics_of(trained, target.images[:1]).probabilities(target.images)).all()
 
 
-def test_a_target_of_one_picture_and_a_loss_that_explodes(source: ImageDataset, target: ImageDataset) -> None:
+def test_a_target_of_one_image_and_a_loss_that_explodes(source: ImageDataset, target: ImageDataset) -> None:
     config = replace(QUICK, adversary=0.3, confusion=1.0)
     assert np.isfinite(
         train_domains([source], target.images[:1], (), Key("one"), config).probabilities(source.images)

@@ -1,4 +1,4 @@
-"""How pictures are framed, what is said of it, and that mending makes two sets alike."""
+"""How images are framed, what is said of it, and that mending makes two sets alike."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def a_set(images: Images, name: str = "made up") -> ImageDataset:
 
 
 def test_what_is_measured_is_what_was_drawn() -> None:
-    found = framing(a_set(blobs(40, 24, 12)))
-    assert found.plain == 1
-    assert found.light == 0
-    assert found.filled == pytest.approx(0.5)
-    assert found.contrast > 0.6
-    assert (found.side, found.channels) == (24, 1)
+    measured = framing(a_set(blobs(40, 24, 12)))
+    assert measured.plain == 1
+    assert measured.light == 0
+    assert measured.filled == pytest.approx(0.5)
+    assert measured.contrast > 0.6
+    assert (measured.side, measured.channels) == (24, 1)
     assert framing(a_set(blobs(40, 24, 12, ink=90, ground=240))).light == 1
     noise = Key("tests/noise").numpy_generator().integers(0, 256, (20, 1, 24, 24), dtype=np.uint8)
     assert framing(a_set(noise)).plain < 0.5
@@ -54,13 +54,13 @@ def test_sets_that_are_alike_need_no_mending() -> None:
 def test_each_difference_is_told_and_mended() -> None:
     dark, light = a_set(blobs(40, 20, 18)), a_set(blobs(40, 28, 12, ink=120, ground=200, channels=3))
     source, target = framing(dark), framing(light)
-    found = mends([source], target)
-    assert [mend.kind for mend in found] == ["ground", "fill", "contrast", "grey"]
-    assert "0% of the source's pictures lie on a ground lighter than what they show, of the target's 100%" in str(
-        found
+    proposed = mends([source], target)
+    assert [mend.kind for mend in proposed] == ["ground", "fill", "contrast", "grey"]
+    assert "0% of the source's images lie on a ground lighter than what they show, of the target's 100%" in str(
+        proposed
     )
-    assert "fills 90% of the side in the source and 43% in the target" in str(found)
-    frame = shared_frame([source], target, found, None)
+    assert "fills 90% of the side in the source and 43% in the target" in str(proposed)
+    frame = shared_frame([source], target, proposed, None)
     assert (frame.side, frame.channels) == (28, 1)
     one, other = (framing(frame.on(data)) for data in (dark, light))
     assert mends([one], other) == ()
@@ -95,7 +95,7 @@ def test_several_sources_are_all_looked_at() -> None:
     contrast=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 99),
 )
-def test_any_picture_comes_out_as_a_picture(
+def test_any_image_comes_out_as_a_image(
     side: int, new: int, channels: int, to: int, ground: str, fill: float, contrast: float, seed: int
 ) -> None:
     random = Key(f"tests/any/{seed}").numpy_generator()
@@ -105,11 +105,11 @@ def test_any_picture_comes_out_as_a_picture(
     framed = frame.of(images)
     assert framed.shape == (3, to, new, new)
     assert framed.dtype == np.uint8
-    assert np.array_equal(frame.of(images[1:2])[0], framed[1]), "a picture's frame does not depend on the others"
+    assert np.array_equal(frame.of(images[1:2])[0], framed[1]), "an image's frame does not depend on the others"
     assert frame_of(frame.to_json()) == frame
 
 
-def test_no_pictures_and_no_frame_are_taken_too() -> None:
+def test_no_images_and_no_frame_are_taken_too() -> None:
     assert Frame(8, 1, 8).of(np.empty((0, 3, 5, 5), np.uint8)).shape == (0, 1, 8, 8)
     assert frame_of(None) is None
     data = replace(a_set(blobs(3, 12, 5)), name="kept")

@@ -15,12 +15,12 @@ from tenfold.augment.automatic import Operation, operate
 from tenfold.core.keys import Key
 
 
-def pictures(*shape: int) -> torch.Tensor:
+def random_images(*shape: int) -> torch.Tensor:
     return torch.rand(shape, generator=Key("augmix").torch_generator())
 
 
 def test_the_blend_is_that_of_chains_made_one_by_one() -> None:
-    images = pictures(12, 3, 20, 20)
+    images = random_images(12, 3, 20, 20)
     augmix = AugMix(seed=5)
     blended = augmix(images, Key("draws").torch_generator())
     generator = Key("draws").torch_generator()
@@ -72,14 +72,14 @@ def test_corruptions_that_benchmarks_test_are_left_out() -> None:
 
 
 def test_at_strength_zero_every_bit_stays() -> None:
-    images = pictures(32, 1, 28, 28)
+    images = random_images(32, 1, 28, 28)
     changed = AugMix(strength=0)(images, Key("draws").torch_generator())
     assert torch.equal(changed, images)
     assert changed.data_ptr() != images.data_ptr()
 
 
-def test_a_chain_of_nothing_gives_the_picture_back() -> None:
-    images = pictures(8, 1, 28, 28)
+def test_a_chain_of_nothing_gives_the_image_back() -> None:
+    images = random_images(8, 1, 28, 28)
     assert torch.allclose(AugMix(depth=(0, 0))(images, Key("draws").torch_generator()), images, atol=1e-6)
 
 

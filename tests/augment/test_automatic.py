@@ -14,7 +14,7 @@ from tenfold.augment.tensors import SIGNED, UNIT, Range, to_float
 from tenfold.core.keys import Key
 
 
-def pictures(*shape: int) -> torch.Tensor:
+def random_images(*shape: int) -> torch.Tensor:
     return torch.randint(256, shape, generator=Key("automatic").torch_generator(), dtype=torch.uint8)
 
 
@@ -93,7 +93,7 @@ def test_every_operation_does_something(kind: Operation) -> None:
     assert ((changed - images).abs().amax((1, 2, 3)) > 0.01).all()
 
 
-def test_grey_pictures_have_no_saturation() -> None:
+def test_grey_images_have_no_saturation() -> None:
     images = floats(5, 1, 9, 9)
     assert torch.equal(operate(images, torch.full((5,), Operation.SATURATION), torch.ones(5)), images)
 
@@ -105,7 +105,7 @@ def test_grey_pictures_have_no_saturation() -> None:
     value_range=st.sampled_from([UNIT, SIGNED, (0.0, 255.0)]),
     depth=st.integers(0, 3),
 )
-def test_each_picture_has_its_own_operation_and_no_other(
+def test_each_image_has_its_own_operation_and_no_other(
     shape: tuple[int, int, int, int], seed: int, value_range: Range, depth: int
 ) -> None:
     generator = Key(f"own/{seed}").torch_generator()
@@ -137,7 +137,7 @@ def test_what_is_turned_sheared_and_shifted_goes_where_it_is_said_to() -> None:
     space = Space(degrees=90, shear=1.0, shift=0.25, pixels=8, factor=0, bits=0)
     kinds = torch.tensor([1, 2, 3, 4, 5])
     changed = operate(images, kinds, torch.tensor([1.0, 1.0, 1.0, 1.0, -1.0]), space=space)
-    brightest = [divmod(int(picture.argmax()), 41) for picture in changed]
+    brightest = [divmod(int(image.argmax()), 41) for image in changed]
     assert brightest == [
         (20, 10),  # anticlockwise: from above the centre to its left
         (10, 30),  # what lies 10 pixels above moves 10 to the side
@@ -157,7 +157,7 @@ def test_a_quarter_turn_is_exact_and_anticlockwise(side: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [Operation.SHEAR_X, Operation.TRANSLATE_X], ids=lambda kind: kind.name)
-def test_down_is_across_of_the_picture_on_its_side(kind: Operation) -> None:
+def test_down_is_across_of_the_image_on_its_side(kind: Operation) -> None:
     images = floats(1, 2, 15, 15)
     strength = torch.tensor([0.37])
     across = operate(images, torch.tensor([kind]), strength)

@@ -27,7 +27,7 @@ def bytes_of(*shape: int, key: str = "pictures") -> Tensor:
 
 
 def one_channel_each(count: int, height: int, width: int) -> Tensor:
-    """Constant pictures, lit in a channel of their own: the mixture tells what was mixed, and how much of it."""
+    """Constant images, lit in a channel of their own: the mixture tells what was mixed, and how much of it."""
     return torch.eye(count)[:, :, None, None].repeat(1, 1, height, width)
 
 
@@ -75,13 +75,11 @@ def test_any_size_gives_floats_in_range_and_labels_that_sum_to_one(
 
 @every_mixer
 @pytest.mark.parametrize("as_float", [False, True])
-def test_pictures_and_labels_are_mixed_with_one_weight_and_partner(
-    make: Callable[..., Mixer], as_float: bool
-) -> None:
+def test_images_and_labels_are_mixed_with_one_weight_and_partner(make: Callable[..., Mixer], as_float: bool) -> None:
     labels = torch.arange(12)
     coded = one_channel_each(12, 5, 7)
     mixed, soft = make(classes=12)(coded if as_float else coded.mul(255).byte(), labels, draws())
-    # The mean of a channel is the share of that picture, blended or cut.
+    # The mean of a channel is the share of that image, blended or cut.
     assert torch.allclose(mixed.mean((2, 3)), soft, atol=1e-6)
     several = (soft > 0).sum(1)
     assert several.max() <= 3
@@ -96,16 +94,16 @@ def test_one_key_gives_the_same_bytes_on_one_thread_and_on_two(
 ) -> None:
     images, labels = bytes_of(*shape), torch.arange(shape[0]) % 3
     images = to_float(images) if as_float else images
-    threads, found = torch.get_num_threads(), []
+    threads, result = torch.get_num_threads(), []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            found.append(make(classes=3)(images, labels, draws()))
+            result.append(make(classes=3)(images, labels, draws()))
     finally:
         torch.set_num_threads(threads)
-    assert torch.equal(found[0][0], found[1][0])
-    assert torch.equal(found[0][1], found[1][1])
-    assert not torch.equal(found[0][0], make(classes=3)(images, labels, draws("others"))[0])
+    assert torch.equal(result[0][0], result[1][0])
+    assert torch.equal(result[0][1], result[1][1])
+    assert not torch.equal(result[0][0], make(classes=3)(images, labels, draws("others"))[0])
 
 
 @every_mixer
@@ -139,7 +137,7 @@ def test_towards_zero_an_image_stays_or_becomes_its_partner_to_the_last_bit(
     same = [index for index in range(40) if soft[index, index] == 1]
     assert len(same) > 8
     assert torch.equal(mixed[same], to_float(images, value_range)[same])
-    if make is MixUp:  # a box that is the whole picture may stick out of it
+    if make is MixUp:  # a box that is the whole image may stick out of it
         assert torch.equal(mixed, to_float(images, value_range)[soft.argmax(1)])
 
 
@@ -215,18 +213,18 @@ def test_areas_of_boxes_follow_the_beta_law_before_they_are_clipped(alpha: float
         assert scipy.stats.kstest(centre.numpy() / side, "uniform").pvalue > 0.001
 
 
-def test_boxes_seen_whole_in_the_pictures_have_the_stated_sides() -> None:
+def test_boxes_seen_whole_in_the_images_have_the_stated_sides() -> None:
     side, generator = 120, draws("whole boxes")
-    pictures = torch.zeros(1400, 1, side, side)
-    pictures[1::2] = 1
-    mixed, _ = CutMix(1.0)(pictures, torch.eye(2).repeat(700, 1), generator)
-    replaced = (mixed != pictures)[:, 0]
+    images = torch.zeros(1400, 1, side, side)
+    images[1::2] = 1
+    mixed, _ = CutMix(1.0)(images, torch.eye(2).repeat(700, 1), generator)
+    replaced = (mixed != images)[:, 0]
     rows, columns = replaced.any(2), replaced.any(1)
     touches = rows[:, 0] | rows[:, -1] | columns[:, 0] | columns[:, -1]
     whole = rows.any(1) & ~touches
     height, width = rows[whole].sum(1), columns[whole].sum(1)
     assert len(height) > 80
-    assert torch.equal(height, width), "the proportions are the picture's"
+    assert torch.equal(height, width), "the proportions are the image's"
     # Sides s have the density 2 s at alpha 1; of them the share (1 - s) ** 2 is whole. A side is a whole pixel.
     within_pixel = torch.rand(len(height), generator=generator) - 0.5
     sides = (height + within_pixel).double().numpy() / side
@@ -240,7 +238,7 @@ def test_the_label_is_the_share_of_pixels_replaced_and_the_box_is_of_the_partner
 ) -> None:
     batch = 60
     images = bytes_of(batch, *shape)
-    images[:, 0] = torch.arange(batch, dtype=torch.uint8)[:, None, None]  # names the picture in each pixel
+    images[:, 0] = torch.arange(batch, dtype=torch.uint8)[:, None, None]  # names the image in each pixel
     given = to_float(images, (0, 255)) if as_float else images
     mixed, soft = CutMix(1.0, classes=batch, value_range=(0, 255))(given, torch.arange(batch), draws())
     owner = mixed[:, 0].round().long()
@@ -271,18 +269,18 @@ def test_alpha_above_zero_is_asked_for(make: type[Mixer], alpha: float) -> None:
 
 
 def test_what_cannot_be_mixed_is_told_with_what_mends_it() -> None:
-    pictures, labels = bytes_of(4, 1, 6, 6), torch.arange(4)
+    images, labels = bytes_of(4, 1, 6, 6), torch.arange(4)
     for make in (MixUp, CutMix):
         with pytest.raises(ValueError, match=rf"{make.__name__}\(classes=10\)"):
-            make()(pictures, labels)
+            make()(images, labels)
         with pytest.raises(ValueError, match="4 images, but 3 labels"):
-            make(classes=4)(pictures, labels[:3])
+            make(classes=4)(images, labels[:3])
         with pytest.raises(ValueError, match="classes=5, but its rows of labels hold 4"):
-            make(classes=5)(pictures, torch.eye(4))
+            make(classes=5)(images, torch.eye(4))
         with pytest.raises(ValueError, match="class numbers B or float rows"):
-            make(classes=4)(pictures, labels.float())
+            make(classes=4)(images, labels.float())
         with pytest.raises(ValueError, match="hand over uint8"):
-            make(classes=4)(pictures.int(), labels)
+            make(classes=4)(images.int(), labels)
         with pytest.raises(ValueError, match="'image' for a weight each"):
             make(weights="each")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="2 images or more"):

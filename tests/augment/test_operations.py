@@ -1,4 +1,4 @@
-"""Against Pillow, which does the same to one picture of 8 bits at a time."""
+"""Against Pillow, which does the same to one image of 8 bits at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
-from conftest import noise_picture
+from conftest import noise_image
 from tenfold.augment import operations as tones
 from tenfold.augment.operations import KNOTS, border_colour, sampling_grid, warp
 from tenfold.augment.tensors import SIGNED, UNIT, Range, to_float
@@ -20,7 +20,7 @@ from tenfold.core.keys import Key
 IDENTITY = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
 
 
-def pictures(count: int = 6, shape: tuple[int, int, int] = (1, 12, 12), key: str = "pictures") -> torch.Tensor:
+def random_images(count: int = 6, shape: tuple[int, int, int] = (1, 12, 12), key: str = "pictures") -> torch.Tensor:
     return torch.rand(count, *shape, generator=Key(key).torch_generator()) * 2 - 1
 
 
@@ -31,14 +31,14 @@ def turned(angle: float, dx: float = 0, dy: float = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45), (1, 5, 9), (4, 1, 7)], ids=str)
 def test_the_identity_changes_nothing(shape: tuple[int, int, int]) -> None:
-    given = pictures(shape=shape)
+    given = random_images(shape=shape)
     grid = sampling_grid(IDENTITY.expand(6, 2, 3), *shape[1:])
     # Coordinates in half sides are rounded, so this is not exact to the bit; Classical leaves the warp out.
     assert torch.allclose(warp(given, grid), given, atol=2e-5)
 
 
-def test_a_shift_by_whole_pixels_moves_the_picture() -> None:
-    given = pictures(shape=(1, 8, 8))
+def test_a_shift_by_whole_pixels_moves_the_image() -> None:
+    given = random_images(shape=(1, 8, 8))
     given[:, :, [0, -1]] = given[:, :, :, [0, -1]] = 0.25  # a border of one colour fills what is uncovered
     matrix = IDENTITY.repeat(6, 1, 1)
     matrix[:, 0, 2] = 1
@@ -57,7 +57,7 @@ def test_the_grid_is_torchs_own_in_another_unit(size: tuple[int, int]) -> None:
     assert torch.allclose(sampling_grid(matrix, *size), expected, atol=1e-5)
 
 
-def test_a_turn_keeps_right_angles_in_pictures_that_are_not_square() -> None:
+def test_a_turn_keeps_right_angles_in_images_that_are_not_square() -> None:
     grid = sampling_grid(turned(0.5), 20, 40)[0] * torch.tensor([20.0, 10.0])
     across, down = grid[10, 21] - grid[10, 20], grid[11, 20] - grid[10, 20]
     assert float(across @ down) == pytest.approx(0, abs=1e-5)
@@ -71,13 +71,13 @@ def test_what_the_warp_uncovers_takes_the_colour_of_the_border(colour: float) ->
 
 
 def test_the_border_is_judged_by_its_median() -> None:
-    picture = torch.ones(1, 1, 8, 8)
-    picture[0, 0, 2:6, 2:6] = -1  # what is inside does not count
-    picture[0, 0, 0, :5] = -1  # and a stroke that touches the border does not tip it
-    assert border_colour(picture).item() == 1
+    image = torch.ones(1, 1, 8, 8)
+    image[0, 0, 2:6, 2:6] = -1  # what is inside does not count
+    image[0, 0, 0, :5] = -1  # and a stroke that touches the border does not tip it
+    assert border_colour(image).item() == 1
 
 
-def test_equal_displacements_of_all_knots_shift_the_inner_picture() -> None:
+def test_equal_displacements_of_all_knots_shift_the_inner_image() -> None:
     bend = torch.zeros(1, 2, KNOTS, KNOTS)
     bend[:, 0] = 3.0
     still = sampling_grid(IDENTITY[None], 32, 32)
@@ -114,8 +114,8 @@ SIZES = [(28, 28), (17, 40), (64, 64)]
 
 
 def eight_bits(channels: int, height: int, width: int) -> torch.Tensor:
-    """Six pictures of 8 bits: noise, dim noise, a ramp, few levels, flat, and one of a few bright pixels."""
-    noise = noise_picture("tones", channels, height, width)
+    """Six images of 8 bits: noise, dim noise, a ramp, few levels, flat, and one of a few bright pixels."""
+    noise = noise_image("tones", channels, height, width)
     ramp = np.broadcast_to(np.arange(width, dtype=np.uint8) * 2, noise.shape)
     sparse = np.where(noise > 230, noise, 0)
     flat = np.full_like(noise, 77)
@@ -127,9 +127,9 @@ def by_pillow(
     images: torch.Tensor, change: Callable[[Image.Image, float], Image.Image], how: list[float]
 ) -> np.ndarray:
     done = []
-    for picture, strength in zip(images.numpy(), how, strict=True):
+    for image, strength in zip(images.numpy(), how, strict=True):
         changed = np.asarray(
-            change(Image.fromarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)), strength)
+            change(Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)), strength)
         )
         done.append(changed[None] if changed.ndim == 2 else changed.transpose(2, 0, 1))
     return np.stack(done).astype(float)
@@ -149,7 +149,7 @@ FACTORS = [0.01, 0.5, 1.0, 1.3, 1.99, 0.8]
 ENHANCED = [
     (tones.brighten, lambda p, f: ImageEnhance.Brightness(p).enhance(f), 1.01),
     (tones.change_contrast, lambda p, f: ImageEnhance.Contrast(p).enhance(f), 1.51),
-    # Each pixel's grey is rounded by Pillow, and so is each pixel of the smoothed picture.
+    # Each pixel's grey is rounded by Pillow, and so is each pixel of the smoothed image.
     (tones.saturate, lambda p, f: ImageEnhance.Color(p).enhance(f), 1.51),
     (tones.sharpen, lambda p, f: ImageEnhance.Sharpness(p).enhance(f), 1.51),
 ]
@@ -214,12 +214,12 @@ def test_equalizing_is_pillows(shape: tuple[int, int, int], value_range: Range) 
     tones.equalize(changed, value_range)
     expected = by_pillow(given, lambda p, _: ImageOps.equalize(p), [0] * 6)
     assert np.allclose(levels_of(changed, value_range), expected, atol=1e-3)
-    assert np.abs(expected - given.numpy()).max() > 20, "the pictures are such that something happens"
+    assert np.abs(expected - given.numpy()).max() > 20, "the images are such that something happens"
 
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_grey_of_other_channel_counts_is_their_plain_mean(channels: int) -> None:
-    images = to_float(torch.from_numpy(noise_picture("grey", 3, channels, 9, 7)), UNIT)
+    images = to_float(torch.from_numpy(noise_image("grey", 3, channels, 9, 7)), UNIT)
     grey = images.mean(1, keepdim=True)
     tones.saturate(images, torch.zeros(3), UNIT)
     assert torch.allclose(images, grey.expand_as(images))

@@ -78,9 +78,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def settings_of(part: str, name: str = "omniglot", **wanted: Any) -> dict[str, Any]:
     """The first training of a part with these settings."""
     for job in claim.Claim().jobs([0, 1], quick=True):
-        told = job.config
-        if told["part"] == part and told["data"]["set"] == name and wanted.items() <= told.items():
-            return dict(told)
+        settings = job.config
+        if settings["part"] == part and settings["data"]["set"] == name and wanted.items() <= settings.items():
+            return dict(settings)
     raise AssertionError((part, name, wanted))
 
 
@@ -103,8 +103,8 @@ def test_the_whole_claim_on_made_up_sets(tmp_path: Path) -> None:
     assert kept["samples"]["training_images"] == 20
     assert kept["samples"]["test_images"] == 12
     assert len(kept["pictures"]) == 2 * 3
-    for picture in kept["pictures"]:
-        assert Image.open(tmp_path / "there" / picture["file"]).size[0] > 100
+    for image in kept["pictures"]:
+        assert Image.open(tmp_path / "there" / image["file"]).size[0] > 100
     page = (tmp_path / "there" / "report.html").read_text("utf-8")
     for words in ("VGG-Face cannot be had", "4.5 to 12.6", "independent classifier"):
         assert words in page
@@ -116,11 +116,11 @@ def test_the_whole_claim_on_made_up_sets(tmp_path: Path) -> None:
 def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> None:
     made = trained(tmp_path)
     for arm, how in ARMS.items():
-        told = settings_of("arm", samples=5, arm=arm, seed=1)
-        assert ("generator" in told) == how.dagan
-        assert ("source" in told) == how.source
-        result = train_arm(told, context(tmp_path, **made))
-        assert result == train_arm(json.loads(json.dumps(told)), context(tmp_path, **made))
+        settings = settings_of("arm", samples=5, arm=arm, seed=1)
+        assert ("generator" in settings) == how.dagan
+        assert ("source" in settings) == how.source
+        result = train_arm(settings, context(tmp_path, **made))
+        assert result == train_arm(json.loads(json.dumps(settings)), context(tmp_path, **made))
         assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
         assert result.get("new_images", 0) == 40 * how.dagan
     chosen_by = settings_of("arm", arm="raw") | {"judged_on": "validation", "test_classes": 2}
@@ -140,10 +140,10 @@ def trained(path: Path) -> dict[str, Path]:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
-    made, told = context(tmp_path, **trained(tmp_path)), settings_of("pictures")
-    real = class_split(told["data"]).unseen
-    method, kept = few_shot_source.load_generator(told, made, real)
-    fresh = method.learn(class_split(told["data"]).source, Key("dagan") / "omniglot")
+    made, result = context(tmp_path, **trained(tmp_path)), settings_of("pictures")
+    real = class_split(result["data"]).unseen
+    method, kept = few_shot_source.load_generator(result, made, real)
+    fresh = method.learn(class_split(result["data"]).source, Key("dagan") / "omniglot")
     conditions = kept.conditions(real, Key("any"))(np.arange(3), np.arange(3))
     drawn = [one.sample(conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
     assert np.array_equal(*drawn)
@@ -151,9 +151,9 @@ def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_sheets_show_the_real_image_first_and_the_noise_moves(tmp_path: Path) -> None:
-    told = settings_of("pictures")
-    shown = few_shot.draw_sheets(told, context(tmp_path, **trained(tmp_path)))
-    unseen = class_split(told["data"]).unseen
+    settings = settings_of("pictures")
+    shown = few_shot.draw_sheets(settings, context(tmp_path, **trained(tmp_path)))
+    unseen = class_split(settings["data"]).unseen
     for name, columns in (("new", 9), ("between", 10)):
         image = Image.open(io.BytesIO(image_bytes(shown[name])))
         assert image.size == (columns * 51 - 3, 4 * 51 - 3)
@@ -203,8 +203,8 @@ def test_the_linear_head_tells_well_separated_classes_apart(monkeypatch: pytest.
 
     asked = samples(5)
     for count in (1, 3):
-        found = few_shot_source.head_predictions(None, samples(count), asked.images)  # type: ignore[arg-type]
-        assert np.array_equal(found, asked.labels)
+        predictions = few_shot_source.head_predictions(None, samples(count), asked.images)  # type: ignore[arg-type]
+        assert np.array_equal(predictions, asked.labels)
 
 
 def test_turned_images_are_turned_each_by_its_own() -> None:
@@ -221,8 +221,8 @@ def test_the_source_network_trains_on_its_device() -> None:
 
 
 def finished_arm(samples: int, arm: str, seed: int, accuracy: float) -> Finished:
-    told = {"part": "arm", "comparison": "omniglot", "samples": samples, "arm": arm, "seed": seed}
-    return done(told, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165})
+    settings = {"part": "arm", "comparison": "omniglot", "samples": samples, "arm": arm, "seed": seed}
+    return done(settings, {"accuracy": accuracy, "classes": 211, "training_images": 1055, "test_images": 3165})
 
 
 def made_up_results() -> Results:
@@ -245,10 +245,10 @@ def made_up_results() -> Results:
 
 
 def test_what_finished_trainings_are_judged_to_show() -> None:
-    found = claim.Claim().summary(made_up_results())
-    assert found.effect.estimate == pytest.approx(0.03)
-    assert found.values == pytest.approx({"with DAGAN": 0.74, "without": 0.71})
-    accuracy, differences, recognised, lost = found.tables
+    result = claim.Claim().summary(made_up_results())
+    assert result.effect.estimate == pytest.approx(0.03)
+    assert result.values == pytest.approx({"with DAGAN": 0.74, "without": 0.71})
+    accuracy, differences, recognised, lost = result.tables
     assert [cell and cell.estimate for cell in accuracy.rows["5 images a class"]] == pytest.approx(
         [0.69, 0.821, 0.71, 0.74, 0.805, 0.82]
     )
@@ -270,7 +270,7 @@ def test_what_finished_trainings_are_judged_to_show() -> None:
 def test_what_was_published() -> None:
     text = claim.Claim().text
     assert text.they_say.effect == pytest.approx(0.131)
-    published = {name: {n: shares for n, *shares in told["published"]} for name, told in text.facts.items()}
+    published = {name: {n: shares for n, *shares in result["published"]} for name, result in text.facts.items()}
     assert published["omniglot"][5] == [text.they_say.values["without"], text.they_say.values["with DAGAN"]]
     gains = [round(100 * (grown - plain), 1) for plain, grown in published["replication"].values()]
     assert gains == [2.8, 10.4, 5.5, 7.5, 2.4]
@@ -296,13 +296,13 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
 
 
 @pytest.mark.usefixtures("data_directory")
-@pytest.mark.parametrize(("told", "side", "images"), REAL[1:], ids=["faces", "emnist_letters"])
-def test_the_real_sets_have_what_is_asked_of_them(told: dict[str, Any], side: int, images: int) -> None:
-    parts = class_split(told)
+@pytest.mark.parametrize(("settings", "side", "images"), REAL[1:], ids=["faces", "emnist_letters"])
+def test_the_real_sets_have_what_is_asked_of_them(settings: dict[str, Any], side: int, images: int) -> None:
+    parts = class_split(settings)
     assert parts.unseen.image_shape == (1, side, side)
-    assert [p.class_count for p in (parts.source, parts.validation, parts.unseen)] == told["classes"]
+    assert [p.class_count for p in (parts.source, parts.validation, parts.unseen)] == settings["classes"]
     assert set(parts.unseen.counts()) == {images}
     for plan in FULL.sets:
-        if plan.name == told["set"]:
+        if plan.name == settings["set"]:
             for samples in (*plan.samples, plan.judge_images):
                 samples_and_sealed(parts.unseen, samples, Key("seed-0"))

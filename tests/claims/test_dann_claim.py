@@ -58,11 +58,11 @@ def finished(seeds: int, gain: float) -> Results:
 
 
 def test_the_articles_comparison_decides_and_the_arms_stand_beside_it() -> None:
-    found = make_claim("dann").summary(finished(3, gain=0.2))
-    assert found.effect.estimate == pytest.approx(0.2, abs=0.06)
-    assert found.values["DANN"] - found.values["source only"] == pytest.approx(found.effect.estimate)
-    assert "7,136 SVHN images" in make_claim("dann").text.measured.format(**found.words)
-    plain, arms, gains = found.tables
+    result = make_claim("dann").summary(finished(3, gain=0.2))
+    assert result.effect.estimate == pytest.approx(0.2, abs=0.06)
+    assert result.values["DANN"] - result.values["source only"] == pytest.approx(result.effect.estimate)
+    assert "7,136 SVHN images" in make_claim("dann").text.measured.format(**result.words)
+    plain, arms, gains = result.tables
     assert set(plain.rows) == {"source only", "DANN"}
     assert list(arms.rows) == [*ARMS, "chosen without target labels", "best in hindsight", "best published"]
     chosen, last = (arms.rows[name][0] for name in ("chosen without target labels", ARMS[-1]))
@@ -70,10 +70,10 @@ def test_the_articles_comparison_decides_and_the_arms_stand_beside_it() -> None:
     assert last is not None
     assert chosen.each == last.each
     assert "source only" not in gains.rows
-    assert [image.png for image in found.images] == [b"png"] * 3
-    told = next(note for note in found.notes if note.startswith(SVHN_TO_MNIST))
-    assert "self-training (3 of 3)" in told
-    assert "rank correlation" in told
+    assert [image.png for image in result.images] == [b"png"] * 3
+    result = next(note for note in result.notes if note.startswith(SVHN_TO_MNIST))
+    assert "self-training (3 of 3)" in result
+    assert "rank correlation" in result
 
 
 def test_a_training_of_each_kind_gives_what_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_a_training_of_each_kind_gives_what_is_read(monkeypatch: pytest.MonkeyPa
     claim = make_claim("dann")
     jobs = claim.jobs([0, 1], quick=True)
     assert len(jobs) == 2 * (3 + 2)
-    found = Results(done(job.config, job.load()({**job.config, "steps": 2}, context(tmp_path))) for job in jobs)
-    assert found[0].result["test_images"] == 40
-    summary = claim.summary(found)
+    result = Results(done(job.config, job.load()({**job.config, "steps": 2}, context(tmp_path))) for job in jobs)
+    assert result[0].result["test_images"] == 40
+    summary = claim.summary(result)
     assert np.isfinite([summary.effect.low, summary.effect.high]).all()
     assert summary.images[0].png[:4] == b"\x89PNG"
     assert claim.settings(False)["arms"].endswith("self-training")

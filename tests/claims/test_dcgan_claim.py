@@ -124,18 +124,18 @@ class Recorder:
         raise MethodFailed("made up")
 
 
-def picture_settings(fold: int) -> dict[str, Any]:
+def image_settings(fold: int) -> dict[str, Any]:
     return {"part": "pictures", "seed": 3, "fold": fold, "size": 8, "generator_steps": 4}
 
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("fold", range(3))
-def test_no_generator_is_given_test_images_or_inner_ones(
+def test_no_generator_is_given_test_images_or_validation_ones(
     fold: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     recorder = Recorder()
     monkeypatch.setattr(lesions, "make_method", lambda name, options: recorder)
-    result = lesions.draw_lesions(picture_settings(fold), context(tmp_path))
+    result = lesions.draw_lesions(image_settings(fold), context(tmp_path))
     study, split = lesions.fold_of(8, 3, fold)
     assert set(recorder.given.groups) == set(study.groups[split.train])
     unseen = np.concatenate([split.test, split.validation])
@@ -150,9 +150,9 @@ def test_where_the_generator_failed_both_arms_are_equal(monkeypatch: pytest.Monk
     make_method = lesions.make_method
     monkeypatch.setattr(lesions, "make_method", lambda name, options: Recorder())
     drawn = context(tmp_path)
-    lesions.draw_lesions(picture_settings(1), drawn)
+    lesions.draw_lesions(image_settings(1), drawn)
     monkeypatch.setattr(lesions, "make_method", make_method)
-    common = {**picture_settings(1), "part": "lesions", "amount": 2, "steps": 6}
+    common = {**image_settings(1), "part": "lesions", "amount": 2, "steps": 6}
     results = [
         lesions.judge_fold(common | {"arm": arm}, context(tmp_path, drawn=drawn.directory)) for arm in lesions.ARMS
     ]
@@ -163,8 +163,8 @@ def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
     lines: list[Mapping[str, Any]] = [{"step": step, "critic_loss": float(step)} for step in range(1, 11)]
     lines = [*lines, {"step": 10, "diversity": 0.5}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    told = lesions.course(tmp_path / "metrics.jsonl", 10)
-    assert [(part["from"], part["to"], part["critic_loss"]) for part in told] == [
+    result = lesions.course(tmp_path / "metrics.jsonl", 10)
+    assert [(part["from"], part["to"], part["critic_loss"]) for part in result] == [
         (1, 2, 1.5),
         (3, 4, 3.5),
         (5, 6, 5.5),
@@ -175,7 +175,7 @@ def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
-    told = tenfold.reproduce("dcgan", quick=True, seeds=2, out=tmp_path / "a", workers=1)
+    result = tenfold.reproduce("dcgan", quick=True, seeds=2, out=tmp_path / "a", workers=1)
     kept = json.loads((tmp_path / "a" / "claim.json").read_text())
     assert kept["they_say"]["effect_points"] == 7.1
     assert kept["samples"]["test_images"] == 65 + 18 + 12
@@ -206,13 +206,13 @@ def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
             without, with_dcgan = (more[*place, amount, arm] for arm in lesions.ARMS)
             assert with_dcgan == without + count
 
-    (picture,) = kept["pictures"]
-    assert (tmp_path / "a" / picture["file"]).read_bytes().startswith(b"\x89PNG")
+    (image,) = kept["pictures"]
+    assert (tmp_path / "a" / image["file"]).read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "a" / "report.html").read_text("utf-8")
-    for word in ("85.7", "92.4", "classical + dcgan", picture["title"], "data:image/png"):
+    for word in ("85.7", "92.4", "classical + dcgan", image["title"], "data:image/png"):
         assert word in page
-    assert "nearer to a cell that was learned from" in picture["caption"]
-    assert told.holds in ("yes", "smaller", "no", "not_shown")
+    assert "nearer to a cell that was learned from" in image["caption"]
+    assert result.holds in ("yes", "smaller", "no", "not_shown")
 
 
 def _place(trial: Mapping[str, Any]) -> tuple[int, int]:

@@ -91,11 +91,11 @@ def test_packing_loses_nothing(bits: list[bool]) -> None:
 def test_results_are_picked_by_their_configuration() -> None:
     configs = [{"arm": arm, "seed": seed, "count": 5} for seed in (1, 0) for arm in ("a", "b")]
     correct = [np.array([True, False, seed["arm"] == "b"]) for seed in configs]
-    found = Results(done(config, training.tested(right)) for config, right in zip(configs, correct, strict=True))
-    assert [one.job.config["seed"] for one in found.of(arm="a", count=5)] == [0, 1]
-    assert found.settings("count") == [5]
-    assert not found.of(arm="c")
-    accuracies, differences = arm_rows(found, "count", "{} of", ("a", "b"), [("b", "a")])
+    result = Results(done(config, training.tested(right)) for config, right in zip(configs, correct, strict=True))
+    assert [one.job.config["seed"] for one in result.of(arm="a", count=5)] == [0, 1]
+    assert result.settings("count") == [5]
+    assert not result.of(arm="c")
+    accuracies, differences = arm_rows(result, "count", "{} of", ("a", "b"), [("b", "a")])
     assert [cell and cell.estimate for cell in accuracies["5 of"]] == pytest.approx([1 / 3, 2 / 3])
     assert differences["5 of"][0] == Figure(pytest.approx(1 / 3), *[pytest.approx(1 / 3)] * 2, (1 / 3, 1 / 3))
     assert difference_names([("b", "a")]) == ["b − a"]

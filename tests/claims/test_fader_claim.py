@@ -36,25 +36,25 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_tiny_run_is_told_in_full(tmp_path: Path) -> None:
-    told = tenfold.reproduce("fader", quick=True, seeds=2, out=tmp_path / "there", workers=1)
+    result = tenfold.reproduce("fader", quick=True, seeds=2, out=tmp_path / "there", workers=1)
     kept = json.loads((tmp_path / "there" / "claim.json").read_text())
     assert kept["they_say"]["effect_points"] == 75.0
-    assert kept["holds"] == told.holds
+    assert kept["holds"] == result.holds
     gates, accuracy, differences = kept["tables"]
     assert gates["columns"] == ["the article's loss", "tenfold's"]
     swap = gates["rows"][0]["cells"][0]
     assert swap["estimate"] - 10 == pytest.approx(kept["we_measured"]["effect_points"], abs=2e-3)
-    found = zip(accuracy["columns"], accuracy["rows"][0]["cells"], strict=True)
-    cells = {name: cell["estimate"] for name, cell in found}
+    result = zip(accuracy["columns"], accuracy["rows"][0]["cells"], strict=True)
+    cells = {name: cell["estimate"] for name, cell in result}
     for name, cell in zip(differences["columns"], differences["rows"][0]["cells"], strict=True):
         arm, other = name.split(" − ")
         assert cell["estimate"] == pytest.approx(cells[arm] - cells[other], abs=2e-3)
-    assert [picture["file"] for picture in kept["pictures"]] == [
+    assert [image["file"] for image in kept["pictures"]] == [
         "styles-by-digits-the-article-s-loss.png",
         "styles-by-digits-tenfold-s.png",
     ]
-    for picture in kept["pictures"]:
-        assert Image.open(tmp_path / "there" / picture["file"]).width > 1000
+    for image in kept["pictures"]:
+        assert Image.open(tmp_path / "there" / image["file"]).width > 1000
     assert "restyle would give an arm nothing" in kept["notes"][1]
 
 
@@ -66,7 +66,7 @@ def test_a_seed_shares_its_key_over_arms_and_presets() -> None:
 
 
 def finished(article: list[float], ours: list[float]) -> Results:
-    found = []
+    actual = []
     png = io.BytesIO()
     Image.new("L", (4, 4)).save(png, "PNG")
     for preset, reached in (("article", article), ("fast", ours)):
@@ -75,25 +75,25 @@ def finished(article: list[float], ours: list[float]) -> Results:
             gates |= {"reconstruction_error": 0.1, "trivial_error": 0.2, "swaps": 90}
             settings = {"part": "gates", "preset": preset, "seed": seed}
             result: dict[str, Any] = {"gates": gates, "images": 10, "grid": image_text(png.getvalue())}
-            found.append(done(settings, result))
+            actual.append(done(settings, result))
     for arm, right in (("raw", 1), ("classical", 2), ("classical + restyle", 3)):
         for seed in range(len(article)):
             correct = packed(np.arange(10) < right + seed)
             result = {"correct": correct, "test_images": 10, "swap_accuracy": 0.9 if "restyle" in arm else None}
-            found.append(done({"part": "arms", "arm": arm, "few": 10, "seed": seed}, result))
-    return Results(found)
+            actual.append(done({"part": "arms", "arm": arm, "few": 10, "seed": seed}, result))
+    return Results(actual)
 
 
 @pytest.mark.parametrize(
     ("article", "verdict"), [([0.11, 0.1, 0.12], "no"), ([0.95, 0.96, 0.94], "yes"), ([0.3, 0.31, 0.32], "smaller")]
 )
 def test_the_articles_loss_alone_decides(article: list[float], verdict: str) -> None:
-    found = Claim().summary(finished(article, [0.97, 0.98, 0.99]))
-    assert holds(found.effect, Claim().text.they_say.effect) == verdict
-    (ours,) = found.other_intervals.values()
+    result = Claim().summary(finished(article, [0.97, 0.98, 0.99]))
+    assert holds(result.effect, Claim().text.they_say.effect) == verdict
+    (ours,) = result.other_intervals.values()
     assert ours.estimate == pytest.approx(0.88)
-    assert found.values["read as the new digit"] == pytest.approx(np.mean(article))
-    gain = found.tables[2].rows["10 images a class"][1]
+    assert result.values["read as the new digit"] == pytest.approx(np.mean(article))
+    gain = result.tables[2].rows["10 images a class"][1]
     assert gain is not None
     assert gain.estimate == pytest.approx(0.1)
-    assert found.words["swaps"] == "90.0 % at 10 a class"
+    assert result.words["swaps"] == "90.0 % at 10 a class"

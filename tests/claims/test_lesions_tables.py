@@ -75,7 +75,7 @@ def trained(seed: int, fold: int, amount: int | None, loss: float, **result: Any
     return done({"seed": seed, "fold": fold, "amount": amount}, {"inner_loss": loss, **result})
 
 
-def test_classical_is_enlarged_as_far_as_the_inner_images_want() -> None:
+def test_classical_is_enlarged_as_far_as_the_validation_images_want() -> None:
     finished = [
         trained(0, 0, None, 0.5),
         trained(0, 0, 4, 0.5),

@@ -35,23 +35,23 @@ def finished(shares: dict[str, float], counts: tuple[int, ...] = (5, 100), seeds
 
 def test_the_gain_is_that_over_the_best_from_scratch() -> None:
     shares = dict.fromkeys(ARMS, 0.3) | {"+ mixup": 0.4, "probe": 0.6, "transfer": 0.7}
-    found = Claim().summary(finished(shares))
-    assert found.words["trained"] == "transfer"
-    assert found.words["scratch"] == "+ mixup"
-    assert found.effect.estimate == pytest.approx(0.3, abs=0.04)
-    assert holds(found.effect, Claim().text.they_say.effect) == "yes"
-    assert found.values["pre-trained"] > found.values["from scratch"]
-    assert found.samples == {"training_images": 1000, "test_images": TESTED, "seeds": 3}
-    accuracy, gains = found.tables
+    result = Claim().summary(finished(shares))
+    assert result.words["trained"] == "transfer"
+    assert result.words["scratch"] == "+ mixup"
+    assert result.effect.estimate == pytest.approx(0.3, abs=0.04)
+    assert holds(result.effect, Claim().text.they_say.effect) == "yes"
+    assert result.values["pre-trained"] > result.values["from scratch"]
+    assert result.samples == {"training_images": 1000, "test_images": TESTED, "seeds": 3}
+    accuracy, gains = result.tables
     assert (tuple(accuracy.rows), accuracy.columns) == (tuple(ARMS), ("5 images a class", "100 images a class"))
     assert gains.columns == tuple(PRE_TRAINED)
-    assert all(len(row) == len(table.columns) for table in found.tables for row in table.rows.values())
+    assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows.values())
 
 
 def test_a_backbone_that_is_no_better_is_not_said_to_be() -> None:
-    found = Claim().summary(finished({"classical": 0.5, "probe": 0.5}))
-    assert holds(found.effect, Claim().text.they_say.effect) == "no"
-    assert found.words["trained"] == "probe"
+    result = Claim().summary(finished({"classical": 0.5, "probe": 0.5}))
+    assert holds(result.effect, Claim().text.they_say.effect) == "no"
+    assert result.words["trained"] == "probe"
 
 
 def test_every_arm_can_be_had() -> None:

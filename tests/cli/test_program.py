@@ -66,13 +66,13 @@ def test_defaults_and_what_is_typed_reach_the_function(call: Any) -> None:
 
 
 def test_help_comes_from_the_options_their_own_before_inherited_ones(call: Any) -> None:
-    told = call("--help").stdout
-    assert "Make some." in told
-    assert "What makes them." in told
-    assert "--with METHOD" in told
-    assert told.index("--with") < told.index("--seed")
-    assert "[default: 0; x>=0]" in " ".join(told.split())
-    assert "exchange" not in told
+    result = call("--help").stdout
+    assert "Make some." in result
+    assert "What makes them." in result
+    assert "--with METHOD" in result
+    assert result.index("--with") < result.index("--seed")
+    assert "[default: 0; x>=0]" in " ".join(result.split())
+    assert "exchange" not in result
 
 
 def test_old_flags_are_hidden_and_still_count(call: Any) -> None:

@@ -42,9 +42,9 @@ def test_values_are_converted_where_nothing_is_lost() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as result:
         read_strictly(Part, values, "cgan")
-    assert str(told.value).startswith(message)
+    assert str(result.value).startswith(message)
 
 
 def test_json_and_back() -> None:

@@ -51,15 +51,15 @@ def test_documents_are_read_back(result: Result) -> None:
     assert again.sentence == result.sentence
 
 
-class Found(OldNames):
+class Findings(OldNames):
     def __init__(self) -> None:
         self.chosen_arm = "cgan"
 
 
 def test_results_answer_to_old_names() -> None:
     with pytest.warns(DeprecationWarning, match="'pick' is now called 'chosen_arm'"):
-        assert Found().pick == "cgan"
+        assert Findings().pick == "cgan"
     with pytest.raises(AttributeError, match="no attribute 'looks'"):
-        _ = Found().looks
+        _ = Findings().looks
     with pytest.raises(AttributeError, match="no attribute 'peak'"):
-        _ = Found().peak
+        _ = Findings().peak

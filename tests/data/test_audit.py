@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from conftest import noise_picture
+from conftest import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data import audit as auditing
@@ -17,9 +17,9 @@ from tenfold.data.audit import audit, cleaned
 from tenfold.data.load import load
 
 
-def picture(name: object, side: int = 40) -> np.ndarray:
+def image(name: object, side: int = 40) -> np.ndarray:
     """Smooth as a photograph is, so that compression changes it little."""
-    rough = noise_picture(name, side, side).astype(np.float64)
+    rough = noise_image(name, side, side).astype(np.float64)
     smooth = gaussian_filter(rough, 3)
     return np.rint((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
 
@@ -43,7 +43,7 @@ def recompressed(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-ONE, TWO, THREE, FOUR = (picture(name) for name in ("one", "two", "three", "four"))
+ONE, TWO, THREE, FOUR = (image(name) for name in ("one", "two", "three", "four"))
 
 
 def test_a_clean_set_has_no_findings() -> None:
@@ -119,7 +119,7 @@ def test_a_class_that_is_a_copy_of_another_is_refused() -> None:
 
 def test_odd_classes_and_images_are_warned_of() -> None:
     grey = np.full((40, 40), 90, np.uint8)
-    rows = [(picture(index), 0, "train") for index in range(25)]
+    rows = [(image(index), 0, "train") for index in range(25)]
     findings = audit(dataset_of(*rows, (grey, 1, "train")))
     assert findings.constant == ("25.png",)
     assert findings.single_image_classes == ("b",)
@@ -160,7 +160,7 @@ def test_findings_are_plain_json() -> None:
 
 @pytest.mark.parametrize("name", ["digits", "faces", "wbc", "svhn", "emnist_letters"])
 def test_strangers_in_real_sets_are_not_taken_for_copies(name: str, request: pytest.FixtureRequest) -> None:
-    """The one pair is real: cells 112 and 139 of wbc are the same picture."""
+    """The one pair is real: cells 112 and 139 of wbc are the same image."""
     if name != "digits":
         request.getfixturevalue("data_directory")
     dataset = load(name, images=None if name in ("faces", "wbc") else 1000)

@@ -1,4 +1,4 @@
-"""Sets that are learned from together: classes by name, what is held out, copies; and pictures without labels."""
+"""Sets that are learned from together: classes by name, what is held out, copies; and images without labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import noise_picture
+from conftest import noise_image
 from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
@@ -45,11 +45,11 @@ def folder(class_folders: Folders, tmp_path: Path) -> Path:
 
 def write(path: Path, name: object, *shape: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise_picture(name, *shape)).save(path)
+    Image.fromarray(noise_image(name, *shape)).save(path)
 
 
 def with_table(root: Path, rows: Sequence[tuple[str, str, str]], column: str = "patient") -> Path:
-    """root/metadata.csv and a picture of its own for each (file name, label, group)."""
+    """root/metadata.csv and an image of its own for each (file name, label, group)."""
     for file_name, _, _ in rows:
         write(root / file_name, (str(root), file_name))
     lines = [f"file_name,label,{column}", *(",".join(row) for row in rows)]
@@ -85,12 +85,12 @@ def test_the_second_set_takes_the_studys_size(folder: Path, tmp_path: Path) -> N
     write(tmp_path / "second/cat/3.png", "as studied", 16, 16)
     whole = with_external_test(load(folder, size=16), tmp_path / "second")
     assert whole.image_shape == (1, 16, 16)
-    assert whole.conversions[RESIZED] == 9 + 2, "the pictures of both sets are counted"
-    assert np.array_equal(whole.part("test").images[0, 0], noise_picture("as studied", 16, 16))
+    assert whole.conversions[RESIZED] == 9 + 2, "the images of both sets are counted"
+    assert np.array_equal(whole.part("test").images[0, 0], noise_image("as studied", 16, 16))
 
 
 def test_colour_becomes_grey_where_grey_is_studied(folder: Path, tmp_path: Path) -> None:
-    colour, grey = noise_picture("colour", 8, 8, 3), noise_picture("grey", 8, 8)
+    colour, grey = noise_image("colour", 8, 8, 3), noise_image("grey", 8, 8)
     write(tmp_path / "second/cat/1.png", "colour", 8, 8, 3)
     write(tmp_path / "second/cat/2.png", "grey", 8, 8)
     whole = with_external_test(load(folder), tmp_path / "second")
@@ -106,25 +106,25 @@ def test_grey_becomes_colour_where_colour_is_studied(tmp_path: Path) -> None:
         write(tmp_path / "study" / label / "1.png", label, 8, 8, 3)
     write(tmp_path / "second/dog/1.png", "grey", 8, 8)
     whole = with_external_test(load(tmp_path / "study"), tmp_path / "second")
-    assert np.array_equal(whole.part("test").images[0], np.stack([noise_picture("grey", 8, 8)] * 3))
+    assert np.array_equal(whole.part("test").images[0], np.stack([noise_image("grey", 8, 8)] * 3))
     assert whole.conversions[GREY_AS_RGB] == 1
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_grey_there_and_back_is_the_same(number: int) -> None:
-    images = noise_picture(number, 3, 1, 8, 8)
+    images = noise_image(number, 3, 1, 8, 8)
     assert np.array_equal(with_channels(with_channels(images, 3), 1), images)
 
 
 def test_colours_turn_into_the_grey_that_pillow_makes_of_them() -> None:
-    images = noise_picture("colours", 20, 3, 8, 8)
+    images = noise_image("colours", 20, 3, 8, 8)
     grey = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
     assert np.array_equal(with_channels(images, 1)[:, 0], grey)
 
 
 def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path, tmp_path: Path) -> None:
-    deep = noise_picture("deep", 8, 8).astype(np.uint16) * 256
+    deep = noise_image("deep", 8, 8).astype(np.uint16) * 256
     (tmp_path / "second/cat").mkdir(parents=True)
     Image.fromarray(deep).save(tmp_path / "second/cat/1.png")
     whole = with_external_test(load(folder), tmp_path / "second")
@@ -134,7 +134,7 @@ def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path
 def test_classes_are_matched_by_name_and_one_may_be_missing(folder: Path, tmp_path: Path) -> None:
     np.savez(
         tmp_path / "second.npz",
-        images=np.stack([noise_picture(name, 8, 8) for name in "xyz"]),
+        images=np.stack([noise_image(name, 8, 8) for name in "xyz"]),
         labels=np.array([1, 0, 1]),
         class_names=np.array(["owl", "cat"]),
     )
@@ -296,7 +296,7 @@ def test_classes_are_matched_by_name_whatever_their_order() -> None:
 def test_held_out_is_a_share_of_every_class_by_whole_groups() -> None:
     data = easy_set([20, 40, 3], groups=[*np.repeat(np.arange(10), 2), *range(20, 60), 70, 71, 72])
     train, out = hold_out(data, 0.1, Key("one"))
-    assert np.array_equal(out.counts(), [2, 4, 0]), "three pictures are too few to spare one"
+    assert np.array_equal(out.counts(), [2, 4, 0]), "three images are too few to spare one"
     assert not set(train.groups) & set(out.groups)
     assert len(train) + len(out) == len(data)
 
@@ -326,17 +326,22 @@ def test_vectors_are_refused(tmp_path: Path) -> None:
         load_unlabelled(tmp_path / "rows.npz")
 
 
-def test_pictures_anywhere_in_a_folder_are_read_without_labels(
+def test_images_anywhere_in_a_folder_are_read_without_labels(
     tmp_path: Path, class_folders: Callable[..., Path]
 ) -> None:
     root = class_folders({"a": 2, "deep/er": 3})
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(root / "stray.png")
     (root / "broken.png").write_bytes(b"")
-    (root / "notes.txt").write_text("no picture")
-    found = load_unlabelled(root)
-    assert found.class_names == ("unlabelled",)
-    assert set(found.sources) == {"a/000.png", "a/001.png", *(f"deep/er/{n:03d}.png" for n in range(3)), "stray.png"}
-    assert [entry.source for entry in found.set_aside] == ["broken.png"]
+    (root / "notes.txt").write_text("no image")
+    dataset = load_unlabelled(root)
+    assert dataset.class_names == ("unlabelled",)
+    assert set(dataset.sources) == {
+        "a/000.png",
+        "a/001.png",
+        *(f"deep/er/{n:03d}.png" for n in range(3)),
+        "stray.png",
+    }
+    assert [entry.source for entry in dataset.set_aside] == ["broken.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no images"):
         load_unlabelled(tmp_path / "empty")
@@ -344,9 +349,9 @@ def test_pictures_anywhere_in_a_folder_are_read_without_labels(
 
 def test_the_labels_of_a_labelled_set_do_not_come_along(tmp_path: Path, class_folders: Callable[..., Path]) -> None:
     parts = class_folders({"train/a": 3, "train/b": 2, "test/a": 2})
-    found = load_unlabelled(parts)
-    assert set(found.labels) == {0}
-    assert all(source.startswith("train/") for source in found.sources), "the test part stays sealed"
+    dataset = load_unlabelled(parts)
+    assert set(dataset.labels) == {0}
+    assert all(source.startswith("train/") for source in dataset.sources), "the test part stays sealed"
     images = easy_set([4, 4]).images[:, 0]
     np.savez(tmp_path / "bare.npz", images=images)
     np.savez(tmp_path / "full.npz", images=images, labels=np.repeat([0, 1], 4))

@@ -8,13 +8,13 @@ from tenfold.core.keys import Key
 from tenfold.data.duplicates import component_numbers, copies_among, near_copies, nearest
 
 
-def pictures(name, n, shape=(1, 5, 4)):
+def random_images(name, n, shape=(1, 5, 4)):
     return Key(f"copies/{name}").numpy_generator().integers(0, 256, (n, *shape)).astype(np.uint8)
 
 
 @given(st.integers(1, 20), st.integers(1, 30), st.integers(1, 9), st.sampled_from([(1, 5, 4), (3, 2, 3)]))
 def test_nearest_is_that_of_brute_force(m, n, chunk, shape):
-    images, real = pictures(f"a{m}", m, shape), pictures(f"b{n}", n, shape)
+    images, real = random_images(f"a{m}", m, shape), random_images(f"b{n}", n, shape)
     indices, distances = nearest(images, real, chunk=chunk)
     for i, image in enumerate(images):
         expected = [np.sqrt(np.mean((image.astype(float) - other) ** 2)) for other in real]
@@ -22,29 +22,29 @@ def test_nearest_is_that_of_brute_force(m, n, chunk, shape):
         assert indices[i] == np.argmin(expected)
 
 
-def test_a_perfect_copy_is_at_distance_zero_among_large_bright_pictures():
-    real = np.full((40, 3, 96, 96), 255, dtype=np.uint8) - pictures("large", 40, (3, 96, 96)) // 64
+def test_a_perfect_copy_is_at_distance_zero_among_large_bright_images():
+    real = np.full((40, 3, 96, 96), 255, dtype=np.uint8) - random_images("large", 40, (3, 96, 96)) // 64
     indices, distances = nearest(real[::-1], real)
     np.testing.assert_array_equal(indices, np.arange(40)[::-1])
     assert not distances.any()
 
 
 def test_copies_are_told_from_new_images():
-    train, heldout, new = pictures("train", 200), pictures("heldout", 200), pictures("new", 100)
+    train, heldout, new = random_images("train", 200), random_images("heldout", 200), random_images("new", 100)
     assert near_copies(new, train, heldout).share <= 0.05
-    noisy = np.clip(train[:50].astype(int) + pictures("noise", 50) % 5 - 2, 0, 255).astype(np.uint8)
-    found = near_copies(np.concatenate([new[:50], noisy]), train, heldout)
-    assert 0.5 <= found.share <= 0.55
-    np.testing.assert_array_equal(found.nearest[50:], np.arange(50))
-    assert (found.distances[50:] < found.threshold).all()
+    noisy = np.clip(train[:50].astype(int) + random_images("noise", 50) % 5 - 2, 0, 255).astype(np.uint8)
+    copies = near_copies(np.concatenate([new[:50], noisy]), train, heldout)
+    assert 0.5 <= copies.share <= 0.55
+    np.testing.assert_array_equal(copies.nearest[50:], np.arange(50))
+    assert (copies.distances[50:] < copies.threshold).all()
 
 
 def test_what_has_no_neighbours_is_refused():
-    some, none = pictures("some", 3), pictures("none", 0)
+    some, none = random_images("some", 3), random_images("none", 0)
     with pytest.raises(ValueError, match="cannot look for neighbours"):
         nearest(some, none)
     with pytest.raises(ValueError, match="cannot look for neighbours"):
-        nearest(some, pictures("other", 3, (3, 5, 4)))
+        nearest(some, random_images("other", 3, (3, 5, 4)))
     with pytest.raises(ValueError, match="held-out"):
         near_copies(some, some, none)
 
@@ -70,14 +70,14 @@ def test_vectors_far_from_zero_lose_no_digits():
 
 
 def test_held_out_distances_are_those_to_the_training_images():
-    train, heldout = pictures("train", 20), pictures("heldout", 7)
-    found = near_copies(train[:2], train, heldout)
-    np.testing.assert_array_equal(found.heldout_distances, nearest(heldout, train)[1])
+    train, heldout = random_images("train", 20), random_images("heldout", 7)
+    copies = near_copies(train[:2], train, heldout)
+    np.testing.assert_array_equal(copies.heldout_distances, nearest(heldout, train)[1])
 
 
 @given(st.integers(2, 30), st.integers(2, 6), st.booleans())
 def test_without_held_out_images_other_groups_stand_in(n, group_count, as_vectors):
-    train = vectors(f"t{n}", n) if as_vectors else pictures(f"t{n}", n)
+    train = vectors(f"t{n}", n) if as_vectors else random_images(f"t{n}", n)
     groups = np.arange(n) % group_count
     flat = train.reshape(n, -1).astype(float)
     apart = np.sqrt(np.mean((flat[:, None] - flat[None]) ** 2, axis=2))
@@ -88,9 +88,9 @@ def test_without_held_out_images_other_groups_stand_in(n, group_count, as_vector
 
 
 def test_new_images_are_no_copies_and_copies_are_even_where_groups_hold_many():
-    originals = pictures("originals", 30)
+    originals = random_images("originals", 30)
     train, groups = np.concatenate([originals, originals ^ 1]), np.tile(np.arange(30), 2)
-    generated = np.concatenate([pictures("new", 40), originals ^ 2])
+    generated = np.concatenate([random_images("new", 40), originals ^ 2])
     copies, threshold = copies_among(generated, train, groups)
     assert threshold > 10  # and not 1, the distance within a group
     assert copies[:40].mean() <= 0.1
@@ -98,14 +98,14 @@ def test_new_images_are_no_copies_and_copies_are_even_where_groups_hold_many():
 
 
 def test_a_single_group_leaves_only_equal_images_to_be_called_copies():
-    train = pictures("train", 5)
+    train = random_images("train", 5)
     copies, threshold = copies_among(np.concatenate([train[:2], train ^ 1]), train, np.zeros(5, dtype=np.int64))
     assert threshold == 0
     np.testing.assert_array_equal(copies, [True] * 2 + [False] * 5)
 
 
 def test_groups_are_looked_at_chunk_by_chunk():
-    train, groups = pictures("many", 1200, (1, 3, 3)), np.arange(1200) // 40
+    train, groups = random_images("many", 1200, (1, 3, 3)), np.arange(1200) // 40
     flat = train.reshape(1200, -1).astype(float)
     alone = [
         np.min(np.mean((flat[groups != g][:, None] - flat[groups == g][None]) ** 2, axis=2), axis=0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import noise_picture
+from conftest import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import LONGEST_SLUG_BYTES, class_folders, export
@@ -35,7 +35,7 @@ def odd_set(channels: int = 1) -> ImageDataset:
     count = 2 * len(NAMES)
     return ImageDataset(
         name="odd",
-        images=noise_picture(channels, count, channels, 8, 8),
+        images=noise_image(channels, count, channels, 8, 8),
         labels=np.arange(count, dtype=np.int64) // 2,
         class_names=NAMES,
         groups=np.arange(count, dtype=np.int64) // 3,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import noise_picture
+from conftest import noise_image
 from tenfold.core.errors import InputError
 from tenfold.data.load import load
 
@@ -100,7 +100,7 @@ def test_a_class_of_broken_files_only_is_refused(class_folders: Folders) -> None
 def test_links_out_of_the_data_and_pipes_are_not_followed(class_folders: Folders, tmp_path: Path) -> None:
     root = class_folders({"a": 2, "b": 2})
     outside = tmp_path / "outside.png"
-    Image.fromarray(noise_picture("outside")).save(outside)
+    Image.fromarray(noise_image("outside")).save(outside)
     (root / "a/link.png").symlink_to(outside)
     (root / "a/inner.png").symlink_to(root / "b/000.png")
     (root / "loop").symlink_to(tmp_path)

@@ -25,8 +25,8 @@ from tenfold.data.images import (
     choose_side,
     decode,
     from_array,
+    resize_to_squares,
     shrink,
-    to_squares,
 )
 
 
@@ -87,48 +87,48 @@ def test_wrong_extension_is_used_and_noted() -> None:
     assert decode(encoded(photo()), ".PNG").notes == ()
 
 
-def test_exif_turns_the_picture_upright() -> None:
+def test_exif_turns_the_image_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side: turn clockwise
     lying = photo(12, 10)
-    picture = decode(encoded(lying, exif=exif))
-    assert picture.notes == (decoding.TURNED,)
-    assert (picture.pixels == np.rot90(np.asarray(lying), -1)).all()
+    image = decode(encoded(lying, exif=exif))
+    assert image.notes == (decoding.TURNED,)
+    assert (image.pixels == np.rot90(np.asarray(lying), -1)).all()
 
 
 def test_cmyk_becomes_rgb() -> None:
-    picture = decode(encoded(photo(32, 32).convert("CMYK"), "JPEG"), ".jpg")
-    assert picture.pixels.shape == (32, 32, 3)
-    assert picture.notes == (decoding.CMYK,)
+    image = decode(encoded(photo(32, 32).convert("CMYK"), "JPEG"), ".jpg")
+    assert image.pixels.shape == (32, 32, 3)
+    assert image.notes == (decoding.CMYK,)
 
 
 def test_transparency_is_flattened_on_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     clear.putpixel((2, 3), (10, 20, 30, 255))
-    picture = decode(encoded(clear))
-    assert picture.notes == (decoding.FLATTENED,)
-    assert picture.pixels[3, 2].tolist() == [10, 20, 30]
-    assert picture.pixels[0, 0].tolist() == [255, 255, 255]
+    image = decode(encoded(clear))
+    assert image.notes == (decoding.FLATTENED,)
+    assert image.pixels[3, 2].tolist() == [10, 20, 30]
+    assert image.pixels[0, 0].tolist() == [255, 255, 255]
 
 
 def test_palette_with_transparency() -> None:
-    picture = decode(encoded(photo(8, 8).quantize(4), transparency=0))
-    assert picture.notes == (decoding.PALETTE, decoding.FLATTENED)
-    assert (picture.pixels == 255).all(axis=-1).any()
+    image = decode(encoded(photo(8, 8).quantize(4), transparency=0))
+    assert image.notes == (decoding.PALETTE, decoding.FLATTENED)
+    assert (image.pixels == 255).all(axis=-1).any()
 
 
 def test_first_page_of_several_is_used() -> None:
     pages = [Image.new("L", (8, 8), value) for value in (10, 200)]
-    picture = decode(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
-    assert picture.notes == (decoding.FIRST_FRAME,)
-    assert (picture.pixels == 10).all()
+    image = decode(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert image.notes == (decoding.FIRST_FRAME,)
+    assert (image.pixels == 10).all()
 
 
 def test_sixteen_bits_and_floats_keep_their_values() -> None:
     deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
-    picture = decode(encoded(Image.fromarray(deep)))
-    assert picture.pixels.dtype == np.int32
-    assert (picture.pixels == deep).all()
+    image = decode(encoded(Image.fromarray(deep)))
+    assert image.pixels.dtype == np.int32
+    assert (image.pixels == deep).all()
     real = np.linspace(-2, 3, 64, dtype=np.float32).reshape(8, 8)
     assert (decode(encoded(Image.fromarray(real), "TIFF")).pixels == real).all()
 
@@ -143,19 +143,19 @@ def test_nan_is_set_aside() -> None:
 @pytest.mark.parametrize("make", [lambda v: v > 127, lambda v: v.astype(np.int64) * 200, lambda v: v / 255])
 def test_arrays_of_any_type(make: Callable[..., np.ndarray]) -> None:
     values = make(np.asarray(photo().convert("L")))
-    picture = from_array(values)
-    assert isinstance(picture, DecodedImage)
-    assert picture.pixels.shape == values.shape
+    image = from_array(values)
+    assert isinstance(image, DecodedImage)
+    assert image.pixels.shape == values.shape
 
 
 @given(st.integers(0, 3_000), st.binary(min_size=1, max_size=40))
 def test_damage_anywhere_never_escapes(position: int, garbage: bytes) -> None:
-    """Whatever a disk or a download does to a file, the outcome is a picture or a reason."""
+    """Whatever a disk or a download does to a file, the outcome is an image or a reason."""
     for whole in WHOLE_FILES:
         at = position % len(whole)
         with contextlib.suppress(UnreadableError):
-            picture = decode(whole[:at] + garbage + whole[at + len(garbage) :])
-            assert picture.pixels.ndim in (2, 3)
+            image = decode(whole[:at] + garbage + whole[at + len(garbage) :])
+            assert image.pixels.ndim in (2, 3)
 
 
 WHOLE_FILES = [
@@ -170,7 +170,7 @@ WHOLE_FILES = [
 
 def test_squares_of_the_right_size_are_untouched() -> None:
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    images, done = to_squares([DecodedImage(pixels)], [8], 8)
+    images, done = resize_to_squares([DecodedImage(pixels)], [8], 8)
     assert (images[0, 0] == pixels).all()
     assert not done
 
@@ -178,7 +178,7 @@ def test_squares_of_the_right_size_are_untouched() -> None:
 def test_the_border_colour_fills_the_rest() -> None:
     wide = np.full((4, 8), 90, np.uint8)
     wide[1:3, 2:6] = 200
-    images, done = to_squares([DecodedImage(wide)], [8], 8)
+    images, done = resize_to_squares([DecodedImage(wide)], [8], 8)
     assert (images[0, 0, :2] == 90).all()
     assert (images[0, 0, 2:6] == wide).all()
     assert done == {PADDED: 1}
@@ -187,7 +187,7 @@ def test_the_border_colour_fills_the_rest() -> None:
 def test_grey_among_colour_becomes_rgb() -> None:
     colour = np.zeros((8, 8, 3), np.uint8)
     colour[..., 0] = 255
-    images, done = to_squares([DecodedImage(colour), DecodedImage(np.full((8, 8), 7, np.uint8))], [8, 8], 8)
+    images, done = resize_to_squares([DecodedImage(colour), DecodedImage(np.full((8, 8), 7, np.uint8))], [8, 8], 8)
     assert images.shape == (2, 3, 8, 8)
     assert (images[1] == 7).all()
     assert done == {GREY_AS_RGB: 1}
@@ -202,7 +202,7 @@ def test_side(size: int | None, sides: list[int], side: int) -> None:
 
 def test_twelve_bit_images_share_one_scale_and_stay_bright() -> None:
     dark, bright = np.full((4, 4), 1000, np.int32), np.full((4, 4), 4000, np.int32)
-    images, done = to_squares([DecodedImage(dark), DecodedImage(bright)], [4, 4], 4)
+    images, done = resize_to_squares([DecodedImage(dark), DecodedImage(bright)], [4, 4], 4)
     assert images[0, 0, 0, 0] == round(1000 / 4095 * 255)
     assert images[1, 0, 0, 0] == round(4000 / 4095 * 255)
     assert done == {SCALED_INTEGERS: 2}
@@ -210,7 +210,7 @@ def test_twelve_bit_images_share_one_scale_and_stay_bright() -> None:
 
 def test_whole_numbers_of_eight_bits_keep_their_values() -> None:
     values = np.arange(16, dtype=np.int32).reshape(4, 4) * 17
-    images, done = to_squares([DecodedImage(values)], [4], 4)
+    images, done = resize_to_squares([DecodedImage(values)], [4], 4)
     assert (images[0, 0] == values).all()
     assert not done
 
@@ -218,21 +218,21 @@ def test_whole_numbers_of_eight_bits_keep_their_values() -> None:
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-700.0, 1300.0)])
 def test_real_values_span_the_whole_range(low: float, high: float) -> None:
     values = np.linspace(low, high, 16, dtype=np.float32).reshape(4, 4)
-    images, done = to_squares([DecodedImage(values)], [4], 4)
+    images, done = resize_to_squares([DecodedImage(values)], [4], 4)
     assert images.min() == 0
     assert images.max() == 255
     assert done == {SCALED_FLOATS: 1}
 
 
 @given(st.integers(3, 60), st.integers(3, 60), st.integers(4, 32), st.sampled_from(["uint8", "int32", "float32"]))
-def test_any_picture_fits_and_none_overshoots(height: int, width: int, side: int, kind: str) -> None:
+def test_any_image_fits_and_none_overshoots(height: int, width: int, side: int, kind: str) -> None:
     """A resampling filter with negative lobes would leave the range of real values and wrap around."""
     checks = (np.indices((height, width)).sum(axis=0) // 3 % 2).astype(kind) * np.array(200, kind)
-    picture = DecodedImage(checks)
-    small = shrink(picture, side)
+    image = DecodedImage(checks)
+    small = shrink(image, side)
     assert small.longer_side <= max(side, min(height, width, side))
     if kind != "uint8":
         assert checks.min() <= small.pixels.min() <= small.pixels.max() <= checks.max()
-    images, done = to_squares([small], [picture.longer_side], side)
+    images, done = resize_to_squares([small], [image.longer_side], side)
     assert images.shape == (1, 1, side, side)
     assert done[RESIZED] == (max(height, width) != side)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import noise_picture
+from conftest import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.data import load as subset
@@ -40,7 +40,7 @@ def test_the_seed_chooses_the_part() -> None:
 
 def test_mixed_sizes_take_the_median_side(class_folders: Folders) -> None:
     root = class_folders({"a": 3, "b": 1})
-    Image.fromarray(noise_picture("large", 300, 200, 3)).save(root / "b/large.jpg")
+    Image.fromarray(noise_image("large", 300, 200, 3)).save(root / "b/large.jpg")
     dataset = load(root)
     assert dataset.image_shape == (3, 8, 8)
     assert dataset.conversions["resized"] == 1

@@ -14,7 +14,7 @@ Folders = Callable[..., Path]
 
 @pytest.fixture
 def root(class_folders: Folders) -> Path:
-    """Four pictures in one folder, so that the labels come from the table alone."""
+    """Four images in one folder, so that the labels come from the table alone."""
     return class_folders({"pictures": 4})
 
 

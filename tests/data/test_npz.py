@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import noise_picture
+from conftest import noise_image
 from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
@@ -35,7 +35,7 @@ def read(folder: Path, **arrays: Any) -> ImageDataset:
     ("shape", "channels"), [((6, 8, 8), 1), ((6, 8, 8, 1), 1), ((6, 8, 8, 3), 3), ((6, 3, 8, 8), 3)]
 )
 def test_layouts(tmp_path: Path, shape: tuple[int, ...], channels: int) -> None:
-    images = noise_picture(shape, *shape)
+    images = noise_image(shape, *shape)
     dataset = read(tmp_path, images=images, labels=[0, 1, 2, 0, 1, 2])
     assert (dataset.name, dataset.image_shape) == ("set", (channels, 8, 8))
     if shape[1] == 3:
@@ -46,7 +46,7 @@ def test_layouts(tmp_path: Path, shape: tuple[int, ...], channels: int) -> None:
 def test_names_groups_and_split(tmp_path: Path) -> None:
     dataset = read(
         tmp_path,
-        images=noise_picture("names", 4, 8, 8),
+        images=noise_image("names", 4, 8, 8),
         labels=np.array([[1], [0], [1], [0]]),
         class_names=np.array(["cat", "dog"]),
         groups=np.array(["x", "y", "x", "z"]),
@@ -65,7 +65,7 @@ def test_medmnist_layout(tmp_path: Path, kind: str) -> None:
     parts: dict[str, Any] = {}
     for part, count in (("train", 4), ("val", 2), ("test", 3)):
         vectors = easy_vectors([count], key=part).images[:, :, 0, 0]
-        parts[f"{part}_{kind}"] = noise_picture(part, count, 8, 8) if kind == "images" else vectors
+        parts[f"{part}_{kind}"] = noise_image(part, count, 8, 8) if kind == "images" else vectors
         parts[f"{part}_labels"] = (np.arange(count) % 2)[:, None]
     dataset = read(tmp_path, **parts)
     assert dataset.roles.tolist() == ["train"] * 6 + ["test"] * 3
@@ -73,7 +73,7 @@ def test_medmnist_layout(tmp_path: Path, kind: str) -> None:
 
 
 def test_real_values_are_scaled_and_nan_is_set_aside(tmp_path: Path) -> None:
-    images = noise_picture("real", 4, 8, 8) / 255
+    images = noise_image("real", 4, 8, 8) / 255
     images[2, 0, 0] = np.nan
     dataset = read(tmp_path, images=images, labels=[0, 1, 0, 1])
     assert (dataset.images[0, 0] == np.rint(images[0] * 255)).all()

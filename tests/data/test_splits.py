@@ -142,7 +142,7 @@ def test_splits_are_the_same_again_and_other_in_other_repeats_and_for_other_seed
     assert all(one != other for one, other in pairwise(drawn))
 
 
-def test_the_inner_split_is_drawn_for_each_fold() -> None:
+def test_the_validation_split_is_drawn_for_each_fold() -> None:
     data = easy_set([20, 20], (1, 4, 4))
     splits = make_splits(data, plan_folds(data), 0, KEY)
     assert len({tuple(split.validation) for split in splits}) == len(splits)

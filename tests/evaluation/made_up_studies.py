@@ -8,7 +8,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import Trial
 
 
-def trials_of(arm, correct, labels, *, folds=2, inner=0.5, loss=1.0, class_count=None, **changes):
+def trials_of(arm, correct, labels, *, folds=2, validation=0.5, loss=1.0, class_count=None, **changes):
     """One trial a fold of each repeat; image i is tested in fold i % folds, wrong ones get the next class."""
     k = class_count or int(labels.max()) + 1
     one_hot = np.eye(k).tolist()
@@ -18,7 +18,7 @@ def trials_of(arm, correct, labels, *, folds=2, inner=0.5, loss=1.0, class_count
             arm=arm,
             repeat=repeat,
             fold=fold,
-            inner_score=float(np.broadcast_to(inner, (correct.shape[1], folds))[repeat, fold]),
+            inner_score=float(np.broadcast_to(validation, (correct.shape[1], folds))[repeat, fold]),
             inner_loss=float(np.broadcast_to(loss, (correct.shape[1], folds))[repeat, fold]),
             test_indices=list(range(fold, len(labels), folds)),
             test_probabilities=[one_hot[p] for p in predictions[repeat, fold::folds]],
@@ -41,6 +41,6 @@ def noise_study(key: Key, arms, *, n=200, repeats=4, folds=5):
         luck = draw.normal(0, 0.2, (repeats, folds))
         logit = difficulty + luck[:, np.arange(n) % folds].T
         correct = draw.random((n, repeats)) < 1 / (1 + np.exp(-logit))
-        inner = draw.normal(0.8, 0.03, (repeats, folds))
-        trials += trials_of(arm, correct, labels, folds=folds, inner=inner)
+        validation = draw.normal(0.8, 0.03, (repeats, folds))
+        trials += trials_of(arm, correct, labels, folds=folds, validation=validation)
     return trials, labels

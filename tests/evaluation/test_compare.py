@@ -21,8 +21,8 @@ def judge(trials, labels, **changes):
         "evaluated": range(labels.max() + 1),
         "folds": 1 + max(trial.fold for trial in trials),
     } | changes
-    told = {name: rules.pop(name) for name in ("external", "looks") if name in rules}
-    return compare(trials, Design(labels, **rules), **told)
+    result = {name: rules.pop(name) for name in ("external", "looks") if name in rules}
+    return compare(trials, Design(labels, **rules), **result)
 
 
 def arm(verdict, name):
@@ -40,8 +40,8 @@ def shares(right, n=40, repeats=4, offset=0):
 def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline():
     labels = np.arange(8) % 2
     nothing, everything = np.zeros((8, 1)), np.ones((8, 1))
-    base = trials_of("classical", nothing, labels, folds=4, inner=[[0.5, 0.7, 0.7, 0.7]], loss=1.0)
-    grown = trials_of("gan", everything, labels, folds=4, inner=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
+    base = trials_of("classical", nothing, labels, folds=4, validation=[[0.5, 0.7, 0.7, 0.7]], loss=1.0)
+    grown = trials_of("gan", everything, labels, folds=4, validation=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
     verdict = judge(base + grown, labels)
     assert verdict.pick_counts == {"classical": 2, "gan": 2}
     assert verdict.chosen_arm == "classical"
@@ -51,8 +51,8 @@ def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline()
 
 
 def test_controls_are_compared_but_never_picked():
-    base = trials_of("classical", shares(30), LABELS, inner=0.5)
-    oracle = trials_of("oracle", shares(40), LABELS, inner=0.9)
+    base = trials_of("classical", shares(30), LABELS, validation=0.5)
+    oracle = trials_of("oracle", shares(40), LABELS, validation=0.9)
     verdict = judge(base + oracle, LABELS, candidates=["classical"])
     assert verdict.pick_counts == {"classical": 4 * 2}
     assert verdict.outcome == "no_practical_difference"
@@ -66,8 +66,8 @@ def test_controls_are_compared_but_never_picked():
     [(40, "helped"), (10, "hurt"), (31, "not_proven")],
 )
 def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
-    base = trials_of("classical", shares(30), LABELS, inner=0.5)
-    grown = trials_of("gan", shares(right), LABELS, inner=0.9)
+    base = trials_of("classical", shares(30), LABELS, validation=0.5)
+    grown = trials_of("gan", shares(right), LABELS, validation=0.9)
     verdict = judge(base + grown, LABELS)
     assert verdict.outcome == outcome
     assert verdict.chosen_arm == "gan"
@@ -78,15 +78,15 @@ def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
 @pytest.mark.parametrize(("n", "outcome"), [(40, "not_proven"), (400, "no_practical_difference")])
 def test_two_that_never_differed_are_as_equal_as_there_are_images_to_say_so(n, outcome):
     labels = np.arange(n) % 2
-    base = trials_of("classical", shares(30, n=n), labels, inner=0.5)
-    verdict = judge(base + trials_of("gan", shares(30, n=n), labels, inner=0.9), labels)
+    base = trials_of("classical", shares(30, n=n), labels, validation=0.5)
+    verdict = judge(base + trials_of("gan", shares(30, n=n), labels, validation=0.9), labels)
     assert (verdict.difference.low, verdict.difference.high) == pytest.approx((-3 / n, 3 / n))
     assert verdict.outcome == arm(verdict, "gan").outcome == outcome
 
 
 def test_below_the_margin_nothing_helped_however_sure():
     base = trials_of("classical", shares(30), LABELS)
-    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    grown = trials_of("gan", shares(40), LABELS, validation=0.9)
     verdict = judge(base + grown, LABELS, margin=0.3)
     assert verdict.difference.low > 0
     assert verdict.outcome == "not_proven"
@@ -97,7 +97,7 @@ def test_difference_of_unequal_classes_groups_and_an_untested_class_against_loop
     labels = np.array([0] * 20 + [1] * 6 + [2])
     groups = np.array([*range(10), *range(10), 30, 30, 30, 31, 32, 33, 3])
     before, after = draw.random((27, 3)) < 0.5, draw.random((27, 3)) < 0.8
-    tested = trials_of("classical", before, labels) + trials_of("gan", after, labels, inner=0.9)
+    tested = trials_of("classical", before, labels) + trials_of("gan", after, labels, validation=0.9)
     trials = [  # image 26, the only one of its class, is always trained on
         replace(t, test_indices=t.test_indices[:-1], test_probabilities=t.test_probabilities[:-1])
         if 26 in t.test_indices
@@ -116,7 +116,7 @@ def test_difference_of_unequal_classes_groups_and_an_untested_class_against_loop
 
 def test_only_repeats_that_every_arm_finished_count():
     base = trials_of("classical", shares(30), LABELS)
-    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    grown = trials_of("gan", shares(40), LABELS, validation=0.9)
     verdict = judge(base + grown[:-1], LABELS)
     assert (verdict.repeats, verdict.provisional) == (3, True)
     assert any("1 of 4 repeats" in warning for warning in verdict.warnings)
@@ -127,7 +127,7 @@ def test_only_repeats_that_every_arm_finished_count():
 
 def test_a_failed_arm_is_told_and_left_out():
     base = trials_of("classical", shares(30), LABELS)
-    grown = trials_of("gan", shares(40), LABELS, inner=0.9)
+    grown = trials_of("gan", shares(40), LABELS, validation=0.9)
     grown[3] = replace(grown[3], failed="the generator collapsed", test_indices=[], test_probabilities=[])
     verdict = judge(base + grown, LABELS)
     result = arm(verdict, "gan")
@@ -165,11 +165,11 @@ def test_external_accuracy_is_the_mean_over_trials():
 
 def test_more_images_not_more_runs():
     base = trials_of("classical", shares(20), LABELS)
-    grown = trials_of("gan", shares(30, offset=5), LABELS, inner=0.9)
+    grown = trials_of("gan", shares(30, offset=5), LABELS, validation=0.9)
     assert any("more images, not more runs" in warning for warning in judge(base + grown, LABELS).warnings)
     draw = Key("noise").numpy_generator()
     noise = [draw.random((40, 4)) < 0.5 for _ in range(2)]
-    trials = trials_of("classical", noise[0], LABELS) + trials_of("gan", noise[1], LABELS, inner=0.9)
+    trials = trials_of("classical", noise[0], LABELS) + trials_of("gan", noise[1], LABELS, validation=0.9)
     assert not any("more images" in warning for warning in judge(trials, LABELS).warnings)
 
 
@@ -181,15 +181,15 @@ def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repe
     trials = [
         trial
         for name in ("classical", "gan", "mixup")
-        for trial in trials_of(name, draw.random((12, repeats)) < 0.6, labels, inner=draw.random((repeats, 2)))
+        for trial in trials_of(name, draw.random((12, repeats)) < 0.6, labels, validation=draw.random((repeats, 2)))
     ]
     verdict = judge(trials, labels)
-    told = verdict_json(verdict)
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told["estimate_points"] == pytest.approx(100 * verdict.difference.estimate, abs=1e-4)
-    assert told["interval_points"][0] <= told["estimate_points"] <= told["interval_points"][1]
-    assert set(told["arms"]) == {"classical", "gan", "mixup"}
-    for result in told["arms"].values():
+    document = verdict_json(verdict)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["estimate_points"] == pytest.approx(100 * verdict.difference.estimate, abs=1e-4)
+    assert document["interval_points"][0] <= document["estimate_points"] <= document["interval_points"][1]
+    assert set(document["arms"]) == {"classical", "gan", "mixup"}
+    for result in document["arms"].values():
         assert 0 <= result["interval"][0] <= result["balanced_accuracy"] <= result["interval"][1] <= 1
         assert result["seconds"] == 1.5 * 2 * repeats
     size = f"{100 * abs(verdict.difference.estimate):.1f} points"
@@ -221,29 +221,31 @@ def test_noise_is_seldom_called_help(monkeypatch):
 def test_sentences():
     base = trials_of("classical", shares(30), LABELS)
 
-    def told(right, inner=0.9, margin=0.01):
-        grown = trials_of("gan", shares(right), LABELS, inner=inner)
+    def sentence_of(right, validation=0.9, margin=0.01):
+        grown = trials_of("gan", shares(right), LABELS, validation=validation)
         return sentence(judge(base + grown, LABELS, margin=margin))
 
-    assert told(40).startswith("Growing helped: gan is 25.0 points better than classical alone (95 % interval +11")
-    assert told(40).endswith("; 40 images, 4 repeats of 2 folds).")
-    assert told(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
-    equal = told(30, margin=0.1)
+    assert sentence_of(40).startswith(
+        "Growing helped: gan is 25.0 points better than classical alone (95 % interval +11"
+    )
+    assert sentence_of(40).endswith("; 40 images, 4 repeats of 2 folds).")
+    assert sentence_of(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
+    equal = sentence_of(30, margin=0.1)
     assert equal.startswith("No practical difference: gan is as good as classical alone, within 10 points (")
-    assert told(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
-    assert told(31).endswith("could only have shown an effect of 12.1 points or more.")
+    assert sentence_of(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
+    assert sentence_of(31).endswith("could only have shown an effect of 12.1 points or more.")
     seldom = np.full((4, 2), 0.1)
     seldom[0, 0] = 0.9
-    assert "(mostly classical itself, in 7 of 8)" in told(40, inner=seldom)
+    assert "(mostly classical itself, in 7 of 8)" in sentence_of(40, validation=seldom)
     often = 1 - seldom
-    assert "(most often gan, in 7 of 8)" in told(40, inner=often)
+    assert "(most often gan, in 7 of 8)" in sentence_of(40, validation=often)
 
 
 def test_wins_are_counted_fold_by_fold():
     labels = np.arange(8) % 2
     base = np.array([[1], [1], [1], [1], [0], [0], [0], [0]])
     pick = np.array([[1], [0], [1], [1], [1], [0], [1], [0]])  # image i is in fold i % 4
-    trials = trials_of("classical", base, labels, folds=4) + trials_of("gan", pick, labels, folds=4, inner=0.9)
+    trials = trials_of("classical", base, labels, folds=4) + trials_of("gan", pick, labels, folds=4, validation=0.9)
     wins = judge(trials, labels).wins  # a single repeat: its own trainings judge
     assert (wins.won, wins.tied, wins.lost) == (2, 1, 1)
     assert wins.probability == 0.625
@@ -255,9 +257,9 @@ def test_pick_is_judged_by_other_trainings_of_the_arms_it_chose():
     lucky = np.zeros((40, 2))
     lucky[:20, 0] = lucky[20:, 1] = 1
     trials = [
-        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
-        *trials_of("one", lucky, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
-        *trials_of("other", 1 - lucky, labels, inner=[[0.1, 0.1], [0.9, 0.9]]),
+        *trials_of("classical", np.zeros((40, 2)), labels, validation=0.5),
+        *trials_of("one", lucky, labels, validation=[[0.9, 0.9], [0.1, 0.1]]),
+        *trials_of("other", 1 - lucky, labels, validation=[[0.1, 0.1], [0.9, 0.9]]),
     ]
     verdict = judge(trials, labels)
     assert arm(verdict, "one").against_baseline.estimate == arm(verdict, "other").against_baseline.estimate == 0.5
@@ -272,10 +274,10 @@ def test_pick_is_judged_by_other_trainings_of_the_arms_it_chose():
 def test_the_luck_of_the_chosen_training_is_no_gain():
     labels = np.arange(40) % 2
     right = np.zeros((40, 2))
-    right[:, 0] = 1  # the first repeat's trainings are lucky, and the inner images see it
+    right[:, 0] = 1  # the first repeat's trainings are lucky, and the validation images see it
     trials = [
-        *trials_of("classical", np.zeros((40, 2)), labels, inner=0.5),
-        *trials_of("gan", right, labels, inner=[[0.9, 0.9], [0.1, 0.1]]),
+        *trials_of("classical", np.zeros((40, 2)), labels, validation=0.5),
+        *trials_of("gan", right, labels, validation=[[0.9, 0.9], [0.1, 0.1]]),
     ]
     verdict = judge(trials, labels)
     assert verdict.pick_counts == {"gan": 2, "classical": 2}
@@ -287,7 +289,7 @@ def test_the_luck_of_the_chosen_training_is_no_gain():
 
 def test_the_p_value_is_that_of_the_primary_comparison_and_fits_its_interval():
     for right in (30, 31, 34, 36, 40):
-        trials = trials_of("classical", shares(30), LABELS) + trials_of("gan", shares(right), LABELS, inner=0.9)
+        trials = trials_of("classical", shares(30), LABELS) + trials_of("gan", shares(right), LABELS, validation=0.9)
         verdict = judge(trials, LABELS)
         outside = verdict.difference.low > 0 or verdict.difference.high < 0
         assert (verdict.p_value < 0.05) == outside
@@ -304,7 +306,7 @@ def curve_trials(n=200, repeats=4):
     for name, images in sizes.items():
         details = {"real_images": min(images, 100), "extra_images": max(0, images - 100) or 200 * (name == "gan")}
         correct = shares(int(right[name] * n), n=n, repeats=repeats)
-        trials += trials_of(name, correct, labels, inner=0.9 if name == "gan" else 0.5, details=details)
+        trials += trials_of(name, correct, labels, validation=0.9 if name == "gan" else 0.5, details=details)
     return trials, labels
 
 
@@ -324,14 +326,14 @@ def test_a_learning_curve_is_read_but_not_judged():
 
 
 def test_what_trials_tell_of_new_images_is_summed_up():
-    def told(ratio, figures):
+    def details_of(ratio, figures):
         return {"ratio": ratio, "extra_images": 100 * ratio, "diagnostics": figures}
 
     base = trials_of("classical", shares(30, repeats=1), LABELS)
-    first, second = trials_of("gan", shares(31, repeats=1), LABELS, inner=0.9)
+    first, second = trials_of("gan", shares(31, repeats=1), LABELS, validation=0.9)
     grown = [
-        replace(first, details=told(0.0, {"kid": 0.1, "recall": 0.5})),
-        replace(second, details=told(2.0, {"kid": 0.3})),
+        replace(first, details=details_of(0.0, {"kid": 0.1, "recall": 0.5})),
+        replace(second, details=details_of(2.0, {"kid": 0.3})),
     ]
     result = arm(judge(base + grown, LABELS), "gan")
     assert result.ratios == {"0": 1, "2": 1}
@@ -339,8 +341,8 @@ def test_what_trials_tell_of_new_images_is_summed_up():
     assert result.diagnostics == {"kid": pytest.approx(0.2)}, "a figure that a fold lacks has no mean"
 
     filtered = [
-        replace(first, details={**told(1.0, {}), "drawn": 30, "wrong_label": 6, "near_copies": 3}),
-        replace(second, details={**told(1.0, {}), "drawn": 10, "wrong_label": 0, "near_copies": 1}),
+        replace(first, details={**details_of(1.0, {}), "drawn": 30, "wrong_label": 6, "near_copies": 3}),
+        replace(second, details={**details_of(1.0, {}), "drawn": 10, "wrong_label": 0, "near_copies": 1}),
     ]
     result = arm(judge(base + filtered, LABELS), "gan")
     assert result.diagnostics == {"drawn": 40, "rejected_wrong_label": 0.15, "rejected_near_copies": 0.1}
@@ -348,7 +350,9 @@ def test_what_trials_tell_of_new_images_is_summed_up():
 
 def test_the_external_test_compares_the_votes_of_pick_and_baseline():
     base = [replace(t, external_predictions=[0, 1, 1, 0]) for t in trials_of("classical", shares(30), LABELS)]
-    grown = [replace(t, external_predictions=[0, 0, 1, 1]) for t in trials_of("gan", shares(31), LABELS, inner=0.9)]
+    grown = [
+        replace(t, external_predictions=[0, 0, 1, 1]) for t in trials_of("gan", shares(31), LABELS, validation=0.9)
+    ]
     external = judge(base + grown, LABELS, external=EXTERNAL).external
     assert (external.images, external.only_pick, external.only_baseline) == (4, 2, 0)
     assert external.difference.estimate == pytest.approx(0.5)

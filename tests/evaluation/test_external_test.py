@@ -13,8 +13,8 @@ from tenfold.evaluation.external_test import compare_external, mcnemar, paired_i
 def judge(picked, base, groups=None):
     """Two arms of one classifier each, by which images they recognise."""
     labels = np.arange(len(picked)) % 3
-    told = [np.where(hits, labels, (labels + 1) % 3)[None] for hits in (picked, base)]
-    return compare_external(*told, labels, np.arange(len(labels)) if groups is None else groups, 3)
+    values = [np.where(hits, labels, (labels + 1) % 3)[None] for hits in (picked, base)]
+    return compare_external(*values, labels, np.arange(len(labels)) if groups is None else groups, 3)
 
 
 def table(both, only_pick, only_baseline, neither):
@@ -36,10 +36,10 @@ def test_a_vote_can_be_right_where_most_single_images_of_a_classifier_are_wrong(
     labels = np.array([1, 0, 2])
     pick = np.array([[0, 0, 2], [1, 1, 2], [1, 0, 0]])
     base = np.array([[1, 0, 2], [0, 0, 1]])
-    told = compare_external(pick, base, labels, np.arange(3), 3)
-    assert told.pick_accuracy.estimate == 1
-    assert told.baseline_accuracy.estimate == pytest.approx(1 / 3)
-    assert (told.only_pick, told.only_baseline, told.images, told.groups) == (2, 0, 3, 3)
+    comparison = compare_external(pick, base, labels, np.arange(3), 3)
+    assert comparison.pick_accuracy.estimate == 1
+    assert comparison.baseline_accuracy.estimate == pytest.approx(1 / 3)
+    assert (comparison.only_pick, comparison.only_baseline, comparison.images, comparison.groups) == (2, 0, 3, 3)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
@@ -58,14 +58,14 @@ def test_mcnemar_stored_values():
 def test_paired_interval_stored_value():
     # Documentation of R's statpsych, ci.prop.ps(.05, 12, 4, 26, 6): standard error, lower and upper limit.
     interval = paired_interval(26, 4, 48)
-    told = (interval.standard_error, interval.low, interval.high)
-    assert told == pytest.approx((0.09448809, 0.2548067, 0.6251933), abs=1e-7)
+    result = (interval.standard_error, interval.low, interval.high)
+    assert result == pytest.approx((0.09448809, 0.2548067, 0.6251933), abs=1e-7)
     assert interval.estimate == pytest.approx(22 / 48)
 
 
 def test_accuracies_are_wilson_intervals():
-    told = judge(*table(60, 8, 2, 10))
-    for accuracy, right in ((told.pick_accuracy, 68), (told.baseline_accuracy, 62)):
+    findings = judge(*table(60, 8, 2, 10))
+    for accuracy, right in ((findings.pick_accuracy, 68), (findings.baseline_accuracy, 62)):
         expected = binomtest(right, 80).proportion_ci(method="wilson")
         assert (accuracy.estimate, accuracy.low, accuracy.high) == pytest.approx(
             (right / 80, expected.low, expected.high)
@@ -82,17 +82,17 @@ def test_swapping_the_arms_mirrors_the_comparison(drawn, shared, seed):
     groups = np.arange(len(picked))
     groups[:shared] = groups[-1]
     order = (Key("order") / seed).numpy_generator().permutation(len(picked))
-    told, swapped = judge(picked, base, groups), judge(base[order], picked[order], groups[order])
-    assert told.p_value == pytest.approx(swapped.p_value, abs=1e-9)
-    assert (told.only_pick, told.only_baseline) == (swapped.only_baseline, swapped.only_pick) == drawn[1:3]
-    there, back = told.difference, swapped.difference
+    result, swapped = judge(picked, base, groups), judge(base[order], picked[order], groups[order])
+    assert result.p_value == pytest.approx(swapped.p_value, abs=1e-9)
+    assert (result.only_pick, result.only_baseline) == (swapped.only_baseline, swapped.only_pick) == drawn[1:3]
+    there, back = result.difference, swapped.difference
     mirrored = (-back.estimate, -back.high, -back.low)
     assert (there.estimate, there.low, there.high) == pytest.approx(mirrored, abs=1e-9)
     assert there.estimate == pytest.approx((drawn[1] - drawn[2]) / len(picked))
     assert -1 <= there.low <= there.estimate <= there.high <= 1
     for accuracy, other in (
-        (told.pick_accuracy, swapped.baseline_accuracy),
-        (told.baseline_accuracy, swapped.pick_accuracy),
+        (result.pick_accuracy, swapped.baseline_accuracy),
+        (result.baseline_accuracy, swapped.pick_accuracy),
     ):
         assert (accuracy.low, accuracy.high) == pytest.approx((other.low, other.high))
         assert 0 <= accuracy.low <= accuracy.estimate <= accuracy.high <= 1
@@ -102,21 +102,21 @@ def test_groups_of_equal_size_are_the_t_test_of_their_means():
     draw = Key("equal groups").numpy_generator()
     picked, base, groups = draw.random(60) < 0.9, draw.random(60) < 0.6, np.repeat(np.arange(20), 3)
     expected = ttest_1samp((picked.astype(float) - base).reshape(20, 3).mean(axis=1), 0)
-    told, bounds = judge(picked, base, groups), expected.confidence_interval()
-    assert told.p_value == pytest.approx(expected.pvalue)
-    assert (told.difference.low, told.difference.high) == pytest.approx((bounds.low, bounds.high))
-    assert (told.images, told.groups) == (60, 20)
+    result, bounds = judge(picked, base, groups), expected.confidence_interval()
+    assert result.p_value == pytest.approx(expected.pvalue)
+    assert (result.difference.low, result.difference.high) == pytest.approx((bounds.low, bounds.high))
+    assert (result.images, result.groups) == (60, 20)
 
 
 @given(st.integers(0, 2**32))
 def test_with_groups_the_p_value_and_the_interval_agree(seed):
     draw = (Key("agree") / seed).numpy_generator()
     picked, base, groups = draw.random(24) < 0.9, draw.random(24) < 0.6, draw.integers(0, 8, 24)
-    told = judge(picked, base, groups)
-    assert (told.p_value < 0.05) == (told.difference.low > 0 or told.difference.high < 0)
+    findings = judge(picked, base, groups)
+    assert (findings.p_value < 0.05) == (findings.difference.low > 0 or findings.difference.high < 0)
 
 
-def test_the_pictures_of_a_patient_are_not_so_many_patients():
+def test_the_images_of_a_patient_are_not_so_many_patients():
     draw = Key("patients").numpy_generator()
     picked, base = (np.repeat(draw.random(25) < chance, 4) for chance in (0.9, 0.6))
     apart, together = judge(picked, base), judge(picked, base, np.repeat(np.arange(25), 4))
@@ -131,8 +131,13 @@ def test_the_pictures_of_a_patient_are_not_so_many_patients():
 
 
 def test_one_patient_says_nothing_about_others():
-    told = judge(*table(2, 5, 0, 1), groups=np.zeros(8, dtype=np.int64))
-    assert (told.difference.estimate, told.difference.low, told.difference.high, told.p_value) == (0.625, -1, 1, 1)
+    findings = judge(*table(2, 5, 0, 1), groups=np.zeros(8, dtype=np.int64))
+    assert (findings.difference.estimate, findings.difference.low, findings.difference.high, findings.p_value) == (
+        0.625,
+        -1,
+        1,
+        1,
+    )
 
 
 def simulated_coverage(key, studies, shares, n=100):
@@ -150,29 +155,29 @@ def test_coverage_of_the_interval_of_the_difference(shares):
 
 
 def clustered_coverage(key, studies, patients=40):
-    """Share of studies that hold the truth where a patient's pictures mostly fare alike."""
+    """Share of studies that hold the truth where a patient's images mostly fare alike."""
     draw, held, truth = key.numpy_generator(), 0, 0.1
     groups = np.repeat(np.arange(patients), 1 + np.arange(patients) % 4)
     for _ in range(studies):
         own, again = draw.random((patients, 1))[groups], draw.random((len(groups), 1))
         luck = np.where(draw.random((len(groups), 1)) < 0.8, own, again)[:, 0]
-        # Below 0.2 PICK alone is right, above 0.9 the baseline alone; between, both are.
-        told = judge(luck < 0.9, luck >= 0.2, groups).difference
-        held += told.low <= truth <= told.high
+        # Below 0.2 the chosen arm alone is right, above 0.9 the baseline alone; between, both are.
+        result = judge(luck < 0.9, luck >= 0.2, groups).difference
+        held += result.low <= truth <= result.high
     return held / studies
 
 
-def test_coverage_with_patients_of_several_pictures():
+def test_coverage_with_patients_of_several_images():
     assert 0.90 <= clustered_coverage(Key("patients' coverage"), 400) <= 0.98
 
 
 def test_what_does_not_match_is_refused():
-    labels, told = np.zeros(3, dtype=np.int64), np.zeros((2, 3), dtype=np.int64)
+    labels, result = np.zeros(3, dtype=np.int64), np.zeros((2, 3), dtype=np.int64)
     with pytest.raises(ValueError, match=r"predictions \(2, 2\) for 3 labels and 3 groups"):
-        compare_external(told, told[:, :2], labels, labels, 1)
+        compare_external(result, result[:, :2], labels, labels, 1)
     with pytest.raises(ValueError, match="for 3 labels and 2 groups"):
-        compare_external(told, told, labels, labels[:2], 1)
+        compare_external(result, result, labels, labels[:2], 1)
     with pytest.raises(ValueError, match=r"predictions \(0, 3\)"):
-        compare_external(told[:0], told, labels, labels, 1)
+        compare_external(result[:0], result, labels, labels, 1)
     with pytest.raises(ValueError, match="for 0 labels"):
-        compare_external(told[:, :0], told[:, :0], labels[:0], labels[:0], 1)
+        compare_external(result[:, :0], result[:, :0], labels[:0], labels[:0], 1)

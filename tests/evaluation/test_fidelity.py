@@ -68,23 +68,23 @@ def test_kid_is_0_on_average_for_equal_laws_even_of_few_images():
 def test_stored_values():
     real, generated = vectors("stored real", 30), vectors("stored generated", 20, shift=0.3)
     assert kid(real, generated) == pytest.approx(1.454944535, abs=1e-6)
-    found = prdc(real, generated)
-    assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(
+    figures = prdc(real, generated)
+    assert (figures.precision, figures.recall, figures.density, figures.coverage) == pytest.approx(
         (1.0, 26 / 30, 0.74, 25 / 30)
     )
-    assert found.neighbours == 5
+    assert figures.neighbours == 5
 
 
 @given(st.integers(2, 25), st.integers(2, 25), st.integers(1, 7), st.floats(0, 3))
 def test_prdc_is_that_of_loops_over_nearest_neighbours(m, n, k, shift):
     real, generated = vectors(f"r{m}", m, size=3), vectors(f"g{n}", n, size=3, shift=shift)
-    found = prdc(real, generated, neighbours=k)
+    figures = prdc(real, generated, neighbours=k)
     k = min(k, m - 1, n - 1)
-    assert found.neighbours == k
-    values = (found.precision, found.recall, found.density, found.coverage)
+    assert figures.neighbours == k
+    values = (figures.precision, figures.recall, figures.density, figures.coverage)
     assert values == pytest.approx(slow_prdc(real, generated, k))
-    assert all(0 <= value <= 1 for value in (found.precision, found.recall, found.coverage))
-    assert 0 <= found.density <= m / k
+    assert all(0 <= value <= 1 for value in (figures.precision, figures.recall, figures.coverage))
+    assert 0 <= figures.density <= m / k
 
 
 @given(st.integers(2, 40), st.sampled_from([1, 10]))
@@ -92,8 +92,8 @@ def test_identical_sets_reach_each_other(n, times):
     real = vectors(f"r{n}", n) + np.float32(3)
     # A network's features of one image differ in the last digits from batch to batch.
     generated = np.repeat(real, times, axis=0) * np.float32(1 + 1e-7)
-    found = prdc(real, generated)
-    assert found.precision == found.recall == found.coverage == 1
+    figures = prdc(real, generated)
+    assert figures.precision == figures.recall == figures.coverage == 1
 
 
 def test_far_sets_do_not_reach_each_other_and_collapse_costs_recall_alone():
@@ -116,16 +116,16 @@ def test_two_images_on_each_side_at_least():
 def test_diversity_is_a_ratio_of_spreads_for_each_class_that_has_one():
     real, made = vectors("r", 12), vectors("g", 11)
     real_labels, labels = np.array([0] * 5 + [1] * 5 + [2] + [4]), np.array([0] * 4 + [1] + [2] * 5 + [3])
-    found = diversity(real, real_labels, made, labels)
-    assert list(found) == [0]
+    ratios = diversity(real, real_labels, made, labels)
+    assert list(ratios) == [0]
 
     def spread(rows):
         centre = sum(rows.astype(float)) / len(rows)
         return np.mean([np.linalg.norm(row - centre) for row in rows]) * np.sqrt(len(rows) / (len(rows) - 1))
 
-    assert found[0] == pytest.approx(spread(made[:4]) / spread(real[:5]))
+    assert ratios[0] == pytest.approx(spread(made[:4]) / spread(real[:5]))
     assert diversity(real * 0, real_labels, made, labels) == {}
-    assert diversity(real[:, :, None, None], real_labels, made[:, :, None, None], labels) == pytest.approx(found)
+    assert diversity(real[:, :, None, None], real_labels, made[:, :, None, None], labels) == pytest.approx(ratios)
 
 
 @given(st.integers(1, 10))
@@ -149,9 +149,9 @@ def test_memorised_and_new_images():
 
 def test_where_held_out_images_are_copies_no_ratio_can_be_told():
     train = vectors("train", 20)
-    found = memorisation(train, train, train[:5])
-    assert found.distance_ratio is None
-    assert found.heldout_near_copies == 1
+    figures = memorisation(train, train, train[:5])
+    assert figures.distance_ratio is None
+    assert figures.heldout_near_copies == 1
 
 
 ALL = {
@@ -184,16 +184,16 @@ def first_pixels(images):
 
 def test_every_figure_is_there_and_is_that_of_its_own_function():
     generated, train, heldout = dataset("g", 60), dataset("t", 40), dataset("h", 20)
-    found = diagnose(generated, train, heldout, features, first_pixels)
+    figures = diagnose(generated, train, heldout, features, first_pixels)
     real, made = np.concatenate([train.images, heldout.images]), features(generated.images)
-    assert set(found) == ALL | {"kid_imagenet"}
-    assert found["kid"] == pytest.approx(kid(features(real), made))
-    assert found["kid_imagenet"] == pytest.approx(kid(first_pixels(real), first_pixels(generated.images)))
+    assert set(figures) == ALL | {"kid_imagenet"}
+    assert figures["kid"] == pytest.approx(kid(features(real), made))
+    assert figures["kid_imagenet"] == pytest.approx(kid(first_pixels(real), first_pixels(generated.images)))
     expected = prdc(features(real), made)
     for name in ("precision", "recall", "density", "coverage"):
-        assert found[name] == getattr(expected, name)
+        assert figures[name] == getattr(expected, name)
     ratios = diversity(features(train.images), train.labels, made, generated.labels)
-    assert found["diversity"] == pytest.approx(np.mean([ratios[0], ratios[1]]))
+    assert figures["diversity"] == pytest.approx(np.mean([ratios[0], ratios[1]]))
     assert set(diagnose(generated, train, heldout, features)) == ALL
 
 
@@ -209,25 +209,25 @@ def test_copies_are_told_by_near_copies_and_not_by_precision():
 
 
 def test_images_of_another_kind_are_neither_real_nor_varied():
-    found = diagnose(dataset("g", 60, low=20, high=30), dataset("t", 60), dataset("h", 30), features)
-    assert found["kid"] > 10 * abs(diagnose(dataset("g", 60), dataset("t", 60), dataset("h", 30), features)["kid"])
-    assert found["recall"] < 0.1
-    assert found["diversity"] < 0.1
+    figures = diagnose(dataset("g", 60, low=20, high=30), dataset("t", 60), dataset("h", 30), features)
+    assert figures["kid"] > 10 * abs(diagnose(dataset("g", 60), dataset("t", 60), dataset("h", 30), features)["kid"])
+    assert figures["recall"] < 0.1
+    assert figures["diversity"] < 0.1
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
 def test_of_few_images_it_says_what_can_be_said(generated, train, heldout):
-    found = diagnose(dataset("g", generated), dataset("t", train), dataset("h", heldout), features, first_pixels)
-    assert all(math.isfinite(value) for value in found.values())
-    assert ("kid" in found) == (generated > 1 and train + heldout > 1)
-    assert ("near_copies" in found) == (generated > 0 and train > 0 and heldout > 0)
-    assert ("diversity" in found) == (generated > 2 and train > 2)
+    figures = diagnose(dataset("g", generated), dataset("t", train), dataset("h", heldout), features, first_pixels)
+    assert all(math.isfinite(value) for value in figures.values())
+    assert ("kid" in figures) == (generated > 1 and train + heldout > 1)
+    assert ("near_copies" in figures) == (generated > 0 and train > 0 and heldout > 0)
+    assert ("diversity" in figures) == (generated > 2 and train > 2)
 
 
 def test_what_is_not_finite_is_left_out():
     some = dataset("g", 20)
-    found = diagnose(some, some, some, lambda images: features(images) + np.inf)
-    assert found == {}
+    figures = diagnose(some, some, some, lambda images: features(images) + np.inf)
+    assert figures == {}
     equal = diagnose(some, some, some, features)
     assert "distance_ratio" not in equal
     assert set(equal) == ALL - {"distance_ratio"}

@@ -18,7 +18,7 @@ def random(name):
     return Key(f"leaks/{name}").numpy_generator()
 
 
-def pictures(name, n, shape=(1, 8, 8)):
+def random_images(name, n, shape=(1, 8, 8)):
     return random(name).integers(0, 256, (n, *shape)).astype(np.uint8)
 
 
@@ -76,42 +76,42 @@ def test_canaries_that_copy_all_test_images_are_caught(folds, canary, honest):
 
 
 def test_a_single_copied_test_image_is_caught_without_any_validation_image():
-    train, test = pictures("train", 20), pictures("test", 9)
+    train, test = random_images("train", 20), random_images("test", 9)
     extra = np.concatenate([train, test[3:4]])
     reason = leak(extra, train[:0], test, train)
     assert reason == "1 of 9 test images is among the 21 extra images, and no training image resembles them"
     assert leak(extra, train[:0], test, train[:0]) == reason
-    assert leak(noisy(extra, 0.5), pictures("unseen", 5), test, train) == reason
+    assert leak(noisy(extra, 0.5), random_images("unseen", 5), test, train) == reason
     assert leak(noisy(extra, 5), train[:0], test, train) is None
 
 
 def test_a_test_image_that_is_also_a_training_image_accuses_nobody():
-    train, unseen = pictures("train", 20), pictures("unseen", 5)
-    test = np.concatenate([pictures("test", 9), noisy(train[:1], 1.5)])
+    train, unseen = random_images("train", 20), random_images("unseen", 5)
+    test = np.concatenate([random_images("test", 9), noisy(train[:1], 1.5)])
     assert leak(np.concatenate([train, test[9:]]), unseen, test, train) is None
 
 
 def test_flat_images_that_are_equal_accuse_nobody():
     flat = np.zeros((3, 1, 8, 8), dtype=np.uint8)
-    assert leak(flat, pictures("unseen", 5), flat, pictures("train", 5)) is None
+    assert leak(flat, random_images("unseen", 5), flat, random_images("train", 5)) is None
 
 
 def test_without_extra_or_test_images_there_is_no_leak():
-    some, none = pictures("some", 9), pictures("none", 0)
+    some, none = random_images("some", 9), random_images("none", 0)
     assert leak(none, some, some, some) is None
     assert leak(some, some, none, some) is None
 
 
 def test_images_of_another_shape_are_refused():
-    some, other = pictures("some", 9), pictures("other", 9, (3, 8, 8))
+    some, other = random_images("some", 9), random_images("other", 9, (3, 8, 8))
     with pytest.raises(ValueError, match="cannot look for neighbours"):
         leak(other, some, some, some)
 
 
 def test_alike_images_of_few_patients_are_not_many_witnesses():
     # One patient is by chance near to the extra images, and each image of a patient looks like the next.
-    train = pictures("train", 40)
-    unseen = noisy(np.repeat(pictures("unseen", 2), 30, axis=0), 3)
+    train = random_images("train", 40)
+    unseen = noisy(np.repeat(random_images("unseen", 2), 30, axis=0), 3)
     test = noisy(np.repeat(noisy(train[:2], 40), 30, axis=0), 3)
     groups = np.repeat([0, 1], 30)
     assert leak(train, unseen, test, train) is not None
@@ -146,14 +146,14 @@ def test_chance_alone_gives_uniform_p_values():
 
 
 def test_few_images_are_enough_for_noisy_copies_and_fewer_are_not():
-    train, unseen, test = pictures("train", 20), pictures("unseen", 12), pictures("test", 16)
+    train, unseen, test = random_images("train", 20), random_images("unseen", 12), random_images("test", 16)
     assert "lie nearer to the test images" in leak(noisy(test, 10), unseen, test, train)
     assert leak(noisy(test, 10), unseen[:5], test, train) is None
 
 
 @given(st.integers(1, 8), st.integers(1, 12), st.sampled_from([(1, 4, 5), (3, 6, 6)]))
 def test_distances_are_the_smallest_over_nine_shifts(m, n, shape):
-    images, extra = pictures(f"a{m}", m, shape), pictures(f"b{n}", n, shape)
+    images, extra = random_images(f"a{m}", m, shape), random_images(f"b{n}", n, shape)
     _, height, width = shape
     for image, distance in zip(images, leaks._distances(images, extra), strict=True):
         expected = min(
@@ -170,8 +170,8 @@ def test_distances_are_the_smallest_over_nine_shifts(m, n, shape):
 @pytest.mark.parametrize(
     ("shape", "small"), [((3, 64, 64), (3, 32, 32)), ((1, 65, 40), (1, 21, 13)), ((1, 32, 9), (1, 32, 9))]
 )
-def test_large_pictures_are_shrunk_by_block_means(shape, small):
-    images = pictures("large", 2, shape)
+def test_large_images_are_shrunk_by_block_means(shape, small):
+    images = random_images("large", 2, shape)
     shrunk = leaks._shrunk(images)
     assert shrunk.shape == (2, *small)
     block = shape[1] // small[1]
@@ -179,5 +179,5 @@ def test_large_pictures_are_shrunk_by_block_means(shape, small):
 
 
 def test_two_pixels_are_too_few_to_shift():
-    images = pictures("tiny", 5, (1, 2, 3))
+    images = random_images("tiny", 5, (1, 2, 3))
     np.testing.assert_array_equal(leaks._distances(images, images), np.zeros(5))

@@ -42,9 +42,9 @@ def curve_and_arm(key, more=1.0, slope=0.5, error=0.1, **changes):
 @pytest.mark.parametrize("more", [-0.5, 0.0, 0.25, 1.0, 3.0])
 def test_noise_free_curves_are_read_exactly(slope, more):
     curve = exact_curve(slope)
-    found = worth(curve, curve[-1][1], 160, exact(0.1 * (1 + more) ** -slope))
-    assert found.real_images == pytest.approx(160 * more, abs=1e-6)
-    assert found.low <= found.real_images <= found.high
+    equivalent = worth(curve, curve[-1][1], 160, exact(0.1 * (1 + more) ** -slope))
+    assert equivalent.real_images == pytest.approx(160 * more, abs=1e-6)
+    assert equivalent.low <= equivalent.real_images <= equivalent.high
 
 
 def test_points_may_come_in_any_order_and_number():
@@ -74,13 +74,13 @@ def test_more_gain_is_more_images():
 
 def test_order_of_groups_and_repeats_does_not_matter_and_nothing_is_drawn():
     curve, baseline, arm = curve_and_arm(Key("order"), luck=0.1)
-    found = worth(curve, baseline, 160, arm)
-    assert found == worth(curve, baseline, 160, arm)
+    equivalent = worth(curve, baseline, 160, arm)
+    assert equivalent == worth(curve, baseline, 160, arm)
     draw = Key("shuffle").numpy_generator()
     order = np.ix_(draw.permutation(len(arm)), draw.permutation(arm.shape[1]))
     shuffled = worth([(size, table[order]) for size, table in curve], baseline[order], 160, arm[order])
     assert (shuffled.real_images, shuffled.low, shuffled.high) == pytest.approx(
-        (found.real_images, found.low, found.high), abs=0.1
+        (equivalent.real_images, equivalent.low, equivalent.high), abs=0.1
     )
 
 
@@ -89,13 +89,13 @@ def test_order_of_groups_and_repeats_does_not_matter_and_nothing_is_drawn():
 def test_zero_is_inside_exactly_where_the_verdict_finds_no_difference(more, number):
     curve, baseline, arm = curve_and_arm(Key("zero") / number, more)
     difference = crossed_interval(arm - baseline)
-    found = worth(curve, baseline, 160, arm)
-    assert (found.low <= 0 <= found.high) == (difference.low <= 0 <= difference.high)
+    equivalent = worth(curve, baseline, 160, arm)
+    assert (equivalent.low <= 0 <= equivalent.high) == (difference.low <= 0 <= difference.high)
 
 
 def slow_bootstrap(curve, baseline, arm, draw, draws=400):
     """Resample groups one study at a time, fit each anew: the textbook's way, for one repeat."""
-    found = []
+    resampled = []
     for _ in range(draws):
         rows = draw.integers(0, len(arm), len(arm))
         x = [math.log(size / 160) for size, _ in curve]
@@ -103,19 +103,19 @@ def slow_bootstrap(curve, baseline, arm, draw, draws=400):
         steepness, level = np.polyfit(x, y, 1)
         error = math.exp(level)
         left = error - (arm[rows] - baseline[rows]).mean()
-        found.append(160 * ((error / left) ** (-1 / steepness) - 1))
-    return np.quantile(found, [0.025, 0.975])
+        resampled.append(160 * ((error / left) ** (-1 / steepness) - 1))
+    return np.quantile(resampled, [0.025, 0.975])
 
 
 @pytest.mark.parametrize("more", [-0.3, 0.0, 0.5])
 def test_interval_agrees_with_a_slow_bootstrap_where_errors_are_many(more):
     """One repeat, so that resampling groups is all there is to resample."""
     curve, baseline, arm = curve_and_arm(Key("slow"), more, error=0.2, n=4000, repeats=1)
-    found = worth(curve, baseline, 160, arm)
+    equivalent = worth(curve, baseline, 160, arm)
     low, high = slow_bootstrap(curve, baseline, arm, Key("resample").numpy_generator())
     width = high - low
-    assert found.low == pytest.approx(low, abs=0.15 * width)
-    assert found.high == pytest.approx(high, abs=0.15 * width)
+    assert equivalent.low == pytest.approx(low, abs=0.15 * width)
+    assert equivalent.high == pytest.approx(high, abs=0.15 * width)
 
 
 def test_a_curve_without_a_rise_gives_no_rate():
@@ -145,17 +145,17 @@ def test_a_gain_beyond_the_curve_is_infinite_and_a_loss_beyond_it_all_images():
 
 def test_upper_end_is_infinite_where_the_slope_is_hardly_known():
     curve, baseline, arm = curve_and_arm(Key("hardly") / 5, more=3.0, slope=0.2, repeats=1)
-    found = worth(curve, baseline, 160, arm)
-    assert found.high == math.inf
-    assert 0 < found.low < found.real_images
+    equivalent = worth(curve, baseline, 160, arm)
+    assert equivalent.high == math.inf
+    assert 0 < equivalent.low < equivalent.real_images
 
 
 @pytest.mark.parametrize("more", [-0.6, 3.0])
 def test_a_proven_gain_is_worth_something_and_a_proven_loss_costs_something(more):
     curve, baseline, arm = curve_and_arm(Key("proven"), more)
-    found = worth(curve, baseline, 160, arm)
-    assert found.low > 0 if more > 0 else found.high < 0
-    assert found.low >= -160
+    equivalent = worth(curve, baseline, 160, arm)
+    assert equivalent.low > 0 if more > 0 else equivalent.high < 0
+    assert equivalent.low >= -160
 
 
 @pytest.mark.parametrize("differing", [0, 1])
@@ -164,17 +164,17 @@ def test_an_arm_that_hardly_ever_differed_gets_the_rule_of_three(differing):
     curve = [(size, table + ripple) for size, table in exact_curve(0.5)]
     arm = curve[-1][1].copy()
     arm[:differing, 0] += 1e-6
-    found = worth(curve, curve[-1][1], 160, arm)
-    assert found.real_images == pytest.approx(0, abs=1e-3)
+    equivalent = worth(curve, curve[-1][1], 160, arm)
+    assert equivalent.real_images == pytest.approx(0, abs=1e-3)
     share = 3 / 400  # of the groups may differ, each by one: the error may be .1 less or more by that
-    assert found.high == pytest.approx(160 * ((0.1 / (0.1 - share)) ** 2 - 1), abs=0.2)
-    assert found.low == pytest.approx(160 * ((0.1 / (0.1 + share)) ** 2 - 1), abs=0.2)
+    assert equivalent.high == pytest.approx(160 * ((0.1 / (0.1 - share)) ** 2 - 1), abs=0.2)
+    assert equivalent.low == pytest.approx(160 * ((0.1 / (0.1 + share)) ** 2 - 1), abs=0.2)
 
 
 def test_no_error_at_all_is_no_infinite_logarithm():
     curve = [(80.0, exact(0.05)), (112.0, exact(0.02)), (160.0, exact(0.0))]
-    found = worth(curve, exact(0.0), 160, exact(0.0))
-    assert found.real_images == 0
+    equivalent = worth(curve, exact(0.0), 160, exact(0.0))
+    assert equivalent.real_images == 0
 
 
 def test_the_choice_between_arms_widens_the_interval():
@@ -192,9 +192,9 @@ def test_groups_that_weigh_more_are_no_uncertainty():
     curve = [(size, group_table(table, weights, groups)) for size, table in curve]
     baseline, arm = group_table(baseline, weights, groups), group_table(arm, weights, groups)
     perfect = group_table(np.ones((len(groups), 1)), weights, groups)
-    told, untold = worth(curve, baseline, 160, arm, perfect=perfect), worth(curve, baseline, 160, arm)
-    assert told.real_images == pytest.approx(untold.real_images)
-    assert told.high - told.low < untold.high - untold.low
+    result, untold = worth(curve, baseline, 160, arm, perfect=perfect), worth(curve, baseline, 160, arm)
+    assert result.real_images == pytest.approx(untold.real_images)
+    assert result.high - result.low < untold.high - untold.low
     points = [("classical", 160.0, baseline)]
     (with_it,), (without,) = learning_curve(points, perfect=perfect), learning_curve(points)
     assert with_it.balanced_accuracy.standard_error < without.balanced_accuracy.standard_error / 2
@@ -222,10 +222,10 @@ def test_interval_holds_the_truth_and_not_everything(more):
     held, wrongly_held = [], []
     for number in range(80):
         curve, baseline, arm = curve_and_arm(Key("coverage") / number / more, more, n=600, repeats=2)
-        found = worth(curve, baseline, 160, arm)
-        if found is not None:
-            held.append(found.low - 0.1 <= 160 * more <= found.high + 0.1)
-            wrongly_held.append(found.low <= 160 * (1 - more) <= found.high)
+        equivalent = worth(curve, baseline, 160, arm)
+        if equivalent is not None:
+            held.append(equivalent.low - 0.1 <= 160 * more <= equivalent.high + 0.1)
+            wrongly_held.append(equivalent.low <= 160 * (1 - more) <= equivalent.high)
     assert len(held) > 70
     assert np.mean(held) >= 0.88
     assert np.mean(wrongly_held) <= 0.7

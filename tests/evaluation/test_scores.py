@@ -40,9 +40,9 @@ def test_sensitivity_and_specificity_are_recalls_of_one_class_against_the_rest(p
     scores = one_versus_rest(labels, predictions, 5)
     np.testing.assert_array_equal(recalls(labels, predictions, 5), scores.sensitivity)
     for label in range(5):
-        mine, told = labels == label, predictions == label
-        sensitivity = recall_score(mine, told, zero_division=np.nan)
-        specificity = recall_score(mine, told, pos_label=0, zero_division=np.nan)
+        mine, result = labels == label, predictions == label
+        sensitivity = recall_score(mine, result, zero_division=np.nan)
+        specificity = recall_score(mine, result, pos_label=0, zero_division=np.nan)
         assert scores.sensitivity[label] == pytest.approx(sensitivity, nan_ok=True)
         assert scores.specificity[label] == pytest.approx(specificity, nan_ok=True)
 
@@ -96,9 +96,9 @@ def test_error_is_the_mean_of_the_slow_reference_over_repeats(seed, sizes, class
     probabilities = [softmax(draw.normal(0, 2, (n, classes))).round(5) for n in sizes]
     labels = [draw.integers(0, classes, n) for n in sizes]
     expected = np.mean([slow_error(*pair) for pair in zip(probabilities, labels, strict=True)])
-    told = calibration(probabilities, labels, Key("draws"))
-    assert told.error == pytest.approx(expected, abs=1e-9)
-    assert 0 <= told.by_chance <= 1
+    measured = calibration(probabilities, labels, Key("draws"))
+    assert measured.error == pytest.approx(expected, abs=1e-9)
+    assert 0 <= measured.by_chance <= 1
 
 
 def test_stored_example_computed_by_hand():
@@ -118,8 +118,8 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below(edge):
     rest = (1 - edge) / 6
     rows = np.full((2, 7), rest)
     rows[0, 0], rows[1, 0] = edge, edge - 0.01
-    told = calibration([rows], [np.array([0, 1])], Key("edge"))
-    assert told.error == pytest.approx(abs(0.5 - (edge - 0.005)))
+    measured = calibration([rows], [np.array([0, 1])], Key("edge"))
+    assert measured.error == pytest.approx(abs(0.5 - (edge - 0.005)))
 
 
 def test_by_chance_of_one_confidence_is_the_mean_deviation_of_a_binomial():
@@ -127,9 +127,9 @@ def test_by_chance_of_one_confidence_is_the_mean_deviation_of_a_binomial():
     # in one draw; twenty repeats in each of 200 draws leave a Monte Carlo error of 0.002.
     rows = np.tile([0.75, 0.25], (4, 1))
     for name in range(5):
-        told = calibration([rows] * 20, [np.zeros(4, dtype=np.int64)] * 20, Key("binomial") / name)
-        assert told.error == pytest.approx(0.25)
-        assert told.by_chance == pytest.approx(0.158203125, abs=0.008)
+        measured = calibration([rows] * 20, [np.zeros(4, dtype=np.int64)] * 20, Key("binomial") / name)
+        assert measured.error == pytest.approx(0.25)
+        assert measured.by_chance == pytest.approx(0.158203125, abs=0.008)
 
 
 def test_a_calibrated_classifier_is_told_from_an_overconfident_one():
@@ -137,8 +137,8 @@ def test_a_calibrated_classifier_is_told_from_an_overconfident_one():
     honest = calibration(probabilities, labels, Key("draws"))
     assert honest.error == pytest.approx(honest.by_chance, rel=0.35)
     boasting = [softmax(3 * np.log(rows)) for rows in probabilities]
-    told = calibration(boasting, labels, Key("draws"))
-    assert told.error > 4 * told.by_chance
+    measured = calibration(boasting, labels, Key("draws"))
+    assert measured.error > 4 * measured.by_chance
 
 
 def test_chance_alone_shows_less_on_more_images():
@@ -148,8 +148,8 @@ def test_chance_alone_shows_less_on_more_images():
 
 def test_certain_and_right_is_perfect_and_certain_and_wrong_is_the_worst():
     certain, labels = np.eye(3), np.arange(3)
-    told = calibration([certain], [labels], Key("certain"))
-    assert (told.error, told.by_chance) == (0, 0)
+    measured = calibration([certain], [labels], Key("certain"))
+    assert (measured.error, measured.by_chance) == (0, 0)
     assert calibration([certain], [(labels + 1) % 3], Key("certain")).error == pytest.approx(1)
 
 
@@ -242,11 +242,11 @@ def test_an_interval_is_honest_at_the_edges():
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_estimates_are_the_recalls_of_scikit_learn(seed, repeats):
     labels, groups, predictions = made_up(Key("recalls") / seed, repeats=repeats)
-    every, told = np.repeat(labels, repeats), predictions.ravel()
+    every, result = np.repeat(labels, repeats), predictions.ravel()
     sensitive = sensitivities(predictions, labels, groups, range(4), 4)
     specific = specificities(predictions, labels, groups, range(4), 4)
     for label in range(4):
-        mine, taken = every == label, told == label
+        mine, taken = every == label, result == label
         assert sensitive[label].estimate == pytest.approx(recall_score(mine, taken))
         assert specific[label].estimate == pytest.approx(recall_score(mine, taken, pos_label=0))
 
@@ -267,10 +267,10 @@ def test_specificity_is_that_of_the_slow_reference_and_leaves_out_what_is_not_ev
 def test_none_where_there_is_nothing_to_tell():
     labels, groups, predictions = made_up(Key("none"))
     assert specificities(predictions, labels, groups, [1], 4) == (None,) * 4
-    told = sensitivities(predictions, labels, groups, [1], 4)
+    intervals = sensitivities(predictions, labels, groups, [1], 4)
     alone = balanced_accuracy_interval((predictions == 1).astype(float), labels, groups, [1])
-    assert numbers(told[1]) == pytest.approx(numbers(alone))
-    assert [interval is None for interval in told] == [True, False, True, True]
+    assert numbers(intervals[1]) == pytest.approx(numbers(alone))
+    assert [interval is None for interval in intervals] == [True, False, True, True]
 
 
 unit = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
@@ -302,8 +302,8 @@ def simulated_coverage(key, studies, images=(90, 50, 20), repeats=3):
         # interval covers more than it says, since it never counts more draws than there are images.
         own = draw.random(len(labels)) < taken
         again = draw.random((len(labels), repeats)) < taken[:, None]
-        told = np.where(draw.random((len(labels), repeats)) < 0.9, own[:, None], again)
-        interval = specificities(np.where(told, 0, labels[:, None]), labels, np.arange(len(labels)), range(3), 3)[0]
+        result = np.where(draw.random((len(labels), repeats)) < 0.9, own[:, None], again)
+        interval = specificities(np.where(result, 0, labels[:, None]), labels, np.arange(len(labels)), range(3), 3)[0]
         held += interval.low <= truth <= interval.high
     return held / studies
 

@@ -18,7 +18,7 @@ from tenfold.evaluation import (
     Worth,
 )
 from tenfold.evaluation.telling import mean_estimate, verdict_json
-from tenfold.evaluation.wording import PICK, added_images, p_words, ratio_words, sentence, worth_sentence
+from tenfold.evaluation.wording import CHOSEN_ARM, added_images, p_words, ratio_words, sentence, worth_sentence
 
 
 def about(estimate, half=0.02):
@@ -90,7 +90,7 @@ def test_worth_of_added_images(worth):
     assert worth_sentence(a_verdict(worth)) == f"Its 280 added images {were} {WORTHS[worth]}"
     assert worth_sentence(a_verdict(worth), "gan") == f"gan: its 280 added images {were} {WORTHS[worth]}"
     alone = WORTHS[worth].replace("real one ", "real image ").replace("real ones", "real images")
-    assert worth_sentence(a_verdict(worth, extra=0), PICK) == f"It {was} {alone}"
+    assert worth_sentence(a_verdict(worth, extra=0), CHOSEN_ARM) == f"It {was} {alone}"
     assert worth_sentence(a_verdict(worth), "mixup") == f"mixup {was} {alone}"
 
 
@@ -150,11 +150,11 @@ bounds = st.one_of(st.floats(-1e4, 1e4), st.just(math.inf), st.just(-math.inf))
 def test_every_worth_is_one_clean_sentence(values, extra):
     low, middle, high = values
     verdict = a_verdict(Worth(middle, low, high), extra=extra)
-    for name in (PICK, "gan", "mixup"):
-        told = worth_sentence(verdict, name)
-        assert told.endswith(".")
-        assert told.count("(") == told.count(")") <= 2
-        assert not re.search(r"inf|nan|--|  |-\d|\( ", told)
+    for name in (CHOSEN_ARM, "gan", "mixup"):
+        result = worth_sentence(verdict, name)
+        assert result.endswith(".")
+        assert result.count("(") == result.count(")") <= 2
+        assert not re.search(r"inf|nan|--|  |-\d|\( ", result)
     json.dumps(verdict_json(verdict), allow_nan=False)
 
 
@@ -189,26 +189,28 @@ def test_json_tells_all_of_it():
         worth=Worth(23.0, 14.0, math.inf),
         diagnostics={"kid": 0.0000123456, "precision": math.nan},
     )
-    told = verdict_json(
+    document = verdict_json(
         a_verdict(
             arms=(an_arm("classical", None), gan),
             worth=Worth(math.inf, 14.0, math.inf),
             external=ExternalComparison(796, 700, about(0.9), about(0.88), about(0.02), 31, 15, 0.02),
         )
     )
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told["p_value"] == 0.0001235
-    assert told["wins"] == {"won": 9, "tied": 5, "lost": 6, "probability": 0.575}
-    assert told["curve"][0] == {
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["p_value"] == 0.0001235
+    assert document["wins"] == {"won": 9, "tied": 5, "lost": 6, "probability": 0.575}
+    assert document["curve"][0] == {
         "arm": "classical@50%",
         "images": 140.0,
         "balanced_accuracy": 0.7,
         "interval": [0.68, 0.72],
     }
     unknown = {"real_images": None, "low": 14.0, "high": None, "new_images": 280.0, "per_class": None}
-    assert told["worth"] == unknown
-    assert told["worth_sentence"].startswith("Its 280 added images (mean of the folds) were worth at least 14 real")
-    assert told["external"] == {
+    assert document["worth"] == unknown
+    assert document["worth_sentence"].startswith(
+        "Its 280 added images (mean of the folds) were worth at least 14 real"
+    )
+    assert document["external"] == {
         "images": 796,
         "groups": 700,
         "pick_accuracy": 0.9,
@@ -221,7 +223,7 @@ def test_json_tells_all_of_it():
         "only_baseline": 15,
         "p_value": 0.02,
     }
-    arm = told["arms"]["gan"]
+    arm = document["arms"]["gan"]
     assert arm["worth"] == unknown | {"real_images": 23.0, "per_class": round(23 / 3, 4)}
     assert arm["specificity"] == [0.9, None, 0.7, 0.8]
     assert arm["specificity_intervals"][0] == [0.88, 0.92]

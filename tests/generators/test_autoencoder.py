@@ -31,14 +31,14 @@ def trained(config: RestylingConfig = TINY, key: str = "one", guide: nn.Module |
 
 
 class Guide(nn.Module):
-    """Reads nothing but how bright a picture is."""
+    """Reads nothing but how bright an image is."""
 
     def __init__(self) -> None:
         super().__init__()
         self.head = nn.Linear(1, 4)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(pictures.mean((2, 3)))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(images.mean((2, 3)))
         return logits
 
 

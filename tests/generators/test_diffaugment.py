@@ -9,7 +9,7 @@ from tenfold.core.keys import Key
 from tenfold.generators.losses import LARGEST_SHIFT, LIGHT, diffaugment
 
 
-def pictures(batch: int = 6, channels: int = 3, side: int = 16, name: str = "pictures") -> torch.Tensor:
+def random_images(batch: int = 6, channels: int = 3, side: int = 16, name: str = "pictures") -> torch.Tensor:
     return torch.rand(batch, channels, side, side, generator=Key(name).torch_generator()) * 2 - 1
 
 
@@ -18,10 +18,10 @@ def draws(name: object = "draws") -> torch.Generator:
 
 
 def test_no_strength_changes_no_bit_and_draws_nothing() -> None:
-    given_pictures, random = [pictures(), pictures(name="others")], draws()
+    given_images, random = [random_images(), random_images(name="others")], draws()
     before = random.get_state()
-    after = diffaugment(given_pictures, 0, random)
-    assert all(torch.equal(one, other) for one, other in zip(after, given_pictures, strict=True))
+    after = diffaugment(given_images, 0, random)
+    assert all(torch.equal(one, other) for one, other in zip(after, given_images, strict=True))
     assert torch.equal(random.get_state(), before)
 
 
@@ -33,7 +33,7 @@ def test_no_strength_changes_no_bit_and_draws_nothing() -> None:
     st.floats(0.01, 2),
     st.integers(1, 4),
 )
-def test_all_pictures_of_a_row_are_changed_alike(
+def test_all_images_of_a_row_are_changed_alike(
     batch: int, channels: int, sides: tuple[int, int], strength: float, copies: int
 ) -> None:
     one = torch.rand(batch, channels, *sides, generator=Key("one").torch_generator()) * 2 - 1
@@ -48,14 +48,14 @@ def test_all_pictures_of_a_row_are_changed_alike(
 
 
 def test_every_row_has_draws_of_its_own() -> None:
-    row = pictures(1).expand(40, 3, 16, 16)
+    row = random_images(1).expand(40, 3, 16, 16)
     changed = diffaugment([row], 1.0, draws())[0]
     assert len({one.numpy().tobytes() for one in changed}) == 40
 
 
 def test_the_critics_view_lets_slopes_through() -> None:
-    wanted = pictures().requires_grad_()
-    other = pictures(name="other").requires_grad_()
+    wanted = random_images().requires_grad_()
+    other = random_images(name="other").requires_grad_()
     first, _ = diffaugment([wanted, other], 1.0, draws())
     first.sum().backward()
     assert wanted.grad is not None
@@ -65,7 +65,7 @@ def test_the_critics_view_lets_slopes_through() -> None:
 
 def test_slopes_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(
-        lambda x: diffaugment([x], 0.7, draws())[0], pictures(2, 3, 4).double().requires_grad_(), atol=1e-6
+        lambda x: diffaugment([x], 0.7, draws())[0], random_images(2, 3, 4).double().requires_grad_(), atol=1e-6
     )
 
 
@@ -73,7 +73,7 @@ def test_slopes_are_those_of_finite_differences() -> None:
 def test_light_stays_within_its_range_and_reaches_it(strength: float) -> None:
     grey = torch.tensor([0.0, 1.0]).repeat(400)[:, None, None, None].expand(800, 1, 4, 4)
     offset_of_pairs = diffaugment([grey], strength, draws())[0]
-    assert torch.allclose(offset_of_pairs.amax((1, 2, 3)), offset_of_pairs.amin((1, 2, 3))), "flat pictures stay flat"
+    assert torch.allclose(offset_of_pairs.amax((1, 2, 3)), offset_of_pairs.amin((1, 2, 3))), "flat images stay flat"
     offset = offset_of_pairs[::2, 0, 0, 0]
     assert offset.abs().max() <= LIGHT * strength + 1e-6
     assert offset.max() > 0.9 * LIGHT * strength
@@ -89,14 +89,14 @@ def test_light_stays_within_its_range_and_reaches_it(strength: float) -> None:
 def test_shifts_are_by_whole_pixels_within_their_reach(strength: float, side: int) -> None:
     reach = max(1, round(strength * LARGEST_SHIFT * side))
     row, column = (torch.arange(float(side)) for _ in range(2))
-    # Rows and columns as two pictures of a pair, each relative to the same light of a third and a fourth.
-    given_pictures = [
+    # Rows and columns as two images of a pair, each relative to the same light of a third and a fourth.
+    given_images = [
         row[:, None].expand(500, 1, side, side),
         column[None, :].expand(500, 1, side, side),
         torch.ones(500, 1, side, side),
         torch.zeros(500, 1, side, side),
     ]
-    down, across, one, zero = diffaugment(given_pictures, strength, draws())
+    down, across, one, zero = diffaugment(given_images, strength, draws())
     for moved in (down, across):
         source = (moved - zero) / (one - zero)
         assert torch.allclose(source, source.round(), atol=1e-3)
@@ -123,15 +123,15 @@ def test_colours_of_three_channels_alone_change() -> None:
     assert factor.min() < 1 - 1.8 * LIGHT
 
 
-def test_a_grey_picture_in_three_channels_stays_grey() -> None:
-    grey = pictures(6, 1).expand(6, 3, 16, 16)
+def test_a_grey_image_in_three_channels_stays_grey() -> None:
+    grey = random_images(6, 1).expand(6, 3, 16, 16)
     changed = diffaugment([grey], 1.0, draws())[0]
     assert torch.allclose(changed, changed[:, :1].expand_as(changed), atol=1e-6)
 
 
 def test_the_same_draws_give_the_same_and_no_other_generator_is_touched() -> None:
     state = torch.get_rng_state()
-    first, again, other = (diffaugment([pictures()], 1.0, draws(name))[0] for name in "aab")
+    first, again, other = (diffaugment([random_images()], 1.0, draws(name))[0] for name in "aab")
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)

@@ -400,8 +400,8 @@ def test_the_reward_for_variety_is_bounded_and_its_formula() -> None:
     for bound in (0.12, 100.0):
         step = started(problem, replace(TINY, enough_variety=bound))
         step.random.set_state(Key("other").torch_generator().get_state())
-        found = step._variety(fake, labels, noise, 1.0)
-        assert found.item() == pytest.approx(np.minimum(ratios, bound).mean(), rel=1e-5)
+        result = step._variety(fake, labels, noise, 1.0)
+        assert result.item() == pytest.approx(np.minimum(ratios, bound).mean(), rel=1e-5)
 
 
 def test_losses_of_a_step_are_what_they_say() -> None:
@@ -453,7 +453,7 @@ def test_images_and_the_image_given_are_augmented_alike() -> None:
 
     trained(make, replace(TINY, steps=2, augment=1.0))
     size = TINY.batch_size
-    for images, condition in seen[::3]:  # the critic's turns: real before generated ones
+    for images, condition in seen[::3]:  # the critic's steps: real before generated ones
         assert torch.equal(images[:size], condition[:size])
         assert torch.equal(condition[:size], condition[size:])
         assert not torch.equal(condition[0], condition[1])

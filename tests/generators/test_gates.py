@@ -29,16 +29,16 @@ class Ideal:
     def __init__(self, tells_label: bool = False, obeys: bool = True) -> None:
         self.tells_label, self.obeys = tells_label, obeys
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        bright = pictures[:, 0].amax((1, 2))
-        lit = pictures[:, 0] > -0.5
+    def encode(self, images: Tensor) -> Tensor:
+        bright = images[:, 0].amax((1, 2))
+        lit = images[:, 0] > -0.5
         code = [lit.any(1).float().argmax(1).float(), bright * 127.5 + 127.5]
         row = lit.any(2).float().argmax(1) // 2
         return torch.stack([*code, row.float() if self.tells_label else 0 * bright], 1)
 
     def decode(self, codes: Tensor, labels: Tensor) -> Tensor:
-        told = labels if self.obeys else codes[:, 2].long()
-        images = drawn(told.numpy(), codes[:, 0].long().numpy(), codes[:, 1].round().long().numpy())
+        result = labels if self.obeys else codes[:, 2].long()
+        images = drawn(result.numpy(), codes[:, 0].long().numpy(), codes[:, 1].round().long().numpy())
         return torch.tensor(images).float() / 127.5 - 1
 
 
@@ -81,7 +81,7 @@ def test_a_decoder_that_ignores_the_label_fails_the_swap_alone() -> None:
     assert gates.reconstruction_error < 1e-4
 
 
-def test_few_pictures_are_measured_on_themselves_and_that_is_said() -> None:
+def test_few_images_are_measured_on_themselves_and_that_is_said() -> None:
     real = styled_set(8)
     learned, apart = held_out(real, 0.2, Key("few"))
     assert apart is None
@@ -114,25 +114,25 @@ def test_of_many_images_a_thousand_are_enough(monkeypatch: pytest.MonkeyPatch) -
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
-def test_every_picture_is_painted_as_every_other_class(labels: Sequence[int]) -> None:
+def test_every_image_is_painted_as_every_other_class(labels: Sequence[int]) -> None:
     own = np.array(labels, dtype=np.int64)
-    rows, told = swaps_of(own, 5)
-    pairs = set(zip(rows.tolist(), told.tolist(), strict=True))
+    rows, result = swaps_of(own, 5)
+    pairs = set(zip(rows.tolist(), result.tolist(), strict=True))
     assert pairs == {(row, label) for row in range(len(own)) for label in range(5) if label != own[row]}
     assert len(rows) == len(pairs)
 
 
-def test_of_many_pictures_each_is_painted_as_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_images_each_is_painted_as_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restyling_gates, "MOST_SWAPS", 400)
     own = (np.arange(200) % 10).astype(np.int64)
-    rows, told = swaps_of(own, 10)
+    rows, result = swaps_of(own, 10)
     assert len(rows) == 400
-    assert (told != own[rows]).all()
+    assert (result != own[rows]).all()
     assert np.bincount(rows).max() == 2
-    assert np.bincount(told, minlength=10).min() > 20
+    assert np.bincount(result, minlength=10).min() > 20
 
 
-def test_a_painted_picture_does_not_depend_on_its_batch() -> None:
+def test_a_painted_image_does_not_depend_on_its_batch() -> None:
     fader = build(lambda: Fader((1, 8, 8), 3, 4, 4, True), Key("f").torch_generator()).eval()
     codes = torch.randn(300, 4, generator=Key("codes").torch_generator())
     labels = (np.arange(300) % 3).astype(np.int64)
@@ -148,9 +148,9 @@ def test_the_probe_reads_what_there_is_to_read() -> None:
     blind = torch.from_numpy(codes)
     # The label is neither in the mean nor in the spread of a value: only two together tell it.
     angle = random.uniform(0, 2 * np.pi, 600)
-    told = blind.clone()
-    told[:, 0], told[:, 1] = torch.from_numpy(np.cos(angle)), torch.from_numpy(np.cos(angle + 2 * labels))
-    for given_codes, low, high in ((blind, 0.2, 0.5), (told, 0.6, 1.0)):
+    result = blind.clone()
+    result[:, 0], result[:, 1] = torch.from_numpy(np.cos(angle)), torch.from_numpy(np.cos(angle + 2 * labels))
+    for given_codes, low, high in ((blind, 0.2, 0.5), (result, 0.6, 1.0)):
         reached = probe_accuracy(
             (given_codes[:400], labels[:400]), (given_codes[400:], labels[400:]), 300, Key("fresh")
         )

@@ -52,23 +52,23 @@ def test_the_two_pull_in_opposite_directions(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "wasserstein"])
-def test_only_the_relativistic_loss_looks_at_real_pictures(kind: str) -> None:
+def test_only_the_relativistic_loss_looks_at_real_images(kind: str) -> None:
     fake = torch.tensor([0.5, -1.0])
     assert torch.equal(generator_loss(kind, None, fake), generator_loss(kind, torch.tensor([9.0, 9.0]), fake))
 
 
 class Linear(nn.Module):
-    """A critic whose slope is known: its weights, whatever the picture."""
+    """A critic whose slope is known: its weights, whatever the image."""
 
     def __init__(self, slope: torch.Tensor) -> None:
         super().__init__()
         self.slope = nn.Parameter(slope)
 
-    def forward(self, pictures: torch.Tensor, condition: torch.Tensor, fade: float = 1.0) -> torch.Tensor:
-        return (pictures * self.slope).sum((1, 2, 3)) + 5
+    def forward(self, images: torch.Tensor, condition: torch.Tensor, fade: float = 1.0) -> torch.Tensor:
+        return (images * self.slope).sum((1, 2, 3)) + 5
 
 
-def pictures(name: str, count: int = 4, channels: int = 1) -> torch.Tensor:
+def random_images(name: str, count: int = 4, channels: int = 1) -> torch.Tensor:
     return torch.rand(count, channels, 6, 6, generator=Key(name).torch_generator()) * 2 - 1
 
 
@@ -77,25 +77,27 @@ def test_the_penalties_of_a_linear_critic_follow_from_its_weights(size: float) -
     slope = torch.zeros(1, 6, 6)
     slope[0, 2, 3], slope[0, 4, 1] = 0.6 * size, 0.8 * size
     critic, labels = Linear(slope), torch.zeros(4, dtype=torch.int64)
-    given_pictures = pictures("real").requires_grad_()
-    assert slope_penalty(critic(given_pictures, labels), given_pictures).item() == pytest.approx(size**2, abs=1e-6)
+    given_images = random_images("real").requires_grad_()
+    assert slope_penalty(critic(given_images, labels), given_images).item() == pytest.approx(size**2, abs=1e-6)
     unit = unit_slope_penalty(
-        critic, pictures("real"), pictures("fake"), labels, 1.0, Key("between").torch_generator()
+        critic, random_images("real"), random_images("fake"), labels, 1.0, Key("between").torch_generator()
     )
     assert unit.item() == pytest.approx((size - 1) ** 2, abs=1e-5)
 
 
 def test_the_slope_of_the_unit_penalty_is_right_too() -> None:
     """Of (|w| - 1)^2 by w: 2 (|w| - 1) w / |w|."""
-    slope = pictures("slope", 1)[0]
+    slope = random_images("slope", 1)[0]
     critic, labels = Linear(slope.clone()), torch.zeros(4, dtype=torch.int64)
-    unit_slope_penalty(critic, pictures("a"), pictures("b"), labels, 1.0, Key("between").torch_generator()).backward()
+    unit_slope_penalty(
+        critic, random_images("a"), random_images("b"), labels, 1.0, Key("between").torch_generator()
+    ).backward()
     expected = 2 * (slope.norm() - 1) * slope / slope.norm()
     assert torch.allclose(critic.slope.grad, expected, atol=1e-5)
 
 
 def numeric_slopes(critic: nn.Module, at: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """By central differences, one value of a picture at a time; B x values."""
+    """By central differences, one value of an image at a time; B x values."""
     columns, step = [], 1e-5
     for index in range(at[0].numel()):
         moved = torch.zeros_like(at).flatten(1)
@@ -108,7 +110,7 @@ def numeric_slopes(critic: nn.Module, at: torch.Tensor, labels: torch.Tensor) ->
 @pytest.mark.parametrize("channels", [1, 3])
 def test_penalties_are_those_of_finite_differences(channels: int) -> None:
     critic = build(lambda: Judge(channels), Key("critic").torch_generator()).double()
-    real, fake = (pictures(name, 4, channels).double() for name in ("real", "fake"))
+    real, fake = (random_images(name, 4, channels).double() for name in ("real", "fake"))
     labels = torch.tensor([0, 1, 1, 0])
     at = real.clone().requires_grad_()
     expected = numeric_slopes(critic, real, labels).square().sum(1).mean()
@@ -116,14 +118,14 @@ def test_penalties_are_those_of_finite_differences(channels: int) -> None:
 
     share = torch.rand(4, 1, 1, 1, generator=Key("between").torch_generator()).double()
     norms = numeric_slopes(critic, share * real + (1 - share) * fake, labels).norm(dim=1)
-    found = unit_slope_penalty(critic, real, fake, labels, 1.0, Key("between").torch_generator())
-    assert found.item() == pytest.approx((norms - 1).square().mean().item(), rel=1e-4)
+    result = unit_slope_penalty(critic, real, fake, labels, 1.0, Key("between").torch_generator())
+    assert result.item() == pytest.approx((norms - 1).square().mean().item(), rel=1e-4)
 
 
 def test_a_flat_critic_gives_slopes_that_are_numbers() -> None:
     critic = Linear(torch.zeros(1, 6, 6))
     penalty = unit_slope_penalty(
-        critic, pictures("a"), pictures("b"), torch.zeros(4), 1.0, Key("x").torch_generator()
+        critic, random_images("a"), random_images("b"), torch.zeros(4), 1.0, Key("x").torch_generator()
     )
     penalty.backward()
     assert penalty.item() == pytest.approx(1, abs=1e-5)
@@ -132,7 +134,7 @@ def test_a_flat_critic_gives_slopes_that_are_numbers() -> None:
 
 
 def test_a_problem_goes_to_a_device_as_a_whole() -> None:
-    held_out = (pictures("held", 8), torch.zeros(8, dtype=torch.int64))
+    held_out = (random_images("held", 8), torch.zeros(8, dtype=torch.int64))
     problem = labelled(Key("x"), held_out=held_out)
     moved = problem.to(torch.device("meta"))
     assert moved is problem

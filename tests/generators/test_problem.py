@@ -37,7 +37,7 @@ def test_of_no_class_more_than_its_share_is_held_out(counts: list[int], share: f
 @pytest.mark.parametrize(
     ("shape", "scale"), [((1, 8, 8), 1), ((1, 28, 28), 12.25), ((3, 32, 32), 48), ((3, 128, 128), 48)]
 )
-def test_the_penalty_grows_with_the_picture_to_an_end(shape: tuple[int, int, int], scale: float) -> None:
+def test_the_penalty_grows_with_the_image_to_an_end(shape: tuple[int, int, int], scale: float) -> None:
     train = easy_set([2, 2], shape)
     layer = partial(torch.nn.Linear, 1, 1)
     made = problem.labelled_problem(to_float(torch.tensor(train.images)), train, layer, layer, 0.0, KEY)
@@ -52,13 +52,13 @@ def test_another_key_holds_others_out() -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20).filter(any))
-def test_the_probe_is_of_classes_that_have_two_pictures(counts: list[int]) -> None:
+def test_the_probe_is_of_classes_that_have_two_images(counts: list[int]) -> None:
     train = easy_set(counts, (1, 3, 3))
-    pictures, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
-    probe, spread_ = problem.spread_of(pictures, labels, len(counts))
+    images, labels = to_float(torch.tensor(train.images)), torch.tensor(train.labels)
+    probe, spread_ = problem.spread_of(images, labels, len(counts))
     plural = [label for label, count in enumerate(counts) if count > 1][:16]
     assert probe.tolist() == (plural or [int(train.labels[0])])
-    for label, found in zip(probe.tolist(), spread_.tolist(), strict=True):
-        expected = pictures[labels == label].numpy().std(0).mean()
-        assert found == pytest.approx(expected, abs=1e-5)
+    for label, result in zip(probe.tolist(), spread_.tolist(), strict=True):
+        expected = images[labels == label].numpy().std(0).mean()
+        assert result == pytest.approx(expected, abs=1e-5)
     assert plural or spread_.tolist() == [0]

@@ -18,16 +18,16 @@ def stroke(slant: float = 0.0, thickness: float = 4.0, dark: bool = False, heigh
     middle = (SIDE - 1) / 2
     distance = np.abs(columns - middle + slant * (rows - middle))
     inside = np.clip(thickness / 2 + 0.5 - distance, 0, 1) * (np.abs(rows - middle) <= height / 2)
-    picture = (255 * inside).round().astype(np.uint8)
-    return (255 - picture if dark else picture)[None]
+    image = (255 * inside).round().astype(np.uint8)
+    return (255 - image if dark else image)[None]
 
 
 @given(st.floats(-0.4, 0.4), st.floats(2, 7), st.booleans())
 def test_a_stroke_has_the_slant_and_thickness_it_was_drawn_with(slant: float, thickness: float, dark: bool) -> None:
-    found = style_features(stroke(slant, thickness, dark)[None])
-    assert found["slant"][0] == pytest.approx(slant, abs=0.03)
+    features = style_features(stroke(slant, thickness, dark)[None])
+    assert features["slant"][0] == pytest.approx(slant, abs=0.03)
     # Across the stroke it is less than along a row; what its ends add to the edge is a tenth or two.
-    assert found["thickness"][0] == pytest.approx(thickness / (1 + slant**2) ** 0.5, rel=0.25)
+    assert features["thickness"][0] == pytest.approx(thickness / (1 + slant**2) ** 0.5, rel=0.25)
 
 
 def test_features_rise_with_what_they_name() -> None:
@@ -44,7 +44,7 @@ def test_black_on_white_is_measured_as_white_on_black() -> None:
         assert dark[name] == pytest.approx(values, abs=1e-6)
 
 
-def test_an_empty_picture_has_finite_features() -> None:
+def test_an_empty_image_has_finite_features() -> None:
     for channels in (1, 3):
         features = style_features(np.full((2, channels, 8, 8), 77, np.uint8))
         assert all(np.isfinite(values).all() for values in features.values())
@@ -54,10 +54,10 @@ def test_colours_are_measured_by_channel() -> None:
     images = np.zeros((2, 3, 8, 8), np.uint8)
     images[0, 0] = 255
     images[1, :, ::2] = 255
-    found = style_features(images)
-    assert found["red"].tolist() == [1.0, 0.5]
-    assert found["blue"].tolist() == [0.0, 0.5]
-    assert found["contrast"].tolist() == [0.0, 0.5]
+    features = style_features(images)
+    assert features["red"].tolist() == [1.0, 0.5]
+    assert features["blue"].tolist() == [0.0, 0.5]
+    assert features["contrast"].tolist() == [0.0, 0.5]
 
 
 def pairs(
@@ -83,16 +83,16 @@ def test_the_correlation_is_that_of_a_slow_reference() -> None:
     old, new, random = pairs(60)
     before = random.normal(size=60) + 3 * old
     after = before + random.normal(size=60) - 2 * new
-    found = style_correlation({"a": before}, {"a": after}, old, new)["a"]
+    correlation = style_correlation({"a": before}, {"a": after}, old, new)["a"]
     cells = list(zip(old.tolist(), new.tolist(), strict=True))
-    assert found == pytest.approx(slow_correlation(before.tolist(), after.tolist(), cells))
+    assert correlation == pytest.approx(slow_correlation(before.tolist(), after.tolist(), cells))
 
 
 def test_what_only_the_classes_share_counts_for_nothing() -> None:
     old, new, random = pairs()
     noise = random.normal(size=(2, 400))
-    found = style_correlation({"a": noise[0] + 9 * old}, {"a": noise[1] + 9 * old}, old, new)
-    assert abs(found["a"]) < 0.15
+    correlation = style_correlation({"a": noise[0] + 9 * old}, {"a": noise[1] + 9 * old}, old, new)
+    assert abs(correlation["a"]) < 0.15
     kept = style_correlation({"a": noise[0] + 9 * old}, {"a": 2 * noise[0] - 9 * new}, old, new)
     assert kept["a"] == pytest.approx(1.0)
 
@@ -100,8 +100,8 @@ def test_what_only_the_classes_share_counts_for_nothing() -> None:
 def test_a_feature_that_does_not_vary_is_left_out_and_a_collapse_scores_0() -> None:
     old, new, random = pairs()
     varied, still = random.normal(size=400), np.ones(400)
-    found = style_correlation({"a": still, "b": varied}, {"a": varied, "b": still}, old, new)
-    assert found == {"b": 0.0}
+    correlation = style_correlation({"a": still, "b": varied}, {"a": varied, "b": still}, old, new)
+    assert correlation == {"b": 0.0}
 
 
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=12), st.integers(0, 2), st.integers(1, 30))

@@ -26,7 +26,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return to_float(torch.tensor(data.images)), torch.eye(3)[torch.tensor(data.labels)]
 
 
-def test_the_loss_is_that_of_the_pictures_and_of_their_blends() -> None:
+def test_the_loss_is_that_of_the_images_and_of_their_blends() -> None:
     images, labels = batch()
     augmix = AugMix(value_range=SIGNED)
     judge = network().eval()  # without batch statistics the three parts can be told apart

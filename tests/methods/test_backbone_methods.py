@@ -76,17 +76,17 @@ def test_a_kept_classifier_says_the_same_again(name: str, source: str, tmp_path:
 
 def test_what_lies_outside_enters_the_plan(source: str, tmp_path: Path) -> None:
     (arm,) = parse_arms([f"probe(source={source})"], baseline=f"probe(source={source})")
-    before = arm.outside()
+    before = arm.external_fingerprint()
     written(Path(source), easy_set([12, 12], (1, 16, 16), key="other"))
-    assert before != arm.outside() != ""
+    assert before != arm.external_fingerprint() != ""
     (plain,) = parse_arms("classical")
-    assert plain.outside() == ""
+    assert plain.external_fingerprint() == ""
 
 
 @pytest.mark.parametrize("name", ["probe", "transfer"])
 def test_a_source_must_be_able_to_teach(name: str, tmp_path: Path) -> None:
     single = written(tmp_path / "single.npz", easy_set([9]))
-    with pytest.raises(InputError, match="pictures of two classes or more"):
+    with pytest.raises(InputError, match="images of two classes or more"):
         trained(name, easy_set([3, 3]), source=single)
 
 
@@ -96,7 +96,7 @@ def test_a_missing_extra_is_named() -> None:
 
 
 def test_a_probe_takes_no_augmentation_beside_it() -> None:
-    with pytest.raises(InputError, match=r"probe reads each picture once.*take probe alone, or classical\+transfer"):
+    with pytest.raises(InputError, match=r"probe reads each image once.*take probe alone, or classical\+transfer"):
         parse_arms("classical+probe")
     assert parse_arms("classical+transfer")
 
@@ -116,14 +116,14 @@ def test_mirror_images_teach_the_head(source: str) -> None:
 
 
 def _mean(classifier, images):
-    from tenfold.training.feature_cache import trunk_features
+    from tenfold.training.feature_cache import backbone_features
 
-    return trunk_features(classifier.network.trunk, images).mean(0)
+    return backbone_features(classifier.network.trunk, images).mean(0)
 
 
 def test_the_width_is_the_networks() -> None:
     for width in (3, 10):
         classifier, _ = trained("classifier", easy_set([4, 4]), width=width)
         assert classifier.network.width == width
-    assert make_method("classifier").undecided() == {"width": ("24", "12", "6", "48")}
-    assert make_method("classifier", {"width": "12"}).undecided() == {}
+    assert make_method("classifier").search_space() == {"width": ("24", "12", "6", "48")}
+    assert make_method("classifier", {"width": "12"}).search_space() == {}

@@ -24,10 +24,10 @@ def test_every_size_is_drawn_and_judged(shape: tuple[int, int, int]) -> None:
     generator = build(lambda: cgan.Generator(shape, 3, SMALL), Key("generator").torch_generator())
     critic = build(lambda: cgan.Critic(shape, 3, SMALL), Key("critic").torch_generator())
     noise = torch.randn(5, SMALL.noise_size, generator=Key("noise").torch_generator())
-    pictures = generator(noise, torch.tensor([0, 1, 2, 0, 1]))
-    assert pictures.shape == (5, *shape)
-    assert pictures.abs().max() <= 1
-    scores = critic(pictures, torch.tensor([0, 1, 2, 0, 1]))
+    images = generator(noise, torch.tensor([0, 1, 2, 0, 1]))
+    assert images.shape == (5, *shape)
+    assert images.abs().max() <= 1
+    scores = critic(images, torch.tensor([0, 1, 2, 0, 1]))
     assert scores.shape == (5,)
     scores.sum().backward()
     used = [name for name, weight in generator.named_parameters() if weight.grad is not None and weight.grad.any()]
@@ -57,28 +57,28 @@ def test_without_labels_the_class_makes_no_difference() -> None:
     critic = build(lambda: cgan.Critic((1, 8, 8), 2, SMALL), Key("critic").torch_generator())
     noise = torch.randn(4, SMALL.noise_size, generator=Key("noise").torch_generator())
     one, other = (torch.full((4,), label) for label in (0, 1))
-    pictures = generator(noise, one, 0.0)
-    assert torch.equal(pictures, generator(noise, other, 0.0))
+    images = generator(noise, one, 0.0)
+    assert torch.equal(images, generator(noise, other, 0.0))
     assert not torch.equal(generator(noise, one, 1.0), generator(noise, other, 1.0))
-    assert torch.equal(critic(pictures, one, 0.0), critic(pictures, other, 0.0))
-    assert not torch.equal(critic(pictures, one, 1.0), critic(pictures, other, 1.0))
+    assert torch.equal(critic(images, one, 0.0), critic(images, other, 0.0))
+    assert not torch.equal(critic(images, one, 1.0), critic(images, other, 1.0))
 
 
-def test_large_pictures_are_drawn_at_half_the_side() -> None:
+def test_large_images_are_drawn_at_half_the_side() -> None:
     assert cgan.shrunk(torch.zeros(1, 3, 40, 40)).shape == (1, 3, 40, 40)
     assert cgan.shrunk(torch.zeros(1, 3, 45, 45)).shape == (1, 3, 23, 23)
     assert cgan.shrunk(torch.zeros(1, 1, 30, 64)).shape == (1, 1, 15, 32)
     assert torch.equal(cgan.shrunk(torch.full((1, 1, 45, 45), 0.5)), torch.full((1, 1, 23, 23), 0.5))
 
 
-def test_classes_come_equally_often_and_each_with_its_own_pictures() -> None:
+def test_classes_come_equally_often_and_each_with_its_own_images() -> None:
     train = easy_set([40, 10, 2])
     problem = problem_of(train)
-    pictures, labels = problem.draw(problem.images, 3000, Key("draws").torch_generator())
+    drawn, labels = problem.draw(problem.images, 3000, Key("draws").torch_generator())
     assert stats.chisquare(np.bincount(labels, minlength=3)).pvalue > 0.001
     images = to_float(torch.tensor(train.images)).numpy()
     real = {image.tobytes(): label for image, label in zip(images, train.labels, strict=True)}
-    assert all(real[one.numpy().tobytes()] == label for one, label in zip(pictures, labels.tolist(), strict=True))
+    assert all(real[one.numpy().tobytes()] == label for one, label in zip(drawn, labels.tolist(), strict=True))
 
 
 def test_what_is_held_out_is_never_drawn() -> None:

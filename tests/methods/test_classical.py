@@ -17,25 +17,25 @@ def changed(images: torch.Tensor, **options: str) -> torch.Tensor:
     return transform(images, torch.zeros(len(images)), Key("draws").torch_generator())[0]
 
 
-def pictures(count: int = 4) -> torch.Tensor:
+def random_images(count: int = 4) -> torch.Tensor:
     return torch.rand(count, 3, 12, 12, generator=Key("pictures").torch_generator()) * 2 - 1
 
 
 def test_what_is_auto_is_left_open_and_what_is_given_is_not() -> None:
-    assert list(make_method("classical").undecided()) == ["policy", "flips"]
-    assert list(make_method("classical", {"policy": "light"}).undecided()) == ["flips"]
-    assert not make_method("classical", {"policy": "light", "flips": "no"}).undecided()
+    assert list(make_method("classical").search_space()) == ["policy", "flips"]
+    assert list(make_method("classical", {"policy": "light"}).search_space()) == ["flips"]
+    assert not make_method("classical", {"policy": "light", "flips": "no"}).search_space()
 
 
 def test_where_nothing_is_there_to_choose_by_it_is_standard_without_flips() -> None:
-    assert torch.equal(changed(pictures()), changed(pictures(), policy="standard", flips="no"))
+    assert torch.equal(changed(random_images()), changed(random_images(), policy="standard", flips="no"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_every_policy_has_its_own_pictures_in_range(policy: str) -> None:
-    made = changed(pictures(), policy=policy, flips="no")
+def test_every_policy_has_its_own_images_in_range(policy: str) -> None:
+    made = changed(random_images(), policy=policy, flips="no")
     assert made.abs().max() <= 1
-    others = [changed(pictures(), policy=other, flips="no") for other in POLICIES if other != policy]
+    others = [changed(random_images(), policy=other, flips="no") for other in POLICIES if other != policy]
     assert not any(torch.equal(made, other) for other in others)
 
 
@@ -50,7 +50,7 @@ def test_degrees_take_the_place_of_the_policys() -> None:
         make_method("classical", {"degrees": "200"})
 
 
-def test_growing_64_pictures_tenfold_keeps_their_parents_and_seeds() -> None:
+def test_growing_64_images_tenfold_keeps_their_parents_and_seeds() -> None:
     real = easy_set([32, 32], (3, 16, 16))
     grown = make_method("classical", {"degrees": "180", "flips": "both"}).grow(real, 10, Key("grow"))
     assert grown.images.shape == (640, 3, 16, 16)

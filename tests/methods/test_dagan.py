@@ -23,7 +23,7 @@ HEADS: tuple[Any, ...] = ("deform", "pixels", "both")
 SIDES = [8, 16, 28, 32, 45, 64, 128]
 
 
-def pictures(count: int, shape: tuple[int, int, int], name: str = "pictures") -> torch.Tensor:
+def random_images(count: int, shape: tuple[int, int, int], name: str = "pictures") -> torch.Tensor:
     """Smooth ones, as a shift of a fraction of a pixel changes noise beyond recognition."""
     coarse = torch.rand(count, shape[0], 4, 4, generator=Key(name).torch_generator()) * 2 - 1
     return F.interpolate(coarse, size=shape[1:], mode="bilinear", align_corners=False)
@@ -34,7 +34,7 @@ def noise(count: int, name: str = "noise") -> torch.Tensor:
 
 
 def drawn_pairs(counts: list[int], count: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of real and of given pictures in the set, which are all different."""
+    """Indices of real and of given images in the set, which are all different."""
     train = easy_set(counts)
     config = replace(SMALL, turns=False, **options)
     problem = problem_of(train, config)

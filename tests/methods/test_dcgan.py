@@ -54,11 +54,11 @@ def a_critic(side: int, channels: int = 1, **options: Any) -> dcgan.Critic:
 def test_every_size_is_drawn_and_judged(preset: str, classes: str, side: int, channels: int) -> None:
     generator = a_generator(side, channels, preset=preset, classes=classes)
     noise, labels = torch.randn(3, generator.noise_size, generator=Key("n").torch_generator()), torch.arange(3)
-    pictures = generator(noise, labels)
-    assert pictures.shape == (3, channels, side, side)
-    assert pictures.abs().max() <= 1
-    assert 0.1 < pictures.std() < 0.6, "first pictures are neither all grey nor black and white"
-    scores = a_critic(side, channels, preset=preset, classes=classes)(pictures, labels)
+    images = generator(noise, labels)
+    assert images.shape == (3, channels, side, side)
+    assert images.abs().max() <= 1
+    assert 0.1 < images.std() < 0.6, "first images are neither all grey nor black and white"
+    scores = a_critic(side, channels, preset=preset, classes=classes)(images, labels)
     assert scores.shape == (3,)
     assert scores.isfinite().all()
 

@@ -29,7 +29,7 @@ SHAPE = (1, 8, 8)
 
 
 class Stamp(nn.Module):
-    """The mean picture of a class, with noise; where the first number is below a bound, something else is drawn."""
+    """The mean image of a class, with noise; where the first number is below a bound, something else is drawn."""
 
     def __init__(
         self, train: ImageDataset, *, wrong_below: float = -9.0, copied_above: float = 9.0, texture: float = 0.8
@@ -45,9 +45,9 @@ class Stamp(nn.Module):
         first = noise[:, 0]
         drawn = torch.where(first < self.wrong_below, (labels + 1) % len(self.means), labels)
         texture = noise[:, 1:].repeat(1, 8)[:, :64].reshape(-1, *SHAPE)
-        pictures = self.means[drawn] + self.texture * texture
+        images = self.means[drawn] + self.texture * texture
         copied = (first > self.copied_above)[:, None, None, None]
-        return torch.where(copied, self.copies[labels], pictures).clamp(-1, 1)
+        return torch.where(copied, self.copies[labels], images).clamp(-1, 1)
 
 
 class Stamps(NoiseGenerator):
@@ -78,7 +78,7 @@ def stamping(bounds: dict[str, float] | None = None, **options: Any) -> Stamping
 
 
 def nearest_mean(train: ImageDataset) -> Any:
-    """A judge that is quick, and right of these pictures."""
+    """A judge that is quick, and right of these images."""
     means = np.stack([train.images[train.labels == k].mean(0) for k in range(train.class_count)])
 
     def judge(images: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def quick_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     [{}, {"wrong_below": 0.5}, {"copied_above": 0.0}, {"wrong_below": -0.3, "copied_above": 0.3}],
     ids=str,
 )
-def test_more_is_what_a_loop_over_single_pictures_gives(bounds: dict[str, float]) -> None:
+def test_more_is_what_a_loop_over_single_images_gives(bounds: dict[str, float]) -> None:
     train = easy_set([7, 5, 4], SHAPE)
     method = stamping(bounds)
     learned, judge = method.learn(train, KEY), nearest_mean(train)
@@ -111,16 +111,16 @@ def test_more_is_what_a_loop_over_single_pictures_gives(bounds: dict[str, float]
     for index, label in enumerate(train.labels[chosen]):
         for round_ in range(ROUNDS):
             seed = (KEY / "sample" / round_ / index).seed
-            picture = learned.sample(Conditions.of_labels(np.array([label])), [seed], SHAPE)
-            wrong = judge(picture)[0] != label
-            copied = bool(copies_among(picture, train.images, train.groups)[0][0])
+            image = learned.sample(Conditions.of_labels(np.array([label])), [seed], SHAPE)
+            wrong = judge(image)[0] != label
+            copied = bool(copies_among(image, train.images, train.groups)[0][0])
             count["drawn"] += 1
             count["wrong_label"] += wrong
             count["near_copies"] += copied and not wrong
             if not wrong and not copied:
                 break
         if not wrong:
-            expected.append((picture[0], label, seed, copied))
+            expected.append((image[0], label, seed, copied))
     count["usable"] = sum(not one[3] for one in expected)
     images, labels, seeds, copies = zip(*expected, strict=True)
     assert np.array_equal(grown.images, images)
@@ -138,11 +138,11 @@ def test_more_is_what_a_loop_over_single_pictures_gives(bounds: dict[str, float]
 def test_counts_add_up_and_what_is_kept_is_agreed_on(bounds: dict[str, float]) -> None:
     train = easy_set([9, 6], SHAPE)
     grown = stamping(bounds).grow(train, 4, KEY)
-    told = grown.details
+    details = grown.details
     clean = int((~grown.near_copies).sum())
-    assert told["usable"] == clean
-    assert told["drawn"] == told["wrong_label"] + told["near_copies"] + clean
-    assert told["drawn"] > 4 * len(train), "rejected ones were drawn anew"
+    assert details["usable"] == clean
+    assert details["drawn"] == details["wrong_label"] + details["near_copies"] + clean
+    assert details["drawn"] > 4 * len(train), "rejected ones were drawn anew"
     assert np.array_equal(nearest_mean(train)(grown.images), grown.labels)
     assert len(set(grown.seeds)) == len(grown.seeds)
     assert np.bincount(grown.labels).min() > 0.6 * 4 * 6
@@ -220,7 +220,7 @@ def drawn(
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 1)), min_size=1, max_size=2 * CHUNK + 3))
-def test_a_seeds_picture_depends_on_nothing_else(asked: list[tuple[int, int]]) -> None:
+def test_a_seeds_image_depends_on_nothing_else(asked: list[tuple[int, int]]) -> None:
     seeds, labels = [seed for seed, _ in asked], [label for _, label in asked]
     together = drawn(seeds, labels)
     assert together.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Related pictures as an arm: matched by class names, brought into the study's frame, copies left out."""
+"""Related images as an arm: matched by class names, brought into the study's frame, copies left out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fitted(source: str, train: ImageDataset, **options: Any) -> Any:
     return make_method("related", {"source": source, **options}).fit(train, None, Key("one"))
 
 
-def test_pictures_of_the_same_classes_are_taken_and_others_left_out(tmp_path: Path) -> None:
+def test_images_of_the_same_classes_are_taken_and_others_left_out(tmp_path: Path) -> None:
     other = easy_set([4, 6, 5], key="other")
     source = saved(tmp_path / "other.npz", other, ("class 1", "class 0", "elsewhere"))
     train = easy_set([5, 5])
@@ -101,7 +101,7 @@ def test_what_it_reads_is_part_of_what_a_trial_is(tmp_path: Path) -> None:
     one = saved(tmp_path / "one.npz", easy_set([4, 4], key="one"))
     two = saved(tmp_path / "two.npz", easy_set([4, 4], key="two"))
     again = saved(tmp_path / "again.npz", easy_set([4, 4], key="one"))
-    hashes = [make_method("related", {"source": source}).outside() for source in (one, two, again)]  # type: ignore[attr-defined]
+    hashes = [make_method("related", {"source": source}).external_fingerprint() for source in (one, two, again)]  # type: ignore[attr-defined]
     assert hashes[0] == hashes[2] != hashes[1]
 
 

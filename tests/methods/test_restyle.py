@@ -68,7 +68,7 @@ def test_an_arm_below_the_gate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         short(least_swap_accuracy=1.01).fit(styled_set(40), None, Key("one"))
 
 
-def test_pictures_of_a_label_that_the_judge_refuses_are_left_out(
+def test_images_of_a_label_that_the_judge_refuses_are_left_out(
     learned: Restyler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = styled_set(40)

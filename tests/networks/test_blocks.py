@@ -82,7 +82,7 @@ def test_a_residual_block_learns_from_its_identity() -> None:
 
 
 @given(st.integers(4, 256), st.sampled_from([4, 8, 24]))
-def test_a_pyramid_holds_the_picture_and_ends_small(side: int, width: int) -> None:
+def test_a_pyramid_holds_the_image_and_ends_small(side: int, width: int) -> None:
     start, widths = pyramid(side, width)
     assert 4 <= start <= 7
     largest = start * 2 ** (len(widths) - 1)
@@ -183,21 +183,21 @@ def test_on_another_device_the_draws_are_still_the_processor_s() -> None:
 @pytest.mark.parametrize("side", [4, 5, 8, 28, 40, 41, 45, 64, 200])
 def test_every_size_gives_as_many_features_as_it_says(channels: int, side: int) -> None:
     network = build(lambda: SmallConvNet((channels, side, side), 7, 4), Key("a").torch_generator()).eval()
-    pictures = torch.rand(2, channels, side, side, generator=Key("p").torch_generator()) * 2 - 1
-    features = network.features(pictures)
+    images = torch.rand(2, channels, side, side, generator=Key("p").torch_generator()) * 2 - 1
+    features = network.features(images)
     assert features.shape == (2, network.feature_count)
-    assert network(pictures).shape == (2, 7)
-    assert torch.allclose(network(pictures), network.head(features))
+    assert network(images).shape == (2, 7)
+    assert torch.allclose(network(images), network.head(features))
 
 
-def test_where_something_stands_in_the_picture_counts() -> None:
+def test_where_something_stands_in_the_image_counts() -> None:
     network = build(lambda: SmallConvNet((1, 28, 28), 2, 8), Key("a").torch_generator()).eval()
     corner = -torch.ones(1, 1, 28, 28)
     corner[:, :, 4:10, 4:10] = 1
     assert not torch.allclose(network(corner), network(corner.rot90(2, (2, 3))), atol=1e-3)
 
 
-def test_no_picture_is_no_obstacle() -> None:
+def test_no_image_is_no_obstacle() -> None:
     network = build(lambda: SmallConvNet((1, 8, 8), 3, 4), Key("a").torch_generator()).eval()
     assert network(torch.zeros(0, 1, 8, 8)).shape == (0, 3)
 

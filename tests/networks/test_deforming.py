@@ -18,7 +18,7 @@ HEADS = ["deform", "pixels", "both"]
 SIDES = [8, 16, 28, 32, 45, 64, 128]
 
 
-def pictures(count: int, shape: tuple[int, int, int], name: str = "pictures") -> torch.Tensor:
+def random_images(count: int, shape: tuple[int, int, int], name: str = "pictures") -> torch.Tensor:
     """Smooth ones, as a shift of a fraction of a pixel changes noise beyond recognition."""
     coarse = torch.rand(count, shape[0], 4, 4, generator=Key(name).torch_generator()) * 2 - 1
     return F.interpolate(coarse, size=shape[1:], mode="bilinear", align_corners=False)
@@ -44,12 +44,12 @@ def a_critic(shape: tuple[int, int, int]) -> deforming.Critic:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("head", HEADS)
 def test_every_size_runs_forward_and_backward(side: int, channels: int, head: Any) -> None:
-    given_pictures = pictures(3, (channels, side, side))
+    given_images = random_images(3, (channels, side, side))
     generator = a_generator((channels, side, side), head)
-    made = generator(noise(3), given_pictures)
-    assert made.shape == given_pictures.shape
+    made = generator(noise(3), given_images)
+    assert made.shape == given_images.shape
     assert made.abs().max() <= 1 + 1e-6
-    read, others = deforming.read_at(made), deforming.read_at(given_pictures)
+    read, others = deforming.read_at(made), deforming.read_at(given_images)
     scores = a_critic((channels, read.shape[2], read.shape[3]))(read, others)
     assert scores.shape == (3,)
     scores.sum().backward()
@@ -63,12 +63,12 @@ def test_every_size_runs_forward_and_backward(side: int, channels: int, head: An
 
 @pytest.mark.parametrize("shape", [(1, 12, 30), (3, 33, 20), (1, 50, 20)], ids=str)
 @pytest.mark.parametrize("head", HEADS)
-def test_pictures_need_not_be_square(shape: tuple[int, int, int], head: Any) -> None:
-    assert a_generator(shape, head)(noise(2), pictures(2, shape)).shape == (2, *shape)
+def test_images_need_not_be_square(shape: tuple[int, int, int], head: Any) -> None:
+    assert a_generator(shape, head)(noise(2), random_images(2, shape)).shape == (2, *shape)
 
 
 @given(st.integers(1, 40))
-def test_the_maps_hold_the_picture_and_end_small(side: int) -> None:
+def test_the_maps_hold_the_image_and_end_small(side: int) -> None:
     sides = deforming.map_sides(side)
     assert len(sides) >= 2
     assert sides[0] >= side
@@ -81,26 +81,26 @@ def test_the_maps_hold_the_picture_and_end_small(side: int) -> None:
 
 def test_every_small_side_has_a_network() -> None:
     for side in range(2, 41):
-        assert a_generator((1, side, side))(noise(1), pictures(1, (1, side, side))).shape == (1, 1, side, side)
+        assert a_generator((1, side, side))(noise(1), random_images(1, (1, side, side))).shape == (1, 1, side, side)
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("head", ["deform", "both"])
 def test_a_deformation_starts_near_the_identity(side: int, channels: int, head: Any) -> None:
-    given_pictures = pictures(16, (channels, side, side))
-    made = a_generator((channels, side, side), head)(noise(16), given_pictures).detach()
-    apart = (made - given_pictures).abs().mean((1, 2, 3))
-    strangers = (given_pictures.roll(1, 0) - given_pictures).abs().mean()
+    given_images = random_images(16, (channels, side, side))
+    made = a_generator((channels, side, side), head)(noise(16), given_images).detach()
+    apart = (made - given_images).abs().mean((1, 2, 3))
+    strangers = (given_images.roll(1, 0) - given_images).abs().mean()
     assert apart.max() < 0.3 * strangers
     assert apart.min() > 0, "though noise already moves it a little"
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (1, 13, 30)], ids=str)
 def test_no_displacement_is_the_identity(shape: tuple[int, int, int]) -> None:
-    given_pictures = torch.rand(4, *shape, generator=Key("noise").torch_generator()) * 2 - 1
-    same = deforming.deformed(given_pictures, torch.zeros(4, 2, 7, 7), torch.zeros(4, 6))
-    assert torch.allclose(same, given_pictures, atol=1e-4)
+    given_images = torch.rand(4, *shape, generator=Key("noise").torch_generator()) * 2 - 1
+    same = deforming.deformed(given_images, torch.zeros(4, 2, 7, 7), torch.zeros(4, 6))
+    assert torch.allclose(same, given_images, atol=1e-4)
 
 
 def test_a_displacement_moves_by_what_it_says() -> None:
@@ -108,11 +108,13 @@ def test_a_displacement_moves_by_what_it_says() -> None:
     field = torch.zeros(2, 2, 5, 5)
     field[:, 0] = torch.atanh(torch.tensor(0.5))
     moved = deforming.deformed(ramp, field, torch.zeros(2, 6))
-    inner = slice(4, 12)
-    assert torch.allclose(moved[..., inner, inner], ramp[..., inner, inner] + deforming.REACH / 2, atol=1e-4)
+    validation = slice(4, 12)
+    assert torch.allclose(
+        moved[..., validation, validation], ramp[..., validation, validation] + deforming.REACH / 2, atol=1e-4
+    )
     field = field.flip(1)  # down, along which nothing changes
     assert torch.allclose(
-        deforming.deformed(ramp, field, torch.zeros(2, 6))[..., inner, :], ramp[..., inner, :], atol=1e-4
+        deforming.deformed(ramp, field, torch.zeros(2, 6))[..., validation, :], ramp[..., validation, :], atol=1e-4
     )
     affine = torch.zeros(2, 6)
     affine[:, 0] = -50.0  # the first entry of the matrix, at its bound
@@ -122,14 +124,14 @@ def test_a_displacement_moves_by_what_it_says() -> None:
 
 @settings(max_examples=20)
 @given(st.floats(-1e6, 1e6, width=32), st.sampled_from([(8, 8), (21, 14)]))
-def test_whatever_the_network_says_the_picture_stays_one(value: float, size: tuple[int, int]) -> None:
-    given_pictures = pictures(2, (1, *size))
-    made = deforming.deformed(given_pictures, torch.full((2, 2, 4, 4), value), torch.full((2, 6), -value))
+def test_whatever_the_network_says_the_image_stays_one(value: float, size: tuple[int, int]) -> None:
+    given_images = random_images(2, (1, *size))
+    made = deforming.deformed(given_images, torch.full((2, 2, 4, 4), value), torch.full((2, 6), -value))
     assert made.isfinite().all()
     assert made.abs().max() <= 1 + 1e-5
 
 
-def test_large_pictures_are_deformed_at_full_size() -> None:
+def test_large_images_are_deformed_at_full_size() -> None:
     """Fine stripes, of which the network at half the side sees only grey, are stripes still."""
     stripes = torch.tensor([-1.0, 1.0]).repeat(64).expand(2, 1, 128, 128)
     assert deforming.read_at(stripes).abs().max() < 1e-6
@@ -142,16 +144,16 @@ def test_large_pictures_are_deformed_at_full_size() -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_the_same_weights_draw_at_any_size_that_reads_alike(head: Any) -> None:
     generator = a_generator((1, 28, 28), head)
-    small, large = pictures(3, (1, 28, 28)), pictures(3, (1, 56, 56))
+    small, large = random_images(3, (1, 28, 28)), random_images(3, (1, 56, 56))
     assert generator(noise(3), large).shape == large.shape
     resized = F.avg_pool2d(generator(noise(3), large), 2)
     assert (resized - generator(noise(3), small)).abs().mean() < 0.1
 
 
-def test_noise_and_picture_both_count() -> None:
+def test_noise_and_image_both_count() -> None:
     for head in HEADS:
         generator = a_generator((1, 16, 16), head)
-        one, other = pictures(2, (1, 16, 16), "one"), pictures(2, (1, 16, 16), "other")
+        one, other = random_images(2, (1, 16, 16), "one"), random_images(2, (1, 16, 16), "other")
         made = generator(noise(2), one)
         assert not torch.equal(made, generator(noise(2, "others"), one))
         assert not torch.equal(made, generator(noise(2), other))
@@ -159,12 +161,12 @@ def test_noise_and_picture_both_count() -> None:
         assert not torch.equal(critic(made, one), critic(made, other))
 
 
-def test_half_precision_moves_no_picture() -> None:
+def test_half_precision_moves_no_image() -> None:
     """Eight bits are too few for where a pixel lies."""
-    given_pictures = torch.rand(4, 1, 45, 45, generator=Key("noise").torch_generator()) * 2 - 1
+    given_images = torch.rand(4, 1, 45, 45, generator=Key("noise").torch_generator()) * 2 - 1
     with torch.autocast("cpu", torch.bfloat16):
-        same = deforming.deformed(given_pictures, torch.zeros(4, 2, 7, 7), torch.zeros(4, 6))
-    assert torch.allclose(same, given_pictures, atol=1e-3)
+        same = deforming.deformed(given_images, torch.zeros(4, 2, 7, 7), torch.zeros(4, 6))
+    assert torch.allclose(same, given_images, atol=1e-3)
 
 
 def test_what_was_drawn_before_stands_in_no_trainings_way() -> None:
@@ -172,8 +174,8 @@ def test_what_was_drawn_before_stands_in_no_trainings_way() -> None:
     shape, affine = (1, 19, 19), torch.zeros(2, 6)
     deforming._places.cache_clear()
     with torch.inference_mode():
-        deforming.deformed(pictures(2, shape), torch.zeros(2, 2, 4, 4), affine)
+        deforming.deformed(random_images(2, shape), torch.zeros(2, 2, 4, 4), affine)
     field = torch.zeros(2, 2, 4, 4, requires_grad=True)
-    deforming.deformed(pictures(2, shape), field, affine.requires_grad_()).sum().backward()
+    deforming.deformed(random_images(2, shape), field, affine.requires_grad_()).sum().backward()
     assert field.grad is not None
     assert affine.grad is not None

@@ -15,13 +15,13 @@ def fader(shape: tuple[int, int, int] = (1, 28, 28), bounded: bool = True, share
     return build(lambda: Fader(shape, 3, 5, 4, bounded, dropout), Key("fader").torch_generator())
 
 
-def pictures(shape: tuple[int, int, int], count: int = 12) -> torch.Tensor:
+def random_images(shape: tuple[int, int, int], count: int = 12) -> torch.Tensor:
     return torch.rand(count, *shape, generator=Key("pictures").torch_generator()) * 2 - 1
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_pictures_of_any_size_come_back_in_it(shape: tuple[int, int, int]) -> None:
-    network, given = fader(shape), pictures(shape)
+def test_images_of_any_size_come_back_in_it(shape: tuple[int, int, int]) -> None:
+    network, given = fader(shape), random_images(shape)
     labels = torch.arange(12) % 3
     assert network.encode(given).shape == (12, 5)
     made = network(given, labels)
@@ -49,21 +49,21 @@ def test_a_bounded_code_has_mean_0_and_variance_1_however_large_the_weights() ->
     for network in (bounded, free):
         with torch.no_grad():
             network.to_code.weight.mul_(1000)
-    codes = bounded.encode(pictures((1, 28, 28), 64))
+    codes = bounded.encode(random_images((1, 28, 28), 64))
     assert torch.allclose(codes.mean(0), torch.zeros(5), atol=1e-3)
     assert torch.allclose(codes.var(0, correction=0), torch.ones(5), atol=1e-2)
-    assert free.encode(pictures((1, 28, 28), 64)).std() > 100
+    assert free.encode(random_images((1, 28, 28), 64)).std() > 100
 
 
 def test_once_trained_a_code_does_not_depend_on_its_batch() -> None:
     network = fader(share=0.2).eval()
-    given = pictures((1, 28, 28))
+    given = random_images((1, 28, 28))
     together, alone = network.encode(given), network.encode(given[:1])
     assert torch.allclose(together[:1], alone, atol=1e-5)
 
 
 def test_dropout_drops_in_training_alone_and_by_its_key() -> None:
-    given = pictures((1, 28, 28))
+    given = random_images((1, 28, 28))
     first, again = (fader(share=0.5).encode(given) for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first, fader().encode(given))

@@ -17,13 +17,13 @@ from tenfold.core.keys import Key
 from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import (
     BackboneNet,
-    ClassifierTrunk,
-    ImageNetTrunk,
+    ClassifierBackbone,
+    ImageNetBackbone,
     UnitLength,
-    named_trunk,
+    backbone_named,
+    backbone_of,
+    network_description,
     network_of,
-    told_of,
-    trunk_of,
     with_head,
 )
 from tenfold.networks.blocks import build
@@ -46,12 +46,12 @@ def test_maps_are_those_of_the_published_network(side: int) -> None:
     reference.load_state_dict(weights, assign=True)
     ours = empty_lite_net()
     ours.load_state_dict(folded(weights), assign=True)
-    pictures = torch.randn(2, 3, side, side, generator=Key("lite").torch_generator())
+    images = torch.randn(2, 3, side, side, generator=Key("lite").torch_generator())
     with torch.inference_mode():
-        expected, found = reference.eval().extract_features(pictures), ours.eval()(pictures)
-    assert found.shape == expected.shape
+        expected, result = reference.eval().extract_features(images), ours.eval()(images)
+    assert result.shape == expected.shape
     assert expected.std() > 0.1
-    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(result, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_weights_of_another_network_are_not_taken() -> None:
@@ -65,7 +65,7 @@ has_library = importlib.util.find_spec("transformers") is not None
 def test_the_missing_extra_hub_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)  # as Python marks a module that cannot be imported
     with pytest.raises(InputError, match=r"pip install 'tenfold\[hub\]'"):
-        named_trunk("somebody/some-network", 32)
+        backbone_named("somebody/some-network", 32)
 
 
 @pytest.mark.skipif(not has_library, reason="needs the extra `hub`")
@@ -90,14 +90,16 @@ class TestWithTheLibrary:
 
     def test_a_directory_is_a_backbone_and_is_built_again(self, directory: str) -> None:
         state = torch.get_rng_state()
-        before = BackboneNet(named_trunk(directory, 28), 3, frozen=True).eval()
-        again = network_of(json.loads(json.dumps(told_of(before))), (1, 9, 9), 3, before.state_dict()).eval()
+        before = BackboneNet(backbone_named(directory, 28), 3, frozen=True).eval()
+        again = network_of(
+            json.loads(json.dumps(network_description(before))), (1, 9, 9), 3, before.state_dict()
+        ).eval()
         assert torch.equal(torch.get_rng_state(), state)
-        pictures = torch.rand(2, 1, 9, 9, generator=Key("hub").torch_generator()) * 2 - 1
+        images = torch.rand(2, 1, 9, 9, generator=Key("hub").torch_generator()) * 2 - 1
         with torch.inference_mode():
-            rows = before.trunk(pictures)
+            rows = before.trunk(images)
             assert rows.shape == (2, before.trunk.feature_count) == (2, 16)
-            assert torch.equal(again.trunk(pictures), rows)
+            assert torch.equal(again.trunk(images), rows)
         assert again.began_with == before.began_with
 
     def test_weights_that_may_run_code_are_refused(self, directory: str) -> None:
@@ -105,34 +107,34 @@ class TestWithTheLibrary:
         torch.save({}, weights.with_name("pytorch_model.bin"))
         weights.unlink()
         with pytest.raises(InputError, match="no network can be had"):
-            named_trunk(directory, 28)
+            backbone_named(directory, 28)
 
     def test_a_directory_that_is_not_there_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         with pytest.raises(InputError, match=r"no network can be had.*model.safetensors"):
-            named_trunk(str(tmp_path / "nothing"), 28)
+            backbone_named(str(tmp_path / "nothing"), 28)
 
 
 needs_weights = pytest.mark.skipif(not pretrained.available(), reason="the extra `weights` is not installed")
 
 
-def pictures(n, *shape):
+def random_images(n, *shape):
     return Key(f"backbones/{n}").numpy_generator().integers(0, 256, (n, *shape)).astype(np.uint8)
 
 
-def test_pictures_are_laid_out_as_the_weights_were_trained():
-    picture = torch.full((2, 1, 8, 8), 127, dtype=torch.uint8)
-    picture[1] = 255
-    ready = as_trained(to_float(picture))
+def test_images_are_laid_out_as_the_weights_were_trained():
+    image = torch.full((2, 1, 8, 8), 127, dtype=torch.uint8)
+    image[1] = 255
+    ready = as_trained(to_float(image))
     assert ready.shape == (2, 3, 128, 128)
     assert ready.is_contiguous(memory_format=torch.channels_last)
     assert ready[0].abs().max() < 1e-6
     assert torch.allclose(ready[1], torch.ones(()))
-    colours = torch.tensor(pictures(1, 3, 128, 128))
+    colours = torch.tensor(random_images(1, 3, 128, 128))
     torch.testing.assert_close(as_trained(to_float(colours)), (colours.float() - 127) / 128, atol=1e-6, rtol=1e-5)
 
 
-def test_large_pictures_are_averaged_when_they_are_shrunk():
+def test_large_images_are_averaged_when_they_are_shrunk():
     stripes = torch.zeros(1, 1, 512, 512, dtype=torch.uint8)
     stripes[..., ::2] = 254
     assert as_trained(to_float(stripes)).abs().max() < 0.1  # and not 1
@@ -156,30 +158,30 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=Key("trunks").torch_generator()).clamp(-1, 1)
 
 
-def own_trunk(shape: tuple[int, int, int] = (1, 8, 8)) -> ClassifierTrunk:
-    return ClassifierTrunk(build(lambda: SmallConvNet(shape, 3, 4), Key("own").torch_generator()), shape)
+def own_backbone(shape: tuple[int, int, int] = (1, 8, 8)) -> ClassifierBackbone:
+    return ClassifierBackbone(build(lambda: SmallConvNet(shape, 3, 4), Key("own").torch_generator()), shape)
 
 
-def net(trunk: Any = None, *, frozen: bool = True) -> BackboneNet:
-    found = BackboneNet(trunk or own_trunk(), 3, frozen=frozen)
-    features = found.trunk.feature_count
-    found.scale.fit(noise(9, features))
-    return with_head(found, noise(3, features), noise(3)).eval()
+def net(backbone: Any = None, *, frozen: bool = True) -> BackboneNet:
+    network = BackboneNet(backbone or own_backbone(), 3, frozen=frozen)
+    features = network.trunk.feature_count
+    network.scale.fit(noise(9, features))
+    return with_head(network, noise(3, features), noise(3)).eval()
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (3, 20, 20), (1, 5, 7)], ids=str)
 @pytest.mark.parametrize("learned_from", [(1, 8, 8), (3, 12, 12)], ids=str)
-def test_a_trunk_reads_pictures_of_any_kind(learned_from: tuple[int, int, int], shape: tuple[int, int, int]) -> None:
-    trunk = own_trunk(learned_from).eval()
-    rows = trunk(noise(2, *shape))
-    assert rows.shape == (2, trunk.feature_count)
+def test_a_backbone_reads_images_of_any_kind(learned_from: tuple[int, int, int], shape: tuple[int, int, int]) -> None:
+    backbone = own_backbone(learned_from).eval()
+    rows = backbone(noise(2, *shape))
+    assert rows.shape == (2, backbone.feature_count)
     assert rows.std() > 0
 
 
-def test_grey_and_its_colour_copy_are_one_to_a_trunk() -> None:
+def test_grey_and_its_colour_copy_are_one_to_a_backbone() -> None:
     for learned_from in ((1, 8, 8), (3, 8, 8)):
-        trunk, grey = own_trunk(learned_from).eval(), noise(2, 1, 8, 8)
-        torch.testing.assert_close(trunk(grey), trunk(grey.expand(-1, 3, -1, -1)))
+        backbone, grey = own_backbone(learned_from).eval(), noise(2, 1, 8, 8)
+        torch.testing.assert_close(backbone(grey), backbone(grey.expand(-1, 3, -1, -1)))
 
 
 def test_features_have_one_length_and_no_common_part() -> None:
@@ -193,19 +195,19 @@ def test_features_have_one_length_and_no_common_part() -> None:
 
 
 def test_training_leaves_batch_normalisation_as_it_came() -> None:
-    found = net(frozen=False).train()
-    before = {name: value.clone() for name, value in found.trunk.named_buffers()}
+    result = net(frozen=False).train()
+    before = {name: value.clone() for name, value in result.trunk.named_buffers()}
     assert before
-    found(noise(4, 1, 8, 8)).sum().backward()
-    for name, value in found.trunk.named_buffers():
+    result(noise(4, 1, 8, 8)).sum().backward()
+    for name, value in result.trunk.named_buffers():
         assert torch.equal(value, before[name]), name
-    assert all(one.grad is not None for one in found.trunk.parameters())
-    assert found.training
-    assert not found.trunk.training
+    assert all(one.grad is not None for one in result.trunk.parameters())
+    assert result.training
+    assert not result.trunk.training
 
 
 def test_a_hash_names_weights_and_use() -> None:
-    one, same, other = own_trunk(), own_trunk(), own_trunk((3, 8, 8))
+    one, same, other = own_backbone(), own_backbone(), own_backbone((3, 8, 8))
     assert one.weights_hash() == same.weights_hash() != other.weights_hash()
     with torch.no_grad():
         next(same.parameters()).view(-1)[0] += 1e-3
@@ -215,33 +217,33 @@ def test_a_hash_names_weights_and_use() -> None:
 @pytest.mark.parametrize("frozen", [True, False])
 def test_what_is_told_builds_the_same_network(frozen: bool) -> None:
     before, state = net(frozen=frozen), torch.get_rng_state()
-    again = network_of(told_of(before), (1, 8, 8), 3, before.state_dict()).eval()
+    again = network_of(network_description(before), (1, 8, 8), 3, before.state_dict()).eval()
     assert torch.equal(torch.get_rng_state(), state)
     assert isinstance(again, BackboneNet)
     assert torch.equal(again(noise(4, 1, 8, 8)), before(noise(4, 1, 8, 8)))
     assert (again.frozen, again.began_with) == (before.frozen, before.began_with)
 
 
-def test_an_unknown_trunk_is_refused() -> None:
-    with pytest.raises(ValueError, match="no trunk 'pickle'"):
-        trunk_of({"kind": "pickle"})
+def test_an_unknown_backbone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no backbone 'pickle'"):
+        backbone_of({"kind": "pickle"})
 
 
 @needs_weights
-def test_the_imagenet_trunk_gives_what_diagnostics_read() -> None:
+def test_the_imagenet_backbone_gives_what_diagnostics_read() -> None:
     images = Key("trunks").numpy_generator().integers(0, 256, (3, 1, 20, 20)).astype(np.uint8)
-    trunk = ImageNetTrunk.trained(pretrained.SIDE)
+    backbone = ImageNetBackbone.trained(pretrained.SIDE)
     with torch.inference_mode():
-        rows = trunk(torch.tensor(images).float() / 127.5 - 1)
+        rows = backbone(torch.tensor(images).float() / 127.5 - 1)
     np.testing.assert_allclose(rows.numpy(), imagenet_features(images), rtol=1e-3, atol=1e-4)
-    assert trunk.weights_hash() != ImageNetTrunk.trained(64).weights_hash()
+    assert backbone.weights_hash() != ImageNetBackbone.trained(64).weights_hash()
 
 
 @needs_weights
 def test_an_imagenet_classifier_is_built_again_without_its_weights_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = net(ImageNetTrunk.trained(32))
+    before = net(ImageNetBackbone.trained(32))
     monkeypatch.setattr(pretrained, "available", lambda: False)
-    again = network_of(told_of(before), (3, 32, 32), 3, before.state_dict()).eval()
-    pictures = noise(2, 3, 16, 16)
+    again = network_of(network_description(before), (3, 32, 32), 3, before.state_dict()).eval()
+    images = noise(2, 3, 16, 16)
     with torch.inference_mode():
-        assert torch.equal(again(pictures), before(pictures))
+        assert torch.equal(again(images), before(images))

@@ -36,19 +36,19 @@ def critic(shape: tuple[int, int, int] = SMALL, name: str = "c") -> PaperCritic:
 
 def batch(count: int, shape: tuple[int, int, int] = SMALL) -> tuple[Tensor, Tensor]:
     random = Key("pictures").torch_generator()
-    pictures = torch.rand(count, *shape, generator=random) * 2 - 1
-    return torch.randn(count, NOISE_SIZE, generator=random), pictures
+    images = torch.rand(count, *shape, generator=random) * 2 - 1
+    return torch.randn(count, NOISE_SIZE, generator=random), images
 
 
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 17), (1, 28, 28), (3, 64, 64), (3, 65, 65), (1, 128, 128)])
 def test_every_size_comes_back_and_is_scored(shape: tuple[int, int, int]) -> None:
-    noise, pictures = batch(2, shape)
-    drawn = generator(shape)(noise, pictures)
-    assert drawn.shape == pictures.shape
+    noise, images = batch(2, shape)
+    drawn = generator(shape)(noise, images)
+    assert drawn.shape == images.shape
     assert drawn.abs().max() <= 1
     assert drawn.std() > 0.05
-    assert critic(shape)(pictures, drawn).shape == (2,)
+    assert critic(shape)(images, drawn).shape == (2,)
 
 
 def test_the_sizes_are_those_of_the_article() -> None:
@@ -64,7 +64,7 @@ def test_the_sizes_are_those_of_the_article() -> None:
     block = small.encoder.blocks[1]
     assert [conv[0].in_channels for conv in block.units] == [64 + 64, 64 + 64 + 64, 64 + 64 + 2 * 64]
     assert small.encoder.downs[1][0].in_channels == 64 + 64 + 3 * 64
-    # The picture at the last level, beside the map from below and the previous block's.
+    # The image at the last level, beside the map from below and the previous block's.
     assert small.blocks[-1].units[0][0].in_channels == 64 + 1 + 64
 
 
@@ -80,47 +80,47 @@ def test_only_what_shrinks_and_grows_maps_is_dropped_from(side: int, share: floa
 
 @pytest.mark.usefixtures("narrow")
 def test_every_weight_takes_part() -> None:
-    noise, pictures = batch(4)
+    noise, images = batch(4)
     network, judge = generator(), critic()
-    judge(network(noise, pictures), pictures).square().mean().backward()
+    judge(network(noise, images), images).square().mean().backward()
     for name, weight in [*network.named_parameters(), *judge.named_parameters()]:
         assert weight.grad is not None, name
         assert weight.grad.abs().max() > 1e-12, name
 
 
 @pytest.mark.usefixtures("narrow")
-def test_picture_and_noise_of_every_level_are_seen() -> None:
-    noise, pictures = batch(2)
+def test_image_and_noise_of_every_level_are_seen() -> None:
+    noise, images = batch(2)
     network = generator().eval()
     with torch.no_grad():
-        drawn = network(noise, pictures)
-        assert not torch.allclose(network(noise, -pictures), drawn, atol=1e-2)
+        drawn = network(noise, images)
+        assert not torch.allclose(network(noise, -images), drawn, atol=1e-2)
         for level, dense in enumerate(network.noises):
             kept = dense.weight.clone()
             dense.weight.mul_(-1)
-            assert not torch.allclose(network(noise, pictures), drawn, atol=1e-3), level
+            assert not torch.allclose(network(noise, images), drawn, atol=1e-3), level
             dense.weight.copy_(kept)
-        assert torch.equal(network(noise, pictures), drawn)
+        assert torch.equal(network(noise, images), drawn)
 
 
 @pytest.mark.usefixtures("narrow")
-def test_a_pictures_result_does_not_depend_on_its_neighbours() -> None:
-    noise, pictures = batch(4)
+def test_a_images_result_does_not_depend_on_its_neighbours() -> None:
+    noise, images = batch(4)
     network, judge = generator().eval(), critic().eval()
     with torch.no_grad():
-        drawn = network(noise, pictures)
-        torch.testing.assert_close(network(noise[1:2], pictures[1:2]), drawn[1:2])
-        torch.testing.assert_close(judge(drawn[1:2], pictures[1:2]), judge(drawn, pictures)[1:2])
+        drawn = network(noise, images)
+        torch.testing.assert_close(network(noise[1:2], images[1:2]), drawn[1:2])
+        torch.testing.assert_close(judge(drawn[1:2], images[1:2]), judge(drawn, images)[1:2])
 
 
 @pytest.mark.usefixtures("narrow")
-def test_the_critic_sees_both_pictures_and_where_things_stand() -> None:
+def test_the_critic_sees_both_images_and_where_things_stand() -> None:
     judge = critic().eval()
-    _, pictures = batch(3)
+    _, images = batch(3)
     with torch.no_grad():
-        score = judge(pictures, pictures.flip(0))
-        moved = (pictures.flip(3), pictures.flip(0, 3))
-        for changed in ((-pictures, pictures.flip(0)), (pictures, -pictures), moved):
+        score = judge(images, images.flip(0))
+        moved = (images.flip(3), images.flip(0, 3))
+        for changed in ((-images, images.flip(0)), (images, -images), moved):
             assert (judge(*changed) - score).abs().min() > 1e-4
 
 
@@ -147,27 +147,27 @@ def test_one_value_for_each_channel_is_read_with_the_running_figures() -> None:
 
 @pytest.mark.usefixtures("narrow")
 def test_what_is_kept_is_float_but_for_the_dropouts_state_and_loads_from_a_file() -> None:
-    noise, pictures = batch(2)
+    noise, images = batch(2)
     network = generator()
-    network(noise, pictures)
+    network(noise, images)
     kept = {name: value.contiguous() for name, value in network.state_dict().items()}
     whole = {name for name, value in kept.items() if not value.is_floating_point()}
     assert whole == {name for name in kept if name.endswith(".state")}
     other = generator(name="other")
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(kept)))
     # In training mode: the dropout goes on too.
-    assert torch.equal(other(noise, pictures), network(noise, pictures))
+    assert torch.equal(other(noise, images), network(noise, images))
 
 
 @pytest.mark.usefixtures("narrow")
 def test_a_copy_goes_on_alike_and_the_global_generator_is_left_alone() -> None:
-    noise, pictures = batch(2)
+    noise, images = batch(2)
     before = torch.get_rng_state()
     network = generator()
     twin = copy.deepcopy(network)
-    first = network(noise, pictures)
-    assert torch.equal(twin(noise, pictures), first)
-    assert not torch.equal(network(noise, pictures), first)
+    first = network(noise, images)
+    assert torch.equal(twin(noise, images), first)
+    assert not torch.equal(network(noise, images), first)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -124,7 +124,7 @@ def told_in_full(**changes):
 def sheet(rows=2, columns=3, channels=1, side=8, **changes):
     shape = (rows, columns, channels, side, side)
     images = Key("sheet").numpy_generator().integers(0, 256, shape).astype(np.uint8)
-    return Sheet("Some pictures", "What they are.", images, **changes)
+    return Sheet("Some images", "What they are.", images, **changes)
 
 
 def content(**changes):

@@ -37,7 +37,7 @@ def adapted(**changes: Any) -> dict[str, Any]:
             "p_value": 0.01, "rank_correlation": 0.8, "best_arm": "MCC",
         },
         "domain_probe": {"source only": 0.98, "MCC": None},
-        "warnings": ["few pictures"],
+        "warnings": ["few images"],
         "options": {"seed": 0, "size": None},
         "command": "tenfold adapt a --to b",
         "seconds": 63.0,
@@ -49,7 +49,7 @@ def adapted(**changes: Any) -> dict[str, Any]:
 def test_the_page_of_an_adaptation_is_whole_and_inert() -> None:
     page = render_adaptation(adapted(), b"png")
     assert EVIL not in page
-    for words in ("they differ", "collapsed", "begins with MCC", "91.2 %", "+4.0 points", "few pictures", "98.0 %"):
+    for words in ("they differ", "collapsed", "begins with MCC", "91.2 %", "+4.0 points", "few images", "98.0 %"):
         assert words in page
     assert 'src="http' not in page
     bare = render_adaptation(adapted(test=None, arms=[{**adapted()["arms"][0], "test": None}]), b"png")
@@ -57,7 +57,7 @@ def test_the_page_of_an_adaptation_is_whole_and_inert() -> None:
     text = adaptation_text(adapted())
     assert "MCC (chosen)" in text
     assert "0.900 COLLAPSED" in text
-    assert "8 of 12 target pictures" in text
+    assert "8 of 12 target images" in text
 
 
 def test_the_page_of_a_merging_is_whole_and_inert() -> None:
@@ -79,7 +79,7 @@ def test_the_page_of_a_merging_is_whole_and_inert() -> None:
     assert "91.2 % (90.0 to 92.0)" in merging_text(document)
 
 
-def test_the_picture_of_features_takes_any_names() -> None:
+def test_the_image_of_features_takes_any_names() -> None:
     points = Key("tests/points").numpy_generator().normal(size=(20, 2))
     panels = [Panel("before $x", points, points[:1]), Panel("花", points, points + 3)]
     png = embedding_png(panels, ["a_$"], "ünï")

@@ -63,9 +63,9 @@ def test_any_intervals_can_be_drawn(differences, margin):
         for i, each in enumerate(differences)
     )
     drawn = verdict(arms=results, margin=margin, difference=interval(*differences[0]))
-    svg = interval_svg(verdict_rows(drawn, "PICK"), "Arms", band=100 * margin)
+    svg = interval_svg(verdict_rows(drawn, "chosen arm"), "Arms", band=100 * margin)
     _, _, width, height = (float(side) for side in re.search('viewBox="([^"]*)"', svg)[1].split())
-    assert {row.name for row in verdict_rows(drawn, "PICK")} <= set(texts(svg))
+    assert {row.name for row in verdict_rows(drawn, "chosen arm")} <= set(texts(svg))
     assert all(0 <= x <= width and 0 <= y <= height for x, y in positions(svg).values())
     assert "0" in texts(svg)
 

@@ -92,9 +92,9 @@ FULL = {
     ),
     "Can its confidence be trusted?": ("classical+cgan 3.4 2.1",),
     "On the sealed external test": (
-        "PICK recognised 91.2 % (89.2 to 93.2), classical 90.1 %",
+        "The chosen arm recognised 91.2 % (89.2 to 93.2), classical 90.1 %",
         "a difference of +1.1 points, 95 % interval −0.4 to +2.6, p = 0.27",
-        "PICK right 695 31 PICK wrong 22 48",
+        "Chosen arm right 695 31 Chosen arm wrong 22 48",
         "McNemar’s exact test",
     ),
     "How many new images were used": ("no new images in 12 of 20 folds, 2 for each real one in 8",),
@@ -129,7 +129,7 @@ def test_both_shares_of_each_class_are_shown_with_their_means():
 def test_chance_and_p_value_are_told_unless_nothing_but_the_baseline_was_chosen():
     text = words_of()
     assert "chance to win on a fresh split 57 %" in text
-    assert "on 9 of the 20 test folds PICK did better than classical, on 5 as well, on 6 worse" in text
+    assert "on 9 of the 20 test folds the chosen arm did better than classical, on 5 as well, on 6 worse" in text
     assert "p = 0.004 (two-sided)" in text
     kept = words_of(verdict=verdict(chosen_arm="classical", pick_counts={"classical": 20}))
     assert "fresh split" not in kept
@@ -154,7 +154,7 @@ def test_groups_of_the_external_test_are_not_called_mcnemar():
 def test_pick_has_its_own_worth_where_no_arm_was_chosen_throughout():
     mixed = told_in_full(pick_counts={"classical+cgan": 15, "classical": 5}, worth=Worth(math.inf, 50, math.inf))
     text = words_of(verdict=mixed)
-    assert "PICK 210 more than the curve tells +50 or more" in text
+    assert "chosen arm 210 more than the curve tells +50 or more" in text
     assert "What was chosen in each fold was worth at least 50 real images" in text
 
 
@@ -246,13 +246,13 @@ def test_degenerate_verdicts_can_be_drawn():
     assert "Before you rely on it" not in page.words
 
 
-def test_pictures_are_those_of_the_sheet():
+def test_images_are_those_of_the_sheet():
     shown = sheet(rows=1, columns=2, channels=3, side=60)
     html = render(content(sheets=[shown]))
     (source,) = [image["src"] for image in Page(html).of("img")]
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
-    np.testing.assert_array_equal(picture[:, :60, :3], shown.images[0, 0].transpose(1, 2, 0))
-    np.testing.assert_array_equal(picture[:, -60:, :3], shown.images[0, 1].transpose(1, 2, 0))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+    np.testing.assert_array_equal(pixels[:, :60, :3], shown.images[0, 0].transpose(1, 2, 0))
+    np.testing.assert_array_equal(pixels[:, -60:, :3], shown.images[0, 1].transpose(1, 2, 0))
 
 
 def test_page_stays_under_ten_megabytes():

@@ -19,8 +19,8 @@ def noise(*shape):
     return np.random.default_rng(3).integers(0, 250, shape, dtype=np.uint8)
 
 
-def law(alpha=0.2, pictures=2):
-    return ShareLaw(alpha, np.random.default_rng(5).dirichlet([alpha] * pictures, 3000))
+def law(alpha=0.2, images=2):
+    return ShareLaw(alpha, np.random.default_rng(5).dirichlet([alpha] * images, 3000))
 
 
 def drawn(images, captions=None, **more):
@@ -30,7 +30,7 @@ def drawn(images, captions=None, **more):
     return np.asarray(Image.open(io.BytesIO(preview_png(sheet))).convert("RGB"))
 
 
-def found(page, tile):
+def contains(page, tile):
     """Whether the tile stands on the page, pixel by pixel."""
     windows = np.lib.stride_tricks.sliding_window_view(page[..., 0], tile.shape[:2])
     tops, lefts = np.nonzero((windows[..., 0, 0] == tile[0, 0, 0]) & (windows[..., -1, -1] == tile[-1, -1, 0]))
@@ -42,16 +42,16 @@ def found(page, tile):
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 45, 30), (1, 128, 128)])
-def test_small_pictures_are_enlarged_by_whole_factors_and_nothing_is_smoothed(shape):
+def test_small_images_are_enlarged_by_whole_factors_and_nothing_is_smoothed(shape):
     image = noise(*shape)
     factor = -(-SMALLEST_CAPTIONED // max(shape[1:]))
     tile = np.broadcast_to(image.transpose(1, 2, 0), (*shape[1:], 3)).repeat(factor, 0).repeat(factor, 1)
     assert max(tile.shape) >= SMALLEST_CAPTIONED
-    assert found(drawn([image]), tile)
-    assert not found(drawn([image.clip(0, 200)]), tile)
+    assert contains(drawn([image]), tile)
+    assert not contains(drawn([image.clip(0, 200)]), tile)
 
 
-def test_large_pictures_are_shrunk():
+def test_large_images_are_shrunk():
     small, large = (
         drawn([np.full((3, side, side), 9, np.uint8)] * 5) for side in (LARGEST_CAPTIONED, 4 * LARGEST_CAPTIONED)
     )
@@ -78,9 +78,9 @@ def test_the_law_is_drawn_below_and_the_same_sheet_gives_the_same_bytes():
     assert not np.array_equal(drawn([image], law=law(alpha=2)), with_law)
 
 
-@pytest.mark.parametrize(("pictures", "name"), [(2, "Beta(0.4, 0.4)"), (3, "Dirichlet(0.4, 0.4, 0.4)")])
-def test_the_density_is_that_of_one_share_of_the_law_named(pictures, name):
-    many = ShareLaw(0.4, np.random.default_rng(1).dirichlet([0.4] * pictures, 20_000))
+@pytest.mark.parametrize(("images", "name"), [(2, "Beta(0.4, 0.4)"), (3, "Dirichlet(0.4, 0.4, 0.4)")])
+def test_the_density_is_that_of_one_share_of_the_law_named(images, name):
+    many = ShareLaw(0.4, np.random.default_rng(1).dirichlet([0.4] * images, 20_000))
     assert many.name == name
     cumulated = [integrate.quad(many.density, 0, share)[0] for share in (0.1, 0.3, 0.7)]
     assert cumulated == pytest.approx([np.mean(many.shares[:, 0] <= share) for share in (0.1, 0.3, 0.7)], abs=0.015)
@@ -89,7 +89,7 @@ def test_the_density_is_that_of_one_share_of_the_law_named(pictures, name):
 def test_the_sentence_is_computed_from_the_draws():
     shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.45, 0.55], [0.05, 0.95], [0.75, 0.25]])
     assert ShareLaw(1.0, shares).sentence == (
-        "Half of all blends keep at least 75 % of one picture; 60 % of them keep less than 80 %."
+        "Half of all blends keep at least 75 % of one image; 60 % of them keep less than 80 %."
     )
     assert ShareLaw(1.0, shares, "boxes are cut off").sentence.startswith(
         "Before boxes are cut off, half of all blends"
@@ -102,7 +102,7 @@ NAMES = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
 @given(st.lists(NAMES, max_size=4), st.integers(60, 300))
-def test_no_line_of_a_caption_is_wider_than_its_picture(parts, width):
+def test_no_line_of_a_caption_is_wider_than_its_image(parts, width):
     lettering = Lettering([], points=7.5)
     for line in lettering.lines(["".join(c for c in part if ord(c) < 250) for part in parts], width):
         assert lettering.width(line) <= width

@@ -14,18 +14,18 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_small_pictures_are_enlarged_pixel_by_pixel_with_transparent_gaps():
+def test_small_images_are_enlarged_pixel_by_pixel_with_transparent_gaps():
     small = sheet(rows=2, columns=3, side=10)
-    picture = pixels(sheet_png(small))
-    assert picture.shape == (2 * 50 + GAP, 3 * 50 + 2 * GAP, 2)
-    np.testing.assert_array_equal(picture[2:50:5, 2:50:5, 0], small.images[0, 0, 0])
-    np.testing.assert_array_equal(picture[50 + GAP + 4 :: 5, -50::5, 0], small.images[1, 2, 0])
-    assert (picture[50 : 50 + GAP, :, 1] == 0).all()
-    assert (picture[:50, :50, 1] == 255).all()
+    image = pixels(sheet_png(small))
+    assert image.shape == (2 * 50 + GAP, 3 * 50 + 2 * GAP, 2)
+    np.testing.assert_array_equal(image[2:50:5, 2:50:5, 0], small.images[0, 0, 0])
+    np.testing.assert_array_equal(image[50 + GAP + 4 :: 5, -50::5, 0], small.images[1, 2, 0])
+    assert (image[50 : 50 + GAP, :, 1] == 0).all()
+    assert (image[:50, :50, 1] == 255).all()
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 3]), st.sampled_from([32, 96, 160]))
-def test_pictures_come_in_readable_sizes_and_keep_their_shape(height, width, channels, largest):
+def test_images_come_in_readable_sizes_and_keep_their_shape(height, width, channels, largest):
     images = np.full((1, 1, channels, height, width), 200, dtype=np.uint8)
     shown = pixels(sheet_png(Sheet("", "", images), largest))
     longer = max(shown.shape[:2])
@@ -35,7 +35,7 @@ def test_pictures_come_in_readable_sizes_and_keep_their_shape(height, width, cha
     assert shown.shape[0] / shown.shape[1] == pytest.approx(height / width, rel=0.2) or min(shown.shape[:2]) <= 4
 
 
-def test_a_sheet_without_pictures_is_still_a_png():
+def test_a_sheet_without_images_is_still_a_png():
     empty = Sheet("", "", np.zeros((0, 4, 1, 8, 8), dtype=np.uint8))
     assert pixels(sheet_png(empty)).shape == (1, 1, 2)
 

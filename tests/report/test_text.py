@@ -8,7 +8,7 @@ from tenfold.evaluation.telling import verdict_json
 from tenfold.report.text import WIDTH, verdict_text
 
 
-def told(one):
+def lines_of(one):
     """As it is printed from a file, with the line breaks within a fact undone."""
     return verdict_text(json.loads(json.dumps(verdict_json(one)))).replace("\n  ", " ").splitlines()
 
@@ -16,12 +16,12 @@ def told(one):
 def test_facts_stand_below_the_table_and_no_line_is_too_wide():
     lines = verdict_text(verdict_json(told_in_full())).splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert told(told_in_full())[-5:] == [
+    assert lines_of(told_in_full())[-5:] == [
         "In real images: Its 280 added images (mean of the folds) were worth 140 real ones (93 to 187): about 70 "
         "more real images a class would give the same.",
-        "On a fresh split PICK would beat classical in 57 % of cases (won 9, tied 5, lost 6 of 20 folds; "
+        "The chosen arm would beat classical in 57 % of fresh splits (won 9, tied 5, lost 6 of 20 folds; "
         "ties count half)",
-        "External test: PICK 91.2 %, classical 90.1 %, difference +1.1 points (-0.4 to +2.6), "
+        "External test: chosen arm 91.2 %, classical 90.1 %, difference +1.1 points (-0.4 to +2.6), "
         "McNemar p = 0.27, 796 images",
         "classical+cgan: no new images in 12 of 20 folds, 2 for each real one in 8",
         "warning: something to know",
@@ -29,13 +29,13 @@ def test_facts_stand_below_the_table_and_no_line_is_too_wide():
 
 
 def test_what_there_is_not_is_not_told():
-    lines = told(verdict())
+    lines = lines_of(verdict())
     assert len(lines) == 2 + 5 + 1 + 1
-    assert lines[-2].startswith("On a fresh split")
+    assert lines[-2].startswith("The chosen arm would beat")
 
 
 def test_where_the_baseline_was_always_kept_the_best_arm_tells_its_worth():
-    lines = told(told_in_full(chosen_arm="classical", pick_counts={"classical": 20}))
+    lines = lines_of(told_in_full(chosen_arm="classical", pick_counts={"classical": 20}))
     (worth,) = [line for line in lines if line.startswith("In real images: ")]
     assert worth.startswith("In real images: oracle: its 280 added images were worth 280 real ones (at least 180")
     assert not any("fresh split" in line for line in lines)
@@ -43,7 +43,7 @@ def test_where_the_baseline_was_always_kept_the_best_arm_tells_its_worth():
 
 def test_groups_of_the_external_test_are_not_called_mcnemar():
     sealed = replace(told_in_full().external, groups=90)
-    (line,) = [line for line in told(told_in_full(external=sealed)) if line.startswith("External")]
+    (line,) = [line for line in lines_of(told_in_full(external=sealed)) if line.startswith("External")]
     assert line.endswith("(-0.4 to +2.6), p = 0.27, 796 images")
 
 

@@ -32,7 +32,7 @@ def plan_for(data: ImageDataset, arms: str = "raw,classical", **changes: Any) ->
     return replace(plan, classifier=SHORT)
 
 
-def run_trial(data: ImageDataset, plan: Plan, task: Task, settled: Any = None) -> Trial:
+def run_trial(data: ImageDataset, plan: Plan, task: Task, selected: Any = None) -> Trial:
     """One trial of the plan, done here."""
     split = make_splits(data.part("train"), plan.fold_plan, task.repeat, Key(f"seed-{plan.seed}"))[task.fold]
-    return judged(TrialConfig(plan.training(task.arm), plan.seed, task.repeat, task.fold), data, split, settled)
+    return judged(TrialConfig(plan.training(task.arm), plan.seed, task.repeat, task.fold), data, split, selected)

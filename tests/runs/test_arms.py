@@ -113,7 +113,7 @@ def test_an_arm_can_run_again_under_seeds_of_its_own() -> None:
     assert not parse_arms("raw#2")[1].may_be_picked
 
 
-def test_only_a_given_number_of_new_images_is_not_chosen_by_the_inner_images() -> None:
+def test_only_a_given_number_of_new_images_is_not_chosen_by_the_validation_images() -> None:
     chosen, given, control = parse_arms("classical+cgan,classical+cgan(times=1),placebo")[1:]
     assert [arm.fixes_ratio for arm in (chosen, given, control)] == [False, True, True]
     assert [arm.trains_generator for arm in (chosen, given, control)] == [True, True, False]

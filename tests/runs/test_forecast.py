@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_up_plans import plan_for, whole_set
 
 from made_up_sets import easy_set
-from tenfold.runs.cost_probe import Cost, Pilot, independent_images
+from tenfold.runs.cost_probe import Cost, CostProbe, independent_images
 from tenfold.runs.forecast import Detectable, detectable, estimate, wall_seconds
 from tenfold.runs.plan import Plan
 
@@ -21,23 +21,25 @@ STUDY = DATA.part("train")
 ARMS = "raw,classical,placebo,oracle,classical+cgan,classical+cgan(times=1),classical@50%"
 
 
-def pilot_for(plan: Plan, **changes: Any) -> Pilot:
-    """A trial takes 1 s for its methods and 10 s a classifier, predicting an image 0.1 s, inspecting 3 s."""
+def cost_probe_for(plan: Plan, **changes: Any) -> CostProbe:
+    """A trial takes 1 s for its methods and 10 s a classifier, predicting an image 0.1 s, diagnosing 3 s."""
     costs = {
         arm.components: Cost(
             1.0, 10.0, makes_images="cgan" in arm.name or arm.is_control, leak_check=0.5, inspection=3.0
         )
         for arm in plan.arms
     }
-    return replace(Pilot(costs, prediction=0.1, inner_images=20.0, inner_error=0.1, seconds=5.0), **changes)
+    return replace(
+        CostProbe(costs, prediction=0.1, validation_images=20.0, validation_error=0.1, seconds=5.0), **changes
+    )
 
 
 def test_every_training_is_counted() -> None:
     plan = plan_for(DATA, ARMS, repeats=4)
-    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=2)
-    counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in told.arms}
+    estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=2)
+    counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in estimated.arms}
     # 3 folds x 4 repeats; the baseline tries three policies and a flip.
-    # Three ratios where they are chosen; two more to inspect each fold of the first repeat.
+    # Three ratios where they are chosen; two more to diagnose each fold of the first repeat.
     assert counted == {
         "raw": (12, 12, 0),
         "classical": (12, 12 * 4, 0),
@@ -53,45 +55,46 @@ def test_options_that_an_arm_chooses_for_itself_are_counted(tmp_path: Path) -> N
     np.savez(tmp_path / "source.npz", images=STUDY.images[:, 0], labels=STUDY.labels)
     probe = f"probe(source={tmp_path / 'source.npz'})"
     plan = plan_for(DATA, f"classical,classical+classifier,{probe},classical+classifier+cgan", repeats=1)
-    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
-    assert [arm.classifiers for arm in told.arms] == [3 * 4, 3 * 4, 3 * 2, 3 * (4 + 3) + 6]
+    estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=1)
+    assert [arm.classifiers for arm in estimated.arms] == [3 * 4, 3 * 4, 3 * 2, 3 * (4 + 3) + 6]
 
 
 def test_a_network_of_its_own_predicts_at_its_own_pace() -> None:
     plan = plan_for(DATA, "raw,classical(policy=light,flips=no)+classifier(width=6)", repeats=1)
-    pilot = pilot_for(plan)
+    cost_probe = cost_probe_for(plan)
     slow = plan.arms[-1].components
-    costs = {**pilot.costs, slow: replace(pilot.costs[slow], prediction=2.0)}
+    costs = {**cost_probe.costs, slow: replace(cost_probe.costs[slow], prediction=2.0)}
     usual, slower = (
-        estimate(DATA, plan, one, workers=1, cores=1).arms[-1].seconds for one in (pilot, replace(pilot, costs=costs))
+        estimate(DATA, plan, one, workers=1, cores=1).arms[-1].seconds
+        for one in (cost_probe, replace(cost_probe, costs=costs))
     )
     assert slower - usual == pytest.approx(3 * (16 / 3 + 4) * (2.0 - 0.1))
 
 
 def test_seconds_are_those_of_all_that_a_trial_does() -> None:
     plan = plan_for(DATA, "classical,classical+cgan", repeats=2)
-    told = estimate(DATA, plan, pilot_for(plan), workers=1, cores=1)
+    estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=1)
     predicted = (16 / 3 + 4) * 0.1
     plain, grown = (1 + 40 + 0.5 + predicted), (1 + 30 + 0.5 + predicted)
-    assert told.arms[0].seconds == pytest.approx(6 * plain)
-    assert told.arms[1].seconds == pytest.approx(6 * grown + 3 * (20 + 3))
-    assert told.seconds == pytest.approx(told.arms[0].seconds + told.arms[1].seconds)
+    assert estimated.arms[0].seconds == pytest.approx(6 * plain)
+    assert estimated.arms[1].seconds == pytest.approx(6 * grown + 3 * (20 + 3))
+    assert estimated.seconds == pytest.approx(estimated.arms[0].seconds + estimated.arms[1].seconds)
 
 
 def test_more_repeats_take_longer_and_looks_come_before_the_end() -> None:
     plans = [plan_for(DATA, repeats=repeats) for repeats in (1, 2, 4, 11)]
-    told = [estimate(DATA, plan, pilot_for(plan), workers=2, cores=2) for plan in plans]
-    seconds = [found.seconds for found in told]
+    values = [estimate(DATA, plan, cost_probe_for(plan), workers=2, cores=2) for plan in plans]
+    seconds = [result.seconds for result in values]
     assert seconds == sorted(set(seconds))
-    assert [tuple(found.looks) for found in told] == [(), (), (2,), (2, 4, 10)]
-    assert told[-1].looks[4] == pytest.approx(told[2].seconds)
-    assert list(told[-1].looks.values()) == sorted(told[-1].looks.values())
-    assert told[-1].looks[10] < told[-1].seconds
+    assert [tuple(result.looks) for result in values] == [(), (), (2,), (2, 4, 10)]
+    assert values[-1].looks[4] == pytest.approx(values[2].seconds)
+    assert list(values[-1].looks.values()) == sorted(values[-1].looks.values())
+    assert values[-1].looks[10] < values[-1].seconds
 
 
 def test_workers_help_up_to_the_number_of_cores() -> None:
     plan = plan_for(DATA, ARMS, repeats=2)
-    one, two, three = (estimate(DATA, plan, pilot_for(plan), workers=n, cores=2).seconds for n in (1, 2, 3))
+    one, two, three = (estimate(DATA, plan, cost_probe_for(plan), workers=n, cores=2).seconds for n in (1, 2, 3))
     assert one / 2 < two < one
     assert three == two
 
@@ -117,27 +120,27 @@ def test_the_clock_shows_neither_less_than_the_work_nor_more_than_a_baseline_and
     times = {(arm.name, r): s for arm, s in zip(plan.arms, seconds, strict=True) for r in range(repeats)}
     work = 3 * repeats * sum(seconds)
     longest = max(times[arm.name, 0] + plan.awaits_baseline(arm) * times["classical", 0] for arm in plan.arms)
-    found = wall_seconds(plan, times, repeats, workers)
-    assert max(work / workers, repeats * longest) <= found * 1.000001
-    assert found <= work / workers + repeats * (max(seconds) + times["classical", 0]) + 1e-6
+    result = wall_seconds(plan, times, repeats, workers)
+    assert max(work / workers, repeats * longest) <= result * 1.000001
+    assert result <= work / workers + repeats * (max(seconds) + times["classical", 0]) + 1e-6
     assert wall_seconds(plan, times, repeats, 1) == pytest.approx(work)
 
 
 def could_show(images: int = 16, repeats: int = 4, **changes: Any) -> Detectable:
     data = easy_set([images // 2, images - images // 2])
     plan = plan_for(data, repeats=repeats)
-    return detectable(data, plan, pilot_for(plan, **changes))
+    return detectable(data, plan, cost_probe_for(plan, **changes))
 
 
 @given(images=st.integers(8, 200), repeats=st.integers(1, 20), error=st.floats(0, 0.45))
 def test_more_images_more_repeats_and_fewer_errors_show_smaller_effects(
     images: int, repeats: int, error: float
 ) -> None:
-    found = could_show(images, repeats, inner_error=error)
-    assert 0 < found.low < found.middle < found.high
-    assert could_show(2 * images, repeats, inner_error=error).middle < found.middle
-    assert could_show(images, repeats + 1, inner_error=error).middle < found.middle
-    assert could_show(images, repeats, inner_error=error + 0.05).middle > found.middle
+    result = could_show(images, repeats, validation_error=error)
+    assert 0 < result.low < result.middle < result.high
+    assert could_show(2 * images, repeats, validation_error=error).middle < result.middle
+    assert could_show(images, repeats + 1, validation_error=error).middle < result.middle
+    assert could_show(images, repeats, validation_error=error + 0.05).middle > result.middle
 
 
 def test_four_times_the_images_show_half_the_effect() -> None:
@@ -149,19 +152,22 @@ def test_with_the_images_that_are_named_an_effect_of_the_margin_can_be_shown() -
     assert could_show(needed).middle == pytest.approx(0.01, rel=0.01)
 
 
-def test_few_inner_images_leave_a_wide_range_and_none_the_widest() -> None:
-    ranges = [could_show(100, inner_images=float(n)) for n in (0, 10, 1000)]
-    widths = [found.high / found.low for found in ranges]
+def test_few_validation_images_leave_a_wide_range_and_none_the_widest() -> None:
+    ranges = [could_show(100, validation_images=float(n)) for n in (0, 10, 1000)]
+    widths = [result.high / result.low for result in ranges]
     assert widths == sorted(widths, reverse=True)
-    assert ranges[0].middle > ranges[1].middle, "without inner images the worst has to be expected"
+    assert ranges[0].middle > ranges[1].middle, "without validation images the worst has to be expected"
 
 
-def test_a_pilot_without_an_error_does_not_promise_to_show_everything() -> None:
-    assert could_show(100, inner_error=0.0, inner_images=30.0).low > 0.001
+def test_a_cost_probe_without_an_error_does_not_promise_to_show_everything() -> None:
+    assert could_show(100, validation_error=0.0, validation_images=30.0).low > 0.001
 
 
 def test_what_is_out_of_reach_is_told() -> None:
-    few, many = could_show(8, inner_error=0.4), could_show(40_000, inner_error=0.02, inner_images=8_000.0)
+    few, many = (
+        could_show(8, validation_error=0.4),
+        could_show(40_000, validation_error=0.02, validation_images=8_000.0),
+    )
     assert few.only_large
     assert not many.only_large
     assert "no_practical_difference" not in few.outcomes
@@ -177,4 +183,4 @@ def test_independent_images_are_as_many_as_weights_and_groups_leave() -> None:
     assert independent_images(easy_set([6, 30, 1]), (0, 1)) == pytest.approx(uneven), "class 2 is not judged"
     assert independent_images(easy_set([6, 30, 1]), (1,)) == pytest.approx(30)
     assert independent_images(STUDY.take([]), (0, 1)) == 0
-    assert math.isfinite(could_show(inner_images=0.0, inner_error=1.0).high)
+    assert math.isfinite(could_show(validation_images=0.0, validation_error=1.0).high)

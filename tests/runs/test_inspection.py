@@ -8,7 +8,7 @@ import pytest
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.networks import pretrained
-from tenfold.runs.diagnostics import features_of, inspect, samples, unpacked
+from tenfold.runs.diagnostics import diagnostics_of, features_of, samples, unpacked
 from tenfold.training.classifier import train_classifier
 from tenfold.training.recipe import Recipe
 
@@ -17,9 +17,9 @@ KEY = Key("tests/inspection")
 
 
 def test_images_of_another_kind_look_worse_than_real_ones() -> None:
-    real = inspect(Recipe(extra=easy_set([12, 12], key="more")), TRAIN, VALIDATION, KEY, SHORT)
+    real = diagnostics_of(Recipe(extra=easy_set([12, 12], key="more")), TRAIN, VALIDATION, KEY, SHORT)
     noise = easy_set([12, 12], key="noise", noise=250)
-    other = inspect(Recipe(extra=noise), TRAIN, VALIDATION, KEY, SHORT)
+    other = diagnostics_of(Recipe(extra=noise), TRAIN, VALIDATION, KEY, SHORT)
     assert real["kid"] < other["kid"]
     assert real["precision"] > other["precision"]
     assert real["generated_alone"] == real["real_alone"] == 1.0
@@ -27,26 +27,26 @@ def test_images_of_another_kind_look_worse_than_real_ones() -> None:
 
 def test_what_is_wrongly_labelled_teaches_nothing() -> None:
     more = easy_set([12, 12], key="more")
-    swapped = inspect(Recipe(extra=replace(more, labels=1 - more.labels)), TRAIN, VALIDATION, KEY, SHORT)
+    swapped = diagnostics_of(Recipe(extra=replace(more, labels=1 - more.labels)), TRAIN, VALIDATION, KEY, SHORT)
     assert swapped["generated_alone"] == 0.0
     assert swapped["real_alone"] == 1.0
 
 
 def test_copies_are_told_from_new_images() -> None:
-    copies = inspect(Recipe(extra=TRAIN), TRAIN, VALIDATION, KEY, SHORT)
+    copies = diagnostics_of(Recipe(extra=TRAIN), TRAIN, VALIDATION, KEY, SHORT)
     assert copies["near_copies"] == 1.0
     assert copies["distance_ratio"] == pytest.approx(0, abs=1e-6)
 
 
-def test_nothing_new_or_nothing_unseen_is_not_inspected() -> None:
-    assert inspect(Recipe(), TRAIN, VALIDATION, KEY, SHORT) == {}
-    assert inspect(Recipe(extra=TRAIN), TRAIN, VALIDATION.take([]), KEY, SHORT) == {}
+def test_nothing_new_or_nothing_unseen_is_not_diagnosed() -> None:
+    assert diagnostics_of(Recipe(), TRAIN, VALIDATION, KEY, SHORT) == {}
+    assert diagnostics_of(Recipe(extra=TRAIN), TRAIN, VALIDATION.take([]), KEY, SHORT) == {}
 
 
 @pytest.mark.skipif(not pretrained.available(), reason="needs the extra `weights`")
 def test_imagenet_features_join_where_there_are_weights() -> None:
     small = TRAIN.take(np.arange(0, 24, 4)), VALIDATION.take(np.arange(0, 12, 4))
-    figures = inspect(Recipe(extra=easy_set([3, 3], key="more")), *small, KEY, SHORT)
+    figures = diagnostics_of(Recipe(extra=easy_set([3, 3], key="more")), *small, KEY, SHORT)
     assert np.isfinite(figures["kid_imagenet"])
 
 

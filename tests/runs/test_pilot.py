@@ -17,7 +17,7 @@ from tenfold.data.splits import SealedFold, make_splits
 from tenfold.methods import Method, MethodFailed, make_method, method_class, method_names
 from tenfold.runs import cost_probe as module
 from tenfold.runs import trial
-from tenfold.runs.cost_probe import run_pilot
+from tenfold.runs.cost_probe import measure_costs
 from tenfold.runs.plan import Task
 from tenfold.training.recipe import Recipe
 
@@ -28,18 +28,18 @@ ARMS = f"raw,classical,classical+mixup,placebo,oracle,classical+{QUICK_CGAN}"
 
 def test_every_arm_gets_a_cost_that_was_measured() -> None:
     plan = plan_for(DATA, f"{ARMS},classical@50%,raw#2")
-    found = run_pilot(DATA, plan)
-    assert set(found.costs) == {arm.components for arm in plan.arms}
-    by_name = {arm.name: found.costs[arm.components] for arm in plan.arms}
+    measured = measure_costs(DATA, plan)
+    assert set(measured.costs) == {arm.components for arm in plan.arms}
+    by_name = {arm.name: measured.costs[arm.components] for arm in plan.arms}
     assert {name for name, cost in by_name.items() if cost.makes_images} == {
         "placebo",
         "oracle",
         f"classical+{QUICK_CGAN}",
     }
-    assert all(0 < cost.training < 60 for cost in found.costs.values())
+    assert all(0 < cost.training < 60 for cost in measured.costs.values())
     assert by_name[f"classical+{QUICK_CGAN}"].methods > by_name["raw"].methods
     assert by_name["placebo"].training == by_name["classical"].training, "their batches are made alike"
-    assert 0 < found.prediction < found.seconds
+    assert 0 < measured.prediction < measured.seconds
 
 
 def test_a_network_of_its_own_is_timed_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +49,8 @@ def test_a_network_of_its_own_is_timed_by_itself(tmp_path: Path, monkeypatch: py
     np.savez(source, images=STUDY.images[:, 0], labels=STUDY.labels)
     arms = ["classical", "classical+classifier(width=4)", f"probe(source={source})"]
     plan = plan_for(DATA, ",".join([*arms, f"transfer(fewest=1,source={source},steps=30)"]))
-    found = run_pilot(DATA, plan)
-    by_name = {arm.name: found.costs[arm.components] for arm in plan.arms}
+    measured = measure_costs(DATA, plan)
+    by_name = {arm.name: measured.costs[arm.components] for arm in plan.arms}
     assert by_name.pop("classical").prediction is None
     for cost in by_name.values():
         assert cost.training > 0
@@ -58,12 +58,12 @@ def test_a_network_of_its_own_is_timed_by_itself(tmp_path: Path, monkeypatch: py
         assert 0 < cost.prediction < 1
 
 
-def test_the_error_is_that_of_the_first_baseline_trial_on_its_inner_images() -> None:
+def test_the_error_is_that_of_the_first_baseline_trial_on_its_validation_images() -> None:
     plan = plan_for(DATA, "classical")
-    found, first = run_pilot(DATA, plan), run_trial(DATA, plan, Task(plan.arms[0], 0, 0))
-    assert found.inner_error == 1 - first.inner_score
+    result, first = measure_costs(DATA, plan), run_trial(DATA, plan, Task(plan.arms[0], 0, 0))
+    assert result.validation_error == 1 - first.inner_score
     validation = make_splits(STUDY, plan.fold_plan, 0, Key("seed-0"))[0].validation
-    assert found.inner_images == pytest.approx(len(validation) / 2), "two images a group"
+    assert result.validation_images == pytest.approx(len(validation) / 2), "two images a group"
 
 
 def test_no_sealed_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,14 +73,14 @@ def test_no_sealed_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.update(image.tobytes() for data in sets if data is not None for image in data.images)
 
     def watch(name: str) -> None:
-        found = method_class(name)
-        fit = found.fit
+        method = method_class(name)
+        fit = method.fit
 
         def watched(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
             keep(train, reserve)
             return fit(self, train, reserve, key)
 
-        monkeypatch.setattr(found, "fit", watched)
+        monkeypatch.setattr(method, "fit", watched)
 
     for name in method_names():
         watch(name)
@@ -96,7 +96,7 @@ def test_no_sealed_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(place, "train_classifier", train_watched)
     monkeypatch.setattr(SealedFold, "shown_to", lambda *_: pytest.fail("a test fold was read"))
     plan = plan_for(DATA, ARMS)
-    run_pilot(DATA, plan)
+    measure_costs(DATA, plan)
     split = make_splits(STUDY, plan.fold_plan, 0, Key("seed-0"))[0]
     sealed = {image.tobytes() for image in (*STUDY.images[split.test], *DATA.part("test").images)}
     assert len(seen) > 10
@@ -115,8 +115,8 @@ def test_a_generator_is_timed_by_a_few_of_its_steps(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(method_class("cgan"), "fit", work)
     plan = plan_for(DATA, "classical+cgan(steps=1000)")
-    found = run_pilot(DATA, plan)
-    methods = found.costs[plan.arms[-1].components].methods
+    measured = measure_costs(DATA, plan)
+    methods = measured.costs[plan.arms[-1].components].methods
     assert sum(steps) < 100
     assert methods > 0.8 * 0.52, "nothing is left out"
     assert methods < 20 * 0.52, "what does not grow with the steps is not multiplied, on a machine however busy"
@@ -128,23 +128,23 @@ def test_a_generator_that_has_learned_too_little_to_draw_is_no_failure(monkeypat
 
     monkeypatch.setattr(method_class("cgan"), "fit", fail)
     plan = plan_for(DATA, "classical+cgan")
-    cost = run_pilot(DATA, plan).costs[plan.arms[-1].components]
+    cost = measure_costs(DATA, plan).costs[plan.arms[-1].components]
     assert cost.makes_images
     assert cost.training > 0
 
 
-def test_a_set_without_inner_images_has_a_pilot_too() -> None:
+def test_a_set_without_validation_images_has_a_cost_probe_too() -> None:
     lone = DATA.take([i for i in range(len(DATA)) if DATA.roles[i] == "train"][:6] + list(range(13, 19)))
     plan = plan_for(lone)
-    found = run_pilot(lone, plan)
-    assert found.inner_images >= 0
+    measured = measure_costs(lone, plan)
+    assert measured.validation_images >= 0
 
 
 def test_the_number_of_threads_is_left_as_it_was() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        run_pilot(DATA, plan_for(DATA))
+        measure_costs(DATA, plan_for(DATA))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -162,5 +162,5 @@ def test_no_generator_is_trained_in_full_for_a_forecast(name: str, monkeypatch: 
     train = easy_set([8, 8])
     seconds, _ = module._fit_in_part(make_method(name), SimpleNamespace(train=train), Key("one"))  # type: ignore[arg-type]
     whole = make_method(name).for_set(train).config.steps
-    assert seconds == pytest.approx(whole), "a second a step, all of them foretold"
+    assert seconds == pytest.approx(whole), "a second a step, all of them estimated"
     assert sum(steps) < 0.7 * whole

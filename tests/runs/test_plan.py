@@ -103,5 +103,5 @@ def test_the_plan_is_plain_json_and_says_the_code() -> None:
     assert len(PLAN.hash) == len(PLAN.code) == 12
 
 
-def test_small_pictures_get_fewer_steps() -> None:
+def test_small_images_get_fewer_steps() -> None:
     assert classifier_for(easy_set([1, 1], (1, 8, 8))).steps < classifier_for(easy_set([1, 1], (1, 28, 28))).steps

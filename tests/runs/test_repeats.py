@@ -26,12 +26,12 @@ DATA = whole_set()
 
 def done(plan: Plan, directory: Path, **changes: Any) -> tuple[list[Trial], list[bool]]:
     """The trials, and for each as it was reported whether it was found finished."""
-    found: list[bool] = []
+    from_disk: list[bool] = []
     settings: dict[str, Any] = {"workers": 1, "limits": Limits(), **changes}
     finished = run_trials(
-        plan, DATA, RunDirectory(directory), report=lambda _, finished: found.append(finished), **settings
+        plan, DATA, RunDirectory(directory), report=lambda _, finished: from_disk.append(finished), **settings
     )
-    return list(finished.trials), found
+    return list(finished.trials), from_disk
 
 
 def without_times(trials: list[Trial]) -> list[Trial]:
@@ -40,11 +40,11 @@ def without_times(trials: list[Trial]) -> list[Trial]:
 
 def test_every_trial_is_done_and_kept_in_a_directory_of_its_own(tmp_path: Path) -> None:
     plan = plan_for(DATA, repeats=2)
-    trials, found = done(plan, tmp_path)
+    trials, result = done(plan, tmp_path)
     assert [(t.arm, t.repeat, t.fold) for t in trials] == [
         (arm, repeat, fold) for arm in ("raw", "classical") for repeat in range(2) for fold in range(3)
     ]
-    assert found == [False] * 12
+    assert result == [False] * 12
     jobs = TrialJobs(plan, DATA, RunDirectory(tmp_path))
     kept = {path.parent.name for path in tmp_path.glob("jobs/*/result.json")}
     assert kept == {job.hash for repeat in range(2) for job in jobs.of_repeat(repeat).values()}
@@ -55,15 +55,15 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     first, _ = done(plan, tmp_path)
     lost = next(tmp_path.glob("jobs/*/result.json"))
     lost.rename(lost.with_name(".result.json.half"))  # a kill came before the rename
-    again, found = done(plan, tmp_path)
-    assert found == [True] * 5 + [False]
+    again, result = done(plan, tmp_path)
+    assert result == [True] * 5 + [False]
     assert without_times(again) == without_times(first)
 
 
 def test_a_longer_study_uses_the_trials_of_a_shorter_one(tmp_path: Path) -> None:
     short, _ = done(plan_for(DATA), tmp_path)
-    longer, found = done(plan_for(DATA, "raw,classical,mixup", repeats=2), tmp_path)
-    assert sum(found) == len(short)
+    longer, result = done(plan_for(DATA, "raw,classical,mixup", repeats=2), tmp_path)
+    assert sum(result) == len(short)
     assert [trial for trial in longer if trial.repeat == 0 and trial.arm != "mixup"] == short
 
 
@@ -99,8 +99,8 @@ def test_a_killed_study_goes_on_with_what_its_baseline_had_chosen(tmp_path: Path
     for task, job in TrialJobs(plan, DATA, run).of_repeat(0).items():
         if task.arm.name == "classical+mixup":
             (run.of(job) / "result.json").unlink()
-    again, found = done(plan, tmp_path)
-    assert found.count(True) == 3
+    again, result = done(plan, tmp_path)
+    assert result.count(True) == 3
     assert without_times(again) == without_times(first)
 
 
@@ -122,9 +122,9 @@ def test_no_repeat_is_begun_that_would_outlast_the_budget(
     plan, limits = plan_for(DATA, repeats=4), Limits(budget_seconds=130.0)
     trials, _ = done(plan, tmp_path, limits=limits)
     assert max(trial.repeat for trial in trials) + 1 == repeats
-    again, found = done(plan, tmp_path, limits=limits)
+    again, result = done(plan, tmp_path, limits=limits)
     assert again == trials
-    assert all(found)
+    assert all(result)
 
 
 def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,9 +154,9 @@ def test_a_result_is_found_as_json_gives_it_back(tmp_path: Path) -> None:
     assert run.result(wanted) is None
     stored = run.store(wanted, {"pair": (1, 2), 3: None}, 1.5, 2**20)
     assert run.result(wanted) == stored.result == {"pair": [1, 2], "3": None}
-    found = run.found(wanted)
-    assert found is not None
-    assert (found.found, found.seconds, found.peak_bytes) == (True, 1.5, 2**20)
+    result = run.found(wanted)
+    assert result is not None
+    assert (result.found, result.seconds, result.peak_bytes) == (True, 1.5, 2**20)
     [entry] = run.manifest()
     assert (entry["hash"], entry["label"], entry["seconds"]) == (wanted.hash, "three", 1.5)
     assert "result" not in entry

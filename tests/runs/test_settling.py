@@ -8,7 +8,7 @@ import pytest
 
 from tenfold.core.types import Trial
 from tenfold.methods import make_method
-from tenfold.runs.plan import most_chosen, settle, trainings_to_settle
+from tenfold.runs.plan import most_chosen, select_hyperparameters, trainings_to_select
 from tenfold.training.classifier import TrainedClassifier
 
 OPEN = {"policy": ("standard", "light", "strong"), "flips": ("no", "one", "both")}
@@ -36,10 +36,10 @@ class Training:
 
 def test_options_are_chosen_one_after_the_other() -> None:
     train = Training(standard=0.5, light=0.9, strong=0.2, no=0.5, one=0.4, both=0.6)
-    found = settle(OPEN, train)
-    assert found.options == {"policy": "strong", "flips": "one"}
-    assert cast(Any, found.classifier).options == found.options
-    assert found.losses == pytest.approx(
+    selection = select_hyperparameters(OPEN, train)
+    assert selection.options == {"policy": "strong", "flips": "one"}
+    assert cast(Any, selection.classifier).options == selection.options
+    assert selection.losses == pytest.approx(
         {
             "policy=standard, flips=no": 1.0,
             "policy=light, flips=no": 1.4,
@@ -51,20 +51,20 @@ def test_options_are_chosen_one_after_the_other() -> None:
 
 
 def test_a_tie_keeps_what_is_usual() -> None:
-    assert settle(OPEN, Training()).options == {"policy": "standard", "flips": "no"}
+    assert select_hyperparameters(OPEN, Training()).options == {"policy": "standard", "flips": "no"}
 
 
-def test_the_trainings_are_as_many_as_are_foretold() -> None:
+def test_the_trainings_are_as_many_as_are_estimated() -> None:
     train = Training(horizontal=0.5)
-    found = settle(make_method("classical").undecided(), train)
-    assert found.options == {"policy": "standard", "flips": "horizontal"}
-    assert len(train.tried) == trainings_to_settle(make_method("classical")) == 4
-    assert trainings_to_settle(make_method("raw")) == 0
-    assert make_method("classical").usual_options() == {"policy": "standard", "flips": "no"}
+    selection = select_hyperparameters(make_method("classical").search_space(), train)
+    assert selection.options == {"policy": "standard", "flips": "horizontal"}
+    assert len(train.tried) == trainings_to_select(make_method("classical")) == 4
+    assert trainings_to_select(make_method("raw")) == 0
+    assert make_method("classical").default_options() == {"policy": "standard", "flips": "no"}
 
 
-def trial(arm: str, fold: int, settled: Mapping[str, Any]) -> Trial:
-    return Trial(arm, 0, fold, 0.5, 0.5, [], [], [], 1.0, {"settled": settled})
+def trial(arm: str, fold: int, selected: Mapping[str, Any]) -> Trial:
+    return Trial(arm, 0, fold, 0.5, 0.5, [], [], [], 1.0, {"settled": selected})
 
 
 def test_what_most_folds_chose_is_taken_in_the_end() -> None:

@@ -1,4 +1,4 @@
-"""Pictures that belong together stay together, all the way from files to folds."""
+"""Images that belong together stay together, all the way from files to folds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_equal_and_nearly_equal_and_mirrored_files_share_a_fold(tmp_path: Path) 
     assert_together(study, [{copy, copy.replace("-copy", "")} for copy in copies])
 
 
-def test_a_patient_s_pictures_share_a_fold(tmp_path: Path) -> None:
+def test_a_patient_s_images_share_a_fold(tmp_path: Path) -> None:
     data = easy_set([15, 15], (1, 16, 16), noise=60)
     rows = ["file_name,label,patient"]
     patients: dict[str, set[str]] = {}
@@ -76,7 +76,7 @@ def test_a_patient_s_pictures_share_a_fold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_augmented_siblings_written_to_files_share_a_fold(tmp_path: Path, seed: int) -> None:
-    """The leak that most people make: a picture to train on and its turned copy to test on."""
+    """The leak that most people make: an image to train on and its turned copy to test on."""
     originals = easy_set([8, 8], (1, 16, 16), noise=60)
     grown = make_method("classical").grow(originals, 2.0, Key("tests/siblings") / seed)
     whole = originals.joined(grown.as_dataset(originals))

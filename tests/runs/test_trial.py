@@ -40,13 +40,13 @@ def task_of(plan: Plan, name: str, fold: int = 0) -> Task:
     return Task(next(arm for arm in plan.arms if arm.name.startswith(name)), 0, fold)
 
 
-def pictures(data: ImageDataset | None) -> set[bytes]:
+def random_images(data: ImageDataset | None) -> set[bytes]:
     return set() if data is None else {image.tobytes() for image in data.images}
 
 
 @dataclass
 class Spy:
-    """Every picture that a method or the classifier loop was handed."""
+    """Every image that a method or the classifier loop was handed."""
 
     fitted: dict[str, set[bytes]] = field(default_factory=dict)
     reserve: dict[str, set[bytes]] = field(default_factory=dict)
@@ -59,22 +59,22 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     seen = Spy()
 
     def watch(name: str) -> None:
-        found = method_class(name)
-        fit = found.fit
+        method = method_class(name)
+        fit = method.fit
 
         def fit_watched(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-            seen.fitted[name], seen.reserve[name] = pictures(train), pictures(reserve)
+            seen.fitted[name], seen.reserve[name] = random_images(train), random_images(reserve)
             return fit(self, train, reserve, key)
 
-        monkeypatch.setattr(found, "fit", fit_watched)
+        monkeypatch.setattr(method, "fit", fit_watched)
 
     for name in method_names():
         watch(name)
     train_classifier = module.train_classifier
 
     def train_watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
-        seen.trained |= pictures(train) | pictures(recipe.extra)
-        seen.validated |= pictures(validation)
+        seen.trained |= random_images(train) | random_images(recipe.extra)
+        seen.validated |= random_images(validation)
         return train_classifier(train, validation, recipe, *rest)
 
     for where in (module, inspection):
@@ -90,8 +90,10 @@ def test_no_method_and_no_training_ever_gets_a_test_image(spy: Spy, arm: str) ->
     assert result.failed is None
     split = make_splits(STUDY, plan.fold_plan, 0, Key("seed-0"))[1]
     assert result.test_indices == split.test.tolist()
-    train, validation, test = (pictures(STUDY.take(part)) for part in (split.train, split.validation, split.test))
-    reserve, external = pictures(DATA.part("reserve")), pictures(DATA.part("test"))
+    train, validation, test = (
+        random_images(STUDY.take(part)) for part in (split.train, split.validation, split.test)
+    )
+    reserve, external = random_images(DATA.part("reserve")), random_images(DATA.part("test"))
     assert set(spy.fitted) == {part.method for part in task.arm.components}
     for name, given_to_method in spy.fitted.items():
         assert given_to_method == train, f"{name} is to learn from the training images alone"
@@ -113,9 +115,9 @@ def test_a_method_that_copies_all_it_gets_cannot_copy_a_test_image(spy: Spy, mon
     for fold in range(3):
         spy.trained.clear()
         result = run_trial(DATA, plan, task_of(plan, "placebo", fold))
-        assert spy.trained >= pictures(DATA.part("reserve"))
-        assert not spy.trained & pictures(STUDY.take(result.test_indices))
-        assert not spy.trained & pictures(DATA.part("test"))
+        assert spy.trained >= random_images(DATA.part("reserve"))
+        assert not spy.trained & random_images(STUDY.take(result.test_indices))
+        assert not spy.trained & random_images(DATA.part("test"))
 
 
 def test_folds_are_tested_once_each_and_by_whole_groups() -> None:
@@ -147,7 +149,7 @@ def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "actual"),
     [
         (MethodFailed("the generator collapsed"), "the generator collapsed"),
         (Diverged("NaN"), "NaN"),
@@ -156,7 +158,7 @@ def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: p
     ids=lambda value: type(value).__name__,
 )
 def test_a_method_that_fails_gives_a_failed_trial(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, actual: str
 ) -> None:
     def fail(self: Any, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         raise error
@@ -164,7 +166,7 @@ def test_a_method_that_fails_gives_a_failed_trial(
     monkeypatch.setattr(method_class("mixup"), "fit", fail)
     plan = plan_for(DATA, "mixup")
     result = run_trial(DATA, plan, task_of(plan, "mixup"))
-    assert result.failed == told
+    assert result.failed == actual
     assert (result.test_indices, result.test_probabilities) == ([], [])
 
 
@@ -199,8 +201,8 @@ def test_a_trial_that_was_broken_off_in_its_generator_goes_on_there(
     taken.clear()
     finished = {one.job: Trial(**one.result) for one in run_jobs(jobs, run, Serial(Device()))}
     assert taken[:10] == list(range(10, 20)), "from the look at step 10"
-    settled = next(trial for trial in finished.values() if trial.arm == "classical").details["settled"]
-    assert finished[jobs[0]].test_probabilities == run_trial(DATA, plan, task, settled).test_probabilities
+    selected = next(trial for trial in finished.values() if trial.arm == "classical").details["settled"]
+    assert finished[jobs[0]].test_probabilities == run_trial(DATA, plan, task, selected).test_probabilities
     assert not list(tmp_path.rglob("*checkpoint*"))
 
 
@@ -275,14 +277,14 @@ def test_the_external_test_is_told_as_shares() -> None:
         def probabilities(self, images: Any) -> Any:
             return np.eye(2)[[0, 1, 1, 1]]
 
-    told = external_test(Oracle(), DATA)
-    assert told is not None
-    assert (told["images"], told["accuracy"], told["balanced_accuracy"]) == (4, 0.75, 0.75)
-    assert told["interval"][0] < 0.75 < told["interval"][1]
+    scores = external_test(Oracle(), DATA)
+    assert scores is not None
+    assert (scores["images"], scores["accuracy"], scores["balanced_accuracy"]) == (4, 0.75, 0.75)
+    assert scores["interval"][0] < 0.75 < scores["interval"][1]
     assert external_test(Oracle(), STUDY) is None
 
 
-def test_the_inner_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_validation_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores are given: 0 new images score best, so the trial is the baseline's."""
     train_classifier, trained = module.train_classifier, []
 
@@ -293,17 +295,17 @@ def test_the_inner_images_choose_how_many_new_images_are_used(monkeypatch: pytes
         return replace(result, inner_score=best.get(count, 0.5))
 
     monkeypatch.setattr(module, "train_classifier", watched)
-    monkeypatch.setattr(module, "inspect", lambda *_: {})
+    monkeypatch.setattr(module, "diagnostics_of", lambda *_: {})
     plan = plan_for(DATA, f"raw,classical,{GROWING}", times=2.0)
     task, images = task_of(plan, "classical+"), 0
-    settled = {"classical": {"policy": "light", "flips": "no"}}
+    selected = {"classical": {"policy": "light", "flips": "no"}}
     for ratio in (0, 1, 2):
         best: dict[int, float] = {images * ratio: 0.9}
-        result = run_trial(DATA, plan, task, settled)
+        result = run_trial(DATA, plan, task, selected)
         images = result.details["real_images"]
         best = {images * ratio: 0.9}
         trained.clear()
-        result = run_trial(DATA, plan, task, settled)
+        result = run_trial(DATA, plan, task, selected)
         assert trained == [0, images, 2 * images]
         assert result.details["ratio"] == ratio
         assert result.details["extra_images"] == images * ratio
@@ -350,7 +352,7 @@ def test_a_given_ratio_is_kept_and_a_point_of_the_curve_has_fewer_images() -> No
     assert (whole["real_images"], half["real_images"]) == (6, 4), "of three groups"
 
 
-def test_new_images_are_inspected_in_the_first_repeat_by_images_that_are_not_tested(spy: Spy) -> None:
+def test_new_images_are_diagnosed_in_the_first_repeat_by_images_that_are_not_tested(spy: Spy) -> None:
     plan = plan_for(DATA, f"classical,{GROWING}", repeats=2)
     first, second = (run_trial(DATA, plan, Task(task_of(plan, "classical+").arm, repeat, 0)) for repeat in (0, 1))
     assert {"kid", "near_copies", "real_alone", "generated_alone"} <= set(first.details["diagnostics"])
@@ -411,8 +413,8 @@ def test_a_network_that_has_learned_from_test_images_is_found(
 
 def test_the_width_is_chosen_on_top_of_the_augmentation_and_taken_for_all() -> None:
     plan = plan_for(DATA, "classical,classical+classifier")
-    settled = run_trial(DATA, plan, task_of(plan, "classical")).details["settled"]
-    trial = run_trial(DATA, plan, task_of(plan, "classical+classifier"), settled)
+    selected = run_trial(DATA, plan, task_of(plan, "classical")).details["settled"]
+    trial = run_trial(DATA, plan, task_of(plan, "classical+classifier"), selected)
     (chosen,) = trial.details["settled"].values()
     losses = trial.details["inner_losses"]["classifier"]
     assert list(losses) == [f"width={width}" for width in (24, 12, 6, 48)]

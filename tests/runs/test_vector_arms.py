@@ -35,21 +35,21 @@ def test_the_default_arms_of_vectors() -> None:
     require_vector_arms(parse_arms(default_arms(True, "raw"), "raw"))
 
 
-def test_the_inner_images_choose_between_the_baseline_and_what_is_no_control() -> None:
-    vectors, pictures = easy_vectors([6, 6]), easy_set([6, 6])
+def test_the_validation_images_choose_between_the_baseline_and_what_is_no_control() -> None:
+    vectors, images = easy_vectors([6, 6]), easy_set([6, 6])
     settings = {"repeats": 1, "seed": 0, "times": 1.0}
     arms = parse_arms("raw,placebo,mixup,raw@50%", "raw")
     plan = make_plan(vectors, vectors, arms, plan_folds(vectors, 2), **settings)
     assert (plan.baseline, plan.candidates) == ("raw", ("raw", "mixup"))
     arms = parse_arms("raw,placebo,mixup")
-    plan = make_plan(pictures, pictures, arms, plan_folds(pictures, 2), **settings)
+    plan = make_plan(images, images, arms, plan_folds(images, 2), **settings)
     assert (plan.baseline, plan.candidates) == ("classical", ("classical", "mixup"))
 
 
 @pytest.mark.parametrize("name", sorted(set(method_names()) & {"augmix", "cgan", "classical", "cutmix"}))
-def test_arms_that_work_on_pictures_are_refused_with_those_that_do_not(name: str) -> None:
+def test_arms_that_work_on_images_are_refused_with_those_that_do_not(name: str) -> None:
     for arm in (name, f"mixup+{name}"):
-        with pytest.raises(InputError, match=rf"'.*{name}'.* {name} works on pictures alone.*mixup, oracle.*raw"):
+        with pytest.raises(InputError, match=rf"'.*{name}'.* {name} works on images alone.*mixup, oracle.*raw"):
             require_vector_arms(parse_arms(f"raw,{arm}", "raw"))
 
 

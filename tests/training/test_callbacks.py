@@ -35,9 +35,9 @@ def test_a_line_of_metrics_is_the_mean_of_the_steps_since_the_last(tmp_path: Pat
     TrainingLoop(callbacks=[Metrics(tmp_path / "each", 1), Metrics(tmp_path, every)]).run(MadeUpStep)
     each = [line["loss"] for line in lines(tmp_path / "each") if "loss" in line]
     assert len(each) == STEPS
-    found = [line for line in lines(tmp_path) if "loss" in line]
-    assert [line["step"] for line in found] == list(range(every, STEPS + 1, every))
-    for line in found:
+    values = [line for line in lines(tmp_path) if "loss" in line]
+    assert [line["step"] for line in values] == list(range(every, STEPS + 1, every))
+    for line in values:
         assert line["loss"] == pytest.approx(np.mean(each[line["step"] - every : line["step"]]), abs=2e-5)
 
 
@@ -108,9 +108,9 @@ def test_parts_of_a_training_have_folders_of_their_own(tmp_path: Path) -> None:
 def test_progress_is_told_in_steps(capfd: pytest.CaptureFixture[str]) -> None:
     loop = TrainingLoop(callbacks=[ProgressBar("training")])
     loop.run(MadeUpStep)
-    told = capfd.readouterr().err.splitlines()
-    assert told[0].startswith(f"training 0/{STEPS}")
-    assert told[-1].startswith(f"training {STEPS}/{STEPS}")
+    result = capfd.readouterr().err.splitlines()
+    assert result[0].startswith(f"training 0/{STEPS}")
+    assert result[-1].startswith(f"training {STEPS}/{STEPS}")
     with pytest.raises(Diverged):
         loop.part("cats").run(disturbed(MadeUpStep, spoil_at(3)))
     assert "training, cats 0/24" in capfd.readouterr().err
@@ -120,18 +120,20 @@ def test_tensorboard_gets_the_same_figures_where_it_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Writer:
-        told: ClassVar[list[tuple[str, float, int]]] = []
+        events: ClassVar[list[tuple[str, float, int]]] = []
 
         def __init__(self, directory: str) -> None:
             assert directory == str(tmp_path / "tensorboard")
 
         def add_scalar(self, name: str, value: float, number: int) -> None:
-            self.told.append((name, value, number))
+            self.events.append((name, value, number))
 
         def close(self) -> None:
-            self.told.append(("closed", 0.0, 0))
+            self.events.append(("closed", 0.0, 0))
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
     TrainingLoop(callbacks=[Metrics(tmp_path)]).run(MadeUpStep)
-    told = [(name, value, line["step"]) for line in lines(tmp_path) for name, value in line.items() if name != "step"]
-    assert Writer.told == [*told, ("closed", 0.0, 0)]
+    values = [
+        (name, value, line["step"]) for line in lines(tmp_path) for name, value in line.items() if name != "step"
+    ]
+    assert Writer.events == [*values, ("closed", 0.0, 0)]

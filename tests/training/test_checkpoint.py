@@ -94,9 +94,9 @@ def test_plain_values_are_exact() -> None:
 def test_tensors_of_its_own_come_and_go() -> None:
     best = {"0.weight": torch.arange(3.0)}
     file = State.of(Parts(tensors=best), {}).pack()
-    found = State.unpack(file).restore(Parts())
-    assert list(found) == ["0.weight"]
-    assert torch.equal(found["0.weight"], best["0.weight"])
+    result = State.unpack(file).restore(Parts())
+    assert list(result) == ["0.weight"]
+    assert torch.equal(result["0.weight"], best["0.weight"])
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\0" * 7, b"\xff" * 64, b"{}", b"\2" + b"\0" * 7 + b"{}"])

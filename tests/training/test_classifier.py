@@ -102,7 +102,7 @@ def test_transforms_are_applied_in_order_to_every_image_once(side: int) -> None:
     train_classifier(train, None, Recipe(transforms=(named("a"), named("b"))), KEY, SHORT)
     assert [name for name, _ in seen] == ["a", "b"] * (len(seen) // 2)
     assert sum(count for name, count in seen if name == "a") == 16 * SHORT.steps
-    # Several batches of small pictures are made in one go, large pictures batch by batch.
+    # Several batches of small images are made in one go, large images batch by batch.
     assert seen[0][1] == 16 * min(SHORT.steps, max(1, VALUES_IN_ONE_GO // (16 * side**2)))
 
 
@@ -140,7 +140,7 @@ def test_a_part_with_a_rate_of_its_own_learns_at_that_rate() -> None:
     assert slow["head.weight"] == pytest.approx(usual["head.weight"], rel=1e-3)
 
 
-def test_training_on_is_kept_only_where_the_inner_images_do_not_get_worse() -> None:
+def test_training_on_is_kept_only_where_the_validation_images_do_not_get_worse() -> None:
     train = easy_set([8, 8])
     good = train_classifier(train, train, Recipe(), KEY, LONGER)
 
@@ -268,8 +268,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     resumed = train_classifier(train, train, recipe, KEY, config, TrainingLoop(checkpoint=tmp_path / "state"))
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name])
-    told = {name: value for name, value in whole.details.items() if name != "seconds"}
-    assert told == {name: value for name, value in resumed.details.items() if name != "seconds"}
+    result = {name: value for name, value in whole.details.items() if name != "seconds"}
+    assert result == {name: value for name, value in resumed.details.items() if name != "seconds"}
 
 
 def test_too_little_memory_takes_smaller_parts_of_the_same_batches() -> None:
@@ -314,7 +314,7 @@ def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.Monke
         return probabilities(network, images)
 
     monkeypatch.setattr(module, "_probabilities", looked_at)
-    monkeypatch.setattr(module, "inner_score", lambda *_: next(scores, 0.0))
+    monkeypatch.setattr(module, "validation_score", lambda *_: next(scores, 0.0))
     config = replace(SHORT, steps=20, looks=5)
     trained = train_classifier(easy_set([4, 4]), easy_set([2, 2], key="v"), Recipe(), KEY, config)
     # Looks at steps 4, 8, ... 20; the first is too early to count; of equals the later one is kept.
@@ -323,7 +323,7 @@ def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.Monke
         assert torch.equal(value, states[2][name])
 
 
-def test_an_empty_inner_split_is_none() -> None:
+def test_an_empty_validation_split_is_none() -> None:
     train = easy_set([4, 4])
     trained = train_classifier(train, train.take([]), Recipe(), KEY, SHORT)
     assert (trained.inner_score, trained.inner_loss) == (0, 0)

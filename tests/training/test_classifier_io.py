@@ -55,9 +55,9 @@ def test_a_classifier_of_vectors_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_files_made_before_there_were_vectors_are_read(kept: Path) -> None:
-    told = read_json(kept.with_suffix(".json"))
-    del told["feature_names"]
-    write_json(kept.with_suffix(".json"), told)
+    document = read_json(kept.with_suffix(".json"))
+    del document["feature_names"]
+    write_json(kept.with_suffix(".json"), document)
     again = load_classifier(kept)
     assert (again.reads_vectors, again.feature_names) == (False, ())
 
@@ -68,8 +68,8 @@ def test_the_runs_directory_will_do(kept: Path) -> None:
 
 def damaged(key: str, value: Any) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        told = read_json(path.with_suffix(".json"))
-        write_json(path.with_suffix(".json"), {**told, key: value})
+        document = read_json(path.with_suffix(".json"))
+        write_json(path.with_suffix(".json"), {**document, key: value})
 
     return damage
 

@@ -10,18 +10,18 @@ import torch
 
 from made_up_sets import easy_set
 from tenfold.core.keys import Key
-from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk
+from tenfold.networks.backbone_classifier import BackboneNet, ClassifierBackbone
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
 from tenfold.networks.pretrained import available
 from tenfold.training import feature_cache as module
 from tenfold.training.feature_cache import (
     CHUNK,
+    backbone_features,
     cache_file,
     cached,
     frozen_features,
     imagenet_features,
-    trunk_features,
 )
 
 needs_weights = pytest.mark.skipif(not available(), reason="the extra `weights` is not installed")
@@ -36,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Reader:
-    """Three sums of each picture, and how many pictures it was asked for."""
+    """Three sums of each image, and how many images it was asked for."""
 
     def __init__(self) -> None:
         self.read: list[int] = []
@@ -47,7 +47,7 @@ class Reader:
         return np.stack([sums.sum(1), sums.max(1), sums[:, 0]], axis=1)
 
 
-def test_a_picture_is_read_once(cache: Path) -> None:
+def test_a_image_is_read_once(cache: Path) -> None:
     reader = Reader()
     first = cached(IMAGES[:6], "net", reader, 3)
     again = cached(IMAGES[::-1], "net", reader, 3)
@@ -97,28 +97,30 @@ def test_an_entry_of_another_length_is_not_taken(cache: Path) -> None:
 
 def test_it_does_not_grow_without_end(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 12 * 20)
-    pictures = Key("many").numpy_generator().integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
+    images = Key("many").numpy_generator().integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
     for start in range(0, 60, 5):
-        cached(pictures[start : start + 5], "net", Reader(), 3)
+        cached(images[start : start + 5], "net", Reader(), 3)
     with sqlite3.connect(cache) as database:
         (count,) = database.execute("SELECT count(*) FROM features").fetchone()
     assert 10 <= count <= 20
     reader = Reader()
-    cached(pictures[-5:], "net", reader, 3)
+    cached(images[-5:], "net", reader, 3)
     assert reader.read == [], "the newest stay"
 
 
 def test_features_do_not_depend_on_what_is_read_beside_them() -> None:
-    trunk = ClassifierTrunk(build(lambda: SmallConvNet((1, 8, 8), 2, 4), Key("net").torch_generator()), (1, 8, 8))
-    pictures = Key("many").numpy_generator().integers(0, 256, (CHUNK + 5, 1, 8, 8)).astype(np.uint8)
-    together = trunk_features(trunk, pictures)
-    assert np.array_equal(trunk_features(trunk, pictures[::-1])[::-1], together)
-    assert np.array_equal(trunk_features(trunk, pictures[3:4])[0], together[3])
-    network = BackboneNet(trunk, 2, frozen=True).eval()
+    backbone = ClassifierBackbone(
+        build(lambda: SmallConvNet((1, 8, 8), 2, 4), Key("net").torch_generator()), (1, 8, 8)
+    )
+    images = Key("many").numpy_generator().integers(0, 256, (CHUNK + 5, 1, 8, 8)).astype(np.uint8)
+    together = backbone_features(backbone, images)
+    assert np.array_equal(backbone_features(backbone, images[::-1])[::-1], together)
+    assert np.array_equal(backbone_features(backbone, images[3:4])[0], together[3])
+    network = BackboneNet(backbone, 2, frozen=True).eval()
     network.scale.fit(torch.from_numpy(together))
     with torch.inference_mode():
-        direct = network.features(torch.tensor(pictures).float() / 127.5 - 1)
-    torch.testing.assert_close(frozen_features(network, pictures), direct, atol=1e-4, rtol=1e-3)
+        direct = network.features(torch.tensor(images).float() / 127.5 - 1)
+    torch.testing.assert_close(frozen_features(network, images), direct, atol=1e-4, rtol=1e-3)
 
 
 @needs_weights
@@ -133,7 +135,7 @@ def test_features_have_their_stored_values():
 
 
 @needs_weights
-def test_features_depend_on_the_picture_alone():
+def test_features_depend_on_the_image_alone():
     images = Key("backbones").numpy_generator().integers(0, 256, (67, 1, 8, 8)).astype(np.uint8)
     assert len(images) > module.BATCH
     threads, state = torch.get_num_threads(), torch.get_rng_state()

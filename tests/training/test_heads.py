@@ -18,9 +18,9 @@ def clouds(counts: list[int], features: int = 20, noise: float = 1.0, key: str =
     return (centres[labels] + noise * random.normal(size=(len(labels), features))).astype(np.float32), labels
 
 
-def head_of(features, labels, inner=None, classes: int | None = None, groups=None):
+def head_of(features, labels, validation=None, classes: int | None = None, groups=None):
     groups = np.arange(len(labels)) if groups is None else groups
-    return fit_head(features, labels, inner, classes or int(labels.max()) + 1, groups, KEY)
+    return fit_head(features, labels, validation, classes or int(labels.max()) + 1, groups, KEY)
 
 
 @pytest.mark.parametrize("counts", [[20, 20], [20, 20, 20]])
@@ -42,22 +42,22 @@ def test_it_is_scikit_learns(counts: list[int], kind: str, monkeypatch: pytest.M
         np.testing.assert_allclose(rows / rows.sum(1, keepdims=True), reference.predict_proba(fresh), atol=2e-3)
 
 
-def test_the_inner_images_choose() -> None:
+def test_the_validation_images_choose() -> None:
     features, labels = clouds([30, 30, 30], noise=2)
-    inner = clouds([40, 40, 40], noise=2, key="inner")
-    head = head_of(features, labels, inner)
+    validation = clouds([40, 40, 40], noise=2, key="inner")
+    head = head_of(features, labels, validation)
     assert set(head.losses) == {module._words(*candidate) for candidate in module.CANDIDATES}
     assert head.kind == min(head.losses, key=lambda name: head.losses[name])
-    wrong = head_of(features, labels, (inner[0], (inner[1] + 1) % 3))
+    wrong = head_of(features, labels, (validation[0], (validation[1] + 1) % 3))
     assert wrong.losses != head.losses
 
 
-def test_without_inner_images_those_left_out_choose() -> None:
+def test_without_validation_images_those_left_out_choose() -> None:
     """On noise everything fitted to looks well; only what is left out tells."""
     features, labels = clouds([20, 20], features=100, noise=1)
     random = KEY.numpy_generator().permutation(labels)
     honest = min(head_of(features, random).losses.values())
-    assert honest > 0.9 * np.log(2), "coin tosses are not foretold"
+    assert honest > 0.9 * np.log(2), "coin tosses are not estimated"
     mirrored = np.concatenate([features, features]), np.tile(random, 2)
     with_groups = head_of(*mirrored, groups=np.tile(np.arange(40), 2))
     assert min(with_groups.losses.values()) > 0.9 * np.log(2), "a copy of a row left out is left out too"

@@ -31,28 +31,28 @@ class Killed(BaseException):
 
 class Notebook(Callback):
     def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
 
     def begin(self, number: int, steps: int) -> None:
-        self.told.append(("begin", number, steps))
+        self.events.append(("begin", number, steps))
 
     def step(self, number: int, steps: int, losses: Any) -> None:
-        self.told.append(("step", number, steps))
+        self.events.append(("step", number, steps))
 
     def look(self, number: int, steps: int, look: Look) -> None:
-        self.told.append(("look", number, dict(look.figures)))
+        self.events.append(("look", number, dict(look.figures)))
 
     def trouble(self, number: int, text: str) -> None:
-        self.told.append(("trouble", number, text))
+        self.events.append(("trouble", number, text))
 
     def before_checkpoint(self) -> None:
-        self.told.append(("checkpoint",))
+        self.events.append(("checkpoint",))
 
     def end(self) -> None:
-        self.told.append(("end",))
+        self.events.append(("end",))
 
     def of(self, kind: str) -> list[tuple[Any, ...]]:
-        return [told for told in self.told if told[0] == kind]
+        return [result for result in self.events if result[0] == kind]
 
 
 @pytest.fixture
@@ -200,10 +200,10 @@ def test_a_training_that_rolled_back_resumes_to_the_same_bytes(tmp_path: Path) -
     going = start(kills)
     for _ in range(4):
         try:
-            found = trained(going, checkpoint=checkpoint)
+            result = trained(going, checkpoint=checkpoint)
         except Killed:
             continue
-    assert found == expected
+    assert result == expected
 
 
 def starved(most: int) -> Callable[[MadeUpStep, int], None]:
@@ -221,7 +221,7 @@ def test_out_of_memory_halves_the_parts_of_a_batch_and_is_recorded(kind: type[Ma
     notebook, made = Notebook(), []
     outcome = TrainingLoop(callbacks=[notebook]).run(disturbed(kind, starved(4), made))
     assert outcome.micro_batches == 4
-    assert [told[2] for told in notebook.of("trouble")] == [
+    assert [result[2] for result in notebook.of("trouble")] == [
         f"out of memory; batches go through the network in {parts} parts from here on" for parts in (2, 4)
     ]
     # It begins anew, so that what half a step has changed is not there any more.
@@ -278,15 +278,15 @@ def test_rates_are_base_times_factor_times_schedule_for_each_group() -> None:
 def test_callbacks_hear_of_every_step_and_look_and_of_the_end_of_a_failure_too(tmp_path: Path) -> None:
     notebook = Notebook()
     outcome = TrainingLoop(callbacks=[notebook], checkpoint=tmp_path / "checkpoint.safetensors").run(MadeUpStep)
-    assert notebook.told[0] == ("begin", 0, STEPS)
+    assert notebook.events[0] == ("begin", 0, STEPS)
     assert notebook.of("step") == [("step", number, STEPS) for number in range(1, STEPS + 1)]
-    assert [told[1] for told in notebook.of("look")] == [6, 12, 18, 24]
+    assert [result[1] for result in notebook.of("look")] == [6, 12, 18, 24]
     assert notebook.of("look")[-1][2] == outcome.figures
-    assert notebook.told[-2:] == [("checkpoint",), ("end",)]
+    assert notebook.events[-2:] == [("checkpoint",), ("end",)]
     failed = Notebook()
     with pytest.raises(Diverged):
         TrainingLoop(callbacks=[failed]).run(disturbed(MadeUpStep, spoil_at(4)))
-    assert failed.told[-1] == ("end",)
+    assert failed.events[-1] == ("end",)
 
 
 @pytest.mark.parametrize(("first", "looks"), [(0, [10, 20, 24]), (1, [1, 11, 21, 24])])
@@ -296,7 +296,7 @@ def test_looks_are_counted_from_the_first_one(first: int, looks: list[int]) -> N
 
     notebook = Notebook()
     trained(Looking, callbacks=[notebook])
-    assert [told[1] for told in notebook.of("look")] == looks
+    assert [result[1] for result in notebook.of("look")] == looks
 
 
 def test_a_training_of_no_steps_has_an_outcome() -> None:

@@ -30,8 +30,8 @@ from tenfold.training.schedule import (
     ],
 )
 def test_where_a_schedule_begins_and_ends(schedule: Schedule, first: float, middle: float, last: float) -> None:
-    found = (schedule(0, 100), schedule(50, 100), schedule(99, 100))
-    assert found == pytest.approx((first, middle, last), abs=0.02)
+    result = (schedule(0, 100), schedule(50, 100), schedule(99, 100))
+    assert result == pytest.approx((first, middle, last), abs=0.02)
     assert all(schedule(number, 100) >= schedule(number + 1, 100) for number in range(20, 99))
 
 

@@ -1,4 +1,4 @@
-"""Class folders on the disk whose pictures a short training can tell apart."""
+"""Class folders on the disk whose images a short training can tell apart."""
 
 from __future__ import annotations
 

@@ -53,24 +53,24 @@ def adapted(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Adaptati
 
 
 def test_everything_is_left_and_agrees(adapted: Adaptation, folders: Path) -> None:
-    out, told = adapted.directory, adapted.document
-    assert read_json(out / "adapt.json") == json.loads(json.dumps(told))
+    out, result = adapted.directory, adapted.document
+    assert read_json(out / "adapt.json") == json.loads(json.dumps(result))
     rows = list(csv.reader((out / "predictions.csv").open()))
     assert len(rows) == 31
     assert rows[1][0] == "'=000.png", "no file name acts as a formula"
     assert all(float(row[2]) >= 0.5 for row in rows[1:])
     assert len(list((out / "arms").glob("*.safetensors"))) == 7
-    assert sum(row["predicted"] for row in told["classes"]) == 30
-    assert [arm["name"] for arm in told["arms"] if arm["chosen"]] == [adapted.chosen]
+    assert sum(row["predicted"] for row in result["classes"]) == 30
+    assert [arm["name"] for arm in result["arms"] if arm["chosen"]] == [adapted.chosen]
     page = (out / "report.html").read_text()
     assert "data:image/png;base64" in page
     assert "http" not in page.replace("http-equiv", "")
     assert adapted.sentence in adapted.text.replace("\n", " ")
     source, target, test = (folders / name for name in ("source", "target", "test"))
-    assert told["command"] == (
+    assert result["command"] == (
         f"tenfold adapt {source} --to {target} --steps {STEPS} --test {test} --confidence 0.6 --out {out}"
     )
-    assert set(told["domain_probe"]) == {"source only", adapted.chosen}
+    assert set(result["domain_probe"]) == {"source only", adapted.chosen}
 
 
 def test_the_labelled_target_holds_what_is_confident_and_says_that_labels_are_predicted(adapted: Adaptation) -> None:
@@ -91,9 +91,9 @@ def test_the_kept_classifier_predicts_the_same_from_the_files(adapted: Adaptatio
     assert any(mend["applied"] for mend in adapted.document["mends"])
     assert read_json(adapted.directory / "classifier.json")["frame"]["contrast"] == 1.0
     rows = list(csv.reader((adapted.directory / "predictions.csv").open()))[1:]
-    found = predict(adapted.directory, folders / "target")
-    assert [one.label for one in found] == [row[1] for row in rows]
-    assert np.allclose([one.confidence for one in found], [float(row[2]) for row in rows], atol=1e-4)
+    predictions = predict(adapted.directory, folders / "target")
+    assert [one.label for one in predictions] == [row[1] for row in rows]
+    assert np.allclose([one.confidence for one in predictions], [float(row[2]) for row in rows], atol=1e-4)
 
 
 def test_it_goes_on_where_it_was_stopped_whatever_the_workers(
@@ -133,18 +133,20 @@ def test_no_label_of_the_target_is_read(folders: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_test_nothing_is_claimed(folders: Path, tmp_path: Path) -> None:
-    found = adapt(folders / "source", folders / "target", out=tmp_path / "run", steps=10, workers=1, reframe="no")
-    assert found.document["test"] is None
-    assert "nothing is known of how often it is right" in found.sentence
-    assert not any(mend["applied"] for mend in found.document["mends"])
-    assert "not mended" in adaptation_text(found.document)
+    adaptation = adapt(
+        folders / "source", folders / "target", out=tmp_path / "run", steps=10, workers=1, reframe="no"
+    )
+    assert adaptation.document["test"] is None
+    assert "nothing is known of how often it is right" in adaptation.sentence
+    assert not any(mend["applied"] for mend in adaptation.document["mends"])
+    assert "not mended" in adaptation_text(adaptation.document)
 
 
 def test_a_forecast_writes_nothing(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = adapt_forecast([folders / "source"], folders / "target")
-    assert "7 arms would be trained on 36 labelled pictures and 30 of target without labels" in told.sentence
-    assert told.to_json()["seconds"] > 0
+    prediction = adapt_forecast([folders / "source"], folders / "target")
+    assert "7 arms would be trained on 36 labelled images and 30 of target without labels" in prediction.sentence
+    assert prediction.to_json()["seconds"] > 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,10 +157,10 @@ def test_classes_are_matched_by_name_and_differences_told(tmp_path: Path) -> Non
     target = easy_set([30, 30], key="target")
     sets = read_sets([tmp_path / "one", tmp_path / "two"], target, tmp_path / "test")
     assert sets.class_names == ("a", "b", "c")
-    told = " | ".join(sets.warnings)
-    assert "one has no pictures of 'c', which other sources have" in told
-    assert "no source has the classes 'new' of the test set: its 3 pictures of them are left out" in told
-    assert "the test set has no pictures of 'a'" in told
+    text = " | ".join(sets.warnings)
+    assert "one has no images of 'c', which other sources have" in text
+    assert "no source has the classes 'new' of the test set: its 3 images of them are left out" in text
+    assert "the test set has no images of 'a'" in text
     assert sets.test is not None
     assert np.array_equal(sets.test.counts(), [0, 3, 3])
     with pytest.raises(InputError, match="shares no class with the sources"):
@@ -171,18 +173,18 @@ def test_files_that_cannot_be_read_are_set_aside_and_told(tmp_path: Path) -> Non
     target.mkdir()
     (target / "empty.png").write_bytes(b"")
     Image.fromarray(easy_set([1]).images[0, 0]).save(target / "good.png")
-    told = " | ".join(read_sets([source], target, None).warnings)
-    assert "1 of source set aside, such as a/broken.png" in told
-    assert "1 of target set aside, such as empty.png (empty file" in told
+    text = " | ".join(read_sets([source], target, None).warnings)
+    assert "1 of source set aside, such as a/broken.png" in text
+    assert "1 of target set aside, such as empty.png (empty file" in text
 
 
 def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) -> None:
     source, target = easy_set([8, 8]), easy_set([30, 30], key="target")
     with pytest.raises(InputError, match="single class"):
         read_sets([easy_set([8])], target, None)
-    with pytest.raises(InputError, match=r"16 of the target's 16 pictures are among those of made-up easy"):
+    with pytest.raises(InputError, match=r"16 of the target's 16 images are among those of made-up easy"):
         read_sets([source], source, None)
-    with pytest.raises(InputError, match=r"picture-2 and 0 more pictures of the test set .* are among those of"):
+    with pytest.raises(InputError, match=r"picture-2 and 0 more images of the test set .* are among those of"):
         read_sets([source], target, easy_set([4, 4], key="test").joined(source.take([2])))
     with pytest.raises(InputError, match="vectors"):
         read_sets([easy_vectors([4, 4])], target, None)
@@ -190,23 +192,23 @@ def test_sets_that_cannot_be_used_are_refused_and_odd_ones_told(tmp_path: Path) 
         read_sets([tmp_path / "nowhere"], target, None)
     with pytest.raises(InputError, match=r"confidence=1\.5: it must be at most 1"):
         adapt(source, target, confidence=1.5)
-    with pytest.raises(InputError, match="no pictures outside its test part"):
+    with pytest.raises(InputError, match="no images outside its test part"):
         read_sets([source], easy_set([3, 3], roles=["test"] * 6), None)
     with pytest.raises(InputError, match="at least one labelled set"):
         adapt([], target)
     sets = read_sets([source], target.take([0]), target.part("train"))
-    assert "the target has only 1 picture:" in sets.warnings[0]
-    assert "1 of the 60 test pictures are also among the target's" in sets.warnings[1]
+    assert "the target has only 1 image:" in sets.warnings[0]
+    assert "1 of the 60 test images are also among the target's" in sets.warnings[1]
 
 
-def test_a_target_of_one_picture_gets_an_answer(tmp_path: Path) -> None:
-    found = adapt(easy_set([8, 8]), easy_set([1], key="one"), out=tmp_path / "run", steps=10, workers=1)
-    assert sum(row["predicted"] for row in found.document["classes"]) == 1
-    assert any("only 1 picture" in warning for warning in found.document["warnings"])
+def test_a_target_of_one_image_gets_an_answer(tmp_path: Path) -> None:
+    adaptation = adapt(easy_set([8, 8]), easy_set([1], key="one"), out=tmp_path / "run", steps=10, workers=1)
+    assert sum(row["predicted"] for row in adaptation.document["classes"]) == 1
+    assert any("only 1 image" in warning for warning in adaptation.document["warnings"])
 
 
 def test_several_sources_of_several_sizes_and_colours(tmp_path: Path) -> None:
     sources = [easy_set([8, 8], (3, 12, 12)), easy_set([8, 8], (1, 10, 10), key="grey")]
-    found = adapt(sources, easy_set([20, 20], key="target"), out=tmp_path / "run", steps=10, workers=1)
-    assert [source["name"] for source in found.document["sources"]] == ["made-up easy", "made-up grey"]
-    assert (found.document["frame"]["side"], found.document["frame"]["channels"]) == (12, 1)
+    adaptation = adapt(sources, easy_set([20, 20], key="target"), out=tmp_path / "run", steps=10, workers=1)
+    assert [source["name"] for source in adaptation.document["sources"]] == ["made-up easy", "made-up grey"]
+    assert (adaptation.document["frame"]["side"], adaptation.document["frame"]["channels"]) == (12, 1)

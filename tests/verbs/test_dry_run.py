@@ -36,15 +36,15 @@ def with_every_role() -> ImageDataset:
 
 
 def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
-    told = prove_forecast(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, workers=1)
-    lines = told.text.splitlines()
+    result = prove_forecast(folder, arms=f"raw,placebo,classical+{QUICK_CGAN}", repeats=2, workers=1)
+    lines = result.text.splitlines()
     for arm in ("raw", "classical", "placebo", f"classical+{QUICK_CGAN}", "classical@50%", "classical@70%"):
         assert sum(line.startswith(f"{arm} ") for line in lines) == 1
     assert "12 images of 3 classes" in lines[0]
     assert lines[1] == "Too few images to be evaluated, so only trained on: c."
-    assert "60 trials (6 arms x 5 folds x 2 repeats)" in told.text
-    assert "0, 1 and 2 for each real one" in told.text
-    assert "with 1 worker; estimated" in told.text
+    assert "60 trials (6 arms x 5 folds x 2 repeats)" in result.text
+    assert "0, 1 and 2 for each real one" in result.text
+    assert "with 1 worker; estimated" in result.text
     words = shlex.split(lines[-1].removeprefix("Start it: "))
     assert words[:3] == ["tenfold", "prove", str(folder)]
     assert words[3:] == [
@@ -56,41 +56,43 @@ def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.Mo
     cgan = "classical+cgan(label_filter=no,least_diversity=0,steps=10)"
     arms = ("raw", "classical", "placebo", "classical+mixup", cgan, "oracle")
     monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: arms)
-    told = prove_forecast(with_every_role())
-    assert len(told.text.splitlines()) <= 25
-    assert max(map(len, told.text.splitlines())) <= 120
-    assert told.text.splitlines()[0] == (
+    result = prove_forecast(with_every_role())
+    assert len(result.text.splitlines()) <= 25
+    assert max(map(len, result.text.splitlines())) <= 120
+    assert result.text.splitlines()[0] == (
         "made-up easy: 12 images of 2 classes; 6 more in reserve; 4 sealed for the external test."
     )
-    assert told.text.endswith("Start it: tenfold prove 'made-up easy'")
-    assert told.to_json()["workers"] == available_cores()
-    assert "after 2 repeats (about" in told.text
+    assert result.text.endswith("Start it: tenfold prove 'made-up easy'")
+    assert result.to_json()["workers"] == available_cores()
+    assert "after 2 repeats (about" in result.text
 
 
 def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
-    told = prove_forecast(folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2)
-    found = told.to_json()
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert list(found["arms"]) == ["classical", "raw", f"classical+{QUICK_CGAN}"]
+    result = prove_forecast(
+        folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2
+    )
+    document = result.to_json()
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert list(document["arms"]) == ["classical", "raw", f"classical+{QUICK_CGAN}"]
     for column in ("trials", "classifiers", "generators"):
-        assert found[column] == sum(arm[column] for arm in found["arms"].values())
-    assert (found["trials"], found["classifiers"], found["generators"]) == (45, 15 + 4 * 15 + 45 + 10, 15)
-    assert found["not_evaluated"] == ["c"]
-    low, middle, high = found["detectable_points"]
+        assert document[column] == sum(arm[column] for arm in document["arms"].values())
+    assert (document["trials"], document["classifiers"], document["generators"]) == (45, 15 + 4 * 15 + 45 + 10, 15)
+    assert document["not_evaluated"] == ["c"]
+    low, middle, high = document["detectable_points"]
     assert 0 < low < middle < high <= 100
-    assert list(found["seconds_to_looks"]) == ["2"]
-    assert found["seconds_to_looks"]["2"] < found["seconds"]
-    assert found["command"].endswith(
+    assert list(document["seconds_to_looks"]) == ["2"]
+    assert document["seconds_to_looks"]["2"] < document["seconds"]
+    assert document["command"].endswith(
         f"--arms 'raw,classical+{QUICK_CGAN}' --repeats 3 --no-learning-curve --workers 2"
     )
 
 
 def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) -> None:
-    told = prove_forecast(folder, arms="raw", repeats=1, learning_curve=False)
-    assert told.to_json()["only_large_effects"]
-    assert "can only show large effects" in told.text
-    assert re.search(r"Possible verdicts: helped, hurt or not proven\.", told.text)
-    assert "there are 12" in told.text
+    result = prove_forecast(folder, arms="raw", repeats=1, learning_curve=False)
+    assert result.to_json()["only_large_effects"]
+    assert "can only show large effects" in result.text
+    assert re.search(r"Possible verdicts: helped, hurt or not proven\.", result.text)
+    assert "there are 12" in result.text
 
 
 def test_nothing_is_written_and_no_test_image_is_read(
@@ -110,10 +112,10 @@ def test_nothing_is_written_and_no_test_image_is_read(
         ({"repeats": 0}, "repeats"),
     ],
 )
-def test_what_prove_would_refuse_is_refused_before_the_pilot(
+def test_what_prove_would_refuse_is_refused_before_the_cost_probe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], complaint: str
 ) -> None:
-    monkeypatch.setattr(module, "run_pilot", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(module, "measure_costs", lambda *_: pytest.fail("trained"))
     with pytest.raises(InputError, match=complaint):
         prove_forecast(folder, **options)
 

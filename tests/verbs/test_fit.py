@@ -47,12 +47,12 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ctrl-C at this step of any training; 0 lets it go on."""
-    told, wanted = Metrics.step, [0]
+    result, wanted = Metrics.step, [0]
 
     def interrupted(self: Metrics, number: int, steps: int, losses: Any) -> None:
         if number == wanted[0]:
             raise KeyboardInterrupt
-        told(self, number, steps, losses)
+        result(self, number, steps, losses)
 
     monkeypatch.setattr(Metrics, "step", interrupted)
     return lambda step: wanted.__setitem__(0, step)
@@ -74,13 +74,17 @@ def test_a_generator_is_kept_with_all_that_it_takes_to_use_it(folder: Path, tmp_
     assert set(files(out)) - grids == {
         "config.json", "generator.json", "generator.safetensors", "metrics.jsonl",
     }  # fmt: skip
-    told = read_json(out / "generator.json")
-    assert (told["method"], told["class_names"], told["image_shape"]) == ("cgan", ["a", "b", "c"], [1, 8, 8])
-    assert (told["class_counts"], told["real_images"], told["seed"]) == ([6, 4, 2], 12, 3)
-    assert (told["config"]["steps"], told["config"]["noise_size"]) == (50, 32)
-    assert told["data"]["name"] == "set"
-    assert told["details"]["generator_steps"] == 50
-    assert {"tenfold", "torch"} <= set(told["made_with"])
+    document = read_json(out / "generator.json")
+    assert (document["method"], document["class_names"], document["image_shape"]) == (
+        "cgan",
+        ["a", "b", "c"],
+        [1, 8, 8],
+    )
+    assert (document["class_counts"], document["real_images"], document["seed"]) == ([6, 4, 2], 12, 3)
+    assert (document["config"]["steps"], document["config"]["noise_size"]) == (50, 32)
+    assert document["data"]["name"] == "set"
+    assert document["details"]["generator_steps"] == 50
+    assert {"tenfold", "torch"} <= set(document["made_with"])
     assert read_json(out / "config.json")["options"]["method"] == CGAN
     assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()][-1] == 50
     assert fitted.sentence == (
@@ -215,8 +219,8 @@ def test_vectors_are_refused_and_a_single_class_is_enough(tmp_path: Path) -> Non
 
 
 def test_a_budget_cuts_the_steps(tmp_path: Path) -> None:
-    told = fit(CGAN.replace("steps=50", "steps=100000"), easy_set([6, 6]), tmp_path / "out", budget=1.5)
-    assert 24 < told.details["generator_steps"] < 100_000
+    fitted = fit(CGAN.replace("steps=50", "steps=100000"), easy_set([6, 6]), tmp_path / "out", budget=1.5)
+    assert 24 < fitted.details["generator_steps"] < 100_000
 
 
 def test_the_article_is_logged_at_every_step(tmp_path: Path) -> None:
@@ -232,8 +236,8 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrainingLoop, "seconds_a_step", lambda *_: 0.5)
-    told = fit_forecast(CGAN, folder)
-    assert told.sentence == (
+    prediction = fit_forecast(CGAN, folder)
+    assert prediction.sentence == (
         "cgan would be trained on 12 images of 3 classes (1 x 8 x 8) for 50 steps of 8 images: "
         "about 25 s at 500 ms a step"
     )

@@ -34,7 +34,7 @@ def records(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
 
 
-def test_classical_pictures_name_their_parents(folder: Path, tmp_path: Path) -> None:
+def test_classical_images_name_their_parents(folder: Path, tmp_path: Path) -> None:
     result = grow(folder, tmp_path / "out", method="classical(policy=light)", times=3)
     assert (result.real_images, result.new_images, result.generator_hash) == (11, 33, None)
     lines = records(tmp_path / "out")
@@ -59,7 +59,7 @@ def test_classical_pictures_name_their_parents(folder: Path, tmp_path: Path) -> 
         assert np.array_equal(kept, given), "real images are kept as they were"
 
 
-def test_a_generators_pictures_name_it_and_it_lies_beside_them(folder: Path, tmp_path: Path) -> None:
+def test_a_generators_images_name_it_and_it_lies_beside_them(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = grow(folder, out, method=QUICK_CGAN, times=2, only_new=True, keep_copies=True, seed=3)
     assert (result.real_images, result.new_images) == (0, 22)
@@ -72,8 +72,12 @@ def test_a_generators_pictures_name_it_and_it_lies_beside_them(folder: Path, tmp
     assert {line["generator"] for line in lines} == {result.generator_hash}
     assert len({line["seed"] for line in lines}) == 22
     assert all(line["parents"] == [] for line in lines)
-    told = read_json(out / "generator.json")
-    assert (told["method"], told["class_names"], told["image_shape"]) == ("cgan", ["a", "b", "c"], [1, 8, 8])
+    document = read_json(out / "generator.json")
+    assert (document["method"], document["class_names"], document["image_shape"]) == (
+        "cgan",
+        ["a", "b", "c"],
+        [1, 8, 8],
+    )
     assert len(list(out.glob("*/*.png"))) == 22
 
 
@@ -233,7 +237,7 @@ def test_what_the_method_threw_away_is_told(folder: Path, tmp_path: Path, monkey
     monkeypatch.setattr(GeneratorMethod, "_judge", always_b)
     out = tmp_path / "out"
     result = grow(folder, out, method=QUICK_CGAN, times=1)
-    # Four b of eleven pictures are right at once; the other seven are drawn three times more, in vain.
+    # Four b of eleven images are right at once; the other seven are drawn three times more, in vain.
     assert result.filters == {"drawn": 32, "wrong_label": 28, "near_copies": 0, "usable": 4}
     assert result.to_json()["filters"] == result.filters
     assert result.sentence == (
@@ -274,12 +278,12 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrainingLoop, "seconds_a_step", lambda *_: 2.0)
-    told = grow_forecast(folder, method=QUICK_CGAN, times=2, classes=["a"])
-    assert told.sentence == (
+    prediction = grow_forecast(folder, method=QUICK_CGAN, times=2, classes=["a"])
+    assert prediction.sentence == (
         "cgan would make 12 new images of 11 real ones, after a training of 10 steps, about 20 s"
     )
-    assert told.to_json() == {
-        "sentence": told.sentence, "method": "cgan", "real_images": 11, "new_images": 12, "steps": 10,
+    assert prediction.to_json() == {
+        "sentence": prediction.sentence, "method": "cgan", "real_images": 11, "new_images": 12, "steps": 10,
         "seconds": 20.0,
     }  # fmt: skip
     assert grow_forecast(folder, method="classical").sentence == (

@@ -1,4 +1,4 @@
-"""Merging: each alone, pooled, pooled with DANN, and without one; every picture judged by who did not see it."""
+"""Merging: each alone, pooled, pooled with DANN, and without one; every image judged by who did not see it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tenfold.verbs.merge import deal_folds, merge
 
 def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
     sets = [easy_set([9, 9]), easy_set([9, 9], key="other", noise=60)]
-    found = merge(sets, out=tmp_path / "run", steps=20, workers=1)
-    assert [way["name"] for way in found.document["ways"]] == [
+    merging = merge(sets, out=tmp_path / "run", steps=20, workers=1)
+    assert [way["name"] for way in merging.document["ways"]] == [
         "made-up easy alone", "made-up other alone", "pooled", "pooled + DANN",
     ]  # fmt: skip
-    assert all(cell["images"] == 18 for way in found.document["ways"] for cell in way["cells"])
-    assert read_json(tmp_path / "run" / "merge.json")["sentence"] == found.sentence
-    assert "judged on made-up other" in found.text
+    assert all(cell["images"] == 18 for way in merging.document["ways"] for cell in way["cells"])
+    assert read_json(tmp_path / "run" / "merge.json")["sentence"] == merging.sentence
+    assert "judged on made-up other" in merging.text
     out = tmp_path / "run"
-    assert found.document["command"] == f"tenfold adapt 'made-up easy' 'made-up other' --steps 20 --out {out}"
+    assert merging.document["command"] == f"tenfold adapt 'made-up easy' 'made-up other' --steps 20 --out {out}"
     assert "Learned from, and judged on" in (tmp_path / "run" / "report.html").read_text()
     before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "jobs").glob("*/result.json"))]
     again = merge(sets, out=tmp_path / "run", steps=20)
-    assert again.document["ways"] == found.document["ways"]
+    assert again.document["ways"] == merging.document["ways"]
     assert before == [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "jobs").glob("*/result.json"))]
 
 
-def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
+def test_of_three_each_is_left_out_once_and_no_image_judges_its_own_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sets = [easy_set([6, 6], key=key) for key in ("one", "two", "three")]
@@ -55,8 +55,8 @@ def test_of_three_each_is_left_out_once_and_no_picture_judges_its_own_training(
         return fitted
 
     monkeypatch.setattr("tenfold.verbs.merge.train_domains", watched)
-    found = merge(sets, out=tmp_path / "run", steps=4, workers=1)
-    ways = {way["name"]: way["cells"] for way in found.document["ways"]}
+    merging = merge(sets, out=tmp_path / "run", steps=4, workers=1)
+    ways = {way["name"]: way["cells"] for way in merging.document["ways"]}
     assert len(ways) == 11
     assert ways["without made-up two, DANN"][0] is None
     assert ways["without made-up two, DANN"][1]["images"] == 12

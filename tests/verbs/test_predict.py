@@ -29,17 +29,17 @@ def kept(directory: Path, shape: tuple[int, int, int] = (1, 8, 8)) -> TrainedCla
 def test_predictions_are_the_classifiers_own(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     classifier = kept(tmp_path / "run", shape)
     folder = write_folders(tmp_path / "new", [3, 3, 3], shape)
-    found = predict(tmp_path / "run", folder, out=tmp_path / "out")
+    predictions = predict(tmp_path / "run", folder, out=tmp_path / "out")
     data = load(folder)
-    assert [one.file for one in found] == [str(folder / source) for source in data.sources]
+    assert [one.file for one in predictions] == [str(folder / source) for source in data.sources]
     rows = classifier.probabilities(data.images)
-    for one, row in zip(found, rows, strict=True):
+    for one, row in zip(predictions, rows, strict=True):
         assert list(one.probabilities.values()) == [round(float(share), 5) for share in row]
         assert one.label == classifier.class_names[row.argmax()]
         assert one.confidence == round(float(row.max()), 5)
     table = list(csv.reader(io.StringIO((tmp_path / "out/predictions.csv").read_text())))
     assert table[0] == ["file", "class", "confidence", *(f"probability of class {k}" for k in range(3))]
-    assert [row[0] for row in table[1:]] == [one.file for one in found]
+    assert [row[0] for row in table[1:]] == [one.file for one in predictions]
     for line, row in zip(table[1:], rows, strict=True):
         assert np.allclose([float(cell) for cell in line[3:]], row, atol=1e-5)
 
@@ -48,8 +48,8 @@ def test_files_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
     kept(tmp_path / "run")
     folder = write_folders(tmp_path / "new", [2, 1])
     files = [folder / "b/002.png", folder / "a/001.png"]
-    found = predict(tmp_path / "run/classifier.safetensors", files)
-    assert [one.file for one in found] == [str(file) for file in files]
+    predictions = predict(tmp_path / "run/classifier.safetensors", files)
+    assert [one.file for one in predictions] == [str(file) for file in files]
     assert len(predict(tmp_path / "run", [files[0], folder])) == 4
     assert not list(tmp_path.rglob("predictions.csv"))
 
@@ -75,8 +75,8 @@ def test_what_cannot_be_read_is_left_out_with_a_warning(tmp_path: Path, capsys: 
     (folder / "a/page.jpg").write_text("<html>")
     (folder / "notes.txt").write_text("no image")
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
-    found = predict(tmp_path / "run", folder)
-    assert [Path(one.file).name for one in found] == ["000.png", "001.png"]
+    predictions = predict(tmp_path / "run", folder)
+    assert [Path(one.file).name for one in predictions] == ["000.png", "001.png"]
     warnings = capsys.readouterr().err
     assert "empty.png is left out: empty file" in warnings
     assert "page.jpg is left out: a web page" in warnings

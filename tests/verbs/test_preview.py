@@ -37,8 +37,8 @@ def share_of(part: str) -> tuple[float, str]:
 
 
 def is_sane(drawn: Preview, rows: int) -> bool:
-    picture = Image.open(drawn.file)
-    return picture.format == "PNG" and picture.width > 500 and 112 * rows < picture.height < 112 * rows + 1000
+    image = Image.open(drawn.file)
+    return image.format == "PNG" and image.width > 500 and 112 * rows < image.height < 112 * rows + 1000
 
 
 def shortened(name: str) -> str:
@@ -61,7 +61,7 @@ def test_every_method_gives_a_sheet_or_says_why_not(name: str, tmp_path: Path) -
     drawn = preview(shortened(name), DATA, "sheet.png", rows=2)
     assert is_sane(drawn, 2)
     assert drawn.method == shortened(name)
-    assert all(caption for row in drawn.captions for caption in row), "every picture says what it is"
+    assert all(caption for row in drawn.captions for caption in row), "every image says what it is"
 
 
 def test_mixing_is_captioned_with_the_shares_of_the_label(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_mixing_is_captioned_with_the_shares_of_the_label(tmp_path: Path) -> Non
     assert drawn.law is not None
     assert (drawn.law.name, len(drawn.law.shares)) == ("Beta(1, 1)", 4000)
     assert np.median(drawn.law.largest_shares) == pytest.approx(0.75, abs=0.02)
-    assert drawn.sentence == f"mixup(alpha=1) on made-up easy: 30 pictures in sheet.png. {drawn.law.sentence}"
+    assert drawn.sentence == f"mixup(alpha=1) on made-up easy: 30 images in sheet.png. {drawn.law.sentence}"
 
 
 def test_classes_below_one_percent_are_not_named() -> None:
@@ -91,7 +91,7 @@ def test_classes_below_one_percent_are_not_named() -> None:
 
 
 class Tilt:
-    """Says what it does; darkens each picture by its own draw."""
+    """Says what it does; darkens each image by its own draw."""
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return self.described(images, labels, generator)[:2]
@@ -117,15 +117,15 @@ def telling_classical(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("telling_classical")
-def test_a_transform_that_can_tell_is_quoted_for_the_picture_it_changed() -> None:
+def test_a_transform_that_can_tell_is_quoted_for_the_image_it_changed() -> None:
     drawn = preview("classical", DATA, rows=3)
     original = replace(DATA).images.astype(float).mean((1, 2, 3)) / 127.5 - 1
     for row in drawn.captions:
         assert row[0] is not None
-        told = [caption for caption in row[1:] if caption]
-        assert all(len(caption) == 2 and caption[0].startswith("light -0.") for caption in told)
-        assert len({caption[0] for caption in told}) > 1, "a draw each"
-        (mean,) = {caption[1] for caption in told}
+        values = [caption for caption in row[1:] if caption]
+        assert all(len(caption) == 2 and caption[0].startswith("light -0.") for caption in values)
+        assert len({caption[0] for caption in values}) > 1, "a draw each"
+        (mean,) = {caption[1] for caption in values}
         assert np.abs(original[DATA.labels == int(row[0][0][-1])] - float(mean)).min() < 2e-3
     assert drawn.law is None
 
@@ -145,11 +145,13 @@ def test_what_a_study_would_choose_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(f"{preview.__module__}.preview_png", lambda sheet: shown.append(sheet.note) or b"")
     preview("classical", DATA, rows=1)
     preview("classical(policy=strong,flips=no)", DATA, rows=1)
-    assert "A study chooses some of classical by its inner images; shown is policy=standard, flips=no." in shown[0]
-    assert "inner images" not in shown[1]
+    assert (
+        "A study chooses some of classical by its validation images; shown is policy=standard, flips=no." in shown[0]
+    )
+    assert "validation images" not in shown[1]
 
 
-def test_a_generator_is_trained_and_its_pictures_stand_beside_their_nearest_real_ones() -> None:
+def test_a_generator_is_trained_and_its_images_stand_beside_their_nearest_real_ones() -> None:
     drawn = preview(QUICK_CGAN, DATA, rows=2)
     assert is_sane(drawn, 2)
     for label, row in enumerate(drawn.captions):
@@ -162,7 +164,7 @@ def test_a_class_of_one_image_fills_its_row_too() -> None:
     assert None not in preview(QUICK_CGAN, easy_set([6, 1])).captions[1]
 
 
-def test_raw_shows_the_real_pictures() -> None:
+def test_raw_shows_the_real_images() -> None:
     drawn = preview("raw", DATA, rows=2)
     shown = [caption for row in drawn.captions for caption in row if caption]
     assert sorted(shown) == sorted([("class 0",)] * 5 + [("class 1",)] * 4 + [("class 2",)] * 3)
@@ -211,10 +213,10 @@ def test_a_method_of_hidden_activations_has_nothing_to_show(monkeypatch: pytest.
         return Recipe(objective=lambda *_: (torch.zeros(()), torch.zeros(1, 1)))
 
     monkeypatch.setattr(method_class("mixup"), "fit", fit)
-    with pytest.raises(InputError, match="mixes the hidden activations of the network and no pictures"):
+    with pytest.raises(InputError, match="mixes the hidden activations of the network and no images"):
         preview("mixup", DATA)
     monkeypatch.setattr(method_class("mixup"), "mixes_labels", False)
-    with pytest.raises(InputError, match="changes how the classifier learns and no picture"):
+    with pytest.raises(InputError, match="changes how the classifier learns and no image"):
         preview("mixup", DATA)
 
 
@@ -232,7 +234,7 @@ def test_the_command_prints_a_sentence_or_one_document(tmp_path: Path) -> None:
     folder = write_folders(tmp_path / "set", [4, 3], (3, 12, 12))
     said = CliRunner().invoke(app, ["preview", "mixup", str(folder), "--rows", "2", "--out", "sheet.png"])
     assert said.exit_code == 0
-    assert said.stdout.startswith("mixup on set: 12 pictures in sheet.png. Half of all blends keep at least 9")
+    assert said.stdout.startswith("mixup on set: 12 images in sheet.png. Half of all blends keep at least 9")
     document: dict[str, Any] = json.loads(
         CliRunner().invoke(app, ["preview", "mixup", str(folder), "--rows", "2", "--json", "--seed", "1"]).stdout
     )

@@ -155,12 +155,12 @@ def test_a_default_arm_that_is_not_installed_is_named(
     monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: ("raw", "classical"))
     study = prove(folder, repeats=1, learning_curve=False, out=tmp_path / "out", workers=1)
     remark = "The arm probe is not compared"
-    for told in (
+    for result in (
         study.verdict.warnings[0],
         capsys.readouterr().err,
         (tmp_path / "out/report.html").read_text("utf-8"),
     ):
-        assert (remark in told) is not there
+        assert (remark in result) is not there
 
 
 def test_a_second_set_is_a_sealed_test(folder: Path, tmp_path: Path) -> None:

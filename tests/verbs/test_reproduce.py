@@ -104,17 +104,17 @@ def test_what_was_finished_before_an_interrupt_is_kept(counted: list[int], tmp_p
 
 def test_images_are_in_the_report_and_beside_it(counted: list[int], tmp_path: Path) -> None:
     done = tenfold.reproduce("counted", out=tmp_path / "there", workers=1)
-    (told,) = done.document["pictures"]
-    assert told == {"title": IMAGES[0].title, "caption": IMAGES[0].caption, "file": "two-grey-squares.png"}
-    png = (tmp_path / "there" / told["file"]).read_bytes()
+    (result,) = done.document["pictures"]
+    assert result == {"title": IMAGES[0].title, "caption": IMAGES[0].caption, "file": "two-grey-squares.png"}
+    png = (tmp_path / "there" / result["file"]).read_bytes()
     assert png == IMAGES[0].png
     assert training.image_bytes(training.image_text(png)) == png
     page = (tmp_path / "there" / "report.html").read_text("utf-8")
     (address, width) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', page)[0]
     assert base64.b64decode(address) == png
     assert int(width) == Image.open(io.BytesIO(png)).width
-    assert told["file"] in page
-    assert told["file"] in done.text
+    assert result["file"] in page
+    assert result["file"] in done.text
 
 
 def test_a_directory_with_something_else_is_left_alone(counted: list[int], tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_an_interrupt_ends_everything_at_once(tmp_path: Path) -> None:
     time.sleep(0.2)  # while it begins a worker it is deaf
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process gets it
     interrupted = time.monotonic()
-    _, told = process.communicate(timeout=30)
+    _, result = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "stopped; the same command continues where it was"
-    assert "Traceback" not in told
+    assert result.splitlines()[-1] == "stopped; the same command continues where it was"
+    assert "Traceback" not in result
     assert time.monotonic() - interrupted < 20, "a training takes longer than that"
 
 

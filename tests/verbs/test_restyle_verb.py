@@ -72,8 +72,12 @@ def test_everything_is_written_and_tells_where_it_came_from(folder: Path, tmp_pa
         assert line["parents"]
         assert all(real[parent] != line["label"] for parent in line["parents"])
         assert Image.open(out / line["file_name"]).size == (8, 8)
-    told = read_json(out / "restyler.json")
-    assert (told["method"], told["class_names"], told["config"]["steps"]) == ("restyle", ["a", "b", "c", "d"], 4)
+    document = read_json(out / "restyler.json")
+    assert (document["method"], document["class_names"], document["config"]["steps"]) == (
+        "restyle",
+        ["a", "b", "c", "d"],
+        4,
+    )
     gates = read_json(out / "gates.json")
     assert gates["passed"] is True
     assert gates["in_words"] == list(done.gates.sentences)
@@ -133,7 +137,7 @@ def test_a_training_that_failed_leaves_nothing_that_bars_other_options(
 
 
 @pytest.mark.usefixtures("quick")
-def test_below_the_gate_no_picture_is_written_but_the_grid_and_the_gates_are(
+def test_below_the_gate_no_image_is_written_but_the_grid_and_the_gates_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Restyler, "refusal", "too few can be read")
@@ -148,9 +152,9 @@ def test_below_the_gate_no_picture_is_written_but_the_grid_and_the_gates_are(
 @pytest.mark.usefixtures("quick")
 def test_the_command_tells_the_gates_and_leaves_with_its_status(folder: Path, tmp_path: Path) -> None:
     runner = CliRunner()
-    told = runner.invoke(app, ["restyle", str(folder), str(tmp_path / "a"), "--class", "b", "--keep-copies"])
-    assert told.exit_code == 0, told.output
-    assert "fresh probe" in told.stdout
+    outcome = runner.invoke(app, ["restyle", str(folder), str(tmp_path / "a"), "--class", "b", "--keep-copies"])
+    assert outcome.exit_code == 0, outcome.output
+    assert "fresh probe" in outcome.stdout
     assert {line["label"] for line in records(tmp_path / "a")} == {"b"}
     asked = ["restyle", str(folder), "--out", str(tmp_path / "b"), "--json", "--times", "0.5", "--keep-copies"]
     document = json.loads(runner.invoke(app, asked).stdout)
@@ -163,11 +167,11 @@ def test_the_command_tells_the_gates_and_leaves_with_its_status(folder: Path, tm
 
 
 def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tmp_path: Path) -> None:
-    told = restyle_forecast(folder, times=2, steps=50)
-    assert told.facts["new_images"] == 96
-    assert told.facts["steps"] == 50
-    assert told.facts["seconds"] > 0
-    assert "48 images of 4 classes for 50 steps" in told.sentence
+    prediction = restyle_forecast(folder, times=2, steps=50)
+    assert prediction.facts["new_images"] == 96
+    assert prediction.facts["steps"] == 50
+    assert prediction.facts["seconds"] > 0
+    assert "48 images of 4 classes for 50 steps" in prediction.sentence
     assert grow_forecast(folder, method=QUICK_RESTYLE, times=2).facts["steps"] == 4
     asked = ["restyle", str(folder), str(tmp_path / "no"), "--dry-run", "--json"]
     assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 600
@@ -179,9 +183,9 @@ def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
     restyler = method.learn(styled_set(60), Key("one"))
     assert isinstance(restyler, Restyler)
     real = restyler.looked_at
-    rows, pictures = styles_by_classes(restyler.network, real, Key("grid"))
-    assert pictures.shape == (4, 4, 1, 8, 8)
-    sheet = style_grid(real, rows, pictures, seen=False)
+    rows, images = styles_by_classes(restyler.network, real, Key("grid"))
+    assert images.shape == (4, 4, 1, 8, 8)
+    sheet = style_grid(real, rows, images, seen=False)
     assert list(sheet.headings) == ["real", "a", "b", "c", "d"]
     assert len(sheet.rows) == 4
     for place, row in enumerate(sheet.rows):

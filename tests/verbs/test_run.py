@@ -70,8 +70,8 @@ def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, ver
     assert result.grown is None
     assert result.growth.startswith("Nothing was grown, because no way of growing was shown to help")
     assert result.sentence == f"{result.study.sentence}\n{result.growth}"
-    told = read_json(out / "classifier.json")
-    assert (told["arm"], told["trained_on_images"], told["external_test"]) == ("classical", 10, None)
+    document = read_json(out / "classifier.json")
+    assert (document["arm"], document["trained_on_images"], document["external_test"]) == ("classical", 10, None)
     assert result.to_json()["classifier"]["arm"] == "classical"
     page = (out / "report.html").read_text("utf-8")
     assert "Nothing was grown" in page
@@ -171,10 +171,10 @@ def test_a_finished_run_repeated_gives_the_same_files(folder: Path, tmp_path: Pa
 def test_the_sealed_images_judge_the_final_classifier(tmp_path: Path) -> None:
     data = easy_set([8, 8], noise=20, roles=(["train"] * 5 + ["test"] * 3) * 2)
     result = run(data, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    told = result.classifier["external_test"]
+    actual = result.classifier["external_test"]
     images = data.part("test")
     right = load_classifier(tmp_path / "out").probabilities(images.images).argmax(1) == images.labels
-    assert (told["images"], told["accuracy"]) == (6, round(float(np.mean(right)), 4))
+    assert (actual["images"], actual["accuracy"]) == (6, round(float(np.mean(right)), 4))
     assert result.classifier["trained_on_images"] == 10
 
 
@@ -195,15 +195,15 @@ def test_a_winner_that_fails_on_all_images_gives_way_to_the_baseline(
     folder: Path, tmp_path: Path, verdict_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict_is(outcome="helped", chosen_arm="classical+mixup")
-    found = method_class("mixup")
-    fit = found.fit
+    method = method_class("mixup")
+    fit = method.fit
 
     def fail_at_last(self: Any, train: Any, reserve: Any, key: Any) -> Any:
         if "final" in key.path:
             raise MethodFailed("not this time")
         return fit(self, train, reserve, key)
 
-    monkeypatch.setattr(found, "fit", fail_at_last)
+    monkeypatch.setattr(method, "fit", fail_at_last)
     result = run(folder, arms="classical+mixup", repeats=1, out=tmp_path / "out", workers=1)
     assert result.classifier["arm"] == "classical"
     assert "not this time" in (tmp_path / "out/report.html").read_text("utf-8")

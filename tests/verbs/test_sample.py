@@ -59,20 +59,19 @@ def records(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
 
 
-def picture(path: Path) -> Any:
+def image(path: Path) -> Any:
     return np.asarray(Image.open(path))
 
 
-def test_without_pictures_each_learned_class_is_drawn_unchecked(fitted: Any, tmp_path: Path) -> None:
+def test_without_images_each_learned_class_is_drawn_unchecked(fitted: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     drawn = sample(fitted(CGAN), None, out, times=2)
     assert dict(drawn.class_counts) == {"a": 12, "b": 8, "c": 4}
     assert drawn.sentence == (
-        f"24 new images made by cgan in {out}; "
-        "no real pictures were given, so labels and near copies were not checked"
+        f"24 new images made by cgan in {out}; no real images were given, so labels and near copies were not checked"
     )
-    told = drawn.to_json()
-    assert (told["checked"], told["filters"], told["new_images"]) == (False, None, 24)
+    document = drawn.to_json()
+    assert (document["checked"], document["filters"], document["new_images"]) == (False, None, 24)
     lines = records(out)
     assert {line["origin"] for line in lines} == {"generated"}
     assert [line["label"] for line in lines] == ["a"] * 12 + ["b"] * 8 + ["c"] * 4
@@ -85,7 +84,7 @@ def test_without_pictures_each_learned_class_is_drawn_unchecked(fitted: Any, tmp
     }  # fmt: skip
 
 
-def test_a_picture_drawn_alone_from_its_seed_has_the_same_bytes(fitted: Any, tmp_path: Path) -> None:
+def test_a_image_drawn_alone_from_its_seed_has_the_same_bytes(fitted: Any, tmp_path: Path) -> None:
     sample(fitted(CGAN), None, tmp_path / "out", times=7, truncation=1.5)
     kept = load_generator(fitted(CGAN))
     learned = kept.generator
@@ -94,10 +93,10 @@ def test_a_picture_drawn_alone_from_its_seed_has_the_same_bytes(fitted: Any, tmp
     for line in (lines[0], lines[40], lines[63], lines[64], lines[-1]):
         label = Conditions.of_labels(np.array([learned.class_names.index(line["label"])]))
         alone = learned.sample(label, [line["seed"]], learned.image_shape)
-        assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
+        assert np.array_equal(alone[0, 0], image(tmp_path / "out" / line["file_name"]))
 
 
-def test_a_picture_made_from_a_picture_is_made_again_from_its_seed(fitted: Any, tmp_path: Path) -> None:
+def test_a_image_made_from_a_image_is_made_again_from_its_seed(fitted: Any, tmp_path: Path) -> None:
     data = write_folders(tmp_path / "new", [3, 2], key="new", a="x", b="y")
     sample(fitted(DAGAN), data, tmp_path / "out", times=14, keep_copies=True)
     kept, real = load_generator(fitted(DAGAN)), load(data)
@@ -107,11 +106,11 @@ def test_a_picture_made_from_a_picture_is_made_again_from_its_seed(fitted: Any, 
         source, seed = np.array([real.sources.index(parent)]), np.array([line["seed"]])
         conditions = kept.generator.conditions(real, Key("any"))(source, seed)
         alone = kept.generator.sample(conditions, seed, real.image_shape)
-        assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
+        assert np.array_equal(alone[0, 0], image(tmp_path / "out" / line["file_name"]))
 
 
 @pytest.mark.parametrize("size", [None, 16])
-def test_dagan_makes_pictures_of_classes_it_never_saw(size: int | None, fitted: Any, tmp_path: Path) -> None:
+def test_dagan_makes_images_of_classes_it_never_saw(size: int | None, fitted: Any, tmp_path: Path) -> None:
     data = write_folders(tmp_path / "new", [3, 1], (1, 12, 12), key="new", a="x", b="y")
     drawn = sample(fitted(DAGAN), data, tmp_path / "out", times=2, size=size, keep_copies=True)
     assert dict(drawn.class_counts) == {"x": 6, "y": 2}
@@ -120,13 +119,13 @@ def test_dagan_makes_pictures_of_classes_it_never_saw(size: int | None, fitted: 
     for line in lines:
         (parent,) = line["parents"]
         assert parent.startswith(line["label"])
-        assert picture(tmp_path / "out" / line["file_name"]).shape == ((8, 8) if size is None else (size, size))
+        assert image(tmp_path / "out" / line["file_name"]).shape == ((8, 8) if size is None else (size, size))
     with pytest.raises(InputError, match="makes new images from real ones: name a set"):
         sample(fitted(DAGAN), None, tmp_path / "more")
     assert not (tmp_path / "more").exists()
 
 
-def test_pictures_given_are_what_is_drawn_beside_whatever_their_order_of_classes(fitted: Any, tmp_path: Path) -> None:
+def test_images_given_are_what_is_drawn_beside_whatever_their_order_of_classes(fitted: Any, tmp_path: Path) -> None:
     data = easy_set([3, 3], key="turned")
     turned = ImageDataset(
         data.name, data.images, data.labels, ("c", "a"), data.groups, data.sources, data.roles
@@ -137,7 +136,7 @@ def test_pictures_given_are_what_is_drawn_beside_whatever_their_order_of_classes
     line = next(line for line in records(tmp_path / "out") if line["label"] == "c")
     kept = load_generator(fitted(CGAN)).generator
     alone = kept.sample(Conditions.of_labels(np.array([2])), [line["seed"]], (1, 8, 8))
-    assert np.array_equal(alone[0, 0], picture(tmp_path / "out" / line["file_name"]))
+    assert np.array_equal(alone[0, 0], image(tmp_path / "out" / line["file_name"]))
     with pytest.raises(InputError, match=r"class 'bb', which the generator has not learned.* Did you mean 'b'"):
         sample(fitted(CGAN), write_folders(tmp_path / "set", [2, 2], b="bb"), tmp_path / "more")
 
@@ -167,11 +166,11 @@ def test_only_the_classes_named_are_drawn(fitted: Any, folder: Path, tmp_path: P
             sample(fitted(CGAN), data, tmp_path / f"not {data is None}", classes=["bb"])
 
 
-def test_truncation_draws_less_varied_pictures(fitted: Any, tmp_path: Path) -> None:
+def test_truncation_draws_less_varied_images(fitted: Any, tmp_path: Path) -> None:
     def variety(name: str, truncation: float | None) -> float:
         sample(fitted(CGAN), None, tmp_path / name, times=4, classes=["a"], truncation=truncation)
-        pictures = np.stack([picture(path) for path in sorted((tmp_path / name / "a").iterdir())])
-        return float(pictures.std(0).mean())
+        images = np.stack([image(path) for path in sorted((tmp_path / name / "a").iterdir())])
+        return float(images.std(0).mean())
 
     assert 0 < variety("tight", 0.1) < 0.5 * variety("free", None)
     with pytest.raises(InputError, match="truncation=0: it must be at least"):
@@ -203,7 +202,7 @@ def test_the_same_seed_draws_the_same_and_another_others(fitted: Any, tmp_path: 
 
 def test_colour_does_not_fit_grey_and_vectors_fit_nothing(fitted: Any, tmp_path: Path) -> None:
     coloured = write_folders(tmp_path / "set", [3, 3, 3], (3, 8, 8))
-    with pytest.raises(InputError, match=r"is colour and the generator in .* was trained on grey pictures"):
+    with pytest.raises(InputError, match=r"is colour and the generator in .* was trained on grey images"):
         sample(fitted(CGAN), coloured, tmp_path / "out")
     with pytest.raises(InputError, match="holds vectors"):
         sample(fitted(CGAN), easy_vectors([5, 5]), tmp_path / "more")
@@ -221,20 +220,20 @@ def test_files_that_hold_no_generator_are_refused(fitted: Any, tmp_path: Path) -
     weights = tmp_path / "generator.safetensors"
     weights.write_bytes((fitted(CGAN) / weights.name).read_bytes())
     refused(weights, "generator.json is missing")
-    told = read_json(fitted(CGAN) / "generator.json")
+    document = read_json(fitted(CGAN) / "generator.json")
     changes: list[dict[str, Any]] = [
         {"method": "mixup", "config": {}},
         {"method": "nonsense"},
-        {"config": {**told["config"], "width": 8}},
+        {"config": {**document["config"], "width": 8}},
         {"config": {"wings": 2}},
         {"image_shape": [1, 8]},
         {"class_names": ["a", "b"]},
         {"class_names": ["a", "b", 3]},
     ]
     for change in changes:
-        write_json(tmp_path / "generator.json", told | change)
+        write_json(tmp_path / "generator.json", document | change)
         refused(weights, "do not hold a generator of this version")
-    write_json(tmp_path / "generator.json", told)
+    write_json(tmp_path / "generator.json", document)
     assert load_generator(tmp_path).generator.class_names == ("a", "b", "c")
     weights.write_bytes(weights.read_bytes()[:200])
     refused(weights, "do not hold a generator of this version")
@@ -248,12 +247,12 @@ def test_a_directory_that_holds_something_is_left_alone(fitted: Any, tmp_path: P
 
 
 def test_a_dry_run_says_what_would_be_drawn_and_writes_nothing(fitted: Any, folder: Path, tmp_path: Path) -> None:
-    told = sample_forecast(fitted(CGAN), None, times=2, classes=["a"])
-    assert told.sentence.startswith("cgan would draw 12 pictures of 1 class (a: 12), about ")
-    assert told.sentence.endswith("; no real pictures are given, so labels and near copies would not be checked")
-    told = sample_forecast(fitted(DAGAN), folder, times=30)
-    assert (told.facts["new_images"], told.facts["class_counts"]) == (360, {"a": 180, "b": 120, "c": 60})
-    assert told.sentence.endswith(", and check them against the real ones")
+    prediction = sample_forecast(fitted(CGAN), None, times=2, classes=["a"])
+    assert prediction.sentence.startswith("cgan would draw 12 images of 1 class (a: 12), about ")
+    assert prediction.sentence.endswith("; no real images are given, so labels and near copies would not be checked")
+    prediction = sample_forecast(fitted(DAGAN), folder, times=30)
+    assert (prediction.facts["new_images"], prediction.facts["class_counts"]) == (360, {"a": 180, "b": 120, "c": 60})
+    assert prediction.sentence.endswith(", and check them against the real ones")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
     with pytest.raises(InputError, match="times=0: it must be at least"):
         sample_forecast(fitted(CGAN), None, times=0)

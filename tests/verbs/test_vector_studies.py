@@ -60,22 +60,22 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_check_counts_rows(tmp_path: Path) -> None:
-    found = check(write_npz(tmp_path / "cells.npz", easy_vectors([5, 3])), out=tmp_path / "out")
-    assert check_text(found.to_json()).splitlines()[0] == "8 rows, 2 classes, each of 6 numbers"
+    audit = check(write_npz(tmp_path / "cells.npz", easy_vectors([5, 3])), out=tmp_path / "out")
+    assert check_text(audit.to_json()).splitlines()[0] == "8 rows, 2 classes, each of 6 numbers"
     assert read_json(tmp_path / "out/check.json")["is_vectors"]
 
 
 def test_prove_ends_with_a_verdict_against_raw(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "cells.npz", easy_vectors([14, 14, 14], noise=3))
     study = prove(path, per_class=12, repeats=2, workers=1, out=tmp_path / "run")
-    told = read_json(tmp_path / "run/verdict.json")
-    assert told["baseline"] == "raw"
-    assert set(told["arms"]) == {"raw", "placebo", "mixup", "oracle"}
+    document = read_json(tmp_path / "run/verdict.json")
+    assert document["baseline"] == "raw"
+    assert set(document["arms"]) == {"raw", "placebo", "mixup", "oracle"}
     assert "raw" in study.sentence
     assert "classical" not in study.sentence
     assert {trial.failed for trial in study.trials} == {None}
-    assert set(told["pick_counts"]) <= {"raw", "mixup"}
-    assert sum(told["pick_counts"].values()) == 4
+    assert set(document["pick_counts"]) <= {"raw", "mixup"}
+    assert sum(document["pick_counts"].values()) == 4
     page = (tmp_path / "run/report.html").read_text()
     assert "classical" not in page.lower()
     assert "36 rows studied" in page
@@ -105,12 +105,12 @@ def test_run_then_predict(table: Path, tmp_path: Path) -> None:
     npz, csv_file = write_npz(tmp_path / "more.npz", more), write_table(tmp_path / "more.csv", more)
     turned = write_table(tmp_path / "turned.tsv", more, "fedcba", labelled=False)
     for path, name in ((npz, "more[0]"), (csv_file, "row-0"), (turned, "row-0")):
-        found = predict(tmp_path / "run/classifier.safetensors", path)
-        assert found[0].file == name
-        assert [list(one.probabilities.values()) for one in found] == [
+        predictions = predict(tmp_path / "run/classifier.safetensors", path)
+        assert predictions[0].file == name
+        assert [list(one.probabilities.values()) for one in predictions] == [
             [round(float(share), 5) for share in row] for row in rows
         ]
-    right = [one.label == more.class_names[label] for one, label in zip(found, more.labels, strict=True)]
+    right = [one.label == more.class_names[label] for one, label in zip(predictions, more.labels, strict=True)]
     assert np.mean(right) > 2 / 3, "twice what guessing gets: names and classes belong together"
     assert len(predict(tmp_path / "run", [npz, csv_file], out=tmp_path / "out")) == 54
     assert len((tmp_path / "out/predictions.csv").read_text().splitlines()) == 55
@@ -149,12 +149,12 @@ def test_what_does_not_fit_the_classifier_is_refused(
         predict(tmp_path / "run", tmp_path / "pictures.npz")
 
 
-def test_what_works_on_pictures_alone_is_refused_before_anything_is_trained(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="classical works on pictures alone"):
+def test_what_works_on_images_alone_is_refused_before_anything_is_trained(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="classical works on images alone"):
         prove(table, arms="raw,classical", out=tmp_path / "run")
-    with pytest.raises(InputError, match="what is grown are files of pictures"):
+    with pytest.raises(InputError, match="what is grown are files of images"):
         grow(table, tmp_path / "grown", method="cgan")
-    with pytest.raises(InputError, match="what is grown are files of pictures"):
+    with pytest.raises(InputError, match="what is grown are files of images"):
         run(table, grow="cgan", out=tmp_path / "run")
     with pytest.raises(InputError, match="no size in pixels"):
         run(table, size=8, out=tmp_path / "run")
@@ -171,8 +171,8 @@ def test_every_method_that_reads_vectors_trains_on_them(table: Path, tmp_path: P
 
 
 def test_a_dry_run_knows_vectors(table: Path) -> None:
-    told = prove_forecast(table, repeats=2, workers=1).to_json()
-    assert list(told["arms"]) == ["raw", "placebo", "mixup", "raw@50%", "raw@70%"]
+    document = prove_forecast(table, repeats=2, workers=1).to_json()
+    assert list(document["arms"]) == ["raw", "placebo", "mixup", "raw@50%", "raw@70%"]
 
 
 def test_copies_of_test_rows_are_a_leak_and_honest_rows_are_none() -> None:

@@ -262,8 +262,8 @@ def with_statistics_of(classifier: TrainedClassifier, images: Images) -> Trained
 @torch.no_grad()
 def features_of(classifier: TrainedClassifier, images: Images) -> npt.NDArray[np.float32]:
     """uint8 N x C x S x S -> N x F, what the network's last layer reads."""
-    found = [classifier.network.features(part) for part in _parts(images, classifier.network)]
-    rows: npt.NDArray[np.float32] = torch.cat(found).cpu().numpy()
+    features = [classifier.network.features(part) for part in _parts(images, classifier.network)]
+    rows: npt.NDArray[np.float32] = torch.cat(features).cpu().numpy()
     return rows
 
 

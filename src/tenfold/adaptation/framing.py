@@ -1,6 +1,6 @@
-"""How the pictures of two sets are framed: which way round, how much of the side they fill, how much contrast.
+"""How the images of two sets are framed: which way round, how much of the side they fill, how much contrast.
 
-What looks like another domain is often another frame: digits that fill the picture beside digits with a margin, dark
+What looks like another domain is often another frame: digits that fill the image beside digits with a margin, dark
 on light beside light on dark. That is seen without a label and mended without a training.
 """
 
@@ -24,22 +24,22 @@ Rows = npt.NDArray[np.float32]
 Ground = Literal["any", "dark", "light"]
 
 INK = 0.25
-"""Of the picture's own range: what differs from the ground by more is what the picture shows."""
+"""Of the image's own range: what differs from the ground by more is what the image shows."""
 CHUNK = 1024
 QUANTILES = (0.02, 0.98)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What is done to every picture before a network sees it; the same for all sets and for later pictures."""
+    """What is done to every image before a network sees it; the same for all sets and for later images."""
 
     side: int
-    """Of the pictures that come out, in pixels."""
+    """Of the images that come out, in pixels."""
     channels: int
     read_side: int
-    """To which later pictures are first brought, as the target's were."""
+    """To which later images are first brought, as the target's were."""
     ground: Ground = "any"
-    """Pictures on the other ground are turned into their negatives."""
+    """Images on the other ground are turned into their negatives."""
     fill: float = 0.0
     """What is shown is moved to the middle and scaled to fill so much of the side; 0 leaves it where it is."""
     contrast: float = 0.0
@@ -53,7 +53,7 @@ class Frame:
         return np.concatenate(parts) if parts else empty
 
     def on(self, data: ImageDataset) -> ImageDataset:
-        """The set with every picture framed."""
+        """The set with every image framed."""
         return replace(data, images=self.of(data.images))
 
     def to_json(self) -> dict[str, Any]:
@@ -61,9 +61,9 @@ class Frame:
         return asdict(self)
 
 
-def frame_of(told: Mapping[str, Any] | None) -> Frame | None:
+def frame_of(values: Mapping[str, Any] | None) -> Frame | None:
     """The inverse of `Frame.to_json`; None stays None."""
-    return None if told is None else Frame(**told)
+    return None if values is None else Frame(**values)
 
 
 def _framed(images: Images, frame: Frame) -> Images:
@@ -90,7 +90,7 @@ def _framed(images: Images, frame: Frame) -> Images:
     theta[:, 0, 0], theta[:, 1, 1] = seen / width, seen / height
     theta[:, 0, 2] = (left + right) / width - 1
     theta[:, 1, 2] = (top + bottom) / height - 1
-    # Resampled around the ground, so that what lies outside the picture is ground.
+    # Resampled around the ground, so that what lies outside the image is ground.
     level = _level(values)
     finer = 2 if max(seen, default=0) > frame.side else 1
     side = finer * frame.side
@@ -117,14 +117,14 @@ def grey_values(images: Images) -> Rows:
 
 
 def borders(grey: Rows) -> tuple[Rows, Rows]:
-    """The median of each picture's outermost pixels, and how far the middle half of them spreads."""
+    """The median of each image's outermost pixels, and how far the middle half of them spreads."""
     edge = np.concatenate([grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1)
     low, middle, high = np.percentile(edge, (25, 50, 75), axis=1).astype(np.float32)
     return middle, high - low
 
 
 def on_light_ground(grey: Rows, ground: Rows) -> npt.NDArray[np.bool_]:
-    """Whether the ground is lighter than what differs most from it in the picture's middle half."""
+    """Whether the ground is lighter than what differs most from it in the image's middle half."""
     _, height, width = grey.shape
     middle = grey[:, height // 4 : height - height // 4, width // 4 : width - width // 4] - ground[:, None, None]
     above, below = middle.clip(min=0).sum(axis=(1, 2)), -middle.clip(max=0).sum(axis=(1, 2))
@@ -133,7 +133,7 @@ def on_light_ground(grey: Rows, ground: Rows) -> npt.NDArray[np.bool_]:
 
 
 def shown_boxes(grey: Rows, ground: Rows) -> npt.NDArray[np.int64]:
-    """N x (top, bottom, left, right) around what differs from the ground; the whole picture where nothing does."""
+    """N x (top, bottom, left, right) around what differs from the ground; the whole image where nothing does."""
     apart = np.abs(grey - ground[:, None, None])
     shown = apart > INK * apart.max(axis=(1, 2), keepdims=True).clip(1e-6)
     boxes = np.empty((len(grey), 4), np.int64)
@@ -147,23 +147,23 @@ def shown_boxes(grey: Rows, ground: Rows) -> npt.NDArray[np.int64]:
 PLAIN_GROUND = 0.15
 """Of the range of values: a border whose values spread less shows a ground and not a scene."""
 FILLED = 20 / 28
-"""Of the side: what reframed pictures fill, as in MNIST."""
+"""Of the side: what reframed images fill, as in MNIST."""
 LOOKED_AT = 2_000
-"""Pictures of a set that are measured, spread over all of it."""
+"""Images of a set that are measured, spread over all of it."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """What is alike in the pictures of a set; medians, each as a share."""
+    """What is alike in the images of a set; medians, each as a share."""
 
     plain: float
-    """Of the pictures, those on an even ground; of others nothing is said of how much of the side they fill."""
+    """Of the images, those on an even ground; of others nothing is said of how much of the side they fill."""
     light: float
-    """Of the pictures, those whose border is lighter than their middle."""
+    """Of the images, those whose border is lighter than their middle."""
     filled: float
     """Of the side, by the longer side of what is shown."""
     contrast: float
-    """Between the 2nd and the 98th percentile of a picture's values."""
+    """Between the 2nd and the 98th percentile of an image's values."""
     side: int
     """Pixels."""
     channels: int
@@ -175,7 +175,7 @@ class Framing:
 
 
 def framing(data: ImageDataset) -> Framing:
-    """Measured on a set's pictures alone, without their labels."""
+    """Measured on a set's images alone, without their labels."""
     images = data.images[:: max(1, len(data) // LOOKED_AT)]
     grey = grey_values(images)
     ground, spread = borders(grey)
@@ -202,13 +202,13 @@ class Mend:
 
 
 def mends(sources: Sequence[Framing], target: Framing) -> tuple[Mend, ...]:
-    """What sets the sources' pictures apart from the target's, as far as a frame can mend it; often nothing."""
-    found: dict[str, Mend] = {}
+    """What sets the sources' images apart from the target's, as far as a frame can mend it; often nothing."""
+    by_kind: dict[str, Mend] = {}
     for source, look in product(sources, (_polarity, _size, _contrast, _colours)):
         mend = look(source, target)
         if mend is not None:
-            found.setdefault(look.__name__, mend)
-    return tuple(found.values())
+            by_kind.setdefault(look.__name__, mend)
+    return tuple(by_kind.values())
 
 
 def shared_frame(sources: Sequence[Framing], target: Framing, mending: Sequence[Mend], side: int | None) -> Frame:
@@ -226,7 +226,7 @@ def shared_frame(sources: Sequence[Framing], target: Framing, mending: Sequence[
 
 
 def frame_like(source: Framing, target: Framing) -> Frame:
-    """What makes the source's pictures look framed as the target's are, which stay as they are."""
+    """What makes the source's images look framed as the target's are, which stay as they are."""
     kinds = {mend.kind for mend in mends([source], target)}
     ground: Ground = "any" if target.both_ways else "light" if target.light > 0.5 else "dark"
     return Frame(
@@ -244,9 +244,9 @@ def _polarity(source: Framing, target: Framing) -> Mend | None:
         return None
     return Mend(
         "ground",
-        f"{source.light:.0%} of the source's pictures lie on a ground lighter than what they show, of the target's "
+        f"{source.light:.0%} of the source's images lie on a ground lighter than what they show, of the target's "
         f"{target.light:.0%}",
-        "every picture is turned to a dark ground",
+        "every image is turned to a dark ground",
     )
 
 
@@ -257,7 +257,7 @@ def _size(source: Framing, target: Framing) -> Mend | None:
     return Mend(
         "fill",
         f"what is shown fills {source.filled:.0%} of the side in the source and {target.filled:.0%} in the target",
-        f"every picture is cropped and scaled to fill {FILLED:.0%}",
+        f"every image is cropped and scaled to fill {FILLED:.0%}",
     )
 
 
@@ -267,7 +267,7 @@ def _contrast(source: Framing, target: Framing) -> Mend | None:
     return Mend(
         "contrast",
         f"values span {source.contrast:.0%} of the range in the source and {target.contrast:.0%} in the target",
-        "every picture is stretched to the whole range",
+        "every image is stretched to the whole range",
     )
 
 
@@ -275,4 +275,4 @@ def _colours(source: Framing, target: Framing) -> Mend | None:
     if source.channels == target.channels:
         return None
     which = "source" if source.channels == 3 else "target"
-    return Mend("grey", f"only the {which} is coloured", "all pictures are made grey")
+    return Mend("grey", f"only the {which} is coloured", "all images are made grey")

@@ -22,7 +22,7 @@ from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.training.classifier import TrainedClassifier
-from tenfold.training.inner import inner_score
+from tenfold.training.inner import validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Transform
 
@@ -67,9 +67,9 @@ class AdaptedArm:
     name: str
     classifier: TrainedClassifier
     source_score: float
-    """Balanced accuracy on held-out source pictures, the mean over sources."""
+    """Balanced accuracy on held-out source images, the mean over sources."""
     information: float
-    """Mutual information between the target's pictures and their predicted classes, 0..1."""
+    """Mutual information between the target's images and their predicted classes, 0..1."""
     shares: tuple[float, ...]
     """Of each class among the target's predictions."""
     details: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def train_arm(
 ) -> TrainedClassifier:
     """One arm's classifier, from its settings and the arms trained before it.
 
-    All arms of a key share first weights and the order of source pictures.
+    All arms of a key share first weights and the order of source images.
 
     Raises:
         Diverged: the loss became NaN.
@@ -142,8 +142,8 @@ def described(
     """What the choice reads of an arm.
 
     Args:
-        heldout: source pictures that nothing was trained on.
-        target_rows: N x K probabilities of the target's pictures.
+        heldout: source images that nothing was trained on.
+        target_rows: N x K probabilities of the target's images.
     """
     # AdaBN's statistics are the target's: what it knows of the source is what it had learned with the source's own.
     judged = _of(before, AUGMENTED).source_score if arm == ADABN else _mean_score(classifier, heldout)
@@ -175,7 +175,7 @@ def _of(arms: Sequence[AdaptedArm], name: str) -> AdaptedArm:
 
 def _mean_score(classifier: TrainedClassifier, heldout: Sequence[ImageDataset]) -> float:
     scores = [
-        inner_score(classifier.probabilities(source.images), source.labels) for source in heldout if len(source)
+        validation_score(classifier.probabilities(source.images), source.labels) for source in heldout if len(source)
     ]
     return float(np.mean(scores)) if scores else 0.0
 
@@ -189,7 +189,7 @@ class Embedding:
     target: npt.NDArray[np.float64]
     """M x 2."""
     probe: float | None
-    """Share of pictures whose domain is recognised, by cross-validation, balanced: 0.5 is chance. None of too few."""
+    """Share of images whose domain is recognised, by cross-validation, balanced: 0.5 is chance. None of too few."""
 
 
 def embed(source: Rows, target: Rows, folds: int = 5) -> Embedding:

@@ -19,16 +19,16 @@ from tenfold.data.load import load, load_unlabelled
 
 HELD_OUT = 0.1
 """Of every source: what an arm still knows of it is measured there."""
-FEW_TARGET_PICTURES = 200
+FEW_TARGET_IMAGES = 200
 """Between two stains of white blood cells 100 were too few: the arm chosen was 11 points behind source only."""
 DEFAULTS = AdaptOptions()
 SAME_SET = 0.9
-"""Of the target's pictures; where more of them are among the sources', there is nothing to carry over."""
+"""Of the target's images; where more of them are among the sources', there is nothing to carry over."""
 
 
 @dataclass(frozen=True, eq=False)
 class AdaptSets:
-    """All that `adapt` trains on and is judged by, every picture in the same frame."""
+    """All that `adapt` trains on and is judged by, every image in the same frame."""
 
     train: tuple[ImageDataset, ...]
     """Of each source what is trained on; all have the same classes."""
@@ -37,7 +37,7 @@ class AdaptSets:
     target: ImageDataset
     """Of one class, since its labels are not known."""
     target_as_read: ImageDataset
-    """The same pictures before they were framed."""
+    """The same images before they were framed."""
     test: ImageDataset | None
     """Never shown to anything that trains or chooses."""
     framings: tuple[Framing, ...]
@@ -60,9 +60,9 @@ class AdaptSets:
 
 def read_test(test: str | Path | ImageDataset) -> ImageDataset:
     """The test part of a labelled set, or all of a set that has none."""
-    found = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
-    sealed = found.part("test")
-    return sealed if len(sealed) else found
+    dataset = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
+    sealed = dataset.part("test")
+    return sealed if len(sealed) else dataset
 
 
 def read_sources(
@@ -102,9 +102,9 @@ def read_sets(
     warnings += _target_warnings(matched, wanted)
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
-    found = mends(framings, target_framing)
-    # Where nothing is reframed, pictures still have to share their channels.
-    applied = found if options.reframe == "auto" else tuple(mend for mend in found if mend.kind == "grey")
+    proposed = mends(framings, target_framing)
+    # Where nothing is reframed, images still have to share their channels.
+    applied = proposed if options.reframe == "auto" else tuple(mend for mend in proposed if mend.kind == "grey")
     frame = shared_frame(framings, target_framing, applied, options.size)
     framed = [frame.on(source) for source in matched]
     key = Key(f"seed-{options.seed}") / "adapt" / "held out"
@@ -119,7 +119,7 @@ def read_sets(
         wanted,
         sealed,
         (*framings, target_framing),
-        found,
+        proposed,
         frame,
         tuple(warnings),
     )
@@ -143,7 +143,7 @@ def _class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> li
     for source in sources:
         missing = missing_classes(source, names)
         if missing:
-            told.append(f"{source.name} has no pictures of {_listed(missing)}, which other sources have")
+            told.append(f"{source.name} has no images of {_listed(missing)}, which other sources have")
     return told
 
 
@@ -161,28 +161,28 @@ def _unlabelled(target: str | Path | ImageDataset, seed: int) -> ImageDataset:
     if isinstance(target, ImageDataset):
         part = target.part("train")
         if not len(part) or part.is_vectors:
-            raise InputError(f"{target.name} holds no pictures outside its test part; give others to label")
+            raise InputError(f"{target.name} holds no images outside its test part; give others to label")
         return replace(part, labels=np.zeros_like(part.labels), class_names=("unlabelled",))
     return load_unlabelled(target, seed=seed)
 
 
 def _target_warnings(sources: Sequence[ImageDataset], target: ImageDataset) -> list[str]:
-    told = []
+    warnings = []
     for source in sources:
         copies = equal_to_any(target.images, source.images)
         if copies.mean() > SAME_SET:
             raise InputError(
-                f"{copies.sum():,} of the target's {len(target):,} pictures are among those of {source.name}: there "
+                f"{copies.sum():,} of the target's {len(target):,} images are among those of {source.name}: there "
                 "is nothing to carry over; give another target"
             )
         if copies.any():
-            told.append(f"{copies.sum():,} of the target's pictures are among those of {source.name}")
-    if len(target) < FEW_TARGET_PICTURES:
-        told.append(
-            f"the target has only {len(target)} picture{'' if len(target) == 1 else 's'}: too few to learn what it "
+            warnings.append(f"{copies.sum():,} of the target's images are among those of {source.name}")
+    if len(target) < FEW_TARGET_IMAGES:
+        warnings.append(
+            f"the target has only {len(target)} image{'' if len(target) == 1 else 's'}: too few to learn what it "
             "is like, and the choice between arms rests on as few"
         )
-    return told + _set_aside_warnings([target])
+    return warnings + _set_aside_warnings([target])
 
 
 def _test_warnings(
@@ -192,10 +192,10 @@ def _test_warnings(
         copies = np.flatnonzero(equal_to_any(test.images, source.images))
         if len(copies):
             raise InputError(
-                f"{test.sources[copies[0]]} and {len(copies) - 1} more pictures of the test set {test.name} are "
+                f"{test.sources[copies[0]]} and {len(copies) - 1} more images of the test set {test.name} are "
                 f"among those of {source.name}, which is learned from with labels; remove them from one of the two"
             )
-    told = []
+    warnings = []
     present = {test.class_names[label] for label in np.unique(test.labels)}
     unknown = sorted(present - set(names))
     if len(unknown) == len(present):
@@ -205,17 +205,17 @@ def _test_warnings(
         )
     if unknown:
         left_out = sum(test.class_names[label] in unknown for label in test.labels)
-        told.append(
-            f"no source has the classes {_listed(unknown)} of the test set: its {left_out} pictures of them are left "
+        warnings.append(
+            f"no source has the classes {_listed(unknown)} of the test set: its {left_out} images of them are left "
             "out"
         )
     if missing := missing_classes(test, names):
-        told.append(f"the test set has no pictures of {_listed(missing)} and says nothing about them")
+        warnings.append(f"the test set has no images of {_listed(missing)} and says nothing about them")
     if known := int(equal_to_any(test.images, target.images).sum()):
-        told.append(
-            f"{known:,} of the {len(test):,} test pictures are also among the target's: seen, but without labels"
+        warnings.append(
+            f"{known:,} of the {len(test):,} test images are also among the target's: seen, but without labels"
         )
-    return told
+    return warnings
 
 
 def _listed(names: Sequence[str]) -> str:

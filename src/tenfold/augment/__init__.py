@@ -2,7 +2,7 @@
 
 from tenfold.transforms import Classical, MixUp
 
-Pictures are B x C x H x W, uint8 or float, on any device. What is drawn comes from the generator that is passed
+Images are B x C x H x W, uint8 or float, on any device. What is drawn comes from the generator that is passed
 in, or from a stream that the transform's `seed` begins.
 """
 

@@ -1,4 +1,4 @@
-"""AugMix: several chains of operations on one picture, blended with one another and with the picture itself."""
+"""AugMix: several chains of operations on one image, blended with one another and with the image itself."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class AugMix:
     """Blend chains of random operations; labels stay as they are.
 
     Args:
-        chains: how many, each beginning at the picture.
-        depth: least and most operations in a chain; each chain of each picture draws its own.
+        chains: how many, each beginning at the image.
+        depth: least and most operations in a chain; each chain of each image draws its own.
         alpha: of the Dirichlet law of the chains' weights, and of the Beta law of the weight that all of them have
-            against the picture itself.
+            against the image itself.
         strength: 0..1; each operation draws its strength uniformly from -strength..strength of the paper's space
-            (30 degrees, shear .3, a third of the side, 4 bits, 256 grey levels). At 0 the pictures are returned as
+            (30 degrees, shear .3, a third of the side, 4 bits, 256 grey levels). At 0 the images are returned as
             they are.
         seed: begins the stream that is drawn from where a call is given no generator.
-        value_range: black and full light, in pictures of floats; uint8 pictures are turned into such.
+        value_range: black and full light, in images of floats; uint8 images are turned into such.
 
     Raises:
         ValueError: no chain, depths that are not in order, alpha not above 0, or a strength outside 0..1.
@@ -75,7 +75,7 @@ class AugMix:
         self._draws = Draws(seed)
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A blend for each picture: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A blend for each image: uint8 or float, B x C x H x W -> floats of the same shape."""
         generator = generator or self._draws.generator()
         batch = len(images)
         operations, strengths = self.draw(batch, generator)
@@ -94,7 +94,7 @@ class AugMix:
         return mixed.clamp_(*self.value_range)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Operations and strengths of all chains of `count` pictures, each most depth x (chains * count).
+        """Operations and strengths of all chains of `count` images, each most depth x (chains * count).
 
         A chain that is shorter than the longest ends with operations that do nothing.
         """
@@ -108,14 +108,14 @@ class AugMix:
         return operation, (uniform(shape, generator) * 2 - 1) * self.strength
 
     def draw_weights(self, count: int, generator: torch.Generator) -> Tensor:
-        """count x (1 + chains), rows summing to 1: what the picture itself and each chain add to the blend."""
+        """count x (1 + chains), rows summing to 1: what the image itself and each chain add to the blend."""
         chains = beta(self.alpha, count, generator)[:, None]
         among = dirichlet(self.alpha, self.chains, count, generator)
         return torch.cat([1 - chains, chains * among], 1)
 
 
 def jensen_shannon(logits: Sequence[Tensor]) -> Tensor:
-    """How far apart several predictions for the same pictures are: the mean over the batch, in nats.
+    """How far apart several predictions for the same images are: the mean over the batch, in nats.
 
     The mean of the Kullback-Leibler divergences of each prediction from their average; 0 where all agree, at most
     the logarithm of their number.

@@ -1,4 +1,4 @@
-"""Augmentation without a search for a policy: each picture draws its own operations."""
+"""Augmentation without a search for a policy: each image draws its own operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tenfold.augment.tensors import UNIT, Draws, Range, to_float, uniform
 
 
 class Operation(IntEnum):
-    """What can be done to a picture; at strength s, -1..1, within a `Space`."""
+    """What can be done to an image; at strength s, -1..1, within a `Space`."""
 
     IDENTITY = 0
     ROTATE = 1
@@ -31,9 +31,9 @@ class Operation(IntEnum):
     BRIGHTNESS = 6
     """The distance from black, by a factor of 1 + s x `factor`."""
     CONTRAST = 7
-    """The distance from the picture's mean grey, by such a factor."""
+    """The distance from the image's mean grey, by such a factor."""
     SATURATION = 8
-    """The distance from each pixel's grey, by such a factor. Pictures of one channel have none."""
+    """The distance from each pixel's grey, by such a factor. Images of one channel have none."""
     SHARPNESS = 9
     """The distance from a smoothed copy, by such a factor."""
     POSTERIZE = 10
@@ -69,7 +69,7 @@ class Space:
 
 WIDE = Space(degrees=135, shear=0.99, shift=150 / 331, pixels=32, factor=0.99, bits=6)
 """TrivialAugment's. It shifts by up to 32 pixels; here never by more than RandAugment's share, since 32 pixels are
-the whole of a small picture."""
+the whole of a small image."""
 
 USUAL = Space(degrees=30, shear=0.3, shift=150 / 331, pixels=math.inf, factor=0.9, bits=4)
 """RandAugment's, as most libraries have it."""
@@ -78,13 +78,13 @@ USUAL = Space(degrees=30, shear=0.3, shift=150 / 331, pixels=math.inf, factor=0.
 def operate(
     images: Tensor, operation: Tensor, strength: Tensor, *, value_range: Range = UNIT, space: Space = WIDE
 ) -> Tensor:
-    """A copy of the batch in which each picture had its own operation, or several one after the other.
+    """A copy of the batch in which each image had its own operation, or several one after the other.
 
     Args:
         images: uint8 or float, B x C x H x W.
         operation: integers of `Operation`, B, or N x B for N in turn; on the CPU or on the images' device.
         strength: -1..1, of the same shape; at 0 an operation that has a strength leaves every bit as it was.
-        value_range: black and full light, in pictures of floats.
+        value_range: black and full light, in images of floats.
 
     Returns:
         Floats of the same shape.
@@ -150,11 +150,11 @@ def _change_tone(kind: Operation, images: Tensor, strength: Tensor, value_range:
 
 
 class TrivialAugment:
-    """One operation a picture, each as likely as any other, at a strength uniform in -1..1 of the wide space.
+    """One operation an image, each as likely as any other, at a strength uniform in -1..1 of the wide space.
 
     Args:
         seed: begins the stream that is drawn from where a call is given no generator.
-        value_range: black and full light, in pictures of floats; uint8 pictures are turned into such.
+        value_range: black and full light, in images of floats; uint8 images are turned into such.
 
     Source: Müller & Hutter 2021, TrivialAugment. Strengths are a continuum here, and 31 steps there.
     """
@@ -164,25 +164,25 @@ class TrivialAugment:
         self._draws = Draws(seed)
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A changed copy of each picture: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape."""
         operation, strength = self.draw(len(images), generator or self._draws.generator())
         return operate(images, operation, strength, value_range=self.value_range, space=WIDE)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """For each of `count` pictures an operation and a signed strength, on the generator's device."""
+        """For each of `count` images an operation and a signed strength, on the generator's device."""
         operation = draw_operations((count,), generator)
         return operation, uniform((count,), generator) * 2 - 1
 
 
 class RandAugment:
-    """A few operations a picture, one after the other, all of one strength, with a sign of its own each.
+    """A few operations an image, one after the other, all of one strength, with a sign of its own each.
 
     Args:
-        count: operations a picture.
-        strength: 0..1, of the usual space. At 0 the pictures are returned as they are, also by the operations that
+        count: operations an image.
+        strength: 0..1, of the usual space. At 0 the images are returned as they are, also by the operations that
             have no strength.
         seed: begins the stream that is drawn from where a call is given no generator.
-        value_range: black and full light, in pictures of floats; uint8 pictures are turned into such.
+        value_range: black and full light, in images of floats; uint8 images are turned into such.
 
     Raises:
         ValueError: a negative count, or a strength outside 0..1.
@@ -201,7 +201,7 @@ class RandAugment:
         self._draws = Draws(seed)
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A changed copy of each picture: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape."""
         operations, strengths = self.draw(len(images), generator or self._draws.generator())
         if not self.strength:
             operations, strengths = operations[:0], strengths[:0]

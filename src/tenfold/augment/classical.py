@@ -1,4 +1,4 @@
-"""Classical augmentation: each picture of a batch is turned, moved, bent, lit and covered with draws of its own."""
+"""Classical augmentation: each image of a batch is turned, moved, bent, lit and covered with draws of its own."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.augment.operations import LUMA, Grid, border_colour
-from tenfold.augment.sampled_parameters import POLICIES, Changes, Flips, Ranges, draw_changes
+from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters, sample_parameters
 from tenfold.augment.tensors import UNIT, Draws, Noise, Range, to_float
 
 VALUES_IN_CACHE = 2**19
-"""On the CPU as many pictures are changed at a time as take, with all that is made on the way, so many floats, which
+"""On the CPU as many images are changed at a time as take, with all that is made on the way, so many floats, which
 a core's cache holds. It also spares the system from handing out and taking back large blocks of memory."""
 
 
 class Classical:
-    """Change every picture of a batch by a draw of its own.
+    """Change every image of a batch by a draw of its own.
 
     Args:
         policy: `light`, `standard`, `strong`, or ranges of your own.
         flips: mirror left-right, or also upside down, each with probability 1/2. Off unless asked for: it turns
             letters and digits into others.
-        quarter_turns: turn by a random multiple of 90 degrees; pictures must be square.
+        quarter_turns: turn by a random multiple of 90 degrees; images must be square.
         seed: begins the stream that is drawn from where a call is given no generator.
-        value_range: black and full light, in pictures of floats; uint8 pictures are turned into such.
+        value_range: black and full light, in images of floats; uint8 images are turned into such.
 
     Raises:
         ValueError: there is no such policy.
@@ -48,7 +48,7 @@ class Classical:
         self._draws = Draws(seed)
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A changed copy of each picture.
+        """A changed copy of each image.
 
         Args:
             images: uint8 or float, B x C x H x W.
@@ -59,17 +59,17 @@ class Classical:
         generator = generator or self._draws.generator()
         return self.apply(images, self.draw(len(images), generator), generator)
 
-    def draw(self, count: int, generator: torch.Generator) -> Changes:
-        """What is to be done to each of `count` pictures."""
-        return draw_changes(self.ranges, self.flips, self.quarter_turns, count, generator)
+    def draw(self, count: int, generator: torch.Generator) -> SampledParameters:
+        """What is to be done to each of `count` images."""
+        return sample_parameters(self.ranges, self.flips, self.quarter_turns, count, generator)
 
-    def apply(self, images: Tensor, changes: Changes, generator: torch.Generator) -> Tensor:
-        """The pictures with these changes; the generator only says where noise begins."""
+    def apply(self, images: Tensor, changes: SampledParameters, generator: torch.Generator) -> Tensor:
+        """The images with these changes; the generator only says where noise begins."""
         if self.quarter_turns and images.shape[2] != images.shape[3]:
-            raise ValueError(f"quarter turns need square pictures; these are {images.shape[2]} x {images.shape[3]}")
+            raise ValueError(f"quarter turns need square images; these are {images.shape[2]} x {images.shape[3]}")
         ranges, (low, high) = self.ranges, self.value_range
         half = (high - low) / 2
-        # What is small is made for the whole batch, what is large for as many pictures as the cache holds.
+        # What is small is made for the whole batch, what is large for as many images as the cache holds.
         grid = self._grid(images, changes) if self._moves else None
         light = Light(images, changes, (low + high) / 2, half) if ranges.relights(images.shape[1]) else None
         noise = Noise(images, changes.noise * half, generator) if ranges.noise else None
@@ -93,8 +93,8 @@ class Classical:
     def _moves(self) -> bool:
         return self.ranges.moves or bool(self.ranges.erase) or self.quarter_turns or self.flips != "no"
 
-    def _grid(self, images: Tensor, changes: Changes) -> Grid:
-        """From where each pixel is taken, which is the inverse of what is done to the picture."""
+    def _grid(self, images: Tensor, changes: SampledParameters) -> Grid:
+        """From where each pixel is taken, which is the inverse of what is done to the image."""
         height, width = images.shape[2:]
         sides = torch.tensor((width, height), device=changes.size.device)
         angle = torch.deg2rad(changes.degrees)
@@ -113,9 +113,9 @@ class Classical:
 
 
 class Light:
-    """Brightness, contrast and saturation as one linear map of each picture's channels."""
+    """Brightness, contrast and saturation as one linear map of each image's channels."""
 
-    def __init__(self, images: Tensor, changes: Changes, middle: float, half: float) -> None:
+    def __init__(self, images: Tensor, changes: SampledParameters, middle: float, half: float) -> None:
         contrast = changes.contrast.view(-1, 1, 1)
         self._bias = ((1 - contrast) * middle + changes.brightness.view(-1, 1, 1) * half).to(images.device)
         if images.shape[1] == 3:
@@ -125,7 +125,7 @@ class Light:
         self._factor = contrast.to(images.device)
 
     def on(self, images: Tensor, part: slice) -> Tensor:
-        """Some of the pictures, relit."""
+        """Some of the images, relit."""
         bias, factor = self._bias[part], self._factor[part]
         if images.shape[1] == 3:
             return torch.baddbmm(bias, factor, images.flatten(2)).view(images.shape)

@@ -28,7 +28,7 @@ class ManifoldMixUp:
         layers: "input" and names of modules, as `network.named_modules()` has them; None takes `mixable_layers`.
         classes: K, needed when labels are class numbers.
         seed: begins the stream that is drawn from when a call brings no generator.
-        value_range: of the floats that uint8 pictures become.
+        value_range: of the floats that uint8 images become.
 
     Raises:
         ValueError: alpha is not above 0, or `layers` is empty.
@@ -108,7 +108,7 @@ def mixable_layers(network: nn.Module) -> list[str]:
     """
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     last = linear[-1] if linear else ""
-    found = [INPUT]
+    layers = [INPUT]
     for name, child in network.named_children():
         holds_last = last == name or last.startswith(f"{name}.")
         inside = dict(child.named_children()) if isinstance(child, nn.Sequential) else {}
@@ -116,10 +116,10 @@ def mixable_layers(network: nn.Module) -> list[str]:
         parts = {f"{name}.{key}": part for key, part in inside.items()} if is_list and inside else {name: child}
         for key, part in parts.items():
             if last and (last == key or last.startswith(f"{key}.")):
-                return found
+                return layers
             if next(part.parameters(), None) is not None:
-                found.append(key)
-    return found[:-1] or [INPUT]  # without a linear layer the last one with weights makes the logits
+                layers.append(key)
+    return layers[:-1] or [INPUT]  # without a linear layer the last one with weights makes the logits
 
 
 def _mixed(values: Tensor, partner: Tensor, weight: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: pictures made of several, with labels that say how much of each is in them."""
+"""MixUp and CutMix: images made of several, with labels that say how much of each is in them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def blend(rows: Tensor, partners: Sequence[Tensor], weights: Tensor) -> Tensor:
 
 
 def blend_bytes(images: Tensor, partners: Sequence[Tensor], weights: Tensor, value_range: Range) -> Tensor:
-    """The same of uint8 pictures, brought to the range by the way.
+    """The same of uint8 images, brought to the range by the way.
 
     On a processor a few images at a time: a large batch would go through the memory once for each operation.
     """
@@ -119,7 +119,7 @@ class MixUp:
         within_class: partners of the same class only (of the largest share, where labels are rows).
         classes: K, needed when labels are class numbers.
         seed: begins the stream that is drawn from when a call brings no generator.
-        value_range: of the floats that uint8 pictures become.
+        value_range: of the floats that uint8 images become.
 
     Raises:
         ValueError: a value outside its range.
@@ -185,9 +185,9 @@ class MixUp:
 
 
 class CutMix:
-    """Each picture with one box replaced by what another picture of the batch has there.
+    """Each image with one box replaced by what another image of the batch has there.
 
-    The box has the picture's proportions and the share 1 - lambda of its area, lambda ~ Beta(alpha, alpha); its
+    The box has the image's proportions and the share 1 - lambda of its area, lambda ~ Beta(alpha, alpha); its
     centre is uniform over the pixels, and what sticks out is cut off. Labels are mixed by the pixels that were
     really replaced.
 
@@ -199,7 +199,7 @@ class CutMix:
         classes: K, needed when labels are class numbers.
         weights: "image", or "batch" for one box in the same place of all.
         seed: begins the stream that is drawn from when a call brings no generator.
-        value_range: of the floats that uint8 pictures become.
+        value_range: of the floats that uint8 images become.
 
     Raises:
         ValueError: a value outside its range.
@@ -231,12 +231,12 @@ class CutMix:
             Float images of the same shape, and float rows B x K.
 
         Raises:
-            ValueError: not pictures, or labels of another kind.
+            ValueError: not images, or labels of another kind.
         """
         if images.dim() != 4:
             raise ValueError(
-                f"CutMix cuts boxes out of pictures B x C x H x W and was handed {tuple(images.shape)}; "
-                "use MixUp for vectors, and images[None] for a single picture"
+                f"CutMix cuts boxes out of images B x C x H x W and was handed {tuple(images.shape)}; "
+                "use MixUp for vectors, and images[None] for a single image"
             )
         soft = soft_labels(labels, self.classes, "CutMix")
         _check_batch(images, soft)

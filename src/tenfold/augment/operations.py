@@ -1,6 +1,6 @@
-"""Changes of tone, each picture of a batch with a strength of its own: what Pillow does to a picture of 8 bits.
+"""Changes of tone, each image of a batch with a strength of its own: what Pillow does to an image of 8 bits.
 
-Pictures are floats, B x C x H x W, within a value range, and are changed IN PLACE: that takes half the time. What
+Images are floats, B x C x H x W, within a value range, and are changed IN PLACE: that takes half the time. What
 counts grey levels (`posterize`, `solarize`, `equalize`) reads each value as the nearest of 256; the rest does not
 round.
 
@@ -20,23 +20,23 @@ from torch import Tensor
 from tenfold.augment.tensors import Range
 
 OUTSIDE = 8.0
-"""Added to a coordinate, in half sides, this leads outside of any picture."""
+"""Added to a coordinate, in half sides, this leads outside of any image."""
 
 KNOTS = 4
 """Elastic bending is given by a displacement at each of KNOTS x KNOTS points, with a smooth surface between."""
 
 
 class Grid:
-    """From where each pixel of each picture is taken, as the two factors of a product.
+    """From where each pixel of each image is taken, as the two factors of a product.
 
     Every part of it is a sum of products of something that depends on the row and something that depends on the
     column, so that a whole batch is one product of thin matrices: several times faster than torch's affine_grid.
 
     Args:
-        matrix: B x 2 x 3; output to input coordinates, in pixels from the picture's centre, x before y.
+        matrix: B x 2 x 3; output to input coordinates, in pixels from the image's centre, x before y.
         bend: B x 2 x KNOTS x KNOTS displacements in pixels, x before y; knots run down, then across.
         boxes: B x 4; centre x, centre y, half width, half height of a box that is taken from outside of the
-            picture, in pixels from its centre. A half width below 0 is no box.
+            image, in pixels from its centre. A half width below 0 is no box.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Grid:
         self._shape = (height, width, 2)
 
     def of(self, images: slice) -> Tensor:
-        """For some of the pictures as `F.grid_sample` reads it: B x height x width x 2, in half sides."""
+        """For some of the images as `F.grid_sample` reads it: B x height x width x 2, in half sides."""
         return torch.bmm(self._rows[images], self._columns[images]).view(-1, *self._shape)
 
 
@@ -77,13 +77,13 @@ def sampling_grid(
 
 
 def warp(images: Tensor, grid: Tensor) -> Tensor:
-    """Pictures of floats, B x C x H x W, taken bilinearly from where the grid says."""
+    """Images of floats, B x C x H x W, taken bilinearly from where the grid says."""
     fill = border_colour(images)
     return F.grid_sample(images - fill, grid, align_corners=False).add_(fill)
 
 
 def border_colour(images: Tensor) -> Tensor:
-    """The median of about 20 pixels spread along each picture's border: B x C x 1 x 1."""
+    """The median of about 20 pixels spread along each image's border: B x C x 1 x 1."""
     down, across = (max(1, math.ceil(side / 5)) for side in images.shape[2:])
     edges = (
         images[:, :, 0, ::across],
@@ -120,13 +120,13 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def brighten(images: Tensor, factor: Tensor, value_range: Range) -> None:
-    """Scale the distance from black by a factor for each picture; 1 leaves it as it is."""
+    """Scale the distance from black by a factor for each image; 1 leaves it as it is."""
     _scale_from(value_range[0], images, factor, value_range)
 
 
 def change_contrast(images: Tensor, factor: Tensor, value_range: Range) -> None:
-    """Scale the distance from the picture's mean grey."""
-    # Two means: one over a whole picture would be summed in another order on another number of threads.
+    """Scale the distance from the image's mean grey."""
+    # Two means: one over a whole image would be summed in another order on another number of threads.
     _scale_from(_grey(images.mean(3, keepdim=True).mean(2, keepdim=True)), images, factor, value_range)
 
 
@@ -136,9 +136,9 @@ def saturate(images: Tensor, factor: Tensor, value_range: Range) -> None:
 
 
 def sharpen(images: Tensor, factor: Tensor, value_range: Range) -> None:
-    """Scale the distance from a smoothed picture: below 1 it blurs, above 1 it sharpens.
+    """Scale the distance from a smoothed image: below 1 it blurs, above 1 it sharpens.
 
-    A pixel of the smoothed picture has 5 parts of its own value and 1 of each neighbour's. The outermost pixels
+    A pixel of the smoothed image has 5 parts of its own value and 1 of each neighbour's. The outermost pixels
     have no 8 neighbours and stay as they are.
     """
     if min(images.shape[2:]) < 3:
@@ -177,7 +177,7 @@ def equalize(images: Tensor, value_range: Range) -> None:
     """Spread the grey levels of each channel so that each is taken by about as many pixels.
 
     Level v becomes (pixels darker than v + step / 2) / step, where step is a 255th of the pixels below the
-    lightest level. Where that is less than one pixel nothing is changed: of pictures below 256 pixels, always.
+    lightest level. Where that is less than one pixel nothing is changed: of images below 256 pixels, always.
     """
     batch, channels, height, width = images.shape
     maps = batch * channels

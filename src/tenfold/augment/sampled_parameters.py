@@ -1,4 +1,4 @@
-"""What classical augmentation does to each picture of a batch: the draws, apart from the pixels."""
+"""What classical augmentation does to each image of a batch: the draws, apart from the pixels."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Ranges:
     contrast: float = 0.0
     """A factor exp(+-contrast) about the middle grey."""
     saturation: float = 0.0
-    """A factor exp(+-saturation) on the distance from grey; of pictures with three channels alone."""
+    """A factor exp(+-saturation) on the distance from grey; of images with three channels alone."""
     noise: float = 0.0
-    """Largest standard deviation of Gaussian noise, unit as for brightness; each picture draws its own, 0..noise."""
+    """Largest standard deviation of Gaussian noise, unit as for brightness; each image draws its own, 0..noise."""
     erase: float = 0.0
-    """Probability that a box is covered with the border's colour. It has 5..20 % of the picture's area and sides
+    """Probability that a box is covered with the border's colour. It has 5..20 % of the image's area and sides
     in a ratio of 1/e..e before it is cut off at the border, and its centre lies anywhere."""
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Ranges:
             raise ValueError(f"{name} = {getattr(self, name)} is no half-width or probability")
 
     def relights(self, channels: int) -> bool:
-        """Whether pictures of so many channels become lighter, darker or otherwise coloured."""
+        """Whether images of so many channels become lighter, darker or otherwise coloured."""
         return any((self.brightness, self.contrast, self.saturation and channels == 3))
 
     @property
@@ -78,13 +78,13 @@ Flips = Literal["no", "horizontal", "both"]
 
 
 @dataclass(frozen=True, eq=False)
-class Changes:
-    """What is done to each of B pictures, in the order in which it is done."""
+class SampledParameters:
+    """What is done to each of B images, in the order in which it is done."""
 
     size: Tensor
-    """B x 2: factors across and down; negative where the picture is mirrored."""
+    """B x 2: factors across and down; negative where the image is mirrored."""
     shear: Tensor
-    """B: how far the picture's verticals lean, as a tangent."""
+    """B: how far the image's verticals lean, as a tangent."""
     degrees: Tensor
     """B: turned anticlockwise."""
     shift: Tensor
@@ -92,7 +92,7 @@ class Changes:
     bend: Tensor
     """B x 2 x KNOTS x KNOTS, as shares of the sides."""
     boxes: Tensor
-    """B x 4: centre across and down, from the picture's centre, then half width and height, as shares of the sides;
+    """B x 4: centre across and down, from the image's centre, then half width and height, as shares of the sides;
     the half width is below 0 where nothing is covered."""
     contrast: Tensor
     """B: a factor."""
@@ -103,31 +103,31 @@ class Changes:
     noise: Tensor
     """B: standard deviation, unit as for brightness."""
 
-    def part(self, images: slice) -> Changes:
-        """The changes of some of the pictures."""
-        return Changes(**{field.name: getattr(self, field.name)[images] for field in fields(self)})
+    def part(self, images: slice) -> SampledParameters:
+        """The changes of some of the images."""
+        return SampledParameters(**{field.name: getattr(self, field.name)[images] for field in fields(self)})
 
     def describe(self, index: int, *, coloured: bool = True) -> str:
-        """One picture's changes in words, those too small to be seen left out, and of grey ones the colour's."""
+        """One image's changes in words, those too small to be seen left out, and of grey ones the colour's."""
         across, down = self.size[index].tolist()
         right, below = (round(100 * share) for share in self.shift[index].tolist())
-        told = [
+        parts = [
             _mirrored(across < 0, down < 0),
-            _told("{:+.0f}°", float(self.degrees[index]), least=0.5),
+            _described("{:+.0f}°", float(self.degrees[index]), least=0.5),
             f"shift {right:+d} % {below:+d} %" if right or below else "",
-            _told("size {:.2f}", math.sqrt(abs(across * down)), usual=1),
-            _told("shear {:+.2f}", float(self.shear[index])),
-            _told("bend {:.0f} %", 100 * float(self.bend[index].abs().max()), least=0.5),
+            _described("size {:.2f}", math.sqrt(abs(across * down)), usual=1),
+            _described("shear {:+.2f}", float(self.shear[index])),
+            _described("bend {:.0f} %", 100 * float(self.bend[index].abs().max()), least=0.5),
             "box" if float(self.boxes[index, 2]) > 0 else "",
-            _told("light {:+.2f}", float(self.brightness[index])),
-            _told("contrast {:.2f}", float(self.contrast[index]), usual=1),
-            _told("colour {:.2f}", float(self.saturation[index]), usual=1) if coloured else "",
-            _told("noise {:.2f}", float(self.noise[index])),
+            _described("light {:+.2f}", float(self.brightness[index])),
+            _described("contrast {:.2f}", float(self.contrast[index]), usual=1),
+            _described("colour {:.2f}", float(self.saturation[index]), usual=1) if coloured else "",
+            _described("noise {:.2f}", float(self.noise[index])),
         ]
-        return ", ".join(filter(None, told)) or "unchanged"
+        return ", ".join(filter(None, parts)) or "unchanged"
 
 
-def _told(form: str, value: float, usual: float = 0, least: float = 0.02) -> str:
+def _described(form: str, value: float, usual: float = 0, least: float = 0.02) -> str:
     return form.format(value) if abs(value - usual) >= least else ""
 
 
@@ -137,10 +137,10 @@ def _mirrored(across: bool, down: bool) -> str:
     )
 
 
-def draw_changes(
+def sample_parameters(
     ranges: Ranges, flips: Flips, quarter_turns: bool, count: int, generator: torch.Generator
-) -> Changes:
-    """Draw what is to be done to each of `count` pictures; tensors are on the generator's device."""
+) -> SampledParameters:
+    """Draw what is to be done to each of `count` images; tensors are on the generator's device."""
     draws = uniform((18, count), generator)
     widths = [ranges.degrees, ranges.zoom, ranges.zoom / 2, ranges.shear, ranges.shift, ranges.shift]
     widths += [ranges.brightness, ranges.contrast, ranges.saturation]
@@ -157,7 +157,7 @@ def draw_changes(
     bend = size.new_zeros(()).expand(count, 2, KNOTS, KNOTS)
     if ranges.bend:
         bend = (uniform((count, 2, KNOTS, KNOTS), generator) * 2 - 1) * ranges.bend
-    return Changes(
+    return SampledParameters(
         size=size,
         shear=shear,
         degrees=degrees,

@@ -13,7 +13,7 @@ from torch.utils.data import get_worker_info
 from tenfold.core.keys import Key
 
 Range = tuple[float, float]
-"""The values of black and of full light in pictures of floats."""
+"""The values of black and of full light in images of floats."""
 
 SIGNED: Range = (-1.0, 1.0)
 """The range of tenfold's own networks."""
@@ -23,7 +23,7 @@ UNIT: Range = (0.0, 1.0)
 
 
 def to_float(images: Tensor, value_range: Range = SIGNED) -> Tensor:
-    """uint8 0..255 to float in the given range; pictures of floats are returned as they are."""
+    """uint8 0..255 to float in the given range; images of floats are returned as they are."""
     if images.is_floating_point():
         return images
     low, high = value_range
@@ -38,19 +38,19 @@ def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
 
 
 BANK = 2**18
-"""Normal draws that are kept; each picture takes a run of them that begins at random."""
+"""Normal draws that are kept; each image takes a run of them that begins at random."""
 
 
 class Noise:
-    """Gaussian noise for each picture of a batch.
+    """Gaussian noise for each image of a batch.
 
-    Drawing a normal number for each pixel takes as long as turning the picture. Here the numbers were drawn once,
-    and a picture draws where it begins to read them: within a picture they are independent; two pictures of a
+    Drawing a normal number for each pixel takes as long as turning the image. Here the numbers were drawn once,
+    and an image draws where it begins to read them: within an image they are independent; two images of a
     batch may have the same noise shifted against one another, which no classifier has been seen to mind.
 
     Args:
         images: B x C x H x W; its shape and device count.
-        deviation: B, in the unit of the pictures.
+        deviation: B, in the unit of the images.
     """
 
     def __init__(self, images: Tensor, deviation: Tensor, generator: torch.Generator) -> None:
@@ -62,7 +62,7 @@ class Noise:
         self._deviation = deviation.to(images.device).view(-1, 1, 1, 1)
 
     def add_to(self, images: Tensor, part: slice = slice(None)) -> Tensor:
-        """Add it in place to some of the pictures, which are contiguous floats."""
+        """Add it in place to some of the images, which are contiguous floats."""
         noise = self._runs.index_select(0, self._begins[part]).view(images.shape)
         return images.addcmul_(noise, self._deviation[part])
 
@@ -144,8 +144,8 @@ def draw_boxes(kept: Tensor, size: tuple[int, int], generator: torch.Generator) 
     """Top, bottom, left, right of a box for each share `kept`, before what sticks out is cut off: int64 4 x B.
 
     Args:
-        kept: the share of the picture's area outside of the box, B, on the generator's device.
-        size: height and width of the picture.
+        kept: the share of the image's area outside of the box, B, on the generator's device.
+        size: height and width of the image.
     """
     sides = (1 - kept).sqrt()
     centre = uniform((2, len(kept)), generator)

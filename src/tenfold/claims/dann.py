@@ -68,7 +68,7 @@ class Claim(engine.Claim):
     def settings(self, quick: bool) -> dict[str, Any]:
         scale = QUICK if quick else FULL
         return {
-            "settings of the arms": {name: dict(found) for name, found in SETTINGS.items()},
+            "settings of the arms": {name: dict(options) for name, options in SETTINGS.items()},
             "training of the arms": asdict(DomainConfig(steps=scale.steps)),
             **self.text.settings_with(**asdict(scale), arms=", ".join(ARMS)),
         }
@@ -201,8 +201,8 @@ def read_task(name: str, seed: int, most: int, *, reframed: bool) -> Task:
     if len(source) > most:
         source = source.take(np.sort((key / "source").numpy_generator().choice(len(source), most, replace=False)))
     looks = framing(source), framing(target)
-    found = mends(looks[:1], looks[1])
-    applied = found if reframed else tuple(mend for mend in found if mend.kind == "grey")
+    proposed = mends(looks[:1], looks[1])
+    applied = proposed if reframed else tuple(mend for mend in proposed if mend.kind == "grey")
     frame = shared_frame(looks[:1], looks[1], applied, SIDE)
     source = replace(frame.on(source), name=source_name)
     train, heldout = hold_out(source, HELD_OUT, key / "held out")

@@ -89,7 +89,7 @@ class Claim(engine.Claim):
         ]  # fmt: skip
         common = {"size": scale.size, "generator_steps": scale.generator_steps}
         drawn = {
-            (seed, fold): job(draw_lesions, f"pictures, seed {seed}, fold {fold}",
+            (seed, fold): job(draw_lesions, f"images, seed {seed}, fold {fold}",
                               {"part": "pictures", "seed": seed, "fold": fold, **common},
                               10 + 3 * scale.generator_steps * 0.4 * (scale.size / 64) ** 2, "dcgan")
             for seed in seeds

@@ -34,11 +34,11 @@ CONTRASTS = (("classical", "raw"), ("classical + restyle", "classical"))
 USED_FROM = 0.85
 """Swap accuracy from which tenfold uses restyled images."""
 GATES = {
-    "swapped pictures read as the new digit": "swap_accuracy",
-    "real pictures read by the same classifier": "judge_accuracy",
+    "swapped images read as the new digit": "swap_accuracy",
+    "real images read by the same classifier": "judge_accuracy",
     "labels that a fresh probe reads from the code": "probe_accuracy",
     "style correlation (times 100)": "style_correlation",
-    "error, of that of the class's mean picture": "relative_error",
+    "error, of that of the class's mean image": "relative_error",
 }
 
 

@@ -71,17 +71,21 @@ def train_arm(config: Config, context: Context) -> dict[str, Any]:
     key = Key(f"seed-{config['seed']}") / config["data"]["set"]
     train, sealed = samples_and_sealed(unseen, config["samples"], key / "samples")
     key = key / config["test_classes"] / config["samples"]  # shared by all arms
-    told: dict[str, Any] = {"training_images": len(train), "test_images": len(sealed), "classes": unseen.class_count}
+    result: dict[str, Any] = {
+        "training_images": len(train),
+        "test_images": len(sealed),
+        "classes": unseen.class_count,
+    }
     if "source" in config:
         classifier = load_classifier(context.needed("source")[1] / SOURCE_FILE)
-        return told | {"accuracy": _share(head_predictions(classifier, train, sealed.images) == sealed.labels)}
+        return result | {"accuracy": _share(head_predictions(classifier, train, sealed.images) == sealed.labels)}
     recipe = classical(config["policy"], train, key)
     if "generator" in config:
         method, learned = load_generator(config, context, train)
         grown = method.more(learned, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
-        told |= {"new_images": len(grown.images), "near_copies": int(grown.near_copies.sum())}
+        result |= {"new_images": len(grown.images), "near_copies": int(grown.near_copies.sum())}
         recipe += Recipe(extra=grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies)))
-    return told | {"accuracy": _share(right(_classifier(train, recipe, key, config, context), sealed))}
+    return result | {"accuracy": _share(right(_classifier(train, recipe, key, config, context), sealed))}
 
 
 def train_judge(config: Config, context: Context) -> dict[str, Any]:

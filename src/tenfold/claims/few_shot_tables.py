@@ -27,16 +27,16 @@ def accuracies(results: Results, comparison: str) -> Accuracies:
     }
 
 
-def comparison_tables(text: Text, comparison: str, found: Accuracies) -> list[Table]:
+def comparison_tables(text: Text, comparison: str, cells: Accuracies) -> list[Table]:
     """Accuracies and differences, with what was published."""
     told = text.facts[comparison]
     title, published = told["title"], {samples: shares for samples, *shares in told["published"]}
-    arms = list(next(iter(found.values())))
+    arms = list(next(iter(cells.values())))
     said = ("they say, without", "they say, with DAGAN") if published else ()
     rows: Rows = {}
     gains: Rows = {}
     pairs = [pair for pair in GROWN if set(pair) <= set(arms)]
-    for samples, of in found.items():
+    for samples, of in cells.items():
         name = f"{samples} {'image' if samples == 1 else 'images'} a class"
         shares = published.get(samples)
         figures_said = [Figure(share) for share in shares] if shares else [None for _ in said]
@@ -50,7 +50,7 @@ def comparison_tables(text: Text, comparison: str, found: Accuracies) -> list[Ta
     if pairs:
         they_say = ["they say"] if published else []
         columns = [*they_say, *difference_names(pairs), "the better with dagan − the better without"]
-        count = len(found) * (len(pairs) + 1)
+        count = len(cells) * (len(pairs) + 1)
         tables.append(text.tables["differences"].table(columns, gains, title=title, count=count))
     return tables
 

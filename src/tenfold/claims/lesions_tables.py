@@ -226,13 +226,13 @@ def _failures(drawn: Results, cells: Results) -> list[str]:
 def _drawn_words(drawn: Results, names: list[str]) -> str:
     told = [one.result for one in drawn if "failed" not in one.result]
     if not told:
-        return "No DCGAN gave a picture of use."
+        return "No DCGAN gave an image of use."
     total = {name: sum(result.get(name, 0) for result in told) for name in ("drawn", "wrong_label", "near_copies")}
     used = np.sum([result["used"] for result in told], axis=0)
     of_classes = ", ".join(f"{count:,} of {name}" for name, count in zip(names, used, strict=True))
     diversity = [result.get("diversity", 1.0) for result in told]
     return (
-        f"Of {total['drawn']:,} pictures drawn by {len(told)} x {len(WANTED)} DCGANs a classifier of the real images "
+        f"Of {total['drawn']:,} images drawn by {len(told)} x {len(WANTED)} DCGANs a classifier of the real images "
         f"disagreed with {total['wrong_label']:,}, and {total['near_copies']:,} were near copies; rejected ones were "
         f"drawn anew, and {used.sum():,} were trained on ({of_classes}). Least diversity over the classes of a fold: "
         f"median {np.median(diversity):.2f} of the real images'."

@@ -98,7 +98,7 @@ def _parameters(options: type[Options]) -> list[inspect.Parameter]:
     own = set(inspect.get_annotations(options))
     defaults = {field.name: field.default for field in fields(options)}
     asked = metadata_of(options, Option)
-    found = [
+    collected = [
         _keyword(name, _annotation(name, *asked[name]), _default(defaults[name]))
         for name in sorted(asked, key=lambda name: name not in own)
     ]
@@ -107,8 +107,8 @@ def _parameters(options: type[Options]) -> list[inspect.Parameter]:
             kind, option = asked[name]
             flag = option.flag and option.flag.replace(name.replace("_", "-"), old.replace("_", "-"))
             hidden = typer.Option(*filter(None, [flag]), hidden=True)
-            found.append(_keyword(old, Annotated[kind | None, hidden], None))
-    return found
+            collected.append(_keyword(old, Annotated[kind | None, hidden], None))
+    return collected
 
 
 def _annotation(name: str, kind: Any, option: Option) -> Any:

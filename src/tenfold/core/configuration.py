@@ -125,15 +125,15 @@ class Option(annotated_types.GroupedMetadata):
 
 def renamed(names: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
     """The same values under today's names, with a warning for each older name."""
-    found = {}
+    values = {}
     for name, value in names.items():
         today = OLD_NAMES.get(name, name) if name not in known else name
         if today != name and today in known:
             warnings.warn(f"'{name}' is now called '{today}'", DeprecationWarning, stacklevel=4)
-            found[today] = value
+            values[today] = value
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +165,15 @@ class Options:
 
 def metadata_of(kind: type[Any], wanted: type[T]) -> dict[str, tuple[Any, T]]:
     """Of each field whose annotation carries a `wanted`, in the order of the fields: its type, and that."""
-    found = {}
+    by_field = {}
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         hint = hints[field.name]
         plain, *extras = get_args(hint) if get_origin(hint) is not None and hasattr(hint, "__metadata__") else (hint,)
         for extra in extras:
             if isinstance(extra, wanted):
-                found[field.name] = plain, extra
-    return found
+                by_field[field.name] = plain, extra
+    return by_field
 
 
 def _wrong(problem: Mapping[str, Any]) -> str:

@@ -162,7 +162,7 @@ def _live_bar(bar: Bar) -> Iterator[Bar]:
     from rich.table import Table
     from rich.text import Text
 
-    def picture() -> Table:
+    def image() -> Table:
         row = Table.grid(padding=(0, 1))
         shown = ProgressBar(total=max(bar.total, 1), completed=bar.done, width=24)
         so_far = f"{duration(round(time.monotonic() - bar.started))} so far, " if bar.done < bar.total else ""
@@ -171,5 +171,5 @@ def _live_bar(bar: Bar) -> Iterator[Bar]:
 
     # What others write to stderr meanwhile appears above the bar.
     console = Console(stderr=True)
-    with Live(console=console, get_renderable=picture, refresh_per_second=4, redirect_stdout=False):
+    with Live(console=console, get_renderable=image, refresh_per_second=4, redirect_stdout=False):
         yield bar

@@ -87,15 +87,15 @@ class Document(Result):
 class DryRun(Result):
     """What a command would do, how long that takes, and the same as plain values."""
 
-    told: str
+    events: str
     facts: Mapping[str, Any]
 
     @property
     def sentence(self) -> str:
-        return self.told
+        return self.events
 
     def to_json(self) -> dict[str, Any]:
-        return {"sentence": self.told, **self.facts}
+        return {"sentence": self.events, **self.facts}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

@@ -171,8 +171,12 @@ class Split:
     fold: int
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
-    """The inner split: real images for early stopping and for choosing between arms."""
+    """The validation split: real images for early stopping and for choosing between arms."""
     test: npt.NDArray[np.int64]
+
+    def arrays(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The three parts by their names, for a file that jobs read."""
+        return {part: getattr(self, part) for part in ("train", "validation", "test")}
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ class Trial:
     repeat: int
     fold: int
     inner_score: float
-    """Balanced accuracy on the inner validation images."""
+    """Balanced accuracy on the validation images."""
     inner_loss: float
     """Cross entropy there, at the temperature that suits them best: breaks ties of the score."""
     test_indices: list[int]

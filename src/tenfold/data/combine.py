@@ -43,25 +43,25 @@ def with_external_test(
         InputError: `test` cannot be read, has a class that the study lacks, or holds an image of the study.
     """
     kept = study.take(np.flatnonzero(study.roles != "test"))
-    found = _load(study, test)
-    _reject_unknown_classes(study, found)
+    external = _load(study, test)
+    _reject_unknown_classes(study, external)
     sealed = replace(
-        found,
-        images=found.images if study.is_vectors else with_channels(found.images, study.image_shape[0]),
-        labels=np.array([study.class_names.index(name) for name in found.class_names])[found.labels],
+        external,
+        images=external.images if study.is_vectors else with_channels(external.images, study.image_shape[0]),
+        labels=np.array([study.class_names.index(name) for name in external.class_names])[external.labels],
         class_names=study.class_names,
-        roles=np.full(len(found), "test"),
+        roles=np.full(len(external), "test"),
     )
     _reject_leaks(kept, sealed)
-    told = Counter(study.conversions) + Counter(_conversions(study, found))
+    conversions = Counter(study.conversions) + Counter(_conversions(study, external))
     names, names_of_study = group_names(test), group_names(data)
     if names and not names_of_study and len(np.unique(kept.groups)) < len(kept):
-        told[GROUPS_UNKNOWN] = len(names)
+        conversions[GROUPS_UNKNOWN] = len(names)
     if replaced := len(study) - len(kept):
-        told[f"of {study.name}'s own test part, which {found.name} takes the place of"] = replaced
-    told[f"of {found.name}, sealed as the external test"] = len(sealed)
+        conversions[f"of {study.name}'s own test part, which {external.name} takes the place of"] = replaced
+    conversions[f"of {external.name}, sealed as the external test"] = len(sealed)
     for label in np.setdiff1d(kept.labels, sealed.labels):
-        told[f"of class {study.class_names[label]!r} in the external test, which says nothing about it"] = 0
+        conversions[f"of class {study.class_names[label]!r} in the external test, which says nothing about it"] = 0
     prefix = _prefix(study)
     named = replace(
         sealed,
@@ -69,8 +69,11 @@ def with_external_test(
         sources=tuple(prefix + source for source in sealed.sources),
     )
     return kept.joined(named).with_columns(
-        set_aside=(*study.set_aside, *(SetAside(prefix + entry.source, entry.reason) for entry in found.set_aside)),
-        conversions=dict(told),
+        set_aside=(
+            *study.set_aside,
+            *(SetAside(prefix + entry.source, entry.reason) for entry in external.set_aside),
+        ),
+        conversions=dict(conversions),
     )
 
 
@@ -89,26 +92,26 @@ def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
     try:
         if not study.is_vectors:
             return load(test, size=height)
-        found = load(test)
-        if not found.is_vectors:
-            raise InputError(f"{found.name} holds images, but {study.name} holds vectors; give more such vectors")
-        names, wanted = found.feature_names, study.feature_names
-        ordered = in_order(found.images, names, wanted, study.image_shape[0], found.name)
-        return replace(found, images=ordered, feature_names=wanted)
+        external = load(test)
+        if not external.is_vectors:
+            raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")
+        names, wanted = external.feature_names, study.feature_names
+        ordered = in_order(external.images, names, wanted, study.image_shape[0], external.name)
+        return replace(external, images=ordered, feature_names=wanted)
     except InputError as error:
         raise InputError(f"external test set: {error}") from error
 
 
-def _reject_unknown_classes(study: ImageDataset, found: ImageDataset) -> None:
-    unknown = [name for name in found.class_names if name not in study.class_names]
+def _reject_unknown_classes(study: ImageDataset, external: ImageDataset) -> None:
+    unknown = [name for name in external.class_names if name not in study.class_names]
     if not unknown:
         return
     hint = did_you_mean(unknown[0], study.class_names)
     nearest = hint if hint.startswith(" Did you mean") else ""
     raise InputError(
-        f"the external test set {found.name} has a class {unknown[0]!r} that {study.name} does not have.{nearest} "
+        f"the external test set {external.name} has a class {unknown[0]!r} that {study.name} does not have.{nearest} "
         f"Rename or remove it. Classes studied: {_listed(study.class_names)}; "
-        f"in the external test set: {_listed(found.class_names)}"
+        f"in the external test set: {_listed(external.class_names)}"
     )
 
 
@@ -129,18 +132,18 @@ def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
         )
 
 
-def _conversions(study: ImageDataset, found: ImageDataset) -> dict[str, int]:
+def _conversions(study: ImageDataset, external: ImageDataset) -> dict[str, int]:
     """What was done to the external images; that some of a known set would be studied is not true of them."""
-    told = {what: count for what, count in found.conversions.items() if not what.startswith("studied, ")}
-    channels, given = study.image_shape[0], found.image_shape[0]
+    conversions = {what: count for what, count in external.conversions.items() if not what.startswith("studied, ")}
+    channels, given = study.image_shape[0], external.image_shape[0]
     if channels < given:
-        told.pop(GREY_AS_RGB, None)
-        told[COLOUR_AS_GREY] = int((found.images != found.images[:, :1]).any(axis=(1, 2, 3)).sum())
+        conversions.pop(GREY_AS_RGB, None)
+        conversions[COLOUR_AS_GREY] = int((external.images != external.images[:, :1]).any(axis=(1, 2, 3)).sum())
     elif channels > given:
-        told[GREY_AS_RGB] = len(found)
-    if scaled := told.get(SCALED_INTEGERS, 0) + told.get(SCALED_FLOATS, 0):
-        told[OWN_RANGE] = scaled
-    return told
+        conversions[GREY_AS_RGB] = len(external)
+    if scaled := conversions.get(SCALED_INTEGERS, 0) + conversions.get(SCALED_FLOATS, 0):
+        conversions[OWN_RANGE] = scaled
+    return conversions
 
 
 def _groups(
@@ -186,14 +189,14 @@ def read_related(
         InputError: it cannot be read, or holds vectors.
     """
     if isinstance(data, ImageDataset):
-        found = data
+        dataset = data
     elif images is not None:
-        found = load(data, images=images, seed=seed)
+        dataset = load(data, images=images, seed=seed)
     else:
-        found = load(data, per_class=per_class or ALL, seed=seed)
-    if found.is_vectors:
-        raise InputError(f"{found.name} holds vectors; this takes images")
-    studied = found.part("train")
+        dataset = load(data, per_class=per_class or ALL, seed=seed)
+    if dataset.is_vectors:
+        raise InputError(f"{dataset.name} holds vectors; this takes images")
+    studied = dataset.part("train")
     return cleaned(studied, audit(studied)) if len(studied) <= LARGEST_AUDITED else studied
 
 

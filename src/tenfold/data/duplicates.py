@@ -100,14 +100,14 @@ def near_pairs(images: Images, rows: Indices) -> Pairs:
     thumbnails = _standardised_thumbnails(images)
     is_row = np.zeros(len(images), dtype=bool)
     is_row[rows] = True
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     for part in _chunks(len(rows), CHUNK_ROWS):
         position, other = np.nonzero(thumbnails[rows[part]] @ thumbnails.T >= LEAST_CORRELATION)
         one = rows[part][position]
         # Among the rows each pair comes up twice: the one in rising order is kept.
         once = (one < other) | ~is_row[other]
-        found.append(_truly_near(images, np.stack([one[once], other[once]], axis=1)))
-    return np.concatenate(found)
+        pairs.append(_truly_near(images, np.stack([one[once], other[once]], axis=1)))
+    return np.concatenate(pairs)
 
 
 def component_numbers(count: int, pairs: Sequence[tuple[int, int]]) -> Indices:
@@ -183,7 +183,7 @@ def _nearest(
     distances = np.zeros(len(images), dtype=np.float32)
     for part in _chunks(len(images), chunk):
         rows = _flat(images[part]) - centre
-        best, found = np.full(len(rows), np.inf, dtype=np.float32), indices[part]
+        best, closest = np.full(len(rows), np.inf, dtype=np.float32), indices[part]
         for others_part in _chunks(len(real), chunk):
             others = _flat(real[others_part]) - centre
             # |a - b|^2 without |a|^2, which is the same for every b.
@@ -192,9 +192,9 @@ def _nearest(
                 squares[groups[part, None] == groups[None, others_part]] = np.inf
             lowest = squares.min(axis=1)
             nearer = lowest < best
-            best[nearer], found[nearer] = lowest[nearer], others_part.start + squares.argmin(axis=1)[nearer]
+            best[nearer], closest[nearer] = lowest[nearer], others_part.start + squares.argmin(axis=1)[nearer]
         # Taken from the pair itself: the product above cancels, and would call a perfect copy merely close.
-        distances[part] = np.sqrt(np.mean((rows - (_flat(real[found]) - centre)) ** 2, axis=1))
+        distances[part] = np.sqrt(np.mean((rows - (_flat(real[closest]) - centre)) ** 2, axis=1))
     return indices, distances
 
 

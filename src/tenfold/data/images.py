@@ -171,10 +171,10 @@ def _check_size(width: int, height: int) -> None:
         raise UnreadableError(f"{width} x {height} pixels: too elongated")
 
 
-def _is_misnamed(found: str | None, suffix: str) -> bool:
+def _is_misnamed(detected: str | None, suffix: str) -> bool:
     named = Image.registered_extensions().get(suffix.lower())
     same = {"MPO": "JPEG"}  # a camera's JPEG with a second image in it
-    return named is not None and found is not None and same.get(named, named) != same.get(found, found)
+    return named is not None and detected is not None and same.get(named, named) != same.get(detected, detected)
 
 
 def _what_else(content: bytes) -> str:
@@ -201,7 +201,7 @@ def choose_side(longer_sides: Sequence[int], size: int | None) -> int:
     return size if size is not None else min(LARGEST_DEFAULT_SIDE, int(np.median(longer_sides)))
 
 
-def to_squares(
+def resize_to_squares(
     decoded: Sequence[DecodedImage], longer_sides: Sequence[int], side: int
 ) -> tuple[npt.NDArray[np.uint8], Counter[str]]:
     """All images as uint8 N x C x side x side, and how many were converted in which way.

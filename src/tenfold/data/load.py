@@ -12,7 +12,14 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.duplicates import equal_pairs
-from tenfold.data.images import LARGEST_DEFAULT_SIDE, DecodedImage, UnreadableError, choose_side, shrink, to_squares
+from tenfold.data.images import (
+    LARGEST_DEFAULT_SIDE,
+    DecodedImage,
+    UnreadableError,
+    choose_side,
+    resize_to_squares,
+    shrink,
+)
 from tenfold.data.readers import UNLABELLED, Manifest, manifest_of
 from tenfold.data.readers.known import KNOWN
 
@@ -132,7 +139,7 @@ def _decode(
             f"class {manifest.class_names[label]!r}: none of its images can be read "
             f"({example.source}: {example.reason}); replace them or remove the class"
         )
-    images, conversions = to_squares(decoded, longer_sides, choose_side(longer_sides, size))
+    images, conversions = resize_to_squares(decoded, longer_sides, choose_side(longer_sides, size))
     return ImageDataset(
         name=manifest.name,
         images=images,

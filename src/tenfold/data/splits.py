@@ -1,4 +1,4 @@
-"""Stratified group k-fold with an inner split: who trains, who chooses, who judges.
+"""Stratified group k-fold with a validation split: who trains, who chooses, who judges.
 
 A fold as a trial gets it has images to train on, images to choose by, and test images under seal. A method takes an
 ImageDataset, and a sealed fold is none: handing test images to a method is a type error, not a matter of care.
@@ -64,7 +64,7 @@ def make_splits(data: ImageDataset, plan: FoldPlan, repeat: int, key: Key) -> li
     splits = []
     for fold, (_, test) in enumerate(_group_folds(data, judged, plan.folds, key / f"repeat-{repeat}" / "folds")):
         rest = np.setdiff1d(np.arange(len(data)), test)
-        validation = _inner(data, rest, plan, key / f"repeat-{repeat}" / f"fold-{fold}" / "inner")
+        validation = _validation_images(data, rest, plan, key / f"repeat-{repeat}" / f"fold-{fold}" / "inner")
         splits.append(Split(repeat, fold, np.setdiff1d(rest, validation), validation, test))
     return splits
 
@@ -153,7 +153,7 @@ def _group_folds(data: ImageDataset, members: Indices, folds: int, key: Key) -> 
     return [(members[rest], members[test]) for rest, test in pairs]
 
 
-def _inner(data: ImageDataset, rest: Indices, plan: FoldPlan, key: Key) -> Indices:
+def _validation_images(data: ImageDataset, rest: Indices, plan: FoldPlan, key: Key) -> Indices:
     """About a fifth of the training fold by whole groups; every class keeps at least one group to train on."""
     random = key.numpy_generator()
     labels, groups = data.labels[rest], data.groups[rest]

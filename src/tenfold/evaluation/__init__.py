@@ -54,7 +54,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Wins:
-    """PICK against the baseline on each test fold, by balanced accuracy there."""
+    """The chosen arm against the baseline on each test fold, by balanced accuracy there."""
 
     won: int
     tied: int
@@ -62,13 +62,13 @@ class Wins:
 
     @property
     def probability(self) -> float:
-        """That PICK does better on a fresh split of such images; ties count half."""
+        """That the chosen arm does better on a fresh split of such images; ties count half."""
         return (self.won + self.tied / 2) / (self.won + self.tied + self.lost)
 
 
 @dataclass(frozen=True)
 class Look:
-    """A planned look at the primary comparison while the study ran."""
+    """A interim look at the primary comparison while the study ran."""
 
     repeats: int
     p_value: float
@@ -77,7 +77,9 @@ class Look:
 
 @dataclass(frozen=True)
 class ExternalComparison:
-    """PICK against the baseline on the sealed external test, each by the vote of its cross-validated classifiers."""
+    """The chosen arm against the baseline on the sealed external test, each by the vote of its cross-validated
+    classifiers.
+    """
 
     images: int
     groups: int
@@ -85,7 +87,7 @@ class ExternalComparison:
     baseline_accuracy: Interval
     difference: Interval
     only_pick: int
-    """Images recognised by PICK alone."""
+    """Images recognised by the chosen arm alone."""
     only_baseline: int
     p_value: float
     """McNemar's test."""
@@ -115,9 +117,9 @@ class ArmResult(OldNames):
     extra_images: float = 0.0
     """Beside the real ones in a training fold, mean over folds."""
     ratios: Mapping[str, int] = field(default_factory=dict)
-    """How many new images for each real one the inner images preferred, and in how many folds."""
+    """How many new images for each real one the validation images preferred, and in how many folds."""
     selected_hyperparameters: Mapping[str, int] = field(default_factory=dict)
-    """What the inner images chose for options that were left open, and in how many folds: of arms that chose."""
+    """What the validation images chose for options that were left open, and in how many folds: of arms that chose."""
     worth: Worth | None = None
     """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
@@ -130,10 +132,10 @@ class Verdict(OldNames):
 
     outcome: Outcome
     chosen_arm: str
-    """The arm that the inner splits preferred most often."""
+    """The arm that the validation splits preferred most often."""
     baseline: str
     difference: Interval
-    """PICK - baseline in balanced accuracy, share in -1..1."""
+    """The chosen arm - baseline in balanced accuracy, share in -1..1."""
     smallest_detectable: float
     """The smallest effect that this much data shows in four studies of five: 2.8 standard errors in large ones."""
     margin: float
@@ -149,12 +151,12 @@ class Verdict(OldNames):
     curve: tuple[CurvePoint, ...] = ()
     """The baseline's learning curve, fewest images first; empty where it was not asked for."""
     worth: Worth | None = None
-    """Of PICK."""
+    """Of the chosen arm."""
     external: ExternalComparison | None = None
     interim_looks: tuple[Look, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def provisional(self) -> bool:
-        """Fewer repeats than the protocol's default of 4, and not because a planned look found the case clear."""
+        """Fewer repeats than the protocol's default of 4, and not because a interim look found the case clear."""
         return self.repeats < 4 and not any(look.stopped for look in self.interim_looks)

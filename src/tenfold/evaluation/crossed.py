@@ -149,9 +149,9 @@ def _trainings(table: Table, folds: Indices | None, rest: float) -> tuple[float,
 def choice_variance(gains: Table) -> float:
     """The variance that the choice between arms adds to `retrained_picks`, whose mean squares count none of it.
 
-    `gains` is R repeats x K folds: how much the arm chosen there gains over all images and repeats. The inner
+    `gains` is R repeats x K folds: how much the arm chosen there gains over all images and repeats. The validation
     images of a repeat's folds are together the study's images, and those are the same in all repeats: so far as
-    they decide the choice, K choices are independent at most, and not R x K. Inner images of different folds
+    they decide the choice, K choices are independent at most, and not R x K. Validation images of different folds
     overlap too, so K / 2 are counted, with which intervals hold the truth in 92 % of studies or more.
     """
     repeats, folds = gains.shape
@@ -159,11 +159,13 @@ def choice_variance(gains: Table) -> float:
 
 
 def retrained_picks(differences: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_]) -> Table:
-    """PICK minus baseline, n x R, R >= 2, where the chosen arm is judged by trainings other than the one chosen.
+    """The chosen arm minus baseline, n x R, R >= 2, where the chosen arm is judged by trainings other than the one
+    chosen.
 
-    `differences` are the tables of A arms minus the baseline, A x n x R; `chosen` tells which arm the inner images
-    of the group's fold preferred, A x n x R, none where that was the baseline. Inner images prefer lucky trainings
-    too, and the luckiest of several trainings beats a single one even where all arms are equal. So a group's value
+    `differences` are the tables of A arms minus the baseline, A x n x R; `chosen` tells which arm the validation
+    images of the group's fold preferred, A x n x R, none where that was the baseline. Validation images prefer lucky
+    trainings too, and the luckiest of several trainings beats a single one even where all arms are equal. So a
+    group's value
     in a repeat is that of the arms that its folds in the other repeats chose: its own image was a test image in
     those folds as well, and nothing of it reached the choice.
     """

@@ -1,4 +1,4 @@
-"""PICK against the baseline on a sealed external test: the classifiers of an arm vote on each image."""
+"""The chosen arm against the baseline on a sealed external test: the classifiers of an arm vote on each image."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def compare_external(
     `pick` and `baseline` hold one row of N predicted classes a classifier; the arms may differ in rows.
     Images count equally. Where every image is a group of its own, the test is McNemar's exact one and the
     interval that of Bonett and Price. Otherwise both follow from the groups' sums: McNemar's test would
-    count the pictures of one patient as so many patients.
+    count the images of one patient as so many patients.
 
     Raises:
         ValueError: there are no images or no classifiers, or not one prediction, label and group an image.
@@ -124,7 +124,7 @@ def _clustered_test(picked: Hits, base: Hits, groups: Indices) -> tuple[Interval
     estimate = float(change.mean())
     table = group_table(change[:, None], np.full(len(change), 1 / len(change)), groups)
     if len(table) == 1:
-        # One patient's pictures say nothing about other patients.
+        # One patient's images say nothing about other patients.
         return Interval(estimate, -1.0, 1.0, np.inf), 1.0
     interval, p_value = crossed_test(table)
     # The weighted table may miss the plain mean by a rounding error, and the interval must hold it.

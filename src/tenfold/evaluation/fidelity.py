@@ -114,12 +114,12 @@ def memorisation(generated: Vectors, train: Vectors, heldout: Vectors) -> Memori
     Raises:
         ValueError: one of the three is empty.
     """
-    found = near_copies(generated, train, heldout)
-    usual = float(np.median(found.heldout_distances))
+    copies = near_copies(generated, train, heldout)
+    usual = float(np.median(copies.heldout_distances))
     return Memorisation(
-        near_copies=found.share,
-        heldout_near_copies=float(np.mean(found.heldout_distances <= found.threshold)),
-        distance_ratio=float(np.median(found.distances)) / usual if usual > 0 else None,
+        near_copies=copies.share,
+        heldout_near_copies=float(np.mean(copies.heldout_distances <= copies.threshold)),
+        distance_ratio=float(np.median(copies.distances)) / usual if usual > 0 else None,
     )
 
 
@@ -190,7 +190,7 @@ def diagnose(
     Args:
         generated: the method's images alone.
         train: the real images that the method learned from.
-        heldout: the inner validation images, which it never saw. Test images have no business here.
+        heldout: the validation images, which it never saw. Test images have no business here.
         features: of a network that was trained without the generated images; those of one that was would pull
             them nearer to the training images than held-out ones can be.
         other_features: such as a backbone's trained on ImageNet, for a second KID.

@@ -1,11 +1,11 @@
 """Did a method see the test fold? A generator that copies test images must be caught, and no honest one accused.
 
-A method is shown neither the inner validation images nor the test images. So the distance of such a real image
+A method is shown neither the validation images nor the test images. So the distance of such a real image
 to the nearest extra image has the same law for both, whatever the method does with its training images. Extra
-images that lie nearer to the test images than to the inner validation images come from the test fold.
+images that lie nearer to the test images than to the validation images come from the test fold.
 
 What this cannot see: mirrored, turned or strongly distorted copies, and a few changed copies among many honest
-images. Copies of the inner validation images beside those of the test images hide from rule 2, not from rule 1.
+images. Copies of the validation images beside those of the test images hide from rule 2, not from rule 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FALSE_ALARMS = 1e-6
 MOST_PAIRS = 10_000
 """Up to here the p-value is exact, which few images need; beyond it the normal approximation is as good."""
 LARGEST_SIDE = 32
-"""Rule 2 looks at larger pictures shrunk to this side or less, where a shift by a pixel matters little."""
+"""Rule 2 looks at larger images shrunk to this side or less, where a shift by a pixel matters little."""
 
 
 def leak(
@@ -52,14 +52,14 @@ def leak(
     Of vectors only exact copies are looked for: how near two of them may be is not known.
 
     Rule 1: an extra image equals a test image that no training image resembles.
-    Rule 2: extra images lie nearer to test than to inner validation images, by a one-sided Mann-Whitney test.
+    Rule 2: extra images lie nearer to test than to validation images, by a one-sided Mann-Whitney test.
     With groups given, a group counts once, with its smallest distance: images of one patient are alike, and
     would pass for many independent witnesses. Without, every image is taken for a group of its own.
     Below about 10 validation and 13 test images rule 2's level is out of reach, which leaves rule 1.
 
     Args:
         extra: G x C x H x W, what the method adds to the training images.
-        unseen: U x C x H x W, the inner validation images.
+        unseen: U x C x H x W, the validation images.
         test: T x C x H x W.
         train: N x C x H x W, what the method was shown; rows are read a part at a time.
 
@@ -84,7 +84,7 @@ def leak(
     if p_value < FALSE_ALARMS:
         return (
             f"the {len(extra)} extra images lie nearer to the test images (median {np.median(to_test):.1f} grey "
-            f"levels) than to inner validation images (median {np.median(to_unseen):.1f}), though the method was "
+            f"levels) than to validation images (median {np.median(to_unseen):.1f}), though the method was "
             f"shown neither (p = {p_value:.0e})"
         )
     return None
@@ -132,10 +132,10 @@ def _distances(images: Images, extra: Images) -> Distances:
     height, width = images.shape[2:]
     if min(height, width) < 4:
         return nearest(images, extra)[1]
-    inner = np.ascontiguousarray(extra[:, :, 1:-1, 1:-1])
+    central = np.ascontiguousarray(extra[:, :, 1:-1, 1:-1])
     shifts = [(down, across) for down in range(3) for across in range(3)]
     views = [images[:, :, d : d + height - 2, a : a + width - 2] for d, a in shifts]
-    distances: Distances = np.min([nearest(view, inner)[1] for view in views], axis=0)
+    distances: Distances = np.min([nearest(view, central)[1] for view in views], axis=0)
     return distances
 
 

@@ -1,4 +1,4 @@
-"""From trials to tables of N images x R repeats, and the choice that each fold's inner images made."""
+"""From trials to tables of N images x R repeats, and the choice that each fold's validation images made."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Design:
     folds: int
     baseline: str
     candidates: Collection[str]
-    """The arms between which each fold's inner images choose."""
+    """The arms between which each fold's validation images choose."""
     margin: float = 0.01
     curve: Collection[str] = ()
     """The arms that are the baseline on fewer real images, which are not judged."""
@@ -44,7 +44,7 @@ class Design:
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
+class PredictionMatrix:
     """The trials that count, as tables of N images x R repeats."""
 
     design: Design
@@ -89,7 +89,8 @@ class Readings:
 
     @cached_property
     def difference(self) -> Table:
-        """PICK - baseline, groups x repeats: the arms that the inner images chose, judged by their other trainings.
+        """The chosen arm - baseline, groups x repeats: the arms that the validation images chose, judged by their
+        other trainings.
 
         With a single repeat there are no others, and the chosen trainings themselves are judged.
         """
@@ -111,7 +112,7 @@ class Readings:
         )
 
     def _chosen(self, name: str) -> npt.NDArray[np.bool_]:
-        """Groups x repeats: whether the inner images of the group's fold preferred this arm."""
+        """Groups x repeats: whether the validation images of the group's fold preferred this arm."""
         chosen = np.zeros(self.folds.shape, dtype=bool)
         for column, repeat in enumerate(self.repeat_numbers):
             folds = [fold for (r, fold), picked in self.picks.items() if r == repeat and picked == name]
@@ -142,7 +143,7 @@ class Readings:
         return float(np.mean(counts))
 
 
-def read(trials: Sequence[Trial], design: Design) -> Readings:
+def prediction_matrix(trials: Sequence[Trial], design: Design) -> PredictionMatrix:
     """Sort trials into tables.
 
     Raises:
@@ -162,7 +163,7 @@ def read(trials: Sequence[Trial], design: Design) -> Readings:
     if tested_groups < 2:
         raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
     picks = {place: pick(sound, place, baseline, design.candidates) for place in places}
-    return Readings(
+    return PredictionMatrix(
         design,
         weights,
         sound,
@@ -208,7 +209,7 @@ def complete_places(arms: Collection[Arm], folds: int) -> list[Place]:
 
 
 def pick(arms: Mapping[str, Arm], place: Place, baseline: str, candidates: Collection[str]) -> str:
-    """The candidate that the fold's inner images preferred; the baseline where they could not tell."""
+    """The candidate that the fold's validation images preferred; the baseline where they could not tell."""
 
     def preference(name: str) -> tuple[float, float, bool]:
         trial = arms[name][place]

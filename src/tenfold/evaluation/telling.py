@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from tenfold.evaluation import ArmResult, ExternalComparison, Interval, Verdict, Worth
-from tenfold.evaluation.wording import PICK, added_images, ended_early, sentence, worth_a_class, worth_sentence
+from tenfold.evaluation.wording import CHOSEN_ARM, added_images, ended_early, sentence, worth_a_class, worth_sentence
 
-__all__ = ["PICK", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
+__all__ = ["CHOSEN_ARM", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "lost": verdict.wins.lost,
             "probability": _rounded(verdict.wins.probability),
         },
-        "worth": verdict.worth and _worth_json(verdict, verdict.worth, PICK),
+        "worth": verdict.worth and _worth_json(verdict, verdict.worth, CHOSEN_ARM),
         "worth_sentence": worth_sentence(verdict),
         "curve": [
             {

@@ -21,12 +21,14 @@ class WorthRow:
 
 
 def worth_rows(verdict: Verdict) -> tuple[WorthRow, ...]:
-    """PICK first, unless it is one of the arms in all folds, then the arms as they come; none without a curve."""
+    """The chosen arm first, unless it is one of the arms in all folds, then the arms as they come; none without a
+    curve.
+    """
     worths = {arm.name: arm.worth for arm in verdict.arms if arm.against_baseline is not None}
     if not verdict.curve and not any(worths.values()):
         return ()
     if len(verdict.pick_counts) > 1 and not always_kept_baseline(verdict):
-        worths = {PICK: verdict.worth} | worths
+        worths = {CHOSEN_ARM: verdict.worth} | worths
     return tuple(_row(verdict, name, worth) for name, worth in worths.items())
 
 
@@ -35,8 +37,8 @@ def _row(verdict: Verdict, name: str, worth: Worth | None) -> WorthRow:
     if worth is None or (math.isinf(worth.low) and math.isinf(worth.high)):
         return WorthRow(name, added, "cannot be told", "", "–")
     if math.isinf(worth.real_images):
-        told = "more" if worth.real_images > 0 else "fewer"
-        return WorthRow(name, added, f"{told} than the curve tells", _interval(worth), "–")
+        direction = "more" if worth.real_images > 0 else "fewer"
+        return WorthRow(name, added, f"{direction} than the curve tells", _interval(worth), "–")
     a_class = worth_a_class(verdict, worth)
     return WorthRow(name, added, signed(worth.real_images), _interval(worth), signed(a_class))
 
@@ -55,8 +57,8 @@ def signed(images: float) -> str:
     return "0" if number in ("+0", "-0") else number.replace("-", "−")
 
 
-PICK = "PICK"
-"""Stands where an arm's name may stand, for the choice that each fold's inner images made."""
+CHOSEN_ARM = "chosen arm"
+"""Stands where an arm's name may stand, for the choice that each fold's validation images made."""
 BEYOND = "than the learning curve can tell"
 
 
@@ -108,7 +110,7 @@ def _subject(verdict: Verdict, kept: int, trained: int) -> str:
 
 
 def ended_early(verdict: Verdict) -> Look | None:
-    """The planned look that ended the study; None where it ran its course.
+    """The interim look that ended the study; None where it ran its course.
 
     What such a look ends is as well founded as a full study: it takes a difference that chance alone hardly makes.
     """
@@ -116,14 +118,16 @@ def ended_early(verdict: Verdict) -> Look | None:
 
 
 def always_kept_baseline(verdict: Verdict) -> bool:
-    """Whether no fold preferred anything to the baseline, so that PICK is the baseline itself."""
+    """Whether no fold preferred anything to the baseline, so that the chosen arm is the baseline itself."""
     return set(verdict.pick_counts) == {verdict.baseline}
 
 
-def added_images(verdict: Verdict, name: str = PICK) -> float:
-    """Images beside the real ones in a training fold, mean over folds; those of PICK follow what was picked."""
+def added_images(verdict: Verdict, name: str = CHOSEN_ARM) -> float:
+    """Images beside the real ones in a training fold, mean over folds; those of the chosen arm follow what was
+    picked.
+    """
     extra = {arm.name: arm.extra_images for arm in verdict.arms}
-    if name != PICK:
+    if name != CHOSEN_ARM:
         return extra[name]
     return sum(extra[arm] * times for arm, times in verdict.pick_counts.items()) / sum(verdict.pick_counts.values())
 
@@ -134,18 +138,18 @@ def worth_a_class(verdict: Verdict, worth: Worth) -> float:
     return worth.real_images / max(1, tested)
 
 
-def worth_sentence(verdict: Verdict, name: str = PICK) -> str | None:
+def worth_sentence(verdict: Verdict, name: str = CHOSEN_ARM) -> str | None:
     """How many real images an arm's gain or loss equals; None where nothing was gained, lost or asked.
 
     All numbers are those of one training fold.
     """
-    if name == PICK and always_kept_baseline(verdict):
+    if name == CHOSEN_ARM and always_kept_baseline(verdict):
         return None
-    arm = None if name == PICK else _arm(verdict, name)
+    arm = None if name == CHOSEN_ARM else _arm(verdict, name)
     if arm is not None and arm.against_baseline is None:
         return None
     worth = verdict.worth if arm is None else arm.worth
-    whose = "Its" if name == PICK else f"{name}: its"
+    whose = "Its" if name == CHOSEN_ARM else f"{name}: its"
     if worth is None:
         if not verdict.curve:
             return None
@@ -163,13 +167,13 @@ def worth_sentence(verdict: Verdict, name: str = PICK) -> str | None:
 def _what_was_worth(verdict: Verdict, name: str) -> tuple[str, str]:
     """The subject of the sentence, and what it is counted in."""
     added = round(added_images(verdict, name))
-    if name == PICK and len(verdict.pick_counts) > 1:
+    if name == CHOSEN_ARM and len(verdict.pick_counts) > 1:
         return "What was chosen in each fold", "image"
     if added == 0:
-        return ("It" if name == PICK else name), "image"
-    arm = _arm(verdict, verdict.chosen_arm if name == PICK else name)
+        return ("It" if name == CHOSEN_ARM else name), "image"
+    arm = _arm(verdict, verdict.chosen_arm if name == CHOSEN_ARM else name)
     mean = " (mean of the folds)" if len(arm.ratios) > 1 else ""
-    whose = "Its" if name == PICK else f"{name}: its"
+    whose = "Its" if name == CHOSEN_ARM else f"{name}: its"
     return f"{whose} {added:,} added images{mean}", "one"
 
 
@@ -216,7 +220,9 @@ def _each_class(verdict: Verdict, worth: Worth) -> str:
 
 
 def ratio_words(ratios: Mapping[str, int]) -> str:
-    """How many new images for each real one the inner images preferred: `no new images in 12 of 20 folds, ...`."""
+    """How many new images for each real one the validation images preferred: `no new images in 12 of 20 folds,
+    ...`.
+    """
     folds = sum(ratios.values())
     words: list[str] = []
     for ratio, times in sorted(ratios.items(), key=lambda item: float(item[0])):
@@ -226,10 +232,12 @@ def ratio_words(ratios: Mapping[str, int]) -> str:
     return ", ".join(words)
 
 
-def settled_words(settled: Mapping[str, int]) -> str:
-    """What the inner images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds, ...`."""
-    folds = sum(settled.values())
-    first, *others = (f"{options} in {times}" for options, times in settled.items())
+def selection_words(selected: Mapping[str, int]) -> str:
+    """What the validation images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds,
+    ...`.
+    """
+    folds = sum(selected.values())
+    first, *others = (f"{options} in {times}" for options, times in selected.items())
     return ", ".join([f"{first} of {folds} {'fold' if folds == 1 else 'folds'}", *others])
 
 

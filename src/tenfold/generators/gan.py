@@ -138,9 +138,9 @@ class GanStep(Step):
         self.critic.requires_grad_(True)
         for turn in range(config.critic_steps):
             penalised = config.penalty > 0 and (number * config.critic_steps + turn) % config.penalty_every == 0
-            losses = self._critic_turn(fade, penalised)
-        self.critic.requires_grad_(False)  # its weights' slopes are not needed in the generator's turn
-        return losses | self._generator_turn(fade)
+            losses = self._critic_step(fade, penalised)
+        self.critic.requires_grad_(False)  # its weights' slopes are not needed in the generator's step
+        return losses | self._generator_step(fade)
 
     def look(self, number: int) -> Look:
         figures, images = monitor(self.problem, self.averaged, self.config.noise_size)
@@ -168,7 +168,7 @@ class GanStep(Step):
         span = min(self.config.average_images, 0.05 * number * self.config.batch_size)
         return 1 - float(0.5 ** (self.config.batch_size / max(span, 1.0)))
 
-    def _critic_turn(self, fade: float, penalised: bool) -> dict[str, Tensor]:
+    def _critic_step(self, fade: float, penalised: bool) -> dict[str, Tensor]:
         loss_of = partial(self._critic_loss, fade=fade, penalised=penalised)
         return descend_in_parts([self.optimizers["critic"]], self._drawn(), self.micro_batches, loss_of)
 
@@ -200,7 +200,7 @@ class GanStep(Step):
                 loss = loss + weight * unit_slope_penalty(self.critic, real, fake, condition, fade, self.random)
         return loss, losses
 
-    def _generator_turn(self, fade: float) -> dict[str, Tensor]:
+    def _generator_step(self, fade: float) -> dict[str, Tensor]:
         loss_of = partial(self._generator_loss, fade=fade)
         return descend_in_parts([self.optimizers["generator"]], self._drawn(), self.micro_batches, loss_of)
 

@@ -1,7 +1,7 @@
 """What a Fader is worth, asked of everybody but the readers that it learned to fool.
 
-Do pictures of a new label look like it, to a classifier of real pictures? Can a probe, trained afresh on the codes,
-still read the label? Does the new picture keep the style? And does the old label give the old picture back?
+Do images of a new label look like it, to a classifier of real images? Can a probe, trained afresh on the codes,
+still read the label? Does the new image keep the style? And does the old label give the old image back?
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tenfold.networks.autoencoder import CodeReader, Fader
 from tenfold.networks.blocks import build
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.device import Device, one_thread
-from tenfold.training.inner import inner_score
+from tenfold.training.inner import validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
 from tenfold.training.step import Step, descend
@@ -42,20 +42,20 @@ PROBE_WIDTH, PROBE_BATCH, PROBE_RATE, PROBE_DECAY = 256, 256, 2e-3, 0.01
 
 @dataclass(frozen=True)
 class Gates:
-    """The figures by which restyled pictures are used or not; accuracies are means over classes, shares in 0..1."""
+    """The figures by which restyled images are used or not; accuracies are means over classes, shares in 0..1."""
 
     swap_accuracy: float
-    """Pictures under another label that the judge, a classifier of real pictures, reads as that label."""
+    """Images under another label that the judge, a classifier of real images, reads as that label."""
     judge_accuracy: float
-    """What the judge reads of the real pictures whose style was taken."""
+    """What the judge reads of the real images whose style was taken."""
     probe_accuracy: float
-    """Labels that a fresh probe reads from the codes of pictures that it did not learn from."""
+    """Labels that a fresh probe reads from the codes of images that it did not learn from."""
     chance: float
     """What the probe would reach by guessing."""
     reconstruction_error: float
-    """Mean squared error under a picture's own label, pixels in [-1, 1]."""
+    """Mean squared error under an image's own label, pixels in [-1, 1]."""
     trivial_error: float
-    """The same of the mean picture of the class."""
+    """The same of the mean image of the class."""
     style_correlation: float
     """Mean over the features of `style`; 0 where none varies."""
     style: Mapping[str, float]
@@ -64,21 +64,21 @@ class Gates:
     """Whose style was taken."""
     swaps: int
     held_out: bool
-    """Whether the autoencoder, the judge and the probe had not seen these pictures."""
+    """Whether the autoencoder, the judge and the probe had not seen these images."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """One a gate."""
-        seen = "held-out pictures" if self.held_out else "pictures that it learned from (too few to hold any out)"
+        seen = "held-out images" if self.held_out else "images that it learned from (too few to hold any out)"
         features = ", ".join(f"{name} {value:.2f}" for name, value in self.style.items())
         return (
-            f"swap accuracy {self.swap_accuracy:.1%}: so many of {self.swaps:,} pictures in the style of "
+            f"swap accuracy {self.swap_accuracy:.1%}: so many of {self.swaps:,} images in the style of "
             f"{self.pictures:,} {seen} are read as their new class by an independent classifier, which reads "
             f"{self.judge_accuracy:.1%} of the real ones".replace("%", " %"),
             f"fresh probe {self.probe_accuracy:.1%}: so often a newly trained network reads the old class from the "
             f"code (chance {self.chance:.1%})".replace("%", " %"),
-            f"style correlation {self.style_correlation:.2f} between a picture and its new versions ({features})",
-            f"reconstruction error {self.reconstruction_error:.3f} (mean picture of the class "
+            f"style correlation {self.style_correlation:.2f} between an image and its new versions ({features})",
+            f"reconstruction error {self.reconstruction_error:.3f} (mean image of the class "
             f"{self.trivial_error:.3f})",
         )
 
@@ -114,8 +114,8 @@ def measured(
         labels,
     )
     return Gates(
-        swap_accuracy=inner_score(judge.probabilities(swapped), labels),
-        judge_accuracy=inner_score(judge.probabilities(looked_at.images), own),
+        swap_accuracy=validation_score(judge.probabilities(swapped), labels),
+        judge_accuracy=validation_score(judge.probabilities(looked_at.images), own),
         probe_accuracy=probe_accuracy((learned_codes, learned.labels), (codes, own), probe_steps, key / "probe"),
         chance=1 / present,
         reconstruction_error=_error(painted(fader, codes, own), looked_at.images),
@@ -153,8 +153,8 @@ def held_out(train: ImageDataset, share: float, key: Key) -> tuple[ImageDataset,
 
 
 def swaps_of(labels: Labels, class_count: int) -> tuple[Labels, Labels]:
-    """Which picture is to be painted under which other label: every other one, or where that would be more than
-    10,000 pictures in all as many for each, all labels alike often.
+    """Which image is to be painted under which other label: every other one, or where that would be more than
+    10,000 images in all as many for each, all labels alike often.
     """
     others = class_count - 1
     each = min(others, max(1, MOST_SWAPS // max(1, len(labels))))
@@ -164,7 +164,7 @@ def swaps_of(labels: Labels, class_count: int) -> tuple[Labels, Labels]:
 
 
 def styles_by_classes(fader: Fader, images: ImageDataset, key: Key) -> tuple[Labels, Images]:
-    """R pictures, one of each class but of ten classes at most, and each under the first 30 labels at most: their
+    """R images, one of each class but of ten classes at most, and each under the first 30 labels at most: their
     indices, in the order of their classes, and R x K x C x H x W.
     """
     present = np.unique(images.labels)
@@ -173,8 +173,8 @@ def styles_by_classes(fader: Fader, images: ImageDataset, key: Key) -> tuple[Lab
     rows = np.array([order[images.labels[order] == label][0] for label in present[places]], dtype=np.int64)
     columns = min(GRID_COLUMNS, images.class_count)
     codes = codes_of(fader, images.images[rows]).repeat_interleave(columns, 0)
-    pictures = painted(fader, codes, np.tile(np.arange(columns, dtype=np.int64), len(rows)))
-    return rows, pictures.reshape(len(rows), columns, *images.image_shape)
+    restyled = painted(fader, codes, np.tile(np.arange(columns, dtype=np.int64), len(rows)))
+    return rows, restyled.reshape(len(rows), columns, *images.image_shape)
 
 
 @torch.inference_mode()
@@ -204,7 +204,7 @@ def probe_accuracy(learned: tuple[Tensor, Labels], unseen: tuple[Tensor, Labels]
     loop = TrainingLoop()
     probe = loop.run(lambda attempt: ProbeStep(learned, steps, key, loop.device)).step.networks["probe"].eval()
     with torch.inference_mode():
-        return inner_score(probe(unseen[0].to(loop.device.torch)).softmax(1).cpu().numpy(), unseen[1])
+        return validation_score(probe(unseen[0].to(loop.device.torch)).softmax(1).cpu().numpy(), unseen[1])
 
 
 class ProbeStep(Step):
@@ -236,5 +236,5 @@ def _class_means(images: ImageDataset) -> npt.NDArray[np.float64]:
     return means
 
 
-def _error(found: npt.NDArray[Any], images: Images) -> float:
-    return float(np.mean(np.square((found.astype(np.float32) - images) / 127.5)))
+def _error(restored: npt.NDArray[Any], images: Images) -> float:
+    return float(np.mean(np.square((restored.astype(np.float32) - images) / 127.5)))

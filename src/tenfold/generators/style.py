@@ -1,7 +1,7 @@
-"""Measurable style: slant, thickness, ink and width of grey pictures, mean colours and contrast of colour ones.
+"""Measurable style: slant, thickness, ink and width of grey images, mean colours and contrast of colour ones.
 
-What a picture's style is, nobody can measure; these are parts of it that have a number. A picture that was redrawn as
-another class kept its style as far as these numbers follow those of the picture that it was made from.
+What an image's style is, nobody can measure; these are parts of it that have a number. An image that was redrawn as
+another class kept its style as far as these numbers follow those of the image that it was made from.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ COLOURS = ("red", "green", "blue")
 
 
 def style_features(images: npt.NDArray[np.uint8]) -> Features:
-    """Of N x C x H x W: for grey pictures slant, thickness, ink and width, for colour ones the mean red, green and
+    """Of N x C x H x W: for grey images slant, thickness, ink and width, for colour ones the mean red, green and
     blue and the contrast.
 
-    Ink is how far a pixel is from the ground, which is the median of the picture's border, in 0..1. Slant is the
+    Ink is how far a pixel is from the ground, which is the median of the image's border, in 0..1. Slant is the
     shift of the ink to the right for each pixel further up; width the standard deviation of its columns, in pixels,
     with the slant taken out; thickness twice the ink over the length of its edge: the width of a stroke, in pixels.
     """
@@ -62,30 +62,30 @@ def style_correlation(
     source_labels: Labels,
     new_labels: Labels,
 ) -> dict[str, float]:
-    """How far each feature of restyled pictures follows that of their sources, by the feature's name; -1..1.
+    """How far each feature of restyled images follows that of their sources, by the feature's name; -1..1.
 
-    The pooled correlation within cells, a cell being all pictures that were restyled from one class to one other: the
+    The pooled correlation within cells, a cell being all images that were restyled from one class to one other: the
     mean of its cell is taken out of every value first. So a class that is drawn thicker than others adds nothing, and
-    only differences between pictures of one class count. Features that do not vary within the cells are left out;
-    that is judged by the sources, so that pictures which all come out alike score 0.
+    only differences between images of one class count. Features that do not vary within the cells are left out;
+    that is judged by the sources, so that images which all come out alike score 0.
 
     Args:
         sources, restyled: the features of P pairs.
         source_labels, new_labels: P.
     """
     cells = np.unique(np.stack([source_labels, new_labels]), axis=1, return_inverse=True)[1].ravel()
-    found = {}
+    correlations = {}
     for name, values in sources.items():
         before, after = _within(values, cells), _within(restyled[name], cells)
         if before.std() < LEAST_SPREAD:
             continue
         lengths = float(np.linalg.norm(before) * np.linalg.norm(after))
-        found[name] = float(before @ after) / lengths if after.std() >= LEAST_SPREAD else 0.0
-    return found
+        correlations[name] = float(before @ after) / lengths if after.std() >= LEAST_SPREAD else 0.0
+    return correlations
 
 
 class StyleSources:
-    """Whose style the next picture of a class gets: each image of another class once, then mixtures of two."""
+    """Whose style the next image of a class gets: each image of another class once, then mixtures of two."""
 
     def __init__(self, labels: Labels, key: Key) -> None:
         """

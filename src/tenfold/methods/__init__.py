@@ -67,7 +67,7 @@ class Method(ABC):
     """Its classifier is fitted at once, so that nothing can work on batches beside it."""
 
     reads_vectors: ClassVar[bool] = False
-    """It takes vectors (N x F x 1 x 1) as well as pictures."""
+    """It takes vectors (N x F x 1 x 1) as well as images."""
 
     has_objective: bool = False
     """It minimises a loss of its own, of which an arm can hold only one."""
@@ -83,7 +83,7 @@ class Method(ABC):
         """Learn from the training images alone and say what the classifier should read.
 
         Args:
-            train: the training fold without its inner validation images.
+            train: the training fold without its validation images.
             reserve: more real images, never in any fold; None unless the method `needs_reserve`.
             key: names every draw.
 
@@ -99,8 +99,8 @@ class Method(ABC):
         """
         raise NotImplementedError(f"{self.name()} makes no image files")
 
-    def outside(self) -> str:
-        """A hash of what it reads beside the training images (weights, related pictures); empty where nothing.
+    def external_fingerprint(self) -> str:
+        """A hash of what it reads beside the training images (weights, related images); empty where nothing.
 
         It is a part of the plan: with other files under the same name a trial is another one.
         """
@@ -111,8 +111,8 @@ class Method(ABC):
         configuration. Before `fit`, `shared` is set to the directory with the files that it left."""
         return None
 
-    def undecided(self) -> Mapping[str, tuple[str, ...]]:
-        """Options that are left for inner images to choose, in the order in which to choose them, each with the
+    def search_space(self) -> Mapping[str, tuple[str, ...]]:
+        """Options that are left for validation images to choose, in the order in which to choose them, each with the
         values between which they choose: the usual one first, which wins a tie and is taken where there are none.
         """
         return {}
@@ -121,9 +121,9 @@ class Method(ABC):
         """The method with what its configuration leaves to the size of the set, such as `steps`."""
         return self
 
-    def usual_options(self) -> dict[str, str]:
+    def default_options(self) -> dict[str, str]:
         """The first candidate of each open option: what is taken where nothing is there to choose by."""
-        return {name: candidates[0] for name, candidates in self.undecided().items()}
+        return {name: candidates[0] for name, candidates in self.search_space().items()}
 
     @classmethod
     def makes_files(cls) -> bool:
@@ -241,8 +241,8 @@ def method_class(name: str) -> type[Method]:
     """
     if name not in method_names():
         raise InputError(f"there is no method '{name}'.{did_you_mean(name, method_names())}")
-    found: type[Method] = importlib.import_module(f"tenfold.methods.{name}").Method
-    return found
+    method: type[Method] = importlib.import_module(f"tenfold.methods.{name}").Method
+    return method
 
 
 def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
@@ -251,9 +251,9 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     Raises:
         InputError: unknown method, unknown option, or a value of the wrong kind.
     """
-    found, options = method_class(name), options or {}
-    preset = found.PRESETS.get(str(options.get("preset", getattr(found.Config, "preset", ""))))
-    return found(read_strictly(found.Config, {**(vars(preset) if preset else {}), **options}, name))
+    method, options = method_class(name), options or {}
+    preset = method.PRESETS.get(str(options.get("preset", getattr(method.Config, "preset", ""))))
+    return method(read_strictly(method.Config, {**(vars(preset) if preset else {}), **options}, name))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """AugMix: blends of randomly changed copies, and predictions that must agree on them (Hendrycks et al. 2020).
 
-The consistency term asks that the picture and two blends of it be told alike. It is a loss of its own, so that of
+The consistency term asks that the image and two blends of it be told alike. It is a loss of its own, so that of
 all methods of an arm only one may bring one; without it AugMix is an augmentation like others.
 """
 
@@ -26,13 +26,13 @@ from tenfold.training.recipe import Recipe, cross_entropy
 class Config:
     strength: Annotated[float, Field(ge=0, le=1)] = 0.3
     consistency: NonNegativeFloat = 12.0
-    """Weight of the Jensen-Shannon term; 0 trains on one blend of each picture instead of the picture and two, at
+    """Weight of the Jensen-Shannon term; 0 trains on one blend of each image instead of the image and two, at
     about a third of the time."""
     chains: PositiveInt = 3
     depth: PositiveInt = 3
     """Most operations in a chain; each chain has 1..depth."""
     alpha: PositiveFloat = 1.0
-    """Of the laws of the weights; small values let one chain, or the picture itself, have nearly all."""
+    """Of the laws of the weights; small values let one chain, or the image itself, have nearly all."""
 
 
 @final
@@ -62,7 +62,7 @@ def consistent(
     weight: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Cross entropy of the pictures, and `weight` x the divergence of the predictions for them and two blends.
+    """Cross entropy of the images, and `weight` x the divergence of the predictions for them and two blends.
 
     All three go through the network as one batch, so that batch normalisation sees them together.
     """

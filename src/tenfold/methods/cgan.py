@@ -1,8 +1,8 @@
-"""A small conditional GAN for few images: one network learns all classes and draws new pictures of each.
+"""A small conditional GAN for few images: one network learns all classes and draws new images of each.
 
 Residual generator and critic without normalisation, label embedding in the generator, projection in the critic
 (Miyato & Koyama 2018), relativistic pair loss with zero-centred gradient penalties on real and on generated
-pictures (Huang et al. 2024, R3GAN), and the loop's differentiable augmentation and moving average. Deviations: the
+images (Huang et al. 2024, R3GAN), and the loop's differentiable augmentation and moving average. Deviations: the
 penalties are taken every few steps and scaled up; conditioning fades in, since conditioning itself makes small sets
 collapse (Shahbazi et al. 2022).
 """
@@ -28,19 +28,19 @@ from tenfold.networks.blocks import Residual, pyramid, with_gain
 from tenfold.training.batches import as_floats
 
 LARGEST_SIDE = 40
-"""Larger pictures are drawn at half the side and enlarged."""
+"""Larger images are drawn at half the side and enlarged."""
 
 
 SMALL_SIDE, STEPS = 14, (400, 1000)
-"""Steps for pictures up to that side, and for larger ones."""
+"""Steps for images up to that side, and for larger ones."""
 
 
 @dataclass(frozen=True)
 class Config(GanConfig):
     steps: PositiveInt | None = None
-    """Unless given, 400 for pictures of up to 14 pixels and 1,000 for larger ones."""
+    """Unless given, 400 for images of up to 14 pixels and 1,000 for larger ones."""
     width: PositiveInt = 8
-    """Channels of the largest map (twice that for pictures up to 14 pixels); doubled at each halving, up to
+    """Channels of the largest map (twice that for images up to 14 pixels); doubled at each halving, up to
     four times."""
 
 
@@ -85,7 +85,7 @@ class Method(GeneratorMethod):
 
 
 class Generator(nn.Module):
-    """(noise B x Z, labels B) -> pictures B x C x H x W in [-1, 1]."""
+    """(noise B x Z, labels B) -> images B x C x H x W in [-1, 1]."""
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
         super().__init__()
@@ -104,12 +104,12 @@ class Generator(nn.Module):
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             hidden = F.interpolate(block(hidden), scale_factor=2.0, mode="bilinear", align_corners=False)
-        picture = torch.tanh(self.to_picture(F.leaky_relu(self.last(hidden), 0.2)))
-        return picture[:, :, : self.height, : self.width]
+        image = torch.tanh(self.to_picture(F.leaky_relu(self.last(hidden), 0.2)))
+        return image[:, :, : self.height, : self.width]
 
 
 class Critic(nn.Module):
-    """(pictures, labels) -> realness B; the projection reads the label."""
+    """(images, labels) -> realness B; the projection reads the label."""
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
         super().__init__()
@@ -122,9 +122,9 @@ class Critic(nn.Module):
         self.embedding = nn.Embedding(class_count, 128)
         self.real = nn.Linear(128, 1)
 
-    def forward(self, pictures: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
-        missing = (0, self.side - pictures.shape[3], 0, self.side - pictures.shape[2])
-        padded = F.pad(pictures, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+    def forward(self, images: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        missing = (0, self.side - images.shape[3], 0, self.side - images.shape[2])
+        padded = F.pad(images, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
         hidden = self.first(self.from_picture(padded))
         for block in self.blocks:
             hidden = block(F.avg_pool2d(hidden, 2))
@@ -135,8 +135,8 @@ class Critic(nn.Module):
 
 
 def shrunk(images: Tensor) -> Tensor:
-    """Float pictures as the networks see them: over 40 pixels at half the side, which keeps a step affordable.
+    """Float images as the networks see them: over 40 pixels at half the side, which keeps a step affordable.
 
-    The classifier's first layer halves such pictures too.
+    The classifier's first layer halves such images too.
     """
     return images if max(images.shape[2:]) <= LARGEST_SIDE else F.avg_pool2d(images, 2, ceil_mode=True)

@@ -1,6 +1,6 @@
 """Classical augmentation: each image of a batch is turned, moved, scaled and lit with a draw of its own.
 
-Arms use it while training (`fit`), `grow` writes its pictures to files.
+Arms use it while training (`fit`), `grow` writes its images to files.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from torch import Tensor
 from tenfold import methods
 from tenfold.augment.automatic import RandAugment, TrivialAugment
 from tenfold.augment.classical import Classical
-from tenfold.augment.sampled_parameters import POLICIES, Changes, Flips, Ranges
+from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters
 from tenfold.augment.tensors import SIGNED, to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.training.recipe import Recipe
 
 AT_ONCE = 256
-"""Pictures that `grow` changes together, under one seed."""
+"""Images that `grow` changes together, under one seed."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What is `auto` is chosen by inner images; where there are none, it is the first of its candidates."""
+    """What is `auto` is chosen by validation images; where there are none, it is the first of its candidates."""
 
     policy: Literal["auto", "light", "standard", "strong", "trivial", "rand"] = "auto"
-    """`trivial` and `rand` are TrivialAugment and RandAugment, which do one or two things to each picture."""
+    """`trivial` and `rand` are TrivialAugment and RandAugment, which do one or two things to each image."""
     flips: Literal["auto", "no", "horizontal", "both"] = "auto"
     """Mirror left-right, or also upside down, each with probability 1/2. It turns letters and digits into others."""
     quarter_turns: bool = False
     """Turn by a random multiple of 90 degrees."""
     degrees: Annotated[float, Field(ge=0, le=180)] | None = None
-    """Turn by up to so much either way; 180 suits pictures that have no upright. The policy's own if not given."""
+    """Turn by up to so much either way; 180 suits images that have no upright. The policy's own if not given."""
 
 
 @final
@@ -46,11 +46,11 @@ class Method(methods.Method):
     Config = Config
     changes_batches = True
 
-    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+    def search_space(self) -> Mapping[str, tuple[str, ...]]:
         """Policy before flips: nearly all sets gain from the first, few from the second.
 
-        Upside down has to be asked for: on pictures with an upright it cost 2 to 7 points, and few inner images may
-        choose it all the same (benchmarks/results/augmentation.md).
+        Upside down has to be asked for: on images with an upright it cost 2 to 7 points, and few validation images
+        may choose it all the same (benchmarks/results/augmentation.md).
         """
         candidates = {"policy": ("standard", "light", "strong"), "flips": ("no", "horizontal")}
         return {name: values for name, values in candidates.items() if getattr(self.config, name) == "auto"}
@@ -75,7 +75,7 @@ class Method(methods.Method):
         )
 
     def _augmentation(self) -> Augmentation:
-        config = replace(self.config, **self.usual_options())
+        config = replace(self.config, **self.default_options())
         return Augmentation(config)
 
 
@@ -101,12 +101,12 @@ class Augmentation:
     def described(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, list[str]]:
-        """The same, with what was drawn for each picture in words."""
+        """The same, with what was drawn for each image in words."""
         changed, changes = self._changed(images, generator)
         coloured = images.shape[1] == 3
         return changed, labels, [changes.describe(index, coloured=coloured) for index in range(len(images))]
 
-    def _changed(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Changes]:
+    def _changed(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, SampledParameters]:
         if self.automatic is not None:
             images = self.automatic(images, generator)
         changes = self.classical.draw(len(images), generator)

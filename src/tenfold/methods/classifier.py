@@ -19,7 +19,8 @@ from tenfold.training.recipe import Recipe, Start
 @dataclass(frozen=True)
 class Config:
     width: PositiveInt | Literal["auto"] = "auto"
-    """Channels of the first layer; the usual is 24, and `auto` lets inner images choose between 24, 12, 6 and 48."""
+    """Channels of the first layer; the usual is 24, and `auto` lets validation images choose between 24, 12, 6 and
+    48."""
 
 
 @final
@@ -27,11 +28,11 @@ class Method(methods.Method):
     Config = Config
     reads_vectors = True
 
-    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+    def search_space(self) -> Mapping[str, tuple[str, ...]]:
         return {"width": ("24", "12", "6", "48")} if self.config.width == "auto" else {}
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        width = int(self.usual_options().get("width", self.config.width))
+        width = int(self.default_options().get("width", self.config.width))
 
         def network(images: ImageDataset, validation: ImageDataset | None, draws: Key) -> Network:
             return begin(images, validation, None, draws, width)

@@ -1,4 +1,4 @@
-"""CutMix: a box of each picture is replaced by another picture's, and the label by as much.
+"""CutMix: a box of each image is replaced by another image's, and the label by as much.
 
 Source: Yun et al. 2019. Deviation: a box for each image, where the original draws one for the batch
 (`weights=batch`).

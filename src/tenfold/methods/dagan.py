@@ -1,6 +1,6 @@
-"""DAGAN: a picture goes in, new pictures of the same class come out, of classes never seen in training too.
+"""DAGAN: an image goes in, new images of the same class come out, of classes never seen in training too.
 
-A U-net reads the picture and noise; a critic sees pairs of one class, a real pair or a picture with what was made of
+A U-net reads the image and noise; a critic sees pairs of one class, a real pair or an image with what was made of
 it (Antoniou et al. 2017). By default the generator deforms: a smooth displacement, an affine part and a residual, all
 of which start at the identity. So the class is kept from the first step, and the critic teaches which deformations a
 class shows. Deviations from the paper, whose networks and loss are the preset `paper`: a small U-net, cgan's pair
@@ -69,12 +69,12 @@ class Config(GanConfig):
     width: PositiveInt = 24
     """Channels of the largest map of `fast`; twice to four times as many below."""
     head: Head = "deform"
-    """What `fast` gives: a deformation, new pixels, or the deformed picture and a residual in pixels."""
+    """What `fast` gives: a deformation, new pixels, or the deformed image and a residual in pixels."""
     truncation: PositiveFloat | None = 1.0
     generator: str = ""
     """The directory of a fitted dagan, to be used in place of training one: what it learned on other classes."""
     turns: bool = True
-    """Turn both pictures of a pair alike by multiples of 90 degrees: more kinds of pairs from the same classes."""
+    """Turn both images of a pair alike by multiples of 90 degrees: more kinds of pairs from the same classes."""
 
 
 PRESETS: Mapping[str, Config] = {
@@ -130,10 +130,10 @@ class Dagan(GanGenerator):
 
         def draw(pool: Tensor, count: int, random: torch.Generator) -> Pair:
             first, second = (one.to(pool.device) for one in learned.draw(count, random))
-            pictures = torch.stack([pool[second], pool[first]])
+            pairs = torch.stack([pool[second], pool[first]])
             if self.config.turns:
-                pictures = turned(pictures.flatten(0, 1), self.config.preset, random).unflatten(0, (2, -1))
-            return pictures[0], pictures[1]
+                pairs = turned(pairs.flatten(0, 1), self.config.preset, random).unflatten(0, (2, -1))
+            return pairs[0], pairs[1]
 
         probe = held or [kinds[k] for k in order]
         probe = [kind for kind in probe if images[kind].std(0, correction=0).any()][:MOST_PROBES] or probe[:1]
@@ -200,16 +200,16 @@ def _dagan_of(kept: KeptGenerator) -> Config:
     return kept.method.config
 
 
-def turned(pictures: Tensor, preset: str, random: torch.Generator) -> Tensor:
+def turned(images: Tensor, preset: str, random: torch.Generator) -> Tensor:
     """All of a batch by the same multiple of 90 degrees, if square; `fast` mirrors half of the time too.
 
     `paper` turns half of the time and never mirrors.
     """
     draws = torch.rand(3, generator=random).tolist()
-    square, paper = pictures.shape[2] == pictures.shape[3], preset == "paper"
+    square, paper = images.shape[2] == images.shape[3], preset == "paper"
     if square and (draws[0] < 0.5 or not paper):
-        pictures = pictures.rot90(int(4 * draws[1]), (2, 3))
-    return pictures.flip(3) if draws[2] < 0.5 and not paper else pictures
+        images = images.rot90(int(4 * draws[1]), (2, 3))
+    return images.flip(3) if draws[2] < 0.5 and not paper else images
 
 
 def _kinds(train: ImageDataset) -> list[npt.NDArray[np.int64]]:

@@ -2,9 +2,9 @@
 
 Few labelled images are drawn by one network a class, trained one after another, as in the liver-lesion study of
 Frid-Adar et al. 2018. The preset `article` has the network and the schedule of the cell article that this project
-repeats; `quick` is a small one for small pictures, with maps of the picture's own size and without normalisation,
+repeats; `quick` is a small one for small images, with maps of the image's own size and without normalisation,
 which would undo what truncation does to the noise. Deviations of `article`: the generator's step sees as many
-pictures as the critic sees generated ones; the averaged generator draws; first weights are those of `nets.blocks`.
+images as the critic sees generated ones; the averaged generator draws; first weights are those of `nets.blocks`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DROPPED: Mapping[str, float] = {"quick": 0.2, "article": 0.4}
 """Share of the critic's last values that dropout takes away."""
 
 NEAR_GREY = 0.25
-"""The gain of the generator's last layer: first pictures at which tanh still has slopes."""
+"""The gain of the generator's last layer: first images at which tanh still has slopes."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Config(GanConfig):
     hold_out: NonNegativeFloat = 0.1
     watch_every: PositiveInt = 50
     width: PositiveInt = 12
-    """Channels of the largest map (quick: twice that for pictures up to 14 pixels), doubled at each halving, up to
+    """Channels of the largest map (quick: twice that for images up to 14 pixels), doubled at each halving, up to
     four times; article: of every map but the generator's first, which has eight times as many."""
 
 
@@ -167,7 +167,7 @@ class Method(GeneratorMethod):
 
 
 class Generator(nn.Module):
-    """(noise B x Z, labels B) -> pictures B x C x H x W in [-1, 1]; labels count with `classes=embedded` alone."""
+    """(noise B x Z, labels B) -> images B x C x H x W in [-1, 1]; labels count with `classes=embedded` alone."""
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class Generator(nn.Module):
 
 
 class OneAClass(nn.Module):
-    """(noise B x Z, labels B) -> pictures, each drawn by the generator of its class."""
+    """(noise B x Z, labels B) -> images, each drawn by the generator of its class."""
 
     def __init__(self, of_class: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -207,17 +207,17 @@ class OneAClass(nn.Module):
 
     def forward(self, noise: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
         # Which classes there are is only asked where the answer need not be waited for.
-        found = labels.unique().tolist() if labels.device.type == "cpu" else range(len(self.of_class))
-        pictures: Tensor = self.of_class[found[0]](noise, labels, fade)
-        for label in found[1:]:
+        present = labels.unique().tolist() if labels.device.type == "cpu" else range(len(self.of_class))
+        images: Tensor = self.of_class[present[0]](noise, labels, fade)
+        for label in present[1:]:
             # Of all rows: in a batch of another size sums could be taken in another order.
             drawn = self.of_class[label](noise, labels, fade)
-            pictures = torch.where((labels == label)[:, None, None, None], drawn, pictures)
-        return pictures
+            images = torch.where((labels == label)[:, None, None, None], drawn, images)
+        return images
 
 
 class Critic(nn.Module):
-    """(pictures, labels) -> realness B; a projection reads the label, with `classes=embedded` alone."""
+    """(images, labels) -> realness B; a projection reads the label, with `classes=embedded` alone."""
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config, dropout: Key) -> None:
         super().__init__()
@@ -233,9 +233,9 @@ class Critic(nn.Module):
         self.real = with_gain(nn.Linear(features, 1), 1.0)
         self.embedding = nn.Embedding(class_count, features) if config.classes == "embedded" else None
 
-    def forward(self, pictures: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
-        missing = (0, self.side - pictures.shape[3], 0, self.side - pictures.shape[2])
-        hidden = F.pad(pictures, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+    def forward(self, images: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
+        missing = (0, self.side - images.shape[3], 0, self.side - images.shape[2])
+        hidden = F.pad(images, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
         if self.quick:
             hidden = F.leaky_relu(self.from_picture(hidden), self.slope)
         for down in self.downs:
@@ -248,9 +248,9 @@ class Critic(nn.Module):
 
 
 def map_widths(side: int, config: Config) -> tuple[int, list[int]]:
-    """The smallest map's side (4..7, tiny pictures less), and channels from there to a map that holds the picture.
+    """The smallest map's side (4..7, tiny images less), and channels from there to a map that holds the image.
 
-    Each map has twice the side of the one before. `article` has no map of the picture's size but the picture.
+    Each map has twice the side of the one before. `article` has no map of the image's size but the image.
     """
     depth = max(1, math.ceil(math.log2(side / 7)))
     start = math.ceil(side / 2**depth)

@@ -1,4 +1,4 @@
-"""MixUp: pictures and labels of two images blended with one weight.
+"""MixUp: images and labels of two images blended with one weight.
 
 Source: Zhang et al. 2018. Deviation: each image draws its own weight from Beta(alpha, alpha), where most
 implementations draw one for the batch (`weights=batch`).

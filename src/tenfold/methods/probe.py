@@ -1,7 +1,7 @@
-"""A linear head on the features of a network that has seen other pictures and is not trained further.
+"""A linear head on the features of a network that has seen other images and is not trained further.
 
-The cheapest answer to few labels, and often the strongest where the pictures resemble what the network has seen: each
-picture is read once, and the head takes seconds. Ridge or logistic regression, as inner images choose.
+The cheapest answer to few labels, and often the strongest where the images resemble what the network has seen: each
+image is read once, and the head takes seconds. Ridge or logistic regression, as validation images choose.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Related pictures of the same classes, from elsewhere: do those others help here?
+"""Related images of the same classes, from elsewhere: do those others help here?
 
-They are brought into the frame of the study's pictures and trained on beside them. How many of them is chosen by
-inner images, none among the choices. `align` also makes the network forget from which of the two sets a picture is.
+They are brought into the frame of the study's images and trained on beside them. How many of them is chosen by
+validation images, none among the choices. `align` also makes the network forget from which of the two sets an image
+is.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from tenfold.training.batches import as_tensor
 from tenfold.training.recipe import HeadObjective, Recipe, plain_objective
 
 MOST_SHARED = 0.05
-"""Of the training images; where more are in the related set too, it overlaps the study, and its other pictures may be
+"""Of the training images; where more are in the related set too, it overlaps the study, and its other images may be
 test images."""
 LOOKED_THROUGH, SPARE = 2_000, 4
-"""Of a large related set so many pictures are framed and looked through for copies, or so many times those wanted."""
+"""Of a large related set so many images are framed and looked through for copies, or so many times those wanted."""
 DRAWN = 32
-"""Pictures of each of the two sets that are aligned in a step."""
+"""Images of each of the two sets that are aligned in a step."""
 WEIGHT = 0.3
 """Of the turned gradient when it is fully there."""
 HEAD_RATE = 4e-3
@@ -47,7 +48,7 @@ class Config:
     source: str = ""
     """The related labelled set, in any form DATA may have; has to be given."""
     times: PositiveFloat = 2.0
-    """Related pictures for each real one, at most."""
+    """Related images for each real one, at most."""
     align: bool = False
     """Turn the gradient of a head round that tells the two sets apart (DANN)."""
 
@@ -78,11 +79,11 @@ class Method(methods.Method):
         if shared > max(1, MOST_SHARED * len(train)):
             raise methods.MethodFailed(
                 f"related: {shared} of {len(train)} training images are in {related.name} too; it overlaps the "
-                "study, so that others of its pictures may be test images; take those out of it"
+                "study, so that others of its images may be test images; take those out of it"
             )
         apart = framed.take(np.setdiff1d(np.arange(len(framed)), copies[:, 0]))
         if not len(apart):
-            raise methods.MethodFailed(f"related: every picture of {related.name} is a copy of a training image")
+            raise methods.MethodFailed(f"related: every image of {related.name} is a copy of a training image")
         extra = _evenly(apart, wanted)
         fresh = int(train.groups.max(initial=-1)) + 1
         named = ImageDataset(
@@ -104,7 +105,7 @@ class Method(methods.Method):
         objective = Aligned(train.rows, apart.rows, key / "domain head") if self.config.align else None
         return Recipe(extra=named, objective=objective, needs_extra=self.config.align, details=details)
 
-    def outside(self) -> str:
+    def external_fingerprint(self) -> str:
         _read.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
         return _read(self._source()).fingerprint()
 
@@ -124,7 +125,7 @@ def _read(source: str) -> ImageDataset:
 
 
 def _evenly(data: ImageDataset, most: int) -> ImageDataset:
-    """At most so many of the pictures, in the order of their classes and spread over each."""
+    """At most so many of the images, in the order of their classes and spread over each."""
     ordered = data.take(np.argsort(data.labels, kind="stable"))
     return (
         ordered if len(ordered) <= most else ordered.take(methods.spread(max(1, most) / len(ordered), len(ordered)))

@@ -1,8 +1,8 @@
-"""Restyling: each picture's style under every other label, by an autoencoder that is told the label.
+"""Restyling: each image's style under every other label, by an autoencoder that is told the label.
 
 A code is to hold the style alone, since a network that reads the label from it is fooled as the autoencoder learns
-(Lample et al. 2017, Fader Networks); then a picture's code, decoded under another label, is a new labelled picture.
-Nothing is used unless an independent classifier of the real pictures reads the new labels. Deviations: a bounded
+(Lample et al. 2017, Fader Networks); then an image's code, decoded under another label, is a new labelled image.
+Nothing is used unless an independent classifier of the real images reads the new labels. Deviations: a bounded
 code, readers that are taught more than the autoencoder, and a guide (`train.restyling`). The loss of the article
 behind this project is the preset `article`.
 """

@@ -1,8 +1,8 @@
-"""Fine-tuning a network that has seen other pictures, from a linear head on (LP-FT).
+"""Fine-tuning a network that has seen other images, from a linear head on (LP-FT).
 
 The head is fitted first, so that the backbone is not bent by the gradients of a head that knows nothing; then the
 backbone learns at a fraction of the head's rate, with its batch normalisation as it came. What is kept is never worse
-on the inner images than the head alone. Source: Kumar et al. 2022.
+on the validation images than the head alone. Source: Kumar et al. 2022.
 """
 
 from __future__ import annotations

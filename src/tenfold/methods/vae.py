@@ -2,8 +2,8 @@
 
 It trains without a critic, so that nothing collapses, but what it draws is blurred: the mean of the images that a
 code could stand for. What it is worth, measured on the 200 digits: nothing yet. `prove digits --repeats 1 --arms
-classical,classical+vae` found +0.0 points (-1.5 to +1.5), and the inner images of three folds in five wanted none of
-its images. It stays as the plainest generator there is, and as the example of how a method is added.
+classical,classical+vae` found +0.0 points (-1.5 to +1.5), and the validation images of three folds in five wanted
+none of its images. It stays as the plainest generator there is, and as the example of how a method is added.
 """
 
 from __future__ import annotations

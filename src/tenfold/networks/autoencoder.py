@@ -1,4 +1,4 @@
-"""A Fader-type autoencoder: a code that is to hold a picture's style and not its label, a decoder told the label.
+"""A Fader-type autoencoder: a code that is to hold an image's style and not its label, a decoder told the label.
 
 Encoder and decoder are those of an article on restyling digits (two convolutions of 16 and 32 channels on 28 x 28
 pixels), for any size. The code is bounded by batch normalisation without learned scales: the size of an unbounded
@@ -18,17 +18,17 @@ from torch import Tensor, nn
 from tenfold.networks.blocks import SeededDropout
 
 LARGEST_SIDE = 40
-"""Larger pictures are read at half the side and what is drawn is enlarged, which keeps a step affordable."""
+"""Larger images are read at half the side and what is drawn is enlarged, which keeps a step affordable."""
 SMALLEST_SIDE = 7
-"""Pixels of the smallest map, at most, but for the two halvings that every picture gets."""
+"""Pixels of the smallest map, at most, but for the two halvings that every image gets."""
 MOST_WIDENING = 4
 
 
 class Fader(nn.Module):
-    """Pictures and labels -> pictures in the same style; `encode` and `decode` apart.
+    """Images and labels -> images in the same style; `encode` and `decode` apart.
 
     Args:
-        shape: C, H, W of the pictures.
+        shape: C, H, W of the images.
         class_count: K.
         code_size: Z.
         width: channels of the largest map; doubled at each halving, up to four times.
@@ -64,9 +64,9 @@ class Fader(nn.Module):
         self.up = nn.ModuleList(_enlarging(a, b) for a, b in pairwise(widths[::-1]))
         self.to_picture = nn.ConvTranspose2d(widths[0], channels, 4, 2, 1)
 
-    def encode(self, pictures: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         """B x C x H x W in [-1, 1] -> B x Z."""
-        hidden = F.avg_pool2d(pictures, 2, ceil_mode=True) if self.halved else pictures
+        hidden = F.avg_pool2d(images, 2, ceil_mode=True) if self.halved else images
         below, right = (small * 2 ** len(self.down) for small in self.small)
         missing = (0, right - hidden.shape[3], 0, below - hidden.shape[2])
         hidden = F.pad(hidden, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
@@ -79,19 +79,19 @@ class Fader(nn.Module):
 
     def decode(self, codes: Tensor, labels: Tensor) -> Tensor:
         """B x Z and B -> B x C x H x W in [-1, 1]."""
-        told = torch.cat([codes, F.one_hot(labels, self.class_count).to(codes.dtype)], dim=1)
-        hidden = F.relu(self.from_code(told)).unflatten(1, (-1, *self.small))
+        conditioned = torch.cat([codes, F.one_hot(labels, self.class_count).to(codes.dtype)], dim=1)
+        hidden = F.relu(self.from_code(conditioned)).unflatten(1, (-1, *self.small))
         hidden = hidden.contiguous(memory_format=torch.channels_last)
         for block in self.up:
             hidden = block(hidden)
-        picture = torch.tanh(self.to_picture(hidden))[:, :, : self.read_height, : self.read_width]
+        image = torch.tanh(self.to_picture(hidden))[:, :, : self.read_height, : self.read_width]
         if self.halved:
-            picture = F.interpolate(picture, size=(self.height, self.width), mode="bilinear", align_corners=False)
-        return picture
+            image = F.interpolate(image, size=(self.height, self.width), mode="bilinear", align_corners=False)
+        return image
 
-    def forward(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        """The pictures' styles under these labels."""
-        return self.decode(self.encode(pictures), labels)
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The images' styles under these labels."""
+        return self.decode(self.encode(images), labels)
 
 
 class CodeReader(nn.Module):
@@ -120,7 +120,7 @@ class CodeReader(nn.Module):
 
 
 def halvings_of(shape: tuple[int, int, int]) -> int:
-    """How often the encoder halves pictures C x H x W: twice at least."""
+    """How often the encoder halves images C x H x W: twice at least."""
     longer = max(shape[1:])
     longer = -(-longer // 2) if longer > LARGEST_SIDE else longer
     return max(2, math.ceil(math.log2(longer / SMALLEST_SIDE)))

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from tenfold.networks import pretrained
 from tenfold.networks.blocks import channels_last
-from tenfold.networks.convnet import NETWORKS, SmallConvNet, Trunk, VectorNet
-from tenfold.networks.pretrained import HubTrunk, LiteNet, empty_lite_net
+from tenfold.networks.convnet import NETWORKS, Backbone, SmallConvNet, VectorNet
+from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
 
 
-class ImageNetTrunk(Trunk):
+class ImageNetBackbone(Backbone):
     """EfficientNet-Lite0 (Tan and Le 2019, without squeeze and excitation); its last maps averaged over places.
 
     Args:
@@ -40,16 +40,16 @@ class ImageNetTrunk(Trunk):
         """
         return cls(pretrained.imagenet_network(), side)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        maps: Tensor = self.network(pretrained.as_trained(pictures, self.side))
+    def forward(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.network(pretrained.as_trained(images, self.side))
         return maps.mean(dim=(2, 3))
 
-    def told(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         return {"kind": self.KIND, "side": self.side}
 
 
-class ClassifierTrunk(Trunk):
-    """The judge's own network, trained on other classes; pictures are brought to the shape it learned from."""
+class ClassifierBackbone(Backbone):
+    """The judge's own network, trained on other classes; images are brought to the shape it learned from."""
 
     KIND = "classifier"
 
@@ -59,22 +59,22 @@ class ClassifierTrunk(Trunk):
         self.network.head = nn.Identity()  # type: ignore[assignment]  # its classes are others
         self.feature_count = network.feature_count
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         channels, side, _ = self.shape
-        if pictures.shape[1] != channels:
-            pictures = pictures.mean(1, keepdim=True) if channels == 1 else pictures.expand(-1, channels, -1, -1)
-        if pictures.shape[2:] != self.shape[1:]:
-            pictures = F.interpolate(
-                pictures, size=(side, self.shape[2]), mode="bilinear", align_corners=False, antialias=True
+        if images.shape[1] != channels:
+            images = images.mean(1, keepdim=True) if channels == 1 else images.expand(-1, channels, -1, -1)
+        if images.shape[2:] != self.shape[1:]:
+            images = F.interpolate(
+                images, size=(side, self.shape[2]), mode="bilinear", align_corners=False, antialias=True
             )
-        return self.network.features(pictures)
+        return self.network.features(images)
 
-    def told(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         return {"kind": self.KIND, "shape": list(self.shape), "width": self.network.width}
 
 
 class UnitLength(nn.Module):
-    """Features with the training pictures' mean taken out and every picture's brought to one length.
+    """Features with the training images' mean taken out and every image's brought to one length.
 
     The length, the root of F, makes the values of about variance 1. At 5 images a class of cifar10 this recognised
     1 to 2 points more than dividing each feature by its spread, which few images tell badly.
@@ -98,26 +98,26 @@ class UnitLength(nn.Module):
 
 
 class BackboneNet(nn.Module):
-    """A trunk, its features brought to one scale, and a linear head.
+    """A backbone, its features brought to one scale, and a linear head.
 
-    The trunk's batch normalisation keeps its figures in training too: those of a few small batches are worse.
+    The backbone's batch normalisation keeps its figures in training too: those of a few small batches are worse.
 
     Args:
-        trunk: with its weights.
+        backbone: with its weights.
         class_count: K.
-        frozen: whether the trunk stays as it came, so that its features of a picture can be kept.
+        frozen: whether the backbone stays as it came, so that its features of an image can be kept.
     """
 
     began_with: str
-    """The sha256 of the trunk as it came."""
+    """The sha256 of the backbone as it came."""
 
-    def __init__(self, trunk: Trunk, class_count: int, *, frozen: bool) -> None:
+    def __init__(self, backbone: Backbone, class_count: int, *, frozen: bool) -> None:
         super().__init__()
-        self.trunk, self.frozen = trunk, frozen
-        self.began_with = "" if next(trunk.parameters()).is_meta else trunk.weights_hash()
-        self.scale = UnitLength(trunk.feature_count)
+        self.trunk, self.frozen = backbone, frozen
+        self.began_with = "" if next(backbone.parameters()).is_meta else backbone.weights_hash()
+        self.scale = UnitLength(backbone.feature_count)
         # A linear layer's own first weights would be drawn from the global generator.
-        self.head = nn.utils.skip_init(nn.Linear, trunk.feature_count, class_count)
+        self.head = nn.utils.skip_init(nn.Linear, backbone.feature_count, class_count)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -136,46 +136,46 @@ class BackboneNet(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
-    def told(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What `backbone_net_of` needs to build the same network again."""
-        return {"trunk": self.trunk.told(), "frozen": self.frozen, "began_with": self.began_with}
+        return {"trunk": self.trunk.description(), "frozen": self.frozen, "began_with": self.began_with}
 
 
-def named_trunk(name: str, side: int) -> Trunk:
+def backbone_named(name: str, side: int) -> Backbone:
     """A trained network: `imagenet`, or a local directory or the name of one on a hub.
 
     Raises:
         InputError: it is not there, or the extra that it needs is not installed.
     """
-    if name == ImageNetTrunk.KIND:
-        return ImageNetTrunk.trained(side)
-    return HubTrunk.trained(name, side)
+    if name == ImageNetBackbone.KIND:
+        return ImageNetBackbone.trained(side)
+    return HubBackbone.trained(name, side)
 
 
-def trunk_of(told: dict[str, Any]) -> Trunk:
-    """An empty trunk of this description, to be filled with weights.
+def backbone_of(description: dict[str, Any]) -> Backbone:
+    """An empty backbone of this description, to be filled with weights.
 
     Raises:
         InputError: the package that holds its layers is not installed.
         LookupError, TypeError, ValueError: it is no such description.
     """
-    if told["kind"] == ImageNetTrunk.KIND:
-        return ImageNetTrunk(empty_lite_net(), int(told["side"]))
-    if told["kind"] == ClassifierTrunk.KIND:
-        channels, height, width = (int(side) for side in told["shape"])
+    if description["kind"] == ImageNetBackbone.KIND:
+        return ImageNetBackbone(empty_lite_net(), int(description["side"]))
+    if description["kind"] == ClassifierBackbone.KIND:
+        channels, height, width = (int(side) for side in description["shape"])
         shape = (channels, height, width)
         with torch.device("meta"):
-            return ClassifierTrunk(SmallConvNet(shape, 1, int(told["width"])), shape)
-    if told["kind"] == HubTrunk.KIND:
-        return HubTrunk.empty(told)
-    raise ValueError(f"there is no trunk '{told['kind']}'")
+            return ClassifierBackbone(SmallConvNet(shape, 1, int(description["width"])), shape)
+    if description["kind"] == HubBackbone.KIND:
+        return HubBackbone.empty(description)
+    raise ValueError(f"there is no backbone '{description['kind']}'")
 
 
-def backbone_net_of(told: dict[str, Any], class_count: int, weights: dict[str, Tensor]) -> BackboneNet:
-    """The classifier that was told so, with its weights; raises what `trunk_of` does, and RuntimeError."""
-    network = BackboneNet(trunk_of(told["trunk"]), class_count, frozen=bool(told["frozen"]))
+def backbone_net_of(description: dict[str, Any], class_count: int, weights: dict[str, Tensor]) -> BackboneNet:
+    """The classifier that was told so, with its weights; raises what `backbone_of` does, and RuntimeError."""
+    network = BackboneNet(backbone_of(description["trunk"]), class_count, frozen=bool(description["frozen"]))
     network.load_state_dict(weights, assign=True)
-    network.began_with = str(told["began_with"])
+    network.began_with = str(description["began_with"])
     return channels_last(network)
 
 
@@ -190,16 +190,16 @@ def with_head(network: BackboneNet, weight: Tensor, bias: Tensor) -> BackboneNet
 Network = SmallConvNet | VectorNet | BackboneNet
 
 
-def told_of(network: Network) -> dict[str, Any]:
+def network_description(network: Network) -> dict[str, Any]:
     """What `network_of` needs beside the weights, the shape and the classes; plain JSON values."""
-    told: dict[str, Any] = {"network": type(network).__name__}
+    description: dict[str, Any] = {"network": type(network).__name__}
     if isinstance(network, BackboneNet):
-        return told | {"backbone": network.told()}
-    return told | {"width": network.width}
+        return description | {"backbone": network.description()}
+    return description | {"width": network.width}
 
 
 def network_of(
-    told: Mapping[str, Any], shape: tuple[int, int, int], class_count: int, weights: dict[str, Tensor]
+    description: Mapping[str, Any], shape: tuple[int, int, int], class_count: int, weights: dict[str, Tensor]
 ) -> Network:
     """The network that was told so, with its weights, in the memory format of training.
 
@@ -207,8 +207,8 @@ def network_of(
         InputError: the package that holds its layers is not installed.
         LookupError, RuntimeError, TypeError, ValueError: the description and the weights do not fit.
     """
-    if "backbone" in told:
-        return backbone_net_of(told["backbone"], class_count, weights)
-    network = NETWORKS[told["network"]](shape, class_count, int(told["width"]))
+    if "backbone" in description:
+        return backbone_net_of(description["backbone"], class_count, weights)
+    network = NETWORKS[description["network"]](shape, class_count, int(description["width"]))
     network.load_state_dict(weights)
     return channels_last(network)

@@ -1,4 +1,4 @@
-"""The judge: one small classifier for every arm, convolutional for pictures, dense for vectors."""
+"""The judge: one small classifier for every arm, convolutional for images, dense for vectors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch import Tensor, nn
 from tenfold.networks.blocks import Standardise
 
 
-class Trunk(nn.Module, ABC):
-    """Pictures -> features."""
+class Backbone(nn.Module, ABC):
+    """Images -> features."""
 
     feature_count: int
     """F."""
 
     @abstractmethod
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Float B x C x H x W in [-1, 1], grey or colour, of any size -> B x F."""
 
     @abstractmethod
-    def told(self) -> dict[str, Any]:
-        """What `trunk_of` needs to build the same network again, as plain JSON values; weights are kept apart."""
+    def description(self) -> dict[str, Any]:
+        """What `backbone_of` needs to build the same network again, as plain JSON values; weights are kept apart."""
 
     def weights_hash(self) -> str:
         """The sha256 of all weights and of what is told of them."""
-        digest = hashlib.sha256(repr(sorted(self.told().items())).encode())
+        digest = hashlib.sha256(repr(sorted(self.description().items())).encode())
         for name, value in self.state_dict().items():
             digest.update(name.encode() + value.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -49,14 +49,14 @@ class Classifier(Protocol):
 
 
 class SmallConvNet(nn.Module):
-    """Plain 3x3 convolutions with batch normalisation; the field's sturdy choice for few small pictures.
+    """Plain 3x3 convolutions with batch normalisation; the field's sturdy choice for few small images.
 
     Halves the side until 4 pixels or fewer are left, doubles the width once, and reads a 2 x 2 pooled map, so
-    that where something stands in the picture still counts. Pictures over 40 pixels are halved by the first
+    that where something stands in the image still counts. Images over 40 pixels are halved by the first
     layer, which keeps a training step about as dear as at 32 pixels.
 
     Args:
-        shape: C, H, W of the pictures.
+        shape: C, H, W of the images.
         class_count: K.
         width: channels of the first layer; the rest have twice as many.
     """

@@ -1,7 +1,7 @@
-"""The networks of the DAGAN article: a U-net of dense blocks that reads a picture and noise, and a critic of pairs.
+"""The networks of the DAGAN article: a U-net of dense blocks that reads an image and noise, and a critic of pairs.
 
 Source: Antoniou, Storkey & Edwards 2017, "Data augmentation generative adversarial networks". Deviations: plain batch
-normalisation in place of batch renormalisation, and no dropout on the convolution that reads the picture.
+normalisation in place of batch renormalisation, and no dropout on the convolution that reads the image.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GENERATOR_KEY, CRITIC_KEY = Key("paper generator"), Key("paper critic")
 
 
 class PaperGenerator(nn.Module):
-    """(noise B x Z, pictures B x C x H x W) -> pictures of the same size and kind, in [-1, 1].
+    """(noise B x Z, images B x C x H x W) -> images of the same size and kind, in [-1, 1].
 
     Args:
         shape: C x H x W, each side 16..128.
@@ -51,7 +51,7 @@ class PaperGenerator(nn.Module):
             for maps, (height, width) in zip(NOISE_MAPS, self.sizes[::-1], strict=False)
         )
         self.blocks, self.ups, self.dropouts = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        # From the smallest maps to the pictures' own size, where the picture stands for the encoder's map.
+        # From the smallest maps to the images' own size, where the image stands for the encoder's map.
         of_encoder = [channels, *widths]
         below, previous = 0, self.encoder.feature_count
         for depth in range(len(widths), -1, -1):
@@ -69,9 +69,9 @@ class PaperGenerator(nn.Module):
             with_gain(nn.Conv2d(WIDTHS[0], channels, 3, padding=1), 1.0),
         )
 
-    def forward(self, noise: Tensor, pictures: Tensor, fade: float = 1.0) -> Tensor:
+    def forward(self, noise: Tensor, images: Tensor, fade: float = 1.0) -> Tensor:
         """B x Z and B x C x H x W -> B x C x H x W; `fade` changes nothing, since there are no labels."""
-        maps, features = self.encoder(pictures)
+        maps, features = self.encoder(images)
         known = maps.pop()
         for level, block in enumerate(self.blocks):
             if level:
@@ -85,10 +85,10 @@ class PaperGenerator(nn.Module):
 
 
 class PaperCritic(nn.Module):
-    """(pictures, others of the same class) -> how much each pair looks like two real pictures of one class: B.
+    """(images, others of the same class) -> how much each pair looks like two real images of one class: B.
 
     Args:
-        shape: C x H x W of a picture, each side 16..128.
+        shape: C x H x W of an image, each side 16..128.
         key: names the draws of the dropout.
     """
 
@@ -102,9 +102,9 @@ class PaperCritic(nn.Module):
         self.features = nn.Linear(widths[-1], 1024)
         self.score = with_gain(nn.Linear(1024 + widths[-1] * smallest[0] * smallest[1], 1), 1.0)
 
-    def forward(self, pictures: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
+    def forward(self, images: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
         """Both B x C x H x W -> B."""
-        maps, _ = self.encoder(torch.cat([pictures, others], 1))
+        maps, _ = self.encoder(torch.cat([images, others], 1))
         features = F.leaky_relu(self.features(maps[-1].mean((2, 3))), 0.2)
         score: Tensor = self.score(torch.cat([features, maps[-1].flatten(1)], 1)).squeeze(1)
         return score
@@ -128,9 +128,9 @@ class Encoder(nn.Module):
             previous = above
         self.feature_count = previous
 
-    def forward(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The pictures, the maps after each stride, and the last block's features before its stride."""
-        features = pictures.contiguous(memory_format=torch.channels_last)
+    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The images, the maps after each stride, and the last block's features before its stride."""
+        features = images.contiguous(memory_format=torch.channels_last)
         maps = [features, self.first(features)]
         for block, down, dropout in zip(self.blocks, self.downs, self.dropouts, strict=True):
             known, features = block(maps[-1], features)
@@ -204,5 +204,5 @@ def dropped_share(side: int) -> float:
 
 
 def map_sizes(height: int, width: int, strides: int) -> list[tuple[int, int]]:
-    """Heights and widths from the picture's own down to the smallest map's: strides + 1 of them."""
+    """Heights and widths from the image's own down to the smallest map's: strides + 1 of them."""
     return [(-(-height // 2**k), -(-width // 2**k)) for k in range(strides + 1)]

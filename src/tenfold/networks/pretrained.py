@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
 from tenfold.networks.blocks import channels_last
-from tenfold.networks.convnet import Trunk
+from tenfold.networks.convnet import Backbone
 
 STEM, LAST = 32, 1280
 STAGES = (
@@ -34,7 +34,7 @@ EPSILON = 1e-3
 
 
 class LiteNet(nn.Module):
-    """Pictures as the weights were trained -> the last map, 1280 channels at a 32nd of the side."""
+    """Images as the weights were trained -> the last map, 1280 channels at a 32nd of the side."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,9 +47,9 @@ class LiteNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.last = _Convolution(inputs, LAST, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """B x 3 x S x S -> B x 1280 x S/32 x S/32."""
-        hidden: Tensor = F.relu6(self.last(self.blocks(F.relu6(self.stem(pictures)))))
+        hidden: Tensor = F.relu6(self.last(self.blocks(F.relu6(self.stem(images)))))
         return hidden
 
 
@@ -90,12 +90,12 @@ def folded(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         LookupError: they are of another network.
     """
-    found: dict[str, Tensor] = {}
+    merged: dict[str, Tensor] = {}
     for name, convolution, norm in _pairs():
         scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPSILON).sqrt()
-        found[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
-        found[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
-    return found
+        merged[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
+        merged[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+    return merged
 
 
 def _pairs() -> Iterator[tuple[str, str, str]]:
@@ -121,15 +121,15 @@ IMAGENET_MEAN, IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of what most networks were trained on, for those that do not say."""
 
 
-class HubTrunk(Trunk):
+class HubBackbone(Backbone):
     """A network of the transformers library; its pooled output, or its last maps or tokens averaged."""
 
     KIND = "hub"
 
-    def __init__(self, network: nn.Module, told: Mapping[str, Any]) -> None:
+    def __init__(self, network: nn.Module, description: Mapping[str, Any]) -> None:
         super().__init__()
-        self.network, self._told = network, dict(told)
-        self.side, self.feature_count = int(told["side"]), int(told["feature_count"])
+        self.network, self._described = network, dict(description)
+        self.side, self.feature_count = int(description["side"]), int(description["feature_count"])
 
     @classmethod
     def trained(cls, name: str, side: int) -> Self:
@@ -150,7 +150,7 @@ class HubTrunk(Trunk):
                 "config.json and model.safetensors, or a hub's name such as facebook/dinov2-small"
             ) from error
         preparation = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-        told = {
+        description = {
             "kind": cls.KIND,
             "config": network.config.to_json_string(use_diff=False),
             "side": side,
@@ -158,24 +158,24 @@ class HubTrunk(Trunk):
             "spread": list(preparation.get("image_std") or IMAGENET_SPREAD),
             "feature_count": 0,
         }
-        found = cls(network.float().eval(), told)
+        backbone = cls(network.float().eval(), description)
         with torch.inference_mode():
-            found.feature_count = found(torch.zeros(1, 3, side, side)).shape[1]
-        found._told["feature_count"] = found.feature_count
-        return channels_last(found)
+            backbone.feature_count = backbone(torch.zeros(1, 3, side, side)).shape[1]
+        backbone._described["feature_count"] = backbone.feature_count
+        return channels_last(backbone)
 
     @classmethod
-    def empty(cls, told: Mapping[str, Any]) -> Self:
+    def empty(cls, description: Mapping[str, Any]) -> Self:
         """The same network without values."""
         library = _transformers()
-        values = json.loads(told["config"])
+        values = json.loads(description["config"])
         config = library.AutoConfig.for_model(**values)
         with torch.device("meta"):
-            return cls(library.AutoModel.from_config(config), told)
+            return cls(library.AutoModel.from_config(config), description)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        colour = ((pictures + 1) / 2).expand(-1, 3, -1, -1)
-        mean, spread = (colour.new_tensor(self._told[name])[:, None, None] for name in ("mean", "spread"))
+    def forward(self, images: Tensor) -> Tensor:
+        colour = ((images + 1) / 2).expand(-1, 3, -1, -1)
+        mean, spread = (colour.new_tensor(self._described[name])[:, None, None] for name in ("mean", "spread"))
         if colour.shape[2:] != (self.side, self.side):
             size = (self.side, self.side)
             colour = F.interpolate(colour, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -187,8 +187,8 @@ class HubTrunk(Trunk):
         features: Tensor = pooled.flatten(1)
         return features
 
-    def told(self) -> dict[str, Any]:
-        return dict(self._told)
+    def description(self) -> dict[str, Any]:
+        return dict(self._described)
 
 
 def _transformers() -> Any:
@@ -223,9 +223,9 @@ def imagenet_network() -> LiteNet:
     return _load(path)
 
 
-def as_trained(pictures: Tensor, side: int = SIDE) -> Tensor:
+def as_trained(images: Tensor, side: int = SIDE) -> Tensor:
     """Float B x C x H x W in [-1, 1] -> B x 3 x side x side, (grey level - 127) / 128, as for the weights."""
-    colour = (pictures * (127.5 / 128) + 0.5 / 128).expand(-1, 3, -1, -1)
+    colour = (images * (127.5 / 128) + 0.5 / 128).expand(-1, 3, -1, -1)
     if colour.shape[2:] != (side, side):
         colour = F.interpolate(colour, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
     return colour.contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
-"""A network that makes a picture into another of its class by moving its pixels, and a critic of such pairs.
+"""A network that makes an image into another of its class by moving its pixels, and a critic of such pairs.
 
-Both read pictures at 40 pixels or less; the deformation is applied to pictures of any size.
+Both read images at 40 pixels or less; the deformation is applied to images of any size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tenfold.augment.operations import warp
 from tenfold.networks.blocks import Residual, with_gain
 
 LARGEST_SIDE = 40
-"""Larger pictures are read and judged at half the side or less; the deformation is applied at full size."""
+"""Larger images are read and judged at half the side or less; the deformation is applied at full size."""
 REACH = 0.22
 """Largest displacement of a knot, in half sides."""
 LEAN = 0.3
@@ -29,21 +29,21 @@ Head = Literal["deform", "pixels", "both"]
 
 
 class Generator(nn.Module):
-    """(noise B x Z, pictures B x C x H x W of any size) -> pictures of the same size and kind, in [-1, 1]."""
+    """(noise B x Z, images B x C x H x W of any size) -> images of the same size and kind, in [-1, 1]."""
 
     def __init__(self, shape: tuple[int, int, int], width: int, noise_size: int, head: Head) -> None:
         """
         Args:
-            shape: C, H, W of the pictures as they are read.
+            shape: C, H, W of the images as they are read.
             width: channels of the largest map.
             noise_size: Z.
-            head: give a deformation, new pixels, or the deformed picture and a residual in pixels.
+            head: give a deformation, new pixels, or the deformed image and a residual in pixels.
         """
         super().__init__()
         channels, side, w = shape[0], max(shape[1:]), width
         self.side, self.sides, self.head = side, map_sides(side), head
         self.field_depth = max(depth for depth, s in enumerate(self.sides) if s >= min(FIELD - 1, side // 2))
-        # From the smallest map to the one below the picture's size, or only to where the field is read off.
+        # From the smallest map to the one below the image's size, or only to where the field is read off.
         self.depths = range(len(self.sides) - 1, self.field_depth - 1 if head == "deform" else 0, -1)
         widths = [w, *(2 * w for _ in self.sides[2:]), 4 * w][: len(self.sides)]
         self.stem = nn.Conv2d(channels, w, 3, padding=1)
@@ -66,8 +66,8 @@ class Generator(nn.Module):
             self.last = nn.Conv2d(above + w + channels, w, 3, padding=1)
             self.residual = with_gain(nn.Conv2d(w, channels, 3, padding=1), 1.0 if head == "pixels" else 0.0)
 
-    def forward(self, noise: Tensor, pictures: Tensor, fade: float = 1.0) -> Tensor:
-        read = read_at(pictures)
+    def forward(self, noise: Tensor, images: Tensor, fade: float = 1.0) -> Tensor:
+        read = read_at(images)
         if max(read.shape[2:]) != self.side:  # of another set than it learned from
             read = F.interpolate(read, size=(self.side, self.side), mode="bilinear", align_corners=False)
         size, read = read.shape[2:], _padded(read, self.sides[0])
@@ -83,10 +83,10 @@ class Generator(nn.Module):
             hidden = F.leaky_relu(norm(up(torch.cat(parts, 1))), 0.2)
             if depth == self.field_depth:
                 knots = hidden
-        result = pictures
+        result = images
         if self.head != "pixels":
             affine = self.affine(torch.cat([maps[-1].flatten(1), noise], 1))
-            result = deformed(pictures, self.field(knots).float(), affine.float())
+            result = deformed(images, self.field(knots).float(), affine.float())
         if self.head != "deform":
             assert hidden is not None
             hidden = torch.cat([F.interpolate(hidden, scale_factor=2.0), maps[0], read], 1)
@@ -96,12 +96,12 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """(pictures, pictures of the same class) -> how much each pair looks like two real pictures of one class: B."""
+    """(images, images of the same class) -> how much each pair looks like two real images of one class: B."""
 
     def __init__(self, shape: tuple[int, int, int], width: int) -> None:
         """
         Args:
-            shape: C, H, W of each picture as it is read.
+            shape: C, H, W of each image as it is read.
             width: channels of the largest map.
         """
         super().__init__()
@@ -114,8 +114,8 @@ class Critic(nn.Module):
         self.features = nn.Linear(widths[-1] * self.sides[-1] ** 2, 128)
         self.score = nn.Linear(128, 1)
 
-    def forward(self, pictures: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
-        hidden = self.stem(_padded(torch.cat([pictures, others], 1), self.sides[0]))
+    def forward(self, images: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
+        hidden = self.stem(_padded(torch.cat([images, others], 1), self.sides[0]))
         for down, block in zip(self.downs, self.blocks, strict=True):
             hidden = block(down(F.leaky_relu(hidden, 0.2)))
         hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)
@@ -123,15 +123,15 @@ class Critic(nn.Module):
         return score
 
 
-def deformed(pictures: Tensor, field: Tensor, affine: Tensor) -> Tensor:
-    """Pictures B x C x H x W moved by a field B x 2 x h x w and an affine part B x 6, both before their bounds."""
-    height, width = pictures.shape[2:]
+def deformed(images: Tensor, field: Tensor, affine: Tensor) -> Tensor:
+    """Images B x C x H x W moved by a field B x 2 x h x w and an affine part B x 6, both before their bounds."""
+    height, width = images.shape[2:]
     smooth = F.interpolate(torch.tanh(field) * REACH, size=(height, width), mode="bicubic", align_corners=False)
-    matrix = torch.eye(2, 3, device=pictures.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
+    matrix = torch.eye(2, 3, device=images.device) + torch.tanh(affine).unflatten(1, (2, 3)) * LEAN
     # Not `sampling_grid`, which writes in place and lets no slopes through.
-    with torch.autocast(pictures.device.type, enabled=False):  # eight bits are too few for where a pixel lies
-        grid = (_places(height, width, pictures.device) @ matrix.float().mT).unflatten(1, (height, width))
-    return warp(pictures.float(), grid + smooth.movedim(1, -1))
+    with torch.autocast(images.device.type, enabled=False):  # eight bits are too few for where a pixel lies
+        grid = (_places(height, width, images.device) @ matrix.float().mT).unflatten(1, (height, width))
+    return warp(images.float(), grid + smooth.movedim(1, -1))
 
 
 @cache
@@ -143,18 +143,18 @@ def _places(height: int, width: int, device: torch.device) -> Tensor:
         return torch.stack([across, down, torch.ones_like(down)], -1).flatten(0, 1)
 
 
-def _with_residual(pictures: Tensor, change: Tensor, read: torch.Size, head: str) -> Tensor:
-    """The change was found where the network reads; larger pictures take it enlarged."""
+def _with_residual(images: Tensor, change: Tensor, read: torch.Size, head: str) -> Tensor:
+    """The change was found where the network reads; larger images take it enlarged."""
     change = change[:, :, : read[0], : read[1]]
-    if change.shape[2:] != pictures.shape[2:]:
-        change = F.interpolate(change, size=pictures.shape[2:], mode="bilinear", align_corners=False)
+    if change.shape[2:] != images.shape[2:]:
+        change = F.interpolate(change, size=images.shape[2:], mode="bilinear", align_corners=False)
     if head == "pixels":
         return torch.tanh(change)
-    return (pictures + 2 * torch.tanh(change)).clamp(-1, 1)
+    return (images + 2 * torch.tanh(change)).clamp(-1, 1)
 
 
 def map_sides(side: int) -> list[int]:
-    """The sides of the networks' maps, from one that holds the picture down to 4..7."""
+    """The sides of the networks' maps, from one that holds the image down to 4..7."""
     sides = [side]
     while sides[-1] > 7:
         sides.append(-(-sides[-1] // 2))
@@ -162,13 +162,13 @@ def map_sides(side: int) -> list[int]:
 
 
 def read_at(images: Tensor) -> Tensor:
-    """Float pictures as the networks see them: halved until no side is over 40 pixels."""
+    """Float images as the networks see them: halved until no side is over 40 pixels."""
     while max(images.shape[2:]) > LARGEST_SIDE:
         images = F.avg_pool2d(images, 2, ceil_mode=True)
     return images
 
 
-def _padded(pictures: Tensor, side: int) -> Tensor:
-    missing = (0, side - pictures.shape[3], 0, side - pictures.shape[2])
-    padded = F.pad(pictures, missing, mode="replicate") if any(missing) else pictures
+def _padded(images: Tensor, side: int) -> Tensor:
+    missing = (0, side - images.shape[3], 0, side - images.shape[2])
+    padded = F.pad(images, missing, mode="replicate") if any(missing) else images
     return padded.contiguous(memory_format=torch.channels_last)

@@ -42,7 +42,7 @@ class ShownFigure:
     """One an arm: the figure, and what stands beside it; empty where there is none."""
 
 
-def inspected(verdict: Verdict) -> tuple[ArmResult, ...]:
+def diagnosed(verdict: Verdict) -> tuple[ArmResult, ...]:
     """The arms whose new images were looked at."""
     return tuple(arm for arm in verdict.arms if any(_has(arm.diagnostics, figure.key) for figure in _figures()))
 

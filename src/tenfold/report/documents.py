@@ -23,9 +23,9 @@ LOOKS = {"yes": "helped", "smaller": "not_proven", "no": "hurt", "not_shown": "n
 """The look that the house style gives an outcome of the same kind."""
 
 
-def render_claim(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
-    """The page of a claim, with the PNG of each file that `document["pictures"]` names."""
-    shown = [{**told, **_inside((pictures or {})[told["file"]])} for told in document.get("pictures", ())]
+def render_claim(document: Document, images: Mapping[str, bytes] | None = None) -> str:
+    """The page of a claim, with the PNG of each file that `document["images"]` names."""
+    shown = [{**entry, **_inside((images or {})[entry["file"]])} for entry in document.get("pictures", ())]
     look = LOOKS[document["holds"]]
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
@@ -34,7 +34,7 @@ def render_claim(document: Document, pictures: Mapping[str, bytes] | None = None
         "words": {look: WORDS[document["holds"]]}.__getitem__,
     }
     page = environment(filters).get_template("claim.html")
-    return page.render(told=document, look=look, plot=_plot(document, look), pictures=shown)
+    return page.render(document=document, look=look, plot=_plot(document, look), images=shown)
 
 
 def claim_text(document: Document) -> str:
@@ -48,7 +48,7 @@ def claim_text(document: Document) -> str:
         lines += [_wrapped(table["note"])] if table["note"] else []
         lines += [aligned(("", *table["columns"]), rows), ""]
     lines += [_wrapped(f"note: {note}") for note in document["notes"]]
-    lines += [f"picture: {picture['title']} ({picture['file']})" for picture in document.get("pictures", ())]
+    lines += [f"image: {image['title']} ({image['file']})" for image in document.get("pictures", ())]
     machine = document["hardware"]
     on = f"{machine['cores']} cores of {machine['processor']}, torch {machine['torch']}"
     return "\n".join([*lines, f"{len(document['seeds'])} seeds, {duration(document['seconds'])} on {on}"])
@@ -58,7 +58,7 @@ def render_adaptation(document: Document, embedding: bytes) -> str:
     """The page of an adaptation, with a PNG of source and target features."""
     page = environment({"signed": signed, "duration": duration}).get_template("adaptation.html")
     most = max((row["predicted"] for row in document["classes"]), default=1) or 1
-    return page.render(told=document, embedding=_inside(embedding)["address"], most=most)
+    return page.render(document=document, embedding=_inside(embedding)["address"], most=most)
 
 
 def adaptation_text(document: Document) -> str:
@@ -73,14 +73,14 @@ def adaptation_text(document: Document) -> str:
         document,
         aligned(heading, [_arm(arm) for arm in document["arms"]]),
         mends,
-        f"labelled/: {labelled['written']:,} of {labelled['of']:,} target pictures, of which it is at least "
+        f"labelled/: {labelled['written']:,} of {labelled['of']:,} target images, of which it is at least "
         f"{100 * labelled['confidence']:g} % sure",
     )
 
 
 def render_merging(document: Document) -> str:
     """The page of merged sets."""
-    return environment({"duration": duration}).get_template("merging.html").render(told=document)
+    return environment({"duration": duration}).get_template("merging.html").render(document=document)
 
 
 def merging_text(document: Document) -> str:

@@ -116,13 +116,13 @@ def interval_svg(
 
 def verdict_rows(verdict: Verdict, chosen: str) -> list[Row]:
     """The choice of the validation images first, under the name `chosen`, then the arms from best to worst."""
-    told = [
+    compared = [
         Row(arm.name, *_points(arm.against_baseline), arm.outcome, words=OUTCOMES[arm.outcome])
         for arm in verdict.arms
         if arm.outcome and arm.against_baseline
     ]
     first = Row(chosen, *_points(verdict.difference), verdict.outcome, True, OUTCOMES[verdict.outcome])
-    return [first, *sorted(told, key=lambda row: -row.estimate)]
+    return [first, *sorted(compared, key=lambda row: -row.estimate)]
 
 
 def curve_svg(verdict: Verdict) -> Markup | None:
@@ -248,18 +248,18 @@ def _svg(figure: Figure, title: str, spoken: str) -> Markup:
         canvas.print_svg(file, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     drawn = file.getvalue()
     box = re.search(r'viewBox="[^"]*"', drawn)
-    inner = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
-    inner = re.sub(r"<defs>\s*(<style|<clipPath).*?</defs>", "", inner, flags=re.DOTALL)
+    validation = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
+    validation = re.sub(r"<defs>\s*(<style|<clipPath).*?</defs>", "", validation, flags=re.DOTALL)
     # Names of elements would be those of the next plot too, nothing is cut off, and the page has fonts of its own.
-    inner = re.sub(r' (id="[A-Za-z_.\d]+_\d+"|clip-path="[^"]*")', "", inner)
-    inner = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", inner)
-    inner = re.sub(r"#[0-9a-f]{6}\b", _of_the_page, inner)
+    validation = re.sub(r' (id="[A-Za-z_.\d]+_\d+"|clip-path="[^"]*")', "", validation)
+    validation = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", validation)
+    validation = re.sub(r"#[0-9a-f]{6}\b", _of_the_page, validation)
     words = f"<title>{html.escape(title)}</title><desc>{html.escape(spoken)}</desc>"
-    return Markup(f'<svg class="plot" {box[0] if box else ""} role="img">{words}{inner}</svg>')
+    return Markup(f'<svg class="plot" {box[0] if box else ""} role="img">{words}{validation}</svg>')
 
 
-def _of_the_page(found: re.Match[str]) -> str:
-    return f"var(--{OF_THE_PAGE[found[0]]})" if found[0] in OF_THE_PAGE else found[0]
+def _of_the_page(match: re.Match[str]) -> str:
+    return f"var(--{OF_THE_PAGE[match[0]]})" if match[0] in OF_THE_PAGE else match[0]
 
 
 def _points(interval: Interval) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ OWN = "its own class"
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A table of pictures with words at its edges."""
+    """A table of images with words at its edges."""
 
     title: str
     caption: str
@@ -44,8 +44,8 @@ class Sheet:
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 5 or self.images.shape[2] not in (1, 3):
-            found = f"{self.images.dtype} {self.images.shape}"
-            raise ValueError(f"a sheet is uint8 rows x columns x (1|3) x H x W, not {found}")
+            given = f"{self.images.dtype} {self.images.shape}"
+            raise ValueError(f"a sheet is uint8 rows x columns x (1|3) x H x W, not {given}")
         for side, words, length in (
             ("row", self.row_labels, self.images.shape[0]),
             ("column", self.column_labels, self.images.shape[1]),
@@ -56,7 +56,7 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture and what is said under it."""
+    """One image and what is said under it."""
 
     image: npt.NDArray[np.uint8]
     """C x H x W, C = 1 (grey) or 3 (RGB)."""
@@ -78,17 +78,17 @@ class PreviewSheet:
 
 
 def sheet_png(sheet: Sheet, largest_side: int = LARGEST_SIDE) -> bytes:
-    """One PNG of all pictures of a sheet; pictures larger than `largest_side` pixels are shrunk to it."""
+    """One PNG of all images of a sheet; images larger than `largest_side` pixels are shrunk to it."""
     rows, columns = sheet.images.shape[:2]
     if rows * columns == 0:
         return _encode(np.zeros((1, 1, 2), dtype=np.uint8), "LA")
     tiles = [[_tile(image.transpose(1, 2, 0), SMALLEST_SIDE, largest_side) for image in row] for row in sheet.images]
     height, width, channels = tiles[0][0].shape
     canvas = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels + 1), dtype=np.uint8)
-    for row, pictures in enumerate(tiles):
-        for column, picture in enumerate(pictures):
+    for row, tile_row in enumerate(tiles):
+        for column, tile in enumerate(tile_row):
             top, left = row * (height + GAP), column * (width + GAP)
-            canvas[top : top + height, left : left + width, :-1] = picture
+            canvas[top : top + height, left : left + width, :-1] = tile
             canvas[top : top + height, left : left + width, -1] = 255
     return _encode(canvas, "LA" if channels == 1 else "RGBA")
 
@@ -124,27 +124,27 @@ def preview_png(sheet: PreviewSheet) -> bytes:
 
 
 def style_grid(
-    images: ImageDataset, rows: npt.NDArray[np.int64], pictures: npt.NDArray[np.uint8], *, seen: bool
+    images: ImageDataset, rows: npt.NDArray[np.int64], restyled: npt.NDArray[np.uint8], *, seen: bool
 ) -> PreviewSheet:
-    """A row for the style of one picture: the picture, then what it is as each class, its own one marked.
+    """A row for the style of one image: the image, then what it is as each class, its own one marked.
 
     Args:
-        images: with the pictures whose styles are shown.
+        images: the set whose styles are shown.
         rows: R indices of them.
-        pictures: R x K x C x H x W, under the first K labels.
-        seen: whether the autoencoder learned from these pictures.
+        restyled: R x K x C x H x W, under the first K labels.
+        seen: whether the autoencoder learned from these images.
     """
-    columns = pictures.shape[1]
+    columns = restyled.shape[1]
     table: list[list[Cell | None]] = []
-    for row, made in zip(rows, pictures, strict=True):
+    for row, made in zip(rows, restyled, strict=True):
         own = int(images.labels[row])
-        cells = [Cell(picture, (OWN,) if label == own else ()) for label, picture in enumerate(made)]
+        cells = [Cell(image, (OWN,) if label == own else ()) for label, image in enumerate(made)]
         table.append([Cell(images.images[row], (images.class_names[own],)), *cells])
     which = "of those that it learned from" if seen else "from which nothing learned"
     missing = images.class_count - columns
     return PreviewSheet(
         f"restyle on {images.name}",
-        f"Left a real picture, {which}; beside it its style under the label of each column."
+        f"Left a real image, {which}; beside it its style under the label of each column."
         + (f" {missing} more classes are not shown." if missing else ""),
         ["real", *images.class_names[:columns]],
         table,

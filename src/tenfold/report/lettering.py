@@ -1,4 +1,4 @@
-"""Words in pictures: how wide they are, where their lines break, and a font that has their letters.
+"""Words in images: how wide they are, where their lines break, and a font that has their letters.
 
 Class names are in any language and of any length; a caption must neither run into its neighbour nor lose its end.
 """

@@ -13,22 +13,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from tenfold.evaluation import ArmResult, Outcome, Verdict
 from tenfold.evaluation.telling import mean_estimate
 from tenfold.evaluation.wording import (
-    PICK,
+    CHOSEN_ARM,
     always_kept_baseline,
     ended_early,
     p_words,
     ratio_words,
+    selection_words,
     sentence,
-    settled_words,
     worth_rows,
     worth_sentence,
 )
-from tenfold.report.diagnostics_table import figures_of, inspected
+from tenfold.report.diagnostics_table import diagnosed, figures_of
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.image_sheet import Sheet, sheet_png
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
-"""Pixels a picture, tried in turn until all sheets fit."""
+"""Pixels an image, tried in turn until all sheets fit."""
 ROOM_FOR_SHEETS = 8_000_000
 """Bytes, of the 10 MB that a mail attachment may have."""
 LONGEST_LIST = 500
@@ -64,7 +64,7 @@ class ReportContent:
     arm_notes: Mapping[str, str] = field(default_factory=dict)
     """A few words under an arm's name: {"placebo": "control: the same images again"}."""
     stop_below: float = 0.001
-    """The p-value at which a planned look ended the study."""
+    """The p-value at which a interim look ended the study."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _ShownSheet:
 
 
 def render(content: ReportContent) -> str:
-    """The whole page as HTML, below 10 MB, with every picture inside it."""
+    """The whole page as HTML, below 10 MB, with every image inside it."""
     sheets = _shown(content.sheets)
     return _template().render(
         content=content,
@@ -83,13 +83,13 @@ def render(content: ReportContent) -> str:
         sheets=sheets,
         sheets_left_out=len(content.sheets) - len(sheets),
         longest_list=LONGEST_LIST,
-        **(_told(content.verdict) if content.verdict else {"verdict": None}),
+        **(_described(content.verdict) if content.verdict else {"verdict": None}),
     )
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _described(verdict: Verdict) -> dict[str, Any]:
     """The verdict and all that the page says of it."""
-    arms = inspected(verdict)
+    arms = diagnosed(verdict)
     main, others = _by_class(verdict)
     return {
         "verdict": verdict,
@@ -97,7 +97,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "kept_baseline": always_kept_baseline(verdict),
         "ended_early": ended_early(verdict),
         "plot": interval_svg(
-            verdict_rows(verdict, PICK),
+            verdict_rows(verdict, CHOSEN_ARM),
             f"Difference to {verdict.baseline} in points, with 95 % intervals",
             band=100 * verdict.margin,
         ),
@@ -119,21 +119,21 @@ def _by_class(verdict: Verdict) -> tuple[list[ArmResult], list[ArmResult]]:
 
 
 def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
-    """Sheets as data addresses, with pictures as large as fit on the page together."""
+    """Sheets as data addresses, with images as large as fit on the page together."""
     shown: list[_ShownSheet] = []
     for largest_side in LARGEST_SIDES:
-        pictures = [sheet_png(sheet, largest_side) for sheet in sheets]
+        images = [sheet_png(sheet, largest_side) for sheet in sheets]
         shown = [
             _ShownSheet(
                 sheet,
-                "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
-                width=int.from_bytes(picture[16:20], "big"),
+                "data:image/png;base64," + base64.b64encode(image).decode("ascii"),
+                width=int.from_bytes(image[16:20], "big"),
             )
-            for sheet, picture in zip(sheets, pictures, strict=True)
+            for sheet, image in zip(sheets, images, strict=True)
         ]
         if sum(len(one.address) for one in shown) <= ROOM_FOR_SHEETS:
             return shown
-    # Thousands of pictures: the first sheets are worth more than a file that nobody can open.
+    # Thousands of images: the first sheets are worth more than a file that nobody can open.
     while sum(len(one.address) for one in shown) > ROOM_FOR_SHEETS:
         shown.pop()
     return shown
@@ -157,7 +157,7 @@ def _template() -> Template:
         "whole_percent": whole_percent,
         "p_words": p_words,
         "ratio_words": ratio_words,
-        "settled_words": settled_words,
+        "settled_words": selection_words,
         "mean_estimate": mean_estimate,
         "words": OUTCOME_WORDS.__getitem__,
     }

@@ -17,22 +17,22 @@ INK, SOFT, ACCENT, BAND = "#1b1d21", "#5c626c", "#2d4fa8", "#b9c6e4"
 
 @dataclass(frozen=True, eq=False)
 class ShareLaw:
-    """How much of each picture a blend holds: Dirichlet(alpha, ..., alpha), for two pictures Beta(alpha, alpha)."""
+    """How much of each image a blend holds: Dirichlet(alpha, ..., alpha), for two images Beta(alpha, alpha)."""
 
     alpha: float
     shares: npt.NDArray[np.float64]
-    """Draws x pictures; each row sums to 1."""
+    """Draws x images; each row sums to 1."""
     before: str = ""
     """What still changes the shares after they are drawn: `boxes are cut off at the edge`."""
 
     @property
     def name(self) -> str:
-        pictures = self.shares.shape[1]
-        return f"{'Beta' if pictures == 2 else 'Dirichlet'}({', '.join([f'{self.alpha:g}'] * pictures)})"
+        images = self.shares.shape[1]
+        return f"{'Beta' if images == 2 else 'Dirichlet'}({', '.join([f'{self.alpha:g}'] * images)})"
 
     @property
     def largest_shares(self) -> npt.NDArray[np.float64]:
-        """Of each drawn blend the share of the picture that it holds most of."""
+        """Of each drawn blend the share of the image that it holds most of."""
         largest: npt.NDArray[np.float64] = self.shares.max(axis=1)
         return largest
 
@@ -41,12 +41,12 @@ class ShareLaw:
         largest = self.largest_shares
         opening = f"Before {self.before}, half" if self.before else "Half"
         return (
-            f"{opening} of all blends keep at least {np.median(largest):.0%} of one picture; "
+            f"{opening} of all blends keep at least {np.median(largest):.0%} of one image; "
             f"{np.mean(largest < 0.8):.0%} of them keep less than 80%."
         ).replace("%", " %")
 
     def density(self, share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Of the share of one picture."""
+        """Of the share of one image."""
         others = self.shares.shape[1] - 1
         return np.array(beta.pdf(share, self.alpha, others * self.alpha), dtype=np.float64)
 
@@ -62,7 +62,7 @@ def draw_law(law: ShareLaw, axes: Any, lettering: Lettering) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.08 * heights.max()))
     title = f"Shares are drawn from {law.name}, alpha = {law.alpha:g}"
     axes.set_title(title, loc="left", fontproperties=lettering.font, color=INK)
-    axes.set_xlabel("share of one picture in a blend (lambda)", fontproperties=lettering.font, color=SOFT)
+    axes.set_xlabel("share of one image in a blend (lambda)", fontproperties=lettering.font, color=SOFT)
     axes.set_ylabel("density", fontproperties=lettering.font, color=SOFT)
     axes.tick_params(labelsize=7, colors=SOFT)
     axes.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tenfold.core.progress import about, duration, one_line
-from tenfold.evaluation.wording import p_words, ratio_words, settled_words
+from tenfold.evaluation.wording import p_words, ratio_words, selection_words
 
 OUTCOMES = {
     "helped": "helped",
@@ -62,7 +62,7 @@ def _worth_lines(verdict: Mapping[str, Any], order: Sequence[str]) -> list[str]:
     sentence = verdict.get("worth_sentence")
     if sentence is None and set(verdict["pick_counts"]) == {verdict["baseline"]}:
         arms = verdict["arms"]
-        sentence = next((told for name in order if (told := arms[name].get("worth_sentence"))), None)
+        sentence = next((text for name in order if (text := arms[name].get("worth_sentence"))), None)
     return [f"In real images: {sentence}"] if sentence else []
 
 
@@ -72,7 +72,7 @@ def _chance_lines(verdict: Mapping[str, Any]) -> list[str]:
         return []
     won, tied, lost = wins["won"], wins["tied"], wins["lost"]
     return [
-        f"On a fresh split PICK would beat {baseline} in {100 * wins['probability']:.0f} % of cases "
+        f"The chosen arm would beat {baseline} in {100 * wins['probability']:.0f} % of fresh splits "
         f"(won {won}, tied {tied}, lost {lost} of {won + tied + lost} folds; ties count half)"
     ]
 
@@ -81,10 +81,10 @@ def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
     external = verdict.get("external")
     if not external:
         return []
-    # Pictures of one patient are no independent pairs, and then the p-value is not McNemar's.
+    # Images of one patient are no independent pairs, and then the p-value is not McNemar's.
     test = "McNemar " if external["groups"] == external["images"] else ""
     return [
-        f"External test: PICK {_bound(external['pick_accuracy'], '.1f', 100)} %, "
+        f"External test: chosen arm {_bound(external['pick_accuracy'], '.1f', 100)} %, "
         f"{verdict['baseline']} {_bound(external['baseline_accuracy'], '.1f', 100)} %, "
         f"difference {_bound(external['difference_points'], '+.1f', 1)} points "
         f"({_bounds(external['interval_points'], '+.1f', 1)}), "
@@ -93,8 +93,8 @@ def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def _choice_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    settled = [f"{name} was {settled_words(arm['settled'])}" for name, arm in arms.items() if arm.get("settled")]
-    return settled + [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
+    selected = [f"{name} was {selection_words(arm['settled'])}" for name, arm in arms.items() if arm.get("settled")]
+    return selected + [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
 
 
 def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
     heading = ("arm", "trials", "classifiers", "generators", "computing time")
     return _filled(
         "forecast.txt",
-        told=forecast,
+        forecast=forecast,
         table=aligned(heading, rows, numbers=[1, 2, 3]),
         searched=any(arm["classifiers"] > arm["trials"] for arm in arms.values()),
         looks=[f"{repeats} repeats ({about(seconds)})" for repeats, seconds in forecast["seconds_to_looks"].items()],
@@ -156,9 +156,9 @@ def predictions_csv(predictions: Sequence[Predicted]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "class", "confidence", *(f"probability of {name}" for name in names)])
-    for found in predictions:
-        shares = [f"{found.probabilities[name]:.5f}" for name in names]
-        writer.writerow([_inert(found.file), _inert(found.label), f"{found.confidence:.5f}", *shares])
+    for prediction in predictions:
+        shares = [f"{prediction.probabilities[name]:.5f}" for name in names]
+        writer.writerow([_inert(prediction.file), _inert(prediction.label), f"{prediction.confidence:.5f}", *shares])
     return text.getvalue()
 
 

@@ -23,7 +23,7 @@ VECTOR_BASELINE = "raw"
 """The same for vectors, which nobody can turn or mirror."""
 
 AUTO = "auto"
-"""The value of an option that inner images are to choose."""
+"""The value of an option that validation images are to choose."""
 
 CURVE_SHARES = (50, 70)
 """Percent of the real images on which the baseline is trained for its learning curve."""
@@ -66,17 +66,17 @@ class Arm:
 
     @property
     def awaits_baseline(self) -> bool:
-        """Whether a method of it has options left open, which the baseline settles for all arms of a fold."""
-        return self.rerun == 1 and any(component.make({}).undecided() for component in self.components)
+        """Whether a method of it has options left open, which the baseline selects for all arms of a fold."""
+        return self.rerun == 1 and any(component.make({}).search_space() for component in self.components)
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The code of its methods."""
         return tuple(method_class(component.method).__module__ for component in self.components)
 
-    def outside(self) -> str:
+    def external_fingerprint(self) -> str:
         """A hash of what its methods read beside the training images; empty where nothing."""
-        return "".join(component.make({}).outside() for component in self.components)
+        return "".join(component.make({}).external_fingerprint() for component in self.components)
 
     @property
     def trains_generator(self) -> bool:
@@ -131,7 +131,7 @@ def curve_arms(baseline: str = BASELINE) -> tuple[Arm, ...]:
 
 
 def require_vector_arms(arms: Sequence[Arm]) -> None:
-    """Refuse arms that change pictures, for a set of vectors.
+    """Refuse arms that change images, for a set of vectors.
 
     Raises:
         InputError: a method of an arm does not read vectors; the message names those that do.
@@ -141,7 +141,7 @@ def require_vector_arms(arms: Sequence[Arm]) -> None:
             if not method_class(component.method).reads_vectors:
                 able = ", ".join(name for name in method_names() if method_class(name).reads_vectors)
                 raise InputError(
-                    f"the arm '{arm.name}' cannot be had: {component.method} works on pictures alone, and these are "
+                    f"the arm '{arm.name}' cannot be had: {component.method} works on images alone, and these are "
                     f"vectors; methods that read vectors: {able}"
                 )
 
@@ -191,7 +191,7 @@ def _refuse_conflicts(text: str, methods: Sequence[Method]) -> None:
     changing = [method.name() for method in methods if method.changes_batches]
     if at_once and changing:
         raise InputError(
-            f"the arm '{text}' cannot be had: {at_once} reads each picture once, as it is, and what "
+            f"the arm '{text}' cannot be had: {at_once} reads each image once, as it is, and what "
             f"{' and '.join(changing)} would change is read step by step; take {at_once} alone, or "
             f"{'+'.join(changing)}+transfer"
         )

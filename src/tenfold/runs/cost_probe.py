@@ -1,6 +1,6 @@
-"""A pilot: a little of the real work, timed, so that the whole can be foretold from measurements.
+"""The cost probe: a little of the real work, timed, so that the whole can be estimated from measurements.
 
-It reads the training and the inner validation images of one fold; the test fold is not even taken out of the set.
+It reads the training and the validation images of one fold; the test fold is not even taken out of the set.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ SHARE_OF_GENERATOR = 50
 FEWEST_STEPS = 5
 PREDICTED = 512
 """Images that the classifier is shown, over and over where there are fewer."""
-INSPECTED = 64
-"""Images of each kind that are inspected; fewer at a time would be done faster."""
+DIAGNOSED_IMAGES = 64
+"""Images of each kind that are diagnosed; fewer at a time would be done faster."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Pilot:
+class CostProbe:
     """What one fold has shown."""
 
     costs: Mapping[Components, Cost]
     """By what an arm consists of: points of a learning curve cost what the whole does."""
     prediction: float
     """Seconds for one image."""
-    inner_images: float
-    """As many equally weighted ones as the class weights and the groups of the inner images amount to."""
-    inner_error: float
+    validation_images: float
+    """As many equally weighted ones as the class weights and the groups of the validation images amount to."""
+    validation_error: float
     """1 - the baseline's balanced accuracy on them; without meaning where there are none."""
     seconds: float
 
 
 @dataclass(frozen=True, eq=False)
 class _Fold:
-    """What a pilot may see: no test images."""
+    """What a cost probe may see: no test images."""
 
     train: ImageDataset
     validation: ImageDataset
@@ -95,7 +95,7 @@ class _Fitted:
 
 
 @one_thread()
-def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
+def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
     """Train the baseline in full on one fold, and of everything else as much as it takes to know its pace.
 
     What is timed is the processor's work, which other programs do not disturb; at the end it is scaled by what
@@ -118,7 +118,7 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
         _short_training(plain, fold, plan)  # the first training pays for what torch prepares once
         short = {plain.batch_methods: _short_training(plain, fold, plan)}
         images = ArmImages(train, validation, fold.reserve)
-        usual = {part.method: part.make({}).usual_options() for part in baseline.components}
+        usual = {part.method: part.make({}).default_options() for part in baseline.components}
         full, trained = _timed(lambda: train_arm(plan.training(baseline), images, fold.key, usual))
         batch = train.rows[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
@@ -136,12 +136,14 @@ def run_pilot(data: ImageDataset, plan: Plan) -> Pilot:
                 training = full * short[fitted.batch_methods] / short[plain.batch_methods]
             makes_images = fitted.recipe.extra is not None or arm.trains_generator
             checked = _leak_check(fitted.recipe, fold)
-            inspected = _inspection(fitted.recipe, fold, trained.classifier, plan) if arm.trains_generator else 0.0
-            measured[components] = Cost(fitted.seconds, training, makes_images, checked, inspected, own_prediction)
+            diagnosed = (
+                _diagnostics_seconds(fitted.recipe, fold, trained.classifier, plan) if arm.trains_generator else 0.0
+            )
+            measured[components] = Cost(fitted.seconds, training, makes_images, checked, diagnosed, own_prediction)
             bar.advance()
     on_the_clock = time.perf_counter() - began
     waiting = on_the_clock / max(time.process_time() - worked, 1e-9)
-    return Pilot(
+    return CostProbe(
         {components: _scaled(cost, waiting) for components, cost in measured.items()},
         waiting * prediction / PREDICTED,
         independent_images(validation, plan.fold_plan.evaluated),
@@ -193,8 +195,8 @@ def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple
     short, trained = train(few)
     longer = train(3 * few)[0] if steps > few else short
     full = longer + max(0.0, longer - short) / (2 * few) * max(0, steps - 3 * few)
-    fresh = 255 - fold.train.rows[np.arange(INSPECTED) % len(fold.train)]  # of which no features are kept
-    prediction = _timed(lambda: trained.probabilities(fresh))[0] / INSPECTED
+    fresh = 255 - fold.train.rows[np.arange(DIAGNOSED_IMAGES) % len(fold.train)]  # of which no features are kept
+    prediction = _timed(lambda: trained.probabilities(fresh))[0] / DIAGNOSED_IMAGES
     frozen = isinstance(trained.network, BackboneNet) and trained.network.frozen
     return full, prediction / (plan.repeats * plan.fold_plan.folds if frozen else 1)
 
@@ -251,23 +253,23 @@ def _fit_timed(method: Method, fold: _Fold, key: Key) -> tuple[float, Recipe]:
 
 
 def _leak_check(recipe: Recipe, fold: _Fold) -> float:
-    """Seconds; the inner images stand for the test images, which no pilot may see."""
-    extra, inner = recipe.extra, fold.validation.images
-    if extra is None or not len(inner):
+    """Seconds; the validation images stand for the test images, which no cost probe may see."""
+    extra, validation = recipe.extra, fold.validation.images
+    if extra is None or not len(validation):
         return 0.0
-    return _timed(lambda: leak(extra.images, unseen=inner, test=inner, train=fold.train.rows))[0]
+    return _timed(lambda: leak(extra.images, unseen=validation, test=validation, train=fold.train.rows))[0]
 
 
-def _inspection(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan: Plan) -> float:
+def _diagnostics_seconds(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan: Plan) -> float:
     """Seconds; a part of all images is looked at, since most of it is one more network's pass over each."""
     made = round(plan.times * len(fold.train)) if recipe.extra is None else len(recipe.extra)
-    train, inner = _part(fold.train), _part(fold.validation)
+    train, validation = _part(fold.train), _part(fold.validation)
     generated = _part(fold.train if recipe.extra is None else recipe.extra)
-    looked_at = len(train) + len(inner) + len(generated)
+    looked_at = len(train) + len(validation) + len(generated)
     other_features = imagenet_features if pretrained.available() else None
 
     def look() -> None:
-        diagnose(generated, train, inner, features_of(classifier), other_features)
+        diagnose(generated, train, validation, features_of(classifier), other_features)
 
     if other_features is not None:
         other_features(train.rows[:1])  # loads the network
@@ -275,4 +277,4 @@ def _inspection(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan
 
 
 def _part(data: ImageDataset) -> ImageDataset:
-    return data.take(spread(INSPECTED / len(data), len(data))) if len(data) > INSPECTED else data
+    return data.take(spread(DIAGNOSED_IMAGES / len(data), len(data))) if len(data) > DIAGNOSED_IMAGES else data

@@ -1,6 +1,6 @@
 """What the new images of a fold are like. Told beside the verdict, and never part of it.
 
-The inner validation images stand for real ones that no method has seen; the test fold stays sealed.
+The validation images stand for real ones that no method has seen; the test fold stays sealed.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ SAMPLES_A_CLASS = 4
 MOST_CLASSES = 12
 
 
-def inspect(
+def diagnostics_of(
     recipe: Recipe, train: ImageDataset, validation: ImageDataset, key: Key, config: ClassifierConfig
 ) -> dict[str, float]:
     """Fidelity, diversity and memorisation of the recipe's new images, and what they teach on their own.
 
-    `generated_alone` is the balanced accuracy on the inner images of a classifier that saw no real image,
+    `generated_alone` is the balanced accuracy on the validation images of a classifier that saw no real image,
     `real_alone` of one that saw nothing else. Features are those of the latter. Figures that these images do
     not allow are left out.
 

@@ -176,12 +176,12 @@ def _made_with() -> dict[str, Any]:
 def _config(directory: Path, command: str, changeable: Collection[str]) -> dict[str, Any]:
     """What a run's config.json holds; empty where there is none, or another command's."""
     try:
-        found = read_json(directory / "config.json")
+        config = read_json(directory / "config.json")
     except (OSError, ValueError):
         return {}
-    if not isinstance(found, dict) or not {"command", "options", "reads"} <= set(found):
+    if not isinstance(config, dict) or not {"command", "options", "reads"} <= set(config):
         return {}
-    return found if found["command"] == command or COMMAND in changeable else {}
+    return config if config["command"] == command or COMMAND in changeable else {}
 
 
 def _killed_at_the_start(directory: Path) -> bool:

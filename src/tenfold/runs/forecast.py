@@ -1,4 +1,4 @@
-"""What a study will cost and what it could show, foretold from a pilot before anything is spent on it."""
+"""What a study will cost and what it could show, estimated from a cost probe before anything is spent on it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from tenfold.evaluation import Outcome
 from tenfold.evaluation.compare import POWER_ERRORS
 from tenfold.evaluation.crossed import CONFIDENCE
 from tenfold.runs.arms import Arm
-from tenfold.runs.cost_probe import Pilot, independent_images
-from tenfold.runs.plan import Plan, Task, trainings_to_settle
+from tenfold.runs.cost_probe import CostProbe, independent_images
+from tenfold.runs.plan import Plan, Task, trainings_to_select
 
 LASTING, PASSING = 0.08, 0.40
 """Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
 
-PASSING is the luck of single trainings, which repeats average out. Calibrated on PICK, mixup and cgan against the
+PASSING is the luck of single trainings, which repeats average out. Calibrated on the chosen arm, mixup and cgan
+against the
 baseline: 0.05 to 0.49, 0.18 in the middle, in 4 repeats of digits, wbc and pneumoniamnist
 (benchmarks/results/first-studies.md); 0.2 to 1.0, 0.5 in the middle, in 1 repeat of digits and pneumoniamnist.
 """
@@ -31,8 +32,8 @@ FOUR_OF_FIVE = 1.28
 ONLY_LARGE = 0.05
 """A set that cannot show less than this is told so in plain words."""
 SECONDS_TO_START_WORKERS = 4.0
-INSPECTIONS = 2
-"""Classifiers trained to inspect the new images of one trial."""
+DIAGNOSTIC_TRAININGS = 2
+"""Classifiers trained to diagnose the new images of one trial."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Detectable:
     low: float
     middle: float
     high: float
-    """From `low` to `high`: where it would lie for four of five sets with such a pilot."""
+    """From `low` to `high`: where it would lie for four of five sets with such a cost probe."""
     images_for_margin: int
     """Images, of the same mix, with which an effect as large as the margin could be shown."""
     outcomes: tuple[Outcome, ...]
@@ -79,8 +80,8 @@ class Estimate:
     detectable: Detectable
 
 
-def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, cores: int) -> Estimate:
-    """Scale a pilot up to the whole plan.
+def estimate(data: ImageDataset, plan: Plan, cost_probe: CostProbe, *, workers: int, cores: int) -> Estimate:
+    """Scale a cost probe up to the whole plan.
 
     Args:
         workers: trials at the same time.
@@ -90,11 +91,11 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
     predicted = len(study) / plan.fold_plan.folds + len(external)
 
     def seconds(arm: Arm, repeat: int) -> float:
-        cost = pilot.costs[arm.components]
-        inspecting = INSPECTIONS * cost.training + cost.inspection if _inspects(arm, repeat) else 0.0
+        cost = cost_probe.costs[arm.components]
+        diagnosing = DIAGNOSTIC_TRAININGS * cost.training + cost.inspection if _has_diagnostics(arm, repeat) else 0.0
         classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
-        prediction = pilot.prediction if cost.prediction is None else cost.prediction
-        return cost.methods + classifiers + inspecting + cost.leak_check + predicted * prediction
+        prediction = cost_probe.prediction if cost.prediction is None else cost.prediction
+        return cost.methods + classifiers + diagnosing + cost.leak_check + predicted * prediction
 
     def on_the_clock(repeats: int) -> float:
         start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
@@ -102,10 +103,10 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
         return start + wall_seconds(plan, times, repeats, min(workers, cores))
 
     def work(arm: Arm) -> ArmWork:
-        folds, cost = plan.fold_plan.folds, pilot.costs[arm.components]
+        folds, cost = plan.fold_plan.folds, cost_probe.costs[arm.components]
         trials = folds * plan.repeats
-        inspecting = INSPECTIONS * folds if _inspects(arm, 0) else 0
-        classifiers = trials * trainings(arm, plan, makes_images=cost.makes_images) + inspecting
+        diagnosing = DIAGNOSTIC_TRAININGS * folds if _has_diagnostics(arm, 0) else 0
+        classifiers = trials * trainings(arm, plan, makes_images=cost.makes_images) + diagnosing
         spent = folds * sum(seconds(arm, repeat) for repeat in range(plan.repeats))
         return ArmWork(arm.name, trials, classifiers, trials if arm.trains_generator else 0, spent)
 
@@ -114,17 +115,17 @@ def estimate(data: ImageDataset, plan: Plan, pilot: Pilot, *, workers: int, core
         workers,
         on_the_clock(plan.repeats),
         {look: on_the_clock(look) for look in plan.looks if look < plan.repeats},
-        detectable(study, plan, pilot),
+        detectable(study, plan, cost_probe),
     )
 
 
 def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
     """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and one for
-    each value that is tried of an option which is left open and which the baseline does not settle."""
+    each value that is tried of an option which is left open and which the baseline does not select."""
     baseline = next(one for one in plan.arms if one.name == plan.baseline)
     taken_over = () if arm == baseline or arm.rerun > 1 else [part.method for part in baseline.components]
     open_ = {
-        component.method: trainings_to_settle(component.make({}))
+        component.method: trainings_to_select(component.make({}))
         for component in arm.components
         if component.method not in taken_over
     }
@@ -134,7 +135,7 @@ def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
     return sum(open_.values()) + (0 if last_is_trained else 1)
 
 
-def _inspects(arm: Arm, repeat: int) -> bool:
+def _has_diagnostics(arm: Arm, repeat: int) -> bool:
     return repeat == 0 and arm.trains_generator
 
 
@@ -148,35 +149,37 @@ def wall_seconds(plan: Plan, seconds: Mapping[tuple[str, int], float], repeats: 
     total = 0.0
     awaiting = {arm.name for arm in plan.arms if plan.awaits_baseline(arm)}
     for repeat in range(repeats):
-        waiting, running, settled = list(plan.tasks(repeat)), list[tuple[float, int, Task]](), set[int]()
+        waiting, running, selected = list(plan.tasks(repeat)), list[tuple[float, int, Task]](), set[int]()
         now = 0.0
         while waiting or running:
-            ready = (task for task in waiting if task.fold in settled or task.arm.name not in awaiting)
+            ready = (task for task in waiting if task.fold in selected or task.arm.name not in awaiting)
             if len(running) < workers and (task := next(ready, None)):
                 waiting.remove(task)
                 heapq.heappush(running, (now + seconds[task.arm.name, repeat], len(waiting), task))
                 continue
             now, _, task = heapq.heappop(running)
             if task.arm.name == plan.baseline:
-                settled.add(task.fold)
+                selected.add(task.fold)
         total += now
     return total
 
 
-def detectable(study: ImageDataset, plan: Plan, pilot: Pilot) -> Detectable:
+def detectable(study: ImageDataset, plan: Plan, cost_probe: CostProbe) -> Detectable:
     """The smallest effect that a study of these images could show in 80 % of cases.
 
     The squared standard error is taken as share x error x (1 - error) / images: of the variance that one
     classifier's accuracy has, the share in which two arms differ (`LASTING`, `PASSING`). Student's t has one
     degree of freedom less than there are trainings of an arm, as where luck is most of it.
     """
-    counted = pilot.inner_images + 1
-    error = (pilot.inner_error * pilot.inner_images + 0.5) / counted  # none in 30 is not never: half a one is added
+    counted = cost_probe.validation_images + 1
+    error = (
+        cost_probe.validation_error * cost_probe.validation_images + 0.5
+    ) / counted  # none in 30 is not never: half a one is added
     share = LASTING + PASSING / plan.repeats
     images = independent_images(study, plan.fold_plan.evaluated)
     student = float(stdtrit(plan.fold_plan.folds * plan.repeats - 1, 0.5 + CONFIDENCE / 2))
     middle = (student + POWER_ERRORS) * math.sqrt(share * error * (1 - error) / images)
-    # Errors in so few inner images are counted as a Poisson number: its logarithm varies by 1 / count.
+    # Errors in so few validation images are counted as a Poisson number: its logarithm varies by 1 / count.
     spread = FOUR_OF_FIVE * 0.5 * math.hypot(SPREAD, math.sqrt((1 - error) / (counted * error)))
     low, middle, high = (min(1.0, middle * math.exp(sign * spread)) for sign in (-1, 0, 1))
     reach: tuple[Outcome, ...] = ("helped", "hurt", "not_proven")

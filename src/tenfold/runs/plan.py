@@ -11,11 +11,11 @@ from typing import Any
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import FoldPlan
 from tenfold.methods import Method
-from tenfold.runs.arms import BASELINE, Arm, baseline_for
+from tenfold.runs.arms import BASELINE, Arm, Component, baseline_for
 from tenfold.runs.code import code_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 
-Settled = Mapping[str, Mapping[str, str]]
+SelectedHyperparameters = Mapping[str, Mapping[str, str]]
 """Method -> option -> value."""
 
 Train = Callable[[Mapping[str, str]], TrainedClassifier]
@@ -23,42 +23,67 @@ Train = Callable[[Mapping[str, str]], TrainedClassifier]
 
 
 @dataclass(frozen=True, eq=False)
-class Settling:
+class HyperparameterSelection:
     """What was chosen for one method, and by what."""
 
     options: Mapping[str, str]
     classifier: TrainedClassifier
     """The one with these options."""
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Cross entropy on the inner images by what was tried: {"policy=strong, flips=no": 0.31}."""
+    """Cross entropy on the validation images by what was tried: {"policy=strong, flips=no": 0.31}."""
 
 
-def settle(undecided: Mapping[str, tuple[str, ...]], train: Train) -> Settling:
+def select_hyperparameters(search_space: Mapping[str, tuple[str, ...]], train: Train) -> HyperparameterSelection:
     """Choose the options one after the other, each with those before it chosen and those after it as usual.
 
-    They are chosen by the loss on the inner images and not by the errors there, of which few images make too few to
-    tell candidates apart.
+    They are chosen by the loss on the validation images and not by the errors there, of which few images make too few
+    to tell candidates apart.
     """
-    options = {name: candidates[0] for name, candidates in undecided.items()}
+    options = {name: candidates[0] for name, candidates in search_space.items()}
     best = train(options)
     losses = {words(options): best.inner_loss}
-    for name, candidates in undecided.items():
+    for name, candidates in search_space.items():
         for value in candidates[1:]:
             tried = {**options, name: value}
             classifier = train(tried)
             losses[words(tried)] = classifier.inner_loss
             if classifier.inner_loss < best.inner_loss:
                 options, best = tried, classifier
-    return Settling(options, best, losses)
+    return HyperparameterSelection(options, best, losses)
 
 
-def trainings_to_settle(method: Method) -> int:
-    """Classifiers that settling the method's options takes; 0 where none is open."""
-    undecided = method.undecided()
-    return 1 + sum(len(candidates) - 1 for candidates in undecided.values()) if undecided else 0
+def select_open_options(
+    arm: Arm,
+    selected: SelectedHyperparameters,
+    train: Callable[[Sequence[Component], SelectedHyperparameters], TrainedClassifier],
+) -> dict[str, HyperparameterSelection]:
+    """For each method with open options that are not selected yet, what the validation images choose.
+
+    One method after the other, each on top of those that stand before it in the arm.
+    """
+    selections: dict[str, HyperparameterSelection] = {}
+    options = dict(selected)
+    for count, component in enumerate(arm.components, 1):
+        search_space = component.make({}).search_space()
+        if search_space and component.method not in selected:
+
+            def on_top(
+                tried: Mapping[str, str], count: int = count, method: str = component.method
+            ) -> TrainedClassifier:
+                return train(arm.components[:count], {**options, method: tried})
+
+            selections[component.method] = select_hyperparameters(search_space, on_top)
+            options[component.method] = selections[component.method].options
+    return selections
 
 
-def most_chosen(trials: Sequence[Trial], arm: str) -> Settled:
+def trainings_to_select(method: Method) -> int:
+    """Classifiers that selecting the method's options takes; 0 where none is open."""
+    search_space = method.search_space()
+    return 1 + sum(len(candidates) - 1 for candidates in search_space.values()) if search_space else 0
+
+
+def most_chosen(trials: Sequence[Trial], arm: str) -> SelectedHyperparameters:
     """What the arm chose in most folds, for when nothing is left to choose by; of equals the earlier one."""
     chosen = [trial.details["settled"] for trial in trials if trial.arm == arm and "settled" in trial.details]
     return max(chosen, key=chosen.count, default={})
@@ -76,7 +101,8 @@ LOOKS = (2, 4, 10)
 """Repeats after which the primary comparison is looked at."""
 
 STOP_BELOW = 0.001
-"""A look ends the study only at a p-value this small, so that looking often does not make noise a finding."""
+"""An interim look ends the study only at a p-value this small, so that looking often does not make noise a
+finding."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +111,12 @@ class ArmConfig:
 
     arm: Arm
     times: float
-    """The most new images for each real one; the inner images choose between `ratios`."""
+    """The most new images for each real one; the validation images choose between `ratios`."""
     classifier: ClassifierConfig
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """New images for each real one, between which the inner images choose; 0 is to do without them."""
+        """New images for each real one, between which the validation images choose; 0 is to do without them."""
         return ratios_up_to(self.times)
 
 
@@ -129,7 +155,7 @@ class Plan:
     repeats: int
     seed: int
     times: float
-    """The most new images for each real one; the inner images choose between `ratios`."""
+    """The most new images for each real one; the validation images choose between `ratios`."""
     classifier: ClassifierConfig
     looks: tuple[int, ...] = LOOKS
     stop_below: float = STOP_BELOW
@@ -138,7 +164,7 @@ class Plan:
     metric: str = "balanced accuracy"
     code: str = ""
     outside: Mapping[str, str] = field(default_factory=dict)
-    """For arms that read more than the training images (weights, related pictures) a hash of that."""
+    """For arms that read more than the training images (weights, related images) a hash of that."""
 
     @property
     def hash(self) -> str:
@@ -147,7 +173,7 @@ class Plan:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The arms between which the inner images choose: the baseline is one, whatever it is made of."""
+        """The arms between which the validation images choose: the baseline is one, whatever it is made of."""
         return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
 
     def awaits_baseline(self, arm: Arm) -> bool:
@@ -201,12 +227,12 @@ def make_plan(
         classifier=classifier_for(study),
         baseline=baseline_for(study),
         code=code_of("tenfold.runs.trial:run_trial", tuple(sorted({name for arm in arms for name in arm.modules}))),
-        outside={arm.name: found for arm in arms if (found := arm.outside())},
+        outside={arm.name: fingerprint for arm in arms if (fingerprint := arm.external_fingerprint())},
     )
 
 
 def classifier_for(study: ImageDataset) -> ClassifierConfig:
-    """The classifier's size for these pictures: small ones need fewer steps to be learned as well."""
+    """The classifier's size for these images: small ones need fewer steps to be learned as well."""
     tiny = max(study.image_shape[1:]) <= 16
     return ClassifierConfig(steps=300) if tiny else ClassifierConfig()
 

@@ -1,4 +1,4 @@
-"""A study's trials as jobs, repeat by repeat: planned looks between them, within a time budget."""
+"""A study's trials as jobs, repeat by repeat: interim looks between them, within a time budget."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Limits:
     tail_seconds: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
     """What the command still has to do once the trials are done, judged by the trials so far."""
     p_value: Callable[[Sequence[Trial]], float] | None = None
-    """Of the primary comparison, for the planned looks."""
+    """Of the primary comparison, for the interim looks."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def run_trials(
 
     A repeat is begun only if the budget lets it end, judged by the time that the trials so far have taken. Where
     the judgement was wrong the repeat is broken off and does not count; where that is the first one, the arms
-    that were through are kept. After the planned looks the study ends early if the case is clear.
+    that were through are kept. After the interim looks the study ends early if the case is clear.
 
     Raises:
         SystemFault: a worker process was killed from outside.
@@ -158,8 +158,7 @@ class TrialJobs:
         """In the order in which to do them; what awaits the baseline needs that of its own fold alone."""
         key = Key(f"seed-{self.plan.seed}")
         splits = [
-            self._run.keep({"train": split.train, "validation": split.validation, "test": split.test})
-            for split in make_splits(self._study, self.plan.fold_plan, repeat, key)
+            self._run.keep(split.arrays()) for split in make_splits(self._study, self.plan.fold_plan, repeat, key)
         ]
         jobs: dict[Task, Job] = {}
         for task in self.plan.tasks(repeat, cheapest_first=cheapest_first):

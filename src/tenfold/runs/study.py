@@ -157,7 +157,7 @@ def opened(
     )
 
 
-def conduct(
+def run_study(
     prepared: Prepared, run: RunDirectory, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
 ) -> Study:
     """Run all trials, judge them, and write check.json and verdict.json.
@@ -182,11 +182,13 @@ def conduct(
     _require_comparison(done, plan, prepared.options.budget)
     sealed = External(external.labels, external.groups) if len(external) else None
     verdict = compare(done.trials, design, external=sealed, looks=done.looks)
-    told = replace(
+    with_warnings = replace(
         verdict, warnings=(*prepared.remarks, *_warnings(done, plan, prepared.options.budget), *verdict.warnings)
     )
-    write_json(run.path / "verdict.json", verdict_json(told))
-    return Study(run.path, told, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before)
+    write_json(run.path / "verdict.json", verdict_json(with_warnings))
+    return Study(
+        run.path, with_warnings, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before
+    )
 
 
 def _design(prepared: Prepared) -> Design:
@@ -251,9 +253,9 @@ def _run_with_progress(
     try:
         with progress("trials", total) as bar:
 
-            def report(trial: Trial, found: bool) -> None:
+            def report(trial: Trial, from_disk: bool) -> None:
                 seconds_of.setdefault(trial.arm, []).append(trial.wall_seconds)
-                if found:
+                if from_disk:
                     before.append(trial.wall_seconds)
                 if trial.failed:
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")

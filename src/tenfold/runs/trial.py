@@ -1,7 +1,7 @@
 """One trial: an arm trained on one fold and judged on its test images.
 
 This is the only place that shows a test fold to anything. Methods and the classifier are given the training fold
-and its inner split; the test images are looked at after both are done.
+and its validation split; the test images are looked at after both are done.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,14 @@ from tenfold.data.splits import Fold, open_fold, part_of
 from tenfold.evaluation.leaks import leak
 from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
 from tenfold.methods import MethodFailed, spread
-from tenfold.runs.arms import Arm, Component
-from tenfold.runs.diagnostics import inspect, samples
-from tenfold.runs.plan import ArmConfig, Settled, Settling, TrialConfig, settle
+from tenfold.runs.arms import Component
+from tenfold.runs.diagnostics import diagnostics_of, samples
+from tenfold.runs.plan import (
+    ArmConfig,
+    SelectedHyperparameters,
+    TrialConfig,
+    select_open_options,
+)
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
@@ -39,29 +44,29 @@ if TYPE_CHECKING:
 def run_trial(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """The job of a trial: a `TrialConfig` in, the fields of a `Trial` out.
 
-    It reads `images` and `split`, and needs `baseline` where that settles its arm's open options, and under the name
+    It reads `images` and `split`, and needs `baseline` where that selects its arm's open options, and under the name
     of a method what that one's shared training has left.
     """
     needed = dict(context.results)
     baseline, _ = needed.pop("baseline", (None, None))
-    settled = baseline["details"].get("settled") if baseline else None
+    selected = baseline["details"].get("settled") if baseline else None
     asked = from_json(TrialConfig, config)
     split = Split(asked.repeat, asked.fold, **context.arrays("split"))
     shared = {method: directory for method, (_, directory) in needed.items()}
-    return dataclasses.asdict(judged(asked, context.data("images"), split, settled, shared))
+    return dataclasses.asdict(judged(asked, context.data("images"), split, selected, shared))
 
 
 def judged(
     config: TrialConfig,
     data: ImageDataset,
     split: Split,
-    settled: Settled | None = None,
+    selected: SelectedHyperparameters | None = None,
     shared: Mapping[str, Path] | None = None,
 ) -> Trial:
     """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial.
 
     Args:
-        settled: what the baseline chose in this fold for options that are left open.
+        selected: what the baseline chose in this fold for options that are left open.
         shared: method -> the directory of a training that all its trials share.
     """
     start = time.perf_counter()
@@ -70,11 +75,11 @@ def judged(
             arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
             key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
             images = ArmImages(fold.train, fold.validation, data.part("reserve"))
-            fitted = train_arm(config.training, images, key, settled, shared=shared or {})
+            fitted = train_arm(config.training, images, key, selected, shared=shared or {})
             details = fitted.details
             if config.repeat == 0 and arm.trains_generator:
                 classifier = config.training.classifier
-                details["diagnostics"] = inspect(fitted.recipe, fold.train, fold.validation, key, classifier)
+                details["diagnostics"] = diagnostics_of(fitted.recipe, fold.train, fold.validation, key, classifier)
                 if config.fold == 0 and fitted.recipe.extra is not None:
                     details["samples"] = samples(fitted.recipe.extra)
             if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
@@ -103,7 +108,7 @@ def tested(fold: Fold, classifier: TrainedClassifier) -> npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FittedArm:
-    """A trained arm: the classifier that the inner images preferred, and all that its methods made."""
+    """A trained arm: the classifier that the validation images preferred, and all that its methods made."""
 
     classifier: TrainedClassifier
     recipe: Recipe
@@ -124,7 +129,7 @@ def train_arm(
     config: ArmConfig,
     images: ArmImages,
     key: Key,
-    settled: Settled | None = None,
+    selected: SelectedHyperparameters | None = None,
     *,
     ratio: float | None = None,
     shared: Mapping[str, Path] | None = None,
@@ -133,9 +138,9 @@ def train_arm(
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
-    the classifier's first weights. How many new images a classifier is trained on is chosen by the inner
+    the classifier's first weights. How many new images a classifier is trained on is chosen by the
     validation images between `config.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
-    method leaves open, unless they are `settled`. What is `ready` of a method, by its name, is not fitted again.
+    method leaves open, unless they are `selected`. What is `ready` of a method, by its name, is not fitted again.
 
     Raises:
         MethodFailed: a method gave nothing usable.
@@ -144,7 +149,7 @@ def train_arm(
     start = time.perf_counter()
     arm, validation = config.arm, images.validation
     if arm.rerun > 1:
-        key, settled = key / f"run-{arm.rerun}", None
+        key, selected = key / f"run-{arm.rerun}", None
     train = part_of(images.train, arm.percent, key / "part")
 
     made: dict[str, Recipe] = {}
@@ -159,16 +164,16 @@ def train_arm(
             made[name] = method.fit(train, images.reserve if method.needs_reserve else None, key / component.method)
         return made[name]
 
-    def recipe_of(components: Sequence[Component], options: Settled) -> Recipe:
+    def recipe_of(components: Sequence[Component], options: SelectedHyperparameters) -> Recipe:
         return sum((fit(component, options.get(component.method, {})) for component in components), Recipe())
 
     def classifier_of(recipe: Recipe) -> TrainedClassifier:
         return train_classifier(train, validation, recipe, key / "classifier", config.classifier)
 
-    settlings = {}
+    selections = {}
     if validation is not None:
-        settlings = _settlings(arm, settled or {}, lambda *tried: classifier_of(recipe_of(*tried)))
-    options = {**(settled or {}), **{name: found.options for name, found in settlings.items()}}
+        selections = select_open_options(arm, selected or {}, lambda *tried: classifier_of(recipe_of(*tried)))
+    options = {**(selected or {}), **{name: found.options for name, found in selections.items()}}
     choosing = _since(start)
     recipe = recipe_of(arm.components, options)
     fitted = _since(start) - choosing
@@ -177,7 +182,7 @@ def train_arm(
     if chooses:
         ratios = [ratio] if ratio is not None else config.ratios if validation is not None else [config.times]
     trained: list[tuple[float | None, TrainedClassifier]]
-    if not chooses and (last := settlings.get(arm.components[-1].method)):
+    if not chooses and (last := selections.get(arm.components[-1].method)):
         trained = [(None, last.classifier)]  # it was trained to be chosen
     else:
         trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
@@ -189,9 +194,9 @@ def train_arm(
     if chosen is not None:
         scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
         details |= {"ratio": chosen, "inner_scores_of_ratios": scores}
-    if settlings:
-        details["settled"] = {name: dict(found.options) for name, found in settlings.items()}
-        details["inner_losses"] = {name: dict(found.losses) for name, found in settlings.items()}
+    if selections:
+        details["settled"] = {name: dict(found.options) for name, found in selections.items()}
+        details["inner_losses"] = {name: dict(found.losses) for name, found in selections.items()}
     return FittedArm(classifier, recipe, details)
 
 
@@ -208,29 +213,6 @@ def _details(told: Mapping[str, Mapping[str, Any]], classifier: Mapping[str, Any
     }
     several = {method: details for method, details in clashing.items() if details}
     return single | dict(classifier) | ({"methods": several} if several else {})
-
-
-def _settlings(
-    arm: Arm, settled: Settled, train: Callable[[Sequence[Component], Settled], TrainedClassifier]
-) -> dict[str, Settling]:
-    """For each method with open options that are not settled yet, what the inner images choose.
-
-    One method after the other, each on top of those that stand before it in the arm.
-    """
-    found: dict[str, Settling] = {}
-    options = dict(settled)
-    for count, component in enumerate(arm.components, 1):
-        undecided = component.make({}).undecided()
-        if undecided and component.method not in settled:
-
-            def on_top(
-                tried: Mapping[str, str], count: int = count, method: str = component.method
-            ) -> TrainedClassifier:
-                return train(arm.components[:count], {**options, method: tried})
-
-            found[component.method] = settle(undecided, on_top)
-            options[component.method] = found[component.method].options
-    return found
 
 
 def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:

@@ -1,4 +1,4 @@
-"""Where a classifier begins that has seen other images: at a backbone, with a head that inner images prefer."""
+"""Where a classifier begins that has seen other images: at a backbone, with a head that validation images prefer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.networks.backbone_classifier import BackboneNet, ClassifierTrunk, named_trunk, with_head
+from tenfold.networks.backbone_classifier import BackboneNet, ClassifierBackbone, backbone_named, with_head
 from tenfold.networks.blocks import device_of
-from tenfold.networks.convnet import SmallConvNet, Trunk
+from tenfold.networks.convnet import Backbone, SmallConvNet
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.device import current_device
@@ -54,12 +54,12 @@ class BackboneStart:
     shared: Path | None
     """Where the files of its `shared_training` are; where None, it does without."""
 
-    def undecided(self) -> Mapping[str, tuple[str, ...]]:
+    def search_space(self) -> Mapping[str, tuple[str, ...]]:
         return {"mirror": ("no", "yes")} if self.config.mirror == "auto" else {}
 
-    def outside(self) -> str:
+    def external_fingerprint(self) -> str:
         if not self.config.source:
-            return named_trunk(self.config.backbone, self.config.side).weights_hash()
+            return backbone_named(self.config.backbone, self.config.side).weights_hash()
         for kept in (_loaded, _trained):
             kept.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
         return _loaded(self.config.source, None).fingerprint()
@@ -70,16 +70,18 @@ class BackboneStart:
         return f"{__name__}:train_source", {"source": self.config.source, "side": image_shape[1]}
 
     def start(self, side: int, *, frozen: bool = True, **training: Any) -> Start:
-        """Where a classifier of pictures of this side begins: the backbone with the head that inner images prefer.
+        """Where a classifier of images of this side begins: the backbone with the head that validation images prefer.
 
         Unless it is frozen it is trained on as `training` says, by the names of `Start`.
         """
 
         def network(train: ImageDataset, validation: ImageDataset | None, key: Key) -> BackboneNet:
-            found = BackboneNet(self._trunk(side), train.class_count, frozen=True).to(current_device().torch)
-            head = self._head(found, train, validation, key)
-            found.frozen = frozen
-            return with_head(found, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+            network_of_side = BackboneNet(self._backbone(side), train.class_count, frozen=True).to(
+                current_device().torch
+            )
+            head = self._head(network_of_side, train, validation, key)
+            network_of_side.frozen = frozen
+            return with_head(network_of_side, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
 
         return Start(
             network,
@@ -95,17 +97,17 @@ class BackboneStart:
             images = np.concatenate([images, images[..., ::-1]])
             labels, groups = np.tile(labels, 2), np.tile(groups, 2)
         network.scale.fit(torch.from_numpy(unscaled_features(network, images)).to(device_of(network)))
-        inner = None
+        validation_part = None
         if validation is not None:
-            inner = frozen_features(network, validation.rows).cpu().numpy(), validation.labels
+            validation_part = frozen_features(network, validation.rows).cpu().numpy(), validation.labels
         features = frozen_features(network, images).cpu().numpy()
-        return fit_head(features, labels, inner, train.class_count, groups, key)
+        return fit_head(features, labels, validation_part, train.class_count, groups, key)
 
-    def _trunk(self, side: int) -> Trunk:
+    def _backbone(self, side: int) -> Backbone:
         if not self.config.source:
-            return named_trunk(self.config.backbone, self.config.side)
+            return backbone_named(self.config.backbone, self.config.side)
         trained = load_classifier(self.shared) if self.shared else _trained(self.config.source, side)
-        return ClassifierTrunk(copy.deepcopy(_plain(trained)), trained.image_shape)
+        return ClassifierBackbone(copy.deepcopy(_plain(trained)), trained.image_shape)
 
 
 @functools.lru_cache(maxsize=4)
@@ -118,7 +120,7 @@ def _loaded(source: str, side: int | None) -> ImageDataset:
     data = load(source, size=side)
     data = data.take(np.flatnonzero(np.isin(data.roles, ("train", "reserve"))))
     if data.is_vectors or (data.counts() > 0).sum() < 2:
-        raise InputError(f"{source} is to teach a network what to look at: give pictures of two classes or more")
+        raise InputError(f"{source} is to teach a network what to look at: give images of two classes or more")
     return data
 
 

@@ -24,7 +24,7 @@ from tenfold.networks.convnet import SmallConvNet, VectorNet
 from tenfold.training.batches import ImagePool, as_tensor
 from tenfold.training.device import Device, one_thread
 from tenfold.training.feature_cache import frozen_features
-from tenfold.training.inner import inner_loss, inner_score
+from tenfold.training.inner import validation_loss, validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
@@ -48,7 +48,7 @@ class ClassifierConfig:
     """Memory of the weights' moving average, as a share of all steps."""
     average_every: int = 4
     looks: int = 10
-    """How often the inner validation images are looked at to choose the weights that are kept."""
+    """How often the validation images are looked at to choose the weights that are kept."""
     most_repeats: float = 10.0
     """A rare class is drawn more often than its share, but no image more than this many times as often."""
 
@@ -63,7 +63,7 @@ class TrainedClassifier:
     image_shape: tuple[int, int, int]
     """C, H, W; of vectors F, 1, 1."""
     inner_score: float = 0.0
-    """Balanced accuracy on the inner validation images; 0 where there were none."""
+    """Balanced accuracy on the validation images; 0 where there were none."""
     inner_loss: float = 0.0
     """Cross entropy there, at the temperature that suits them best."""
     details: dict[str, Any] = field(default_factory=dict)
@@ -114,7 +114,7 @@ def train_classifier(
         TrainingFailed: the device has too little memory.
     """
     if validation is not None and not len(validation):
-        validation = None  # so few groups that the inner split got none
+        validation = None  # so few groups that the validation split got none
     if (start := recipe.init) is not None:
         own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
         config = replace(config, **{name: value for name, value in own.items() if value is not None})
@@ -127,7 +127,7 @@ def train_classifier(
     score, loss = 0.0, 0.0
     if validation is not None:
         rows = _probabilities(averaged, validation.rows)
-        score, loss = inner_score(rows, validation.labels), inner_loss(rows, validation.labels)
+        score, loss = validation_score(rows, validation.labels), validation_loss(rows, validation.labels)
     details = {
         "real_images": len(train),
         "extra_images": 0 if recipe.extra is None else len(recipe.extra),
@@ -238,7 +238,7 @@ class ClassifierStep(Step):
         return list(zip(batch.split(size), soft.split(size), strict=True))
 
     def _score(self, validation: ImageDataset) -> float:
-        return inner_score(_probabilities(self.averaged, validation.rows), validation.labels)
+        return validation_score(_probabilities(self.averaged, validation.rows), validation.labels)
 
     def _keep(self, score: float, number: int) -> None:
         self.best_weights = copy.deepcopy(self.averaged.state_dict())

@@ -11,24 +11,24 @@ from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
-from tenfold.networks.backbone_classifier import network_of, told_of
+from tenfold.networks.backbone_classifier import network_description, network_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
 
 
-def save_classifier(path: Path, classifier: TrainedClassifier, told: dict[str, Any]) -> None:
-    """Write `path` (.safetensors) and the JSON beside it, which says how to use it and what it reached (`told`)."""
+def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, Any]) -> None:
+    """Write `path` (.safetensors) and the JSON beside it, which says how to use it and what it reached (`extra`)."""
     weights = {name: value.contiguous() for name, value in classifier.network.state_dict().items()}
     write_bytes(path, safetensors.torch.save(weights))
     write_json(
         path.with_suffix(".json"),
         {
-            **told_of(classifier.network),
+            **network_description(classifier.network),
             "class_names": list(classifier.class_names),
             "image_shape": list(classifier.image_shape),
             "feature_names": list(classifier.feature_names),
             "config": asdict(classifier.config),
-            **told,
+            **extra,
         },
     )
 
@@ -47,17 +47,21 @@ def load_classifier(path: Path) -> TrainedClassifier:
         raise InputError(f"{path} is not a .safetensors file; other weights may run code when read and are refused")
     description = path.with_suffix(".json")
     try:
-        told = read_json(description)
-        shape = told["image_shape"]
-        config = ClassifierConfig(**told["config"])
+        metadata = read_json(description)
+        shape = metadata["image_shape"]
+        config = ClassifierConfig(**metadata["config"])
         image_shape = (shape[0], shape[1], shape[2])
-        feature_names = tuple(told.get("feature_names", ()))  # files made before there were vectors lack it
+        feature_names = tuple(metadata.get("feature_names", ()))  # files made before there were vectors lack it
         weights = safetensors.torch.load(path.read_bytes())
         # Files made before there were other networks tell their width in the configuration alone.
-        network = network_of({"width": config.width, **told}, image_shape, len(told["class_names"]), weights).eval()
+        network = network_of(
+            {"width": config.width, **metadata}, image_shape, len(metadata["class_names"]), weights
+        ).eval()
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
     network.to(current_device().torch)
-    return TrainedClassifier(network, config, tuple(told["class_names"]), image_shape, feature_names=feature_names)
+    return TrainedClassifier(
+        network, config, tuple(metadata["class_names"]), image_shape, feature_names=feature_names
+    )

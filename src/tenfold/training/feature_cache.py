@@ -1,7 +1,7 @@
-"""Features of a frozen network, kept on disk: the same picture is read once, whatever study it is in.
+"""Features of a frozen network, kept on disk: the same image is read once, whatever study it is in.
 
 The file lies in the user's cache directory, or in the one that TENFOLD_CACHE names; it is safe to delete at any time.
-An entry's name is a hash of the picture's bytes, the weights and what the network does with a picture.
+An entry's name is a hash of the image's bytes, the weights and what the network does with an image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.rows import ImageRows
 from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.networks.blocks import device_of
-from tenfold.networks.convnet import Trunk
+from tenfold.networks.convnet import Backbone
 from tenfold.networks.pretrained import FEATURE_COUNT, LiteNet, as_trained, imagenet_network
 from tenfold.training.batches import as_tensor
 from tenfold.training.device import current_device, one_thread
@@ -38,7 +38,7 @@ FILE = "features.sqlite"
 BATCH = 64
 """Images that the network from ImageNet reads together; only diagnostics ask it directly."""
 CHUNK = 32
-"""Pictures are always read so many at a time, so that no feature depends on what is read beside it."""
+"""Images are always read so many at a time, so that no feature depends on what is read beside it."""
 
 
 def frozen_features(network: BackboneNet, images: Images) -> Tensor:
@@ -48,26 +48,26 @@ def frozen_features(network: BackboneNet, images: Images) -> Tensor:
 
 
 def unscaled_features(network: BackboneNet, images: Images) -> Features:
-    """uint8 N x C x H x W -> N x F, as the trunk gives them, from the cache where they are there."""
-    trunk, kind = network.trunk, device_of(network).type
+    """uint8 N x C x H x W -> N x F, as the backbone gives them, from the cache where they are there."""
+    backbone, kind = network.trunk, device_of(network).type
     # Devices of another kind round otherwise.
     name = network.began_with if kind == "cpu" else f"{network.began_with} {kind}"
-    return cached(images, name, lambda missing: trunk_features(trunk, missing), trunk.feature_count)
+    return cached(images, name, lambda missing: backbone_features(backbone, missing), backbone.feature_count)
 
 
 @one_thread()
 @torch.inference_mode()
-def trunk_features(trunk: Trunk, images: Images) -> Features:
+def backbone_features(backbone: Backbone, images: Images) -> Features:
     """uint8 N x C x H x W -> N x F."""
-    trunk.eval()
-    rows = np.empty((len(images), trunk.feature_count), np.float32)
+    backbone.eval()
+    rows = np.empty((len(images), backbone.feature_count), np.float32)
     for start in range(0, len(images), CHUNK):
-        part = as_tensor(images, slice(start, start + CHUNK)).to(device_of(trunk))
+        part = as_tensor(images, slice(start, start + CHUNK)).to(device_of(backbone))
         count = len(part)
         if count < CHUNK:
             part = torch.cat([part, part[:1].expand(CHUNK - count, -1, -1, -1)])
-        pictures = to_float(part).contiguous(memory_format=torch.channels_last)
-        rows[start : start + count] = trunk(pictures)[:count].cpu().numpy()
+        batch = to_float(part).contiguous(memory_format=torch.channels_last)
+        rows[start : start + count] = backbone(batch)[:count].cpu().numpy()
     return rows
 
 
@@ -90,14 +90,14 @@ def imagenet_features(images: Images) -> Features:
 
 
 def cached(images: Images, network: str, read: Callable[[Images], Features], feature_count: int) -> Features:
-    """What `read` gives for these pictures, N x F, read anew only where it is not known.
+    """What `read` gives for these images, N x F, read anew only where it is not known.
 
     A cache that cannot be written or read is done without.
 
     Args:
         images: uint8 N x C x H x W.
         network: a hash of the weights and of how the network is used.
-        read: uint8 M x C x H x W -> M x F; each row depends on its own picture alone.
+        read: uint8 M x C x H x W -> M x F; each row depends on its own image alone.
     """
     names = [_name(images[row], network) for row in range(len(images))]
     rows = np.empty((len(images), feature_count), np.float32)
@@ -130,8 +130,8 @@ def cache_file() -> Path:
 
 
 def _name(image: Images, network: str) -> bytes:
-    told = f"{network} {image.shape}".encode()
-    return hashlib.sha256(told + np.ascontiguousarray(image).tobytes()).digest()[:16]
+    prefix = f"{network} {image.shape}".encode()
+    return hashlib.sha256(prefix + np.ascontiguousarray(image).tobytes()).digest()[:16]
 
 
 @contextmanager
@@ -150,12 +150,12 @@ def _opened() -> Iterator[sqlite3.Connection]:
 
 
 def _known(database: sqlite3.Connection, names: list[bytes]) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
+    rows: dict[bytes, bytes] = {}
     for start in range(0, len(names), 500):
         part = names[start : start + 500]
         query = f"SELECT name, row FROM features WHERE name IN ({','.join('?' * len(part))})"
-        found |= dict(database.execute(query, part))
-    return found
+        rows |= dict(database.execute(query, part))
+    return rows
 
 
 def _keep(database: sqlite3.Connection, rows: dict[bytes, bytes]) -> None:

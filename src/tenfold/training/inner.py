@@ -1,4 +1,4 @@
-"""What the inner validation images say of a classifier, both as means over the classes that are present."""
+"""What the validation images say of a classifier, both as means over the classes that are present."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TEMPERATURES = np.geomspace(0.25, 16, 61)
 """A logarithmic grid in steps of 7 %, finer than few images can tell."""
 
 
-def inner_score(probabilities: Probabilities, labels: Labels) -> float:
+def validation_score(probabilities: Probabilities, labels: Labels) -> float:
     """Balanced accuracy."""
     return _mean_over_classes(probabilities.argmax(1) == labels, labels)
 
 
-def inner_loss(probabilities: Probabilities, labels: Labels) -> float:
+def validation_loss(probabilities: Probabilities, labels: Labels) -> float:
     """Cross entropy at the temperature that suits these images best.
 
     Trainings differ in how sure they make a classifier, which no verdict asks for. What is left tells finer than

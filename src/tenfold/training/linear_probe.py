@@ -1,4 +1,6 @@
-"""Linear heads on features that are not trained further: ridge and logistic regression, chosen by inner images."""
+"""Linear heads on features that are not trained further: ridge and logistic regression, chosen by validation
+images.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from tenfold.core.keys import Key
-from tenfold.training.inner import inner_loss
+from tenfold.training.inner import validation_loss
 
 Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -30,7 +32,7 @@ CANDIDATES = (
 )
 """Kinds of head with C or the penalty, on features of variance 1."""
 FOLDS = 4
-"""Where no inner images are there to choose by."""
+"""Where no validation images are there to choose by."""
 NEVER = -1e4
 """Logit of a class without images."""
 
@@ -61,33 +63,33 @@ class ChosenHead(Head):
 def fit_head(
     features: Features,
     labels: Labels,
-    inner: tuple[Features, Labels] | None,
+    validation: tuple[Features, Labels] | None,
     class_count: int,
     groups: Labels,
     key: Key,
 ) -> ChosenHead:
-    """The kind of head and its penalty that the inner images prefer, fitted on all of `features`.
+    """The kind of head and its penalty that the validation images prefer, fitted on all of `features`.
 
-    Without inner images the same is chosen by cross-validation among the training images, by whole groups where their
-    number allows it. Each class weighs alike.
+    Without validation images the same is chosen by cross-validation among the training images, by whole groups where
+    their number allows it. Each class weighs alike.
 
     Args:
         features: N x F of variance about 1.
         labels: N in 0..class_count - 1; a class may have none.
-        inner: M x F and M, never fitted to.
-        groups: N; rows of one group (a picture and its mirror image) are left out together.
+        validation: M x F and M, never fitted to.
+        groups: N; rows of one group (an image and its mirror image) are left out together.
     """
     losses = {}
     for kind, penalty in CANDIDATES:
-        if inner is not None and len(inner[1]):
-            logits = _fitted(kind, penalty, features, labels, class_count).logits(inner[0])
-            losses[kind, penalty] = inner_loss(softmax(logits, axis=1), inner[1])
+        if validation is not None and len(validation[1]):
+            logits = _fitted(kind, penalty, features, labels, class_count).logits(validation[0])
+            losses[kind, penalty] = validation_loss(softmax(logits, axis=1), validation[1])
         else:
             losses[kind, penalty] = _crossed(kind, penalty, features, labels, class_count, groups, key)
     best = min(CANDIDATES, key=lambda candidate: losses[candidate])
     head = _fitted(*best, features, labels, class_count)
-    told = {_words(*candidate): round(loss, 5) for candidate, loss in losses.items()}
-    return ChosenHead(head.weight, head.bias, _words(*best), told)
+    rounded = {_words(*candidate): round(loss, 5) for candidate, loss in losses.items()}
+    return ChosenHead(head.weight, head.bias, _words(*best), rounded)
 
 
 def _words(kind: str, penalty: float) -> str:
@@ -101,13 +103,15 @@ def _crossed(
     _, first = np.unique(groups, return_index=True)
     folds = min(FOLDS, int(np.unique(labels[first], return_counts=True)[1].min()))
     if folds < 2:
-        return inner_loss(softmax(_fitted(kind, penalty, features, labels, class_count).logits(features), 1), labels)
+        return validation_loss(
+            softmax(_fitted(kind, penalty, features, labels, class_count).logits(features), 1), labels
+        )
     rows = np.zeros((len(labels), class_count), np.float32)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=(key / "folds").seed % 2**32)
     for _, out in splitter.split(first, labels[first]):
         held = np.isin(groups, groups[first[out]])
         rows[held] = _fitted(kind, penalty, features[~held], labels[~held], class_count).logits(features[held])
-    return inner_loss(softmax(rows, axis=1), labels)
+    return validation_loss(softmax(rows, axis=1), labels)
 
 
 def _fitted(kind: str, penalty: float, features: Features, labels: Labels, class_count: int) -> Head:
@@ -125,7 +129,7 @@ def _fitted(kind: str, penalty: float, features: Features, labels: Labels, class
         model = Ridge(alpha=penalty).fit(features, targets, sample_weight=balance[labels])
     else:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # what has not settled is judged as it is
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what has not converged is judged as it is
             model = LogisticRegression(C=penalty, max_iter=200).fit(features, labels, sample_weight=balance[labels])
     coefficients, intercepts = model.coef_, model.intercept_
     if len(coefficients) == 1:  # of two classes scikit-learn tells the second alone

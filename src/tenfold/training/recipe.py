@@ -51,7 +51,7 @@ class HeadObjective(ABC):
 
 
 Beginning = Callable[[ImageDataset, ImageDataset | None, Key], Network]
-"""(images to train on, inner images if any, key) -> the network to begin with."""
+"""(images to train on, validation images if any, key) -> the network to begin with."""
 
 
 @dataclass(frozen=True, eq=False)

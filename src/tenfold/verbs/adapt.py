@@ -133,7 +133,7 @@ def adapt_forecast(
     images = sum(len(part) for part in sets.train)
     facts = {"seconds": round(seconds, 1), "target_images": len(sets.target), "mends": len(sets.mending)}
     return DryRun(
-        f"{len(ARMS)} arms would be trained on {images:,} labelled pictures and {len(sets.target):,} of "
+        f"{len(ARMS)} arms would be trained on {images:,} labelled images and {len(sets.target):,} of "
         f"{sets.target.name} without labels: {about(seconds)}",
         facts,
     )

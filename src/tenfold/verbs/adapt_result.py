@@ -77,8 +77,8 @@ def write_adaptation(
     arms = [_arm(arm, chosen, trained, sets.test, predicted.get(arm.name)) for arm in trained.arms]
     document: dict[str, Any] = {
         "chosen": chosen.name,
-        "chosen_by": "the greatest mutual information between the target's pictures and their predicted classes, "
-        f"among arms within {100 * LOST_SOURCE:.0f} points of the best on held-out source pictures; no target label "
+        "chosen_by": "the greatest mutual information between the target's images and their predicted classes, "
+        f"among arms within {100 * LOST_SOURCE:.0f} points of the best on held-out source images; no target label "
         "was read",
         **_sets_json(sets, options),
         "arms": arms,
@@ -131,19 +131,19 @@ def _sets_json(sets: AdaptSets, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _doubts(trained: TrainedArms, chosen: AdaptedArm) -> list[str]:
-    told = [f"{name} failed: {reason}" for name, reason in trained.failures.items()]
-    told += [
+    doubts = [f"{name} failed: {reason}" for name, reason in trained.failures.items()]
+    doubts += [
         f"{arm.name} has collapsed: {arm.missing} of {len(arm.shares)} classes are hardly ever predicted on the "
         "target"
         for arm in trained.arms
         if arm.collapsed
     ]
     if chosen.missing and not chosen.collapsed:
-        told.append(
+        doubts.append(
             f"{chosen.missing} of {len(chosen.shares)} classes are hardly ever predicted on the target; it may not "
             "have them, or they are lost"
         )
-    return told
+    return doubts
 
 
 def _arm(
@@ -202,10 +202,10 @@ def _classes(sets: AdaptSets, rows: Rows, tested: Labels | None) -> list[dict[st
     recall = np.full(len(sets.class_names), np.nan)
     if sets.test is not None and tested is not None:
         recall = recalls(sets.test.labels, tested, len(sets.class_names))
-    told = []
+    by_class = []
     for label, name in enumerate(sets.class_names):
         members = predicted == label
-        told.append(
+        by_class.append(
             {
                 "name": name,
                 "source_images": sum(int((part.labels == label).sum()) for part in (*sets.train, *sets.heldout)),
@@ -214,7 +214,7 @@ def _classes(sets: AdaptSets, rows: Rows, tested: Labels | None) -> list[dict[st
                 "recall": None if np.isnan(recall[label]) else round(float(recall[label]), 4),
             }
         )
-    return told
+    return by_class
 
 
 def _sentence(document: Mapping[str, Any]) -> str:
@@ -230,7 +230,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
     )  # fmt: skip
     share, bounds = test["accuracy"], test["interval"]
     return (
-        f"{opening}: {100 * share:.1f} % of {test['images']:,} sealed test pictures are recognised "
+        f"{opening}: {100 * share:.1f} % of {test['images']:,} sealed test images are recognised "
         f"({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}){against}."
     )
 
@@ -262,7 +262,7 @@ def _predictions(sets: AdaptSets, rows: Rows) -> list[Prediction]:
 def _label(directory: Path, sets: AdaptSets, rows: Rows, confidence: float) -> dict[str, Any]:
     """The target as a labelled set: images as they were read, those alone of which the classifier is confident."""
     sure = np.flatnonzero(rows.max(1) >= confidence)
-    told = {"written": len(sure), "of": len(rows), "confidence": confidence, "directory": LABELLED}
+    summary = {"written": len(sure), "of": len(rows), "confidence": confidence, "directory": LABELLED}
     if len(sure) and not (directory / "metadata.jsonl").exists():
         columns = {"labels": rows.argmax(1).astype(np.int64), "class_names": sets.class_names}
         records = [
@@ -270,4 +270,4 @@ def _label(directory: Path, sets: AdaptSets, rows: Rows, confidence: float) -> d
             for index in sure
         ]
         export(directory, sets.target_as_read.with_columns(**columns).take(sure), records)
-    return told
+    return summary

@@ -68,26 +68,29 @@ def fit(
 
     Raises:
         InputError: the method, the data or `out` cannot be used, or `out` holds a training of another kind.
-        MethodFailed: the losses became NaN or the pictures collapsed, again and again.
+        MethodFailed: the losses became NaN or the images collapsed, again and again.
     """
     options, fitted, directory = FitOptions.of(options, changes), parse_generator(method), Path(out)
     make_ready(directory, "fit")
     real = read_images(data, options)
-    fitted, found = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()
+    fitted, was_finished = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()
     named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
     training = {"generator": fitted.name(), **asdict(fitted.config)}
     # However it was named: a training goes on to the same bits on the same kind of device.
     asked = named | options.to_json() | {"device": current_device().kind} | training
     reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
-    changeable = [*named, *([CODE] if found else [])]  # what they are stands in `training` and in the fingerprint
+    changeable = [
+        *named,
+        *([CODE] if was_finished else []),
+    ]  # what they are stands in `training` and in the fingerprint
     with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):
-        if not found:
+        if not was_finished:
             _train(fitted, real, directory, options.budget, options.seed)
         _forget_checkpoints(directory)
         kept = load_generator(directory)
     generator = kept.generator
     return Fitted(
-        directory, fitted.name(), len(real), generator.class_names, generator.hash, generator.details, found
+        directory, fitted.name(), len(real), generator.class_names, generator.hash, generator.details, was_finished
     )
 
 

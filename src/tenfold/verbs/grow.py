@@ -1,4 +1,4 @@
-"""`grow`: write a grown set as a folder of pictures with a record of where each came from."""
+"""`grow`: write a grown set as a folder of images with a record of where each came from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def grow(
     """Make about `options.times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
 
     A single class, or one with a single image, can be grown; whether growing helps is another question, which
-    `prove` answers. A trained generator is kept beside the pictures as generator.safetensors. Those of its
+    `prove` answers. A trained generator is kept beside the images as generator.safetensors. Those of its
     images that are near copies of real ones are left out, unless `keep_copies`.
 
     A generator learns from all classes, also where new images of some are wanted.
@@ -126,7 +126,7 @@ def refuse_vectors(data: ImageDataset) -> None:
     """
     if data.is_vectors:
         raise InputError(
-            f"{data.name} holds vectors, and what is grown are files of pictures; `tenfold prove` tells whether "
+            f"{data.name} holds vectors, and what is grown are files of images; `tenfold prove` tells whether "
             "mixing the vectors while training helps"
         )
 

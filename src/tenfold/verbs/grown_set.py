@@ -1,4 +1,4 @@
-"""A grown set on the disk: its pictures, where each came from, and what is told of them."""
+"""A grown set on the disk: its images, where each came from, and what is told of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
 
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
-"""What a generator's method counts while it throws pictures away."""
+"""What a generator's method counts while it throws images away."""
 
 
 class OnlyCopied(MethodFailed):
@@ -46,7 +46,7 @@ class GrowResult(Result):
 
     @property
     def filters(self) -> dict[str, int] | None:
-        """Pictures drawn, of a wrong label, near copies and usable; None of methods that throw none away."""
+        """Images drawn, of a wrong label, near copies and usable; None of methods that throw none away."""
         if not all(name in self.details for name in FILTERS):
             return None
         return {name: int(self.details[name]) for name in FILTERS}
@@ -54,9 +54,9 @@ class GrowResult(Result):
     @property
     def sentence(self) -> str:
         beside = f" beside {self.real_images} real ones" if self.real_images else ""
-        told = "; ".join(filter(None, (self._drawn, self._copies)))
+        remarks = "; ".join(filter(None, (self._drawn, self._copies)))
         made = f"{self.new_images} new images made by {self.method}{beside} in {self.directory}"
-        return f"{made} ({told})" if told else made
+        return f"{made} ({remarks})" if remarks else made
 
     @property
     def _drawn(self) -> str:
@@ -99,7 +99,7 @@ class Source:
 
 
 def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Source) -> GrowResult:
-    """Write the pictures and metadata.jsonl; a directory that has them already is left as it is.
+    """Write the images and metadata.jsonl; a directory that has them already is left as it is.
 
     A generator's near copies of real images are left out, or with `keep_copies` written and marked "near_copy".
 

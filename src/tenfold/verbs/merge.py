@@ -140,7 +140,7 @@ def _read(
 
 def _shared(sources: Sequence[ImageDataset]) -> list[str]:
     return [
-        f"{copies:,} pictures of {one.name} are in {other.name} too: what is learned from one is judged on in the "
+        f"{copies:,} images of {one.name} are in {other.name} too: what is learned from one is judged on in the "
         "other; remove them from one of the two"
         for number, one in enumerate(sources)
         for other in sources[:number]
@@ -248,9 +248,9 @@ def _sentence(document: Mapping[str, Any]) -> str:
     )
     gains = [cell["accuracy"] - own for cell, own in zip(pooled["cells"], alone, strict=True)]
     names = [source["name"] for source in document["sources"]]
-    told = ", ".join(f"{100 * gain:+.1f} points on {name}" for gain, name in zip(gains, names, strict=True))
+    each = ", ".join(f"{100 * gain:+.1f} points on {name}" for gain, name in zip(gains, names, strict=True))
     dann = 100 * (aligned["mean"] - pooled["mean"])
     return (
-        f"Pooling, against each source alone: {told}; DANN between the sources, against pooling: {dann:+.1f} points "
+        f"Pooling, against each source alone: {each}; DANN between the sources, against pooling: {dann:+.1f} points "
         "on average."
     )

@@ -17,7 +17,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.options import PredictOptions
 from tenfold.core.progress import warn
-from tenfold.data.images import UnreadableError, shrink, to_squares, with_channels
+from tenfold.data.images import UnreadableError, resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
@@ -48,7 +48,7 @@ def predict(
 ) -> list[Prediction]:
     """Read image files (folders are searched) and name the class of each, in the order given.
 
-    Files that cannot be read are left out with a warning. A classifier of `tenfold adapt` sees pictures in the frame
+    Files that cannot be read are left out with a warning. A classifier of `tenfold adapt` sees images in the frame
     that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of each row; a
     column that says the class is passed over. `out` also writes out/predictions.csv.
     `changes` are fields of `PredictOptions` by name.
@@ -68,9 +68,9 @@ def predict(
     if trained.reads_vectors:
         files, inputs = _vectors(paths, trained)
     else:
-        files, inputs = _pictures(paths, trained, _frame(Path(classifier)))
+        files, inputs = _images(paths, trained, _frame(Path(classifier)))
     rows = trained.probabilities(inputs)
-    found = [
+    predictions = [
         Prediction(
             file=file,
             label=trained.class_names[int(row.argmax())],
@@ -80,17 +80,17 @@ def predict(
         for file, row in zip(files, rows, strict=True)
     ]
     if table is not None:
-        write_text(table, predictions_csv(found))
-    return found
+        write_text(table, predictions_csv(predictions))
+    return predictions
 
 
 def _frame(classifier: Path) -> Frame | None:
-    """What `adapt` did to every picture before the classifier saw it; None of other classifiers."""
+    """What `adapt` did to every image before the classifier saw it; None of other classifiers."""
     path = classifier / "classifier.safetensors" if classifier.is_dir() else classifier
     return frame_of(read_json(path.with_suffix(".json")).get("frame"))
 
 
-def _pictures(
+def _images(
     paths: Iterable[Path], trained: TrainedClassifier, frame: Frame | None = None
 ) -> tuple[list[str], npt.NDArray[np.uint8]]:
     files, pixels = [], []
@@ -136,9 +136,9 @@ def _files(paths: Iterable[Path], known: tuple[str, ...]) -> list[Path]:
 
 
 def _as_trained(path: Path, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """The picture as the training set's were: the same side, the same number of channels."""
+    """The image as the training set's were: the same side, the same number of channels."""
     channels, side, _ = shape
     image = read_file(path)
-    square, _ = to_squares([shrink(image, side)], [image.longer_side], side)
+    square, _ = resize_to_squares([shrink(image, side)], [image.longer_side], side)
     pixels: npt.NDArray[np.uint8] = with_channels(square, channels)[0]
     return pixels

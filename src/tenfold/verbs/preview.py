@@ -1,4 +1,4 @@
-"""`preview`: a sheet of what a method does to these pictures, before anybody trains on it."""
+"""`preview`: a sheet of what a method does to these images, before anybody trains on it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Preview(Result):
     method: str
     data: str
     captions: tuple[tuple[tuple[str, ...] | None, ...], ...]
-    """Row by row what stands under each picture, in parts; None where there is no picture."""
+    """Row by row what stands under each image, in parts; None where there is no image."""
     law: ShareLaw | None = None
     """Of the shares in a blend, where the method has one."""
 
     @property
     def sentence(self) -> str:
-        pictures = sum(caption is not None for row in self.captions for caption in row)
-        return f"{self.method} on {self.data}: {pictures} pictures in {self.file}." + (
+        images = sum(caption is not None for row in self.captions for caption in row)
+        return f"{self.method} on {self.data}: {images} images in {self.file}." + (
             f" {self.law.sentence}" if self.law else ""
         )
 
@@ -69,14 +69,14 @@ def preview(
     options: PreviewOptions | None = None,
     **changes: Any,
 ) -> Preview:
-    """Draw `options.rows` real pictures beside what a method, or several joined by '+', makes of them, as a PNG.
+    """Draw `options.rows` real images beside what a method, or several joined by '+', makes of them, as a PNG.
 
     Transforms are shown at once; a generator is trained first, as `grow` would. Without `out` the file is
     preview-METHOD-DATA.png, with a number if there is one; nothing is overwritten. `changes` are fields of
     `PreviewOptions` by name.
 
     Raises:
-        InputError: the method, the data or `out` cannot be used, or the method changes no pictures.
+        InputError: the method, the data or `out` cannot be used, or the method changes no images.
         MethodFailed: the generator gave nothing usable.
     """
     options, components = PreviewOptions.of(options, changes), _components(method)
@@ -85,7 +85,7 @@ def preview(
     if not isinstance(data, ImageDataset):
         data = load(data, **options.reading)
     if data.is_vectors:
-        raise InputError(f"{data.name} holds vectors of features, of which there are no pictures to show")
+        raise InputError(f"{data.name} holds vectors of features, of which there are no images to show")
     real = cleaned(data, audit(data)).part("train")
     key = Key(f"seed-{options.seed}") / "preview"
     methods = [component.make({}) for component in components]
@@ -108,13 +108,13 @@ def _components(text: str) -> tuple[Component, ...]:
         method = component.make({})
         if method.is_control:
             raise InputError(
-                f"{component.method} is a control, which adds real pictures as they are: there is nothing to see "
-                "(`tenfold preview raw DATA` shows the real pictures)"
+                f"{component.method} is a control, which adds real images as they are: there is nothing to see "
+                "(`tenfold preview raw DATA` shows the real images)"
             )
         if not (method.changes_batches or method.makes_files() or component.method == "raw"):
-            raise InputError(f"{component.method} changes no pictures: there is nothing to see")
+            raise InputError(f"{component.method} changes no images: there is nothing to see")
         if method.smooths_labels:
-            raise InputError(f"{component.method} changes labels and no pictures: there is nothing to see")
+            raise InputError(f"{component.method} changes labels and no images: there is nothing to see")
         if method.trains_generator and len(arm.components) > 1:
             raise InputError(f"preview shows a generator alone: tenfold preview {component.method} DATA")
     return arm.components

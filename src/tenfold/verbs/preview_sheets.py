@@ -1,4 +1,4 @@
-"""The sheets that `preview` draws: pictures and captions, from what the methods do to a batch."""
+"""The sheets that `preview` draws: images and captions, from what the methods do to a batch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tenfold.training.recipe import Transform
 from tenfold.verbs.grow import grow_images
 
 DRAWS = 5
-"""Changed pictures beside each original."""
+"""Changed images beside each original."""
 PAIRS = 3
-"""Generated pictures a row, each beside its nearest real one."""
+"""Generated images a row, each beside its nearest real one."""
 BATCH = 64
 """Images that are blended with one another, as in training."""
 LEAST_SHARE = 0.01
@@ -36,7 +36,7 @@ LAW_DRAWS = 4000
 
 
 Described = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor, Sequence[str]]]
-"""A transform that can say what it did has this as a method `described`: the same work, and for each picture its
+"""A transform that can say what it did has this as a method `described`: the same work, and for each image its
 changes in words, with commas between them."""
 
 
@@ -58,7 +58,7 @@ def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows
     open_options = "".join(map(_left_open, methods))
     return PreviewSheet(
         f"{name} on {real.name}",
-        f"Left a real picture; beside it what the classifier is shown in its place, drawn {DRAWS} times."
+        f"Left a real image; beside it what the classifier is shown in its place, drawn {DRAWS} times."
         f"{shares}{open_options}",
         ["real", *[f"draw {number + 1}" for number in range(DRAWS)]],
         [[original, *changed] for original, *changed in zip(originals, *columns, strict=True)],
@@ -67,16 +67,16 @@ def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows
 
 
 def _left_open(method: Method) -> str:
-    """What stands for options that a study would choose by its inner images."""
-    usual = words(method.usual_options())
-    return f" A study chooses some of {method.name()} by its inner images; shown is {usual}." if usual else ""
+    """What stands for options that a study would choose by its validation images."""
+    usual = words(method.default_options())
+    return f" A study chooses some of {method.name()} by its validation images; shown is {usual}." if usual else ""
 
 
 def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform, ...]:
-    """What the method does to pictures; none where it is to leave them alone.
+    """What the method does to images; none where it is to leave them alone.
 
     Raises:
-        InputError: it does something, but not to pictures.
+        InputError: it does something, but not to images.
     """
     recipe = method.fit(real, None, key / method.name())
     if not recipe.transforms and getattr(method.config, "consistency", None):
@@ -84,11 +84,11 @@ def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform
         recipe = type(method)(replace(method.config, consistency=0)).fit(real, None, key / method.name())
     if not recipe.transforms and recipe.objective is not None and method.mixes_labels:
         raise InputError(
-            f"{method.name()} mixes the hidden activations of the network and no pictures: there is nothing to see "
-            "(`tenfold preview mixup DATA` shows pictures that are mixed)"
+            f"{method.name()} mixes the hidden activations of the network and no images: there is nothing to see "
+            "(`tenfold preview mixup DATA` shows images that are mixed)"
         )
     if not recipe.transforms and any(slot is not None for slot in (recipe.extra, recipe.init, recipe.objective)):
-        raise InputError(f"{method.name()} changes how the classifier learns and no picture: there is nothing to see")
+        raise InputError(f"{method.name()} changes how the classifier learns and no image: there is nothing to see")
     return recipe.transforms
 
 
@@ -98,29 +98,29 @@ def _one_draw(
     steps: Sequence[tuple[Method, Sequence[Transform]]],
     generator: torch.Generator,
 ) -> list[Cell]:
-    """The first pictures of the batch after every transform, each with its caption."""
-    pictures = to_float(torch.tensor(batch.images))
+    """The first images of the batch after every transform, each with its caption."""
+    images = to_float(torch.tensor(batch.images))
     labels = torch.eye(batch.class_count)[torch.tensor(batch.labels)]
     words: list[list[str]] = [[] for _ in range(shown)]
     for method, transforms in steps:
         for transform in transforms:
             described: Described | None = getattr(transform, "described", None)
-            told: Sequence[str]
+            descriptions: Sequence[str]
             if described is not None:
-                pictures, labels, told = described(pictures, labels, generator)
+                images, labels, descriptions = described(images, labels, generator)
             else:
-                pictures, labels = transform(pictures, labels, generator)
-                told = ["" if method.mixes_labels else _how(method)] * len(batch)
+                images, labels = transform(images, labels, generator)
+                descriptions = ["" if method.mixes_labels else _how(method)] * len(batch)
             if method.mixes_labels:
-                words = [[] for _ in words]  # they told of one of the pictures that are now blended
-            for mine, text in zip(words, told, strict=False):
+                words = [[] for _ in words]  # they told of one of the images that are now blended
+            for mine, text in zip(words, descriptions, strict=False):
                 mine += filter(None, text.split(", "))
     mixes = any(method.mixes_labels for method, _ in steps)
     parts = [
         (*(class_shares(row, batch.class_names) if mixes else ()), *mine)
         for row, mine in zip(labels[:shown].numpy(), words, strict=True)
     ]
-    return [Cell(image, caption) for image, caption in zip(to_uint8(pictures[:shown]), parts, strict=True)]
+    return [Cell(image, caption) for image, caption in zip(to_uint8(images[:shown]), parts, strict=True)]
 
 
 def class_shares(soft_label: npt.NDArray[np.float32], class_names: Sequence[str]) -> tuple[str, ...]:
@@ -130,38 +130,38 @@ def class_shares(soft_label: npt.NDArray[np.float32], class_names: Sequence[str]
 
 
 def _how(method: Method) -> str:
-    """What stands under the pictures of a transform that cannot say what it did."""
+    """What stands under the images of a transform that cannot say what it did."""
     return str(getattr(method.config, "policy", method.name()))
 
 
 def _law(methods: Sequence[Method], key: Key) -> ShareLaw | None:
-    """The law of the shares, of the last method that blends pictures by one."""
+    """The law of the shares, of the last method that blends images by one."""
     for method in reversed(methods):
         alpha = getattr(method.config, "alpha", None)
         if method.mixes_labels and alpha:
-            pictures = int(getattr(method.config, "ways", 2))
-            drawn = dirichlet(alpha, pictures, LAW_DRAWS, key.torch_generator())
-            before = "boxes are cut off at the edge of the picture" if method.name() == "cutmix" else ""
+            images = int(getattr(method.config, "ways", 2))
+            drawn = dirichlet(alpha, images, LAW_DRAWS, key.torch_generator())
+            before = "boxes are cut off at the edge of the image" if method.name() == "cutmix" else ""
             return ShareLaw(float(alpha), drawn.numpy().astype(np.float64), before)
     return None
 
 
 def _real(real: ImageDataset, name: str, rows: int, key: Key) -> PreviewSheet:
-    """The real pictures as they are, for a method that leaves them so."""
+    """The real images as they are, for a method that leaves them so."""
     columns = DRAWS + 1
     chosen = _spread_over_classes(real.labels, rows * columns, key / "pictures")
     cells: list[Cell | None] = [Cell(real.images[i], (real.class_names[real.labels[i]],)) for i in chosen]
     cells += [None] * (-len(cells) % columns)
     return PreviewSheet(
         f"{name} on {real.name}",
-        f"{name} shows the classifier the real pictures as they are; {len(chosen)} of them.",
+        f"{name} shows the classifier the real images as they are; {len(chosen)} of them.",
         [""] * columns,
         [cells[start : start + columns] for start in range(0, len(cells), columns)],
     )
 
 
 def generated_pairs(real: ImageDataset, component: Component, name: str, rows: int, seed: int) -> PreviewSheet:
-    """A row a class of what a generator draws after training, each picture beside its nearest real one."""
+    """A row a class of what a generator draws after training, each image beside its nearest real one."""
     classes = np.unique(real.labels)[:rows]
     least = int(real.counts()[classes].min())
     note(f"training {component.method} on {len(real)} images, to show what it draws")
@@ -178,7 +178,7 @@ def generated_pairs(real: ImageDataset, component: Component, name: str, rows: i
     left_out = len(np.unique(real.labels)) - len(classes)
     return PreviewSheet(
         f"{name} on {real.name}",
-        "Each generated picture, with the class it was drawn for, stands left of the real one that is nearest to it "
+        "Each generated image, with the class it was drawn for, stands left of the real one that is nearest to it "
         "in pixels; twins mean that the generator copies."
         + (f" {left_out} more classes are not shown (--rows)." if left_out else ""),
         ["generated", "nearest real"] * PAIRS,

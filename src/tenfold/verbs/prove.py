@@ -19,12 +19,12 @@ from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
 from tenfold.report.text import forecast_text
-from tenfold.runs.cost_probe import Pilot, run_pilot
+from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.plan import most_chosen, ratios_up_to
-from tenfold.runs.study import Prepared, Study, conduct, opened, prepare
+from tenfold.runs.study import Prepared, Study, opened, prepare, run_study
 from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
@@ -35,8 +35,8 @@ ARM_NOTES = {
     "classical": "the baseline: each image turned, moved and scaled a little, anew each time",
     "placebo": "control: the baseline with the same images copied",
     "oracle": "control: the baseline with more real images",
-    "probe": "a linear head on a network trained on ImageNet; whether that held some of these pictures is not tested",
-    "classical+transfer": "that network trained further; whether ImageNet held some of these pictures is not tested",
+    "probe": "a linear head on a network trained on ImageNet; whether that held some of these images is not tested",
+    "classical+transfer": "that network trained further; whether ImageNet held some of these images is not tested",
 }
 VECTOR_NOTES = {
     "raw": "the baseline: the real rows, nothing else",
@@ -69,7 +69,7 @@ def prove(
     """
     prepared = prepare(data, StudyOptions.of(options, changes))
     with opened(prepared, out, "prove") as run:
-        study = conduct(prepared, run, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
+        study = run_study(prepared, run, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
 
@@ -79,7 +79,7 @@ class Forecast(Result):
     """A study that was not run: its size, its time, and the effect that it could show."""
 
     prepared: Prepared
-    pilot: Pilot
+    cost_probe: CostProbe
     estimate: Estimate
     other_seconds: float
     """Reading the images and writing the report."""
@@ -98,8 +98,8 @@ class Forecast(Result):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: seconds, counts, and points of 1/100."""
-        data, plan, foretold = self.prepared.data, self.prepared.plan, self.estimate
-        study, evaluated, effect = data.part("train"), plan.fold_plan.evaluated, foretold.detectable
+        data, plan, estimated = self.prepared.data, self.prepared.plan, self.estimate
+        study, evaluated, effect = data.part("train"), plan.fold_plan.evaluated, estimated.detectable
         return {
             "data": plan.data,
             "images": len(study),
@@ -111,19 +111,19 @@ class Forecast(Result):
             "folds": plan.fold_plan.folds,
             "repeats": plan.repeats,
             "ratios": list(ratios_up_to(plan.times)),
-            "arms": {arm.name: _arm_json(arm) for arm in foretold.arms},
-            "trials": sum(arm.trials for arm in foretold.arms),
-            "classifiers": sum(arm.classifiers for arm in foretold.arms),
-            "generators": sum(arm.generators for arm in foretold.arms),
-            "workers": foretold.workers,
+            "arms": {arm.name: _arm_json(arm) for arm in estimated.arms},
+            "trials": sum(arm.trials for arm in estimated.arms),
+            "classifiers": sum(arm.classifiers for arm in estimated.arms),
+            "generators": sum(arm.generators for arm in estimated.arms),
+            "workers": estimated.workers,
             "seconds": round(self.seconds, 1),
             "seconds_to_looks": {
-                str(repeats): round(seconds + self.other_seconds, 1) for repeats, seconds in foretold.looks.items()
+                str(repeats): round(seconds + self.other_seconds, 1) for repeats, seconds in estimated.looks.items()
             },
             "pilot": {
-                "seconds": round(self.pilot.seconds, 1),
-                "inner_images": round(self.pilot.inner_images, 1),
-                "inner_error": round(self.pilot.inner_error, 4),
+                "seconds": round(self.cost_probe.seconds, 1),
+                "inner_images": round(self.cost_probe.validation_images, 1),
+                "inner_error": round(self.cost_probe.validation_error, 4),
             },
             "detectable_points": [round(100 * share, 2) for share in (effect.low, effect.middle, effect.high)],
             "only_large_effects": effect.only_large,
@@ -142,7 +142,7 @@ def prove_forecast(
     workers: int | None = None,
     **changes: Any,
 ) -> Forecast:
-    """Say what `prove` would do with these options, judged by a pilot of some seconds.
+    """Say what `prove` would do with these options, judged by a cost probe of some seconds.
 
     Options are those of `prove`. Nothing is written, and no test image is looked at.
 
@@ -154,13 +154,13 @@ def prove_forecast(
     try:
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started
-        pilot = run_pilot(prepared.data, prepared.plan)
+        cost_probe = measure_costs(prepared.data, prepared.plan)
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
-    foretold = estimate(prepared.data, prepared.plan, pilot, workers=workers or cores, cores=cores)
+    estimated = estimate(prepared.data, prepared.plan, cost_probe, workers=workers or cores, cores=cores)
     command = as_typed("prove", [prepared.source], options, workers=workers)
-    return Forecast(prepared, pilot, foretold, reading_seconds + SECONDS_TO_PUBLISH, command)
+    return Forecast(prepared, cost_probe, estimated, reading_seconds + SECONDS_TO_PUBLISH, command)
 
 
 def _arm_json(arm: ArmWork) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`restyle`: paint each picture's style under every other label, and say what these pictures are worth."""
+"""`restyle`: paint each image's style under every other label, and say what these images are worth."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ def restyle(
 ) -> Restyled:
     """Train an autoencoder that tells style from label and write what it paints.
 
-    About `options.times` new pictures for each real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside
+    About `options.times` new images for each real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside
     grid.png, gates.json and restyler.safetensors.
 
-    Each picture has the class of a real one and the style of another, its parent, which is of another class. A
+    Each image has the class of a real one and the style of another, its parent, which is of another class. A
     training that was killed goes on, to the same bits: until all is written, a hidden folder beside OUT keeps it.
 
     Args:
-        options: how it is trained, and how many pictures of which classes are painted.
+        options: how it is trained, and how many images of which classes are painted.
         changes: fields of `RestyleOptions` by name, such as `steps=500`; they stand above `options`.
 
     Raises:
         InputError: the data, an option or OUT cannot be used.
-        MethodFailed: too few of the new labels can be read. The grid and the gates are written, the pictures are not.
+        MethodFailed: too few of the new labels can be read. The grid and the gates are written, the images are not.
     """
     options = RestyleOptions.of(options, changes)
     method, directory = _method(options), Path(out)
@@ -116,10 +116,10 @@ def _painted(
     directory: Path,
     options: RestyleOptions,
 ) -> Restyled:
-    """Write the grid, the gates and, where they are passed, the pictures."""
+    """Write the grid, the gates and, where they are passed, the images."""
     key, seed = generator_key(method, options.seed), options.seed
-    rows, pictures = styles_by_classes(restyler.network, restyler.looked_at, key / "grid")
-    grid = preview_png(style_grid(restyler.looked_at, rows, pictures, seen=not restyler.gates.held_out))
+    rows, images = styles_by_classes(restyler.network, restyler.looked_at, key / "grid")
+    grid = preview_png(style_grid(restyler.looked_at, rows, images, seen=not restyler.gates.held_out))
     try:
         grown = method.more(restyler, real, chosen, key)
         source = Source("restyle", method.name(), options.seed, keep_copies=options.keep_copies)
@@ -154,7 +154,7 @@ def restyle_forecast(
     taken, seconds = training_time(method, real, options.seed)
     sentence = (
         f"restyle would be trained on {len(real)} images of {real.class_count} classes for {taken} steps, "
-        f"{about(seconds)}, and paint {count} new pictures"
+        f"{about(seconds)}, and paint {count} new images"
     )
     facts = {"method": "restyle", "real_images": len(real), "new_images": count, "steps": taken}
     return DryRun(sentence, facts | {"seconds": round(seconds, 1)})

@@ -20,7 +20,7 @@ from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.plan import most_chosen
-from tenfold.runs.study import Study, conduct, opened, prepare
+from tenfold.runs.study import Study, opened, prepare, run_study
 from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.recipe import Recipe
@@ -97,7 +97,7 @@ def run(
     # What was grown once is kept; as long as nothing was, another method may be asked for.
     changeable = ["grow"] if out is not None and not (Path(out) / "grown").exists() else []
     with opened(prepared, out, "run", changeable) as directory:
-        study = conduct(prepared, directory, workers, tail=_tail)
+        study = run_study(prepared, directory, workers, tail=_tail)
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
         component = forced or _generating(winner)
@@ -202,23 +202,23 @@ def _final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe] | N
     reached = judged.balanced_accuracy
     # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
     ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
-    settled = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
+    selected = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
     classifier = train_arm(
         study.plan.training(winner),
         ArmImages(images, None, study.data.part("reserve")),
         key,
-        settled,
+        selected,
         ratio=None if ratio is None else float(ratio),
         ready=ready,
     ).classifier
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "arm": winner.name,
         "trained_on_images": len(images),
-        "settled": {name: dict(options) for name, options in settled.items()},
+        "settled": {name: dict(options) for name, options in selected.items()},
         "new_images_for_each": None if ratio is None else float(ratio),
         "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
         "external_test": external_test(classifier, study.data),
     }
-    save_classifier(study.directory / "classifier.safetensors", classifier, told)
-    return told
+    save_classifier(study.directory / "classifier.safetensors", classifier, summary)
+    return summary

@@ -1,4 +1,4 @@
-"""`sample`: new labelled pictures from a generator that was kept."""
+"""`sample`: new labelled images from a generator that was kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
-from tenfold.verbs.sheets import WALK, interpolation, new_pictures, walk_of
+from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Sampled(Result):
 
     grown: GrowResult
     checked: bool
-    """Against real pictures: labels and near copies."""
+    """Against real images: labels and near copies."""
     class_counts: Mapping[str, int]
     """New images of each class, as written."""
 
@@ -48,7 +48,7 @@ class Sampled(Result):
     def sentence(self) -> str:
         if self.checked:
             return self.grown.sentence
-        return f"{self.grown.sentence}; no real pictures were given, so labels and near copies were not checked"
+        return f"{self.grown.sentence}; no real images were given, so labels and near copies were not checked"
 
     def to_json(self) -> dict[str, Any]:
         sheets = {name: str(self.directory / f"{name}.png") for name in ("sheet", "interpolation")}
@@ -63,14 +63,14 @@ class Sampled(Result):
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """A generator, what it is to draw, and the real pictures beside it."""
+    """A generator, what it is to draw, and the real images beside it."""
 
     method: GeneratorMethod
     generator: Generator
     real: ImageDataset
     """Those given; without any, no images, but the generator's classes."""
     chosen: Indices
-    """For each new picture the real one that it stands beside; without real pictures its label."""
+    """For each new image the real one that it stands beside; without real images its label."""
     labels: tuple[int, ...]
     checked: bool
 
@@ -83,7 +83,7 @@ def sample(
     options: SampleOptions | None = None,
     **changes: Any,
 ) -> Sampled:
-    """Draw new labelled pictures: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
+    """Draw new labelled images: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
 
     A generator that makes an image from a real one of its class (dagan) makes `times` new images of each one of
     `data`, whose classes it need not have seen. Others draw classes that they have learned. With `data`, images that
@@ -91,8 +91,8 @@ def sample(
 
     Args:
         generator: a directory that `fit`, `grow` or `run` wrote, or generator.safetensors.
-        data: labelled pictures; None draws `times` as many of each class as were learned from, unchecked.
-        options: how many pictures, of which classes and of which size; as learned, unless given.
+        data: labelled images; None draws `times` as many of each class as were learned from, unchecked.
+        options: how many images, of which classes and of which size; as learned, unless given.
         changes: fields of `SampleOptions` by name, such as `times=2`; they stand above `options`.
 
     Raises:
@@ -102,13 +102,13 @@ def sample(
     options = SampleOptions.of(options, changes)
     order = _order(generator, data, options, Path(out))
     key = generator_key(order.method, options.seed)
-    note(f"drawing {len(order.chosen)} pictures with {order.method.name()}")
+    note(f"drawing {len(order.chosen)} images with {order.method.name()}")
     if order.checked:
         grown = order.method.more(order.generator, order.real, order.chosen, key)
     else:
         grown = _unchecked(order, options.seed, options.size)
     title = f"{order.method.name()}, {order.real.name}"
-    sheet = new_pictures(order.real, grown, title)
+    sheet = new_images(order.real, grown, title)
     walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
     source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
     result = write_grown(Path(out), order.real, grown, source)
@@ -137,8 +137,8 @@ def sample_forecast(
     started = time.perf_counter()
     _draw(one, np.arange(len(one.chosen)), options.size)
     seconds = (time.perf_counter() - started) * -(-len(order.chosen) // CHUNK)
-    drawn = f"{order.method.name()} would draw {len(order.chosen)} pictures of {_classes(counts)}, {about(seconds)}"
-    unchecked = "; no real pictures are given, so labels and near copies would not be checked"
+    drawn = f"{order.method.name()} would draw {len(order.chosen)} images of {_classes(counts)}, {about(seconds)}"
+    unchecked = "; no real images are given, so labels and near copies would not be checked"
     sentence = f"{drawn}, and check them against the real ones" if order.checked else drawn + unchecked
     return DryRun(
         sentence,
@@ -182,7 +182,7 @@ def _without_images(name: str, method: GeneratorMethod, generator: Generator, op
     wanted = np.round(times * counts).astype(np.int64)
     chosen = np.concatenate([np.full(wanted[label], label, np.int64) for label in sorted(labels)])
     if not len(chosen):
-        raise InputError(f"{times:g} times what {method.name()} learned of these classes is not one picture")
+        raise InputError(f"{times:g} times what {method.name()} learned of these classes is not one image")
     nothing = np.zeros(0, np.int64)
     shape = (0, *generator.image_shape)
     real = ImageDataset(name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5"))
@@ -192,7 +192,7 @@ def _without_images(name: str, method: GeneratorMethod, generator: Generator, op
 def _fitting(
     path: Path, generator: Generator, data: str | Path | ImageDataset, options: SampleOptions
 ) -> ImageDataset:
-    """The pictures at the generator's size, unless another is asked for.
+    """The images at the generator's size, unless another is asked for.
 
     Raises:
         InputError: they are grey where it draws colour, or the other way round.
@@ -209,13 +209,13 @@ def _fitting(
         kinds = {1: "grey", 3: "colour"}
         raise InputError(
             f"{data.name} is {kinds[data.image_shape[0]]} and the generator in {path} was trained on "
-            f"{kinds[channels]} pictures; convert the pictures, or fit a generator on such ones"
+            f"{kinds[channels]} images; convert the images, or fit a generator on such ones"
         )
     return read_images(data)
 
 
 def _relabelled(real: ImageDataset, class_names: tuple[str, ...]) -> ImageDataset:
-    """The same pictures with the generator's classes.
+    """The same images with the generator's classes.
 
     Raises:
         InputError: a class is none of these.
@@ -239,7 +239,7 @@ def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
         parents=((),) * len(order.chosen),
         seeds=tuple(int(seed) for seed in seeds),
         generator=order.generator,
-        # What `grow` threw away when it made this generator is no count of these pictures.
+        # What `grow` threw away when it made this generator is no count of these images.
         details={name: value for name, value in order.generator.details.items() if name not in FILTERS},
     )
 
@@ -277,5 +277,5 @@ def _counts(real: ImageDataset, grown: Grown, keep_copies: bool) -> dict[str, in
 
 
 def _classes(counts: Mapping[str, int]) -> str:
-    told = ", ".join(f"{name}: {count}" for name, count in counts.items())
-    return f"1 class ({told})" if len(counts) == 1 else f"{len(counts)} classes ({told})"
+    listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return f"1 class ({listed})" if len(counts) == 1 else f"{len(counts)} classes ({listed})"

@@ -21,7 +21,7 @@ COLUMNS = 8
 
 
 def real_sheet(images: ImageDataset) -> Sheet:
-    """A row a class of the pictures as the classifier gets them."""
+    """A row a class of the images as the classifier gets them."""
     rows = [_first(images.labels == label, COLUMNS) for label in _shown(images)]
     return Sheet(
         "Real images",
@@ -32,7 +32,7 @@ def real_sheet(images: ImageDataset) -> Sheet:
 
 
 def augmented_sheet(images: ImageDataset, options: Mapping[str, str]) -> Sheet:
-    """One picture a class beside what classical augmentation with these options makes of it."""
+    """One image a class beside what classical augmentation with these options makes of it."""
     key = Key("report/augmented")
     originals = [int(_first(images.labels == label, 1)[0]) for label in _shown(images)]
     batch = to_float(torch.tensor(images.images[originals])).repeat_interleave(COLUMNS - 1, dim=0)
@@ -55,7 +55,7 @@ def generated_sheet(
     *,
     title: str = "Generated images",
 ) -> Sheet:
-    """Generated pictures, each with its nearest real neighbour: twins mean that the generator only copies."""
+    """Generated images, each with its nearest real neighbour: twins mean that the generator only copies."""
     rows = []
     for label in _shown(images):
         some = made[_first(labels == label, COLUMNS // 2)]
@@ -91,10 +91,10 @@ def _first(mask: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.int64]:
 
 
 def _with_blanks(rows: list[npt.NDArray[np.uint8]], columns: int) -> npt.NDArray[np.uint8]:
-    """Rows of unequal length as one array; missing pictures are mid-grey."""
+    """Rows of unequal length as one array; missing images are mid-grey."""
     sheet = np.full((len(rows), columns, *rows[0].shape[1:]), 128, dtype=np.uint8)
-    for row, pictures in enumerate(rows):
-        sheet[row, : len(pictures)] = pictures
+    for row, images in enumerate(rows):
+        sheet[row, : len(images)] = images
     return sheet
 
 
@@ -104,8 +104,8 @@ WALK = 9
 """Steps from one draw of the noise to another, both ends included."""
 
 
-def new_pictures(real: ImageDataset, grown: Grown, title: str) -> PreviewSheet:
-    """A few new pictures a row: of one source picture, which stands first, or of one class."""
+def new_images(real: ImageDataset, grown: Grown, title: str) -> PreviewSheet:
+    """A few new images a row: of one source image, which stands first, or of one class."""
     if any(grown.parents):
         first = np.array([parents[0] for parents in grown.parents])
         kinds = _spread_over(real.labels[np.unique(first)], np.unique(first))
@@ -121,7 +121,7 @@ def new_pictures(real: ImageDataset, grown: Grown, title: str) -> PreviewSheet:
         shown = group[:columns]
         cells: list[Cell | None] = [_cell(grown.images[i], real, int(grown.labels[i])) for i in shown]
         rows.append([*sources[row : row + 1], *cells, *[None] * (columns - len(shown))])
-    explanation = "Left a real picture; beside it new ones made from it." if name else "New pictures, a class a row."
+    explanation = "Left a real image; beside it new ones made from it." if name else "New images, a class a row."
     return PreviewSheet(title, explanation, [*([name] if name else []), *["new"] * columns], rows)
 
 

@@ -67,9 +67,9 @@ def read_unlabelled(root: Path) -> Manifest:
     while waiting:
         folder = waiting.pop()
         inside = _look_into(folder, root)
-        names = {inner.name.lower() for inner in inside.folders}
+        names = {validation.name.lower() for validation in inside.folders}
         sealed = folder == root and {"train", "test"} <= names
-        waiting += [inner for inner in inside.folders if not (sealed and inner.name.lower() == "test")]
+        waiting += [validation for validation in inside.folders if not (sealed and validation.name.lower() == "test")]
         set_aside += inside.set_aside
         paths += [path for path in inside.files if is_image_name(path)]
     if not paths:
@@ -115,7 +115,7 @@ def _list_classes(
     for folder in folders:
         inside = _look_into(folder, root)
         set_aside += inside.set_aside
-        deeper = [inner for inner in inside.folders if _look_into(inner, root).files]
+        deeper = [subfolder for subfolder in inside.folders if _look_into(subfolder, root).files]
         if deeper:
             raise InputError(
                 f"{show(deeper[0], root)} is a folder inside the class folder {folder.name!r}: is it a class "

@@ -185,13 +185,13 @@ def read_tar(path: Path, endings: str | tuple[str, ...]) -> dict[str, bytes]:
     Raises:
         InputError: the archive is damaged.
     """
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with _damage_told(path), tarfile.open(path) as archive:
         for member in archive:
             if member.isreg() and member.name.endswith(endings):
                 file = archive.extractfile(member)
-                found[member.name] = file.read() if file else b""
-    return dict(sorted(found.items()))
+                files[member.name] = file.read() if file else b""
+    return dict(sorted(files.items()))
 
 
 def read_zip(path: Path, ending: str) -> dict[str, bytes]:

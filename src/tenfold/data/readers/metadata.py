@@ -40,10 +40,10 @@ def find_table(root: Path) -> Path | None:
     Raises:
         InputError: it has two, which might disagree.
     """
-    found = [root / name for name in TABLE_NAMES if (root / name).is_file()]
-    if len(found) > 1:
+    tables = [root / name for name in TABLE_NAMES if (root / name).is_file()]
+    if len(tables) > 1:
         raise InputError(f"{root} holds metadata.csv and metadata.jsonl; remove one of them")
-    return found[0] if found else None
+    return tables[0] if tables else None
 
 
 def reads(path: Path) -> bool:

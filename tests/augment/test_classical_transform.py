@@ -1,4 +1,4 @@
-"""The transform Classical: its draws follow the law that Ranges states, and its pictures follow the draws."""
+"""The transform Classical: its draws follow the law that Ranges states, and its images follow the draws."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from tenfold.augment.classical import VALUES_IN_CACHE, Classical
-from tenfold.augment.sampled_parameters import POLICIES, Changes, Flips, Ranges
+from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters
 from tenfold.augment.tensors import Noise
 from tenfold.core.keys import Key
 
@@ -32,7 +32,7 @@ LEAST_P = 1e-3
 """Draws are fixed by the key, so a test passes or fails for ever; a true law fails one in a thousand keys."""
 
 
-def pictures(count: int, shape: tuple[int, int, int] = (1, 12, 12), key: str = "pictures") -> torch.Tensor:
+def random_images(count: int, shape: tuple[int, int, int] = (1, 12, 12), key: str = "pictures") -> torch.Tensor:
     return torch.rand(count, *shape, generator=Key(key).torch_generator())
 
 
@@ -41,7 +41,7 @@ def generator(key: str = "draws") -> torch.Generator:
 
 
 @pytest.fixture(scope="module")
-def changes() -> Changes:
+def changes() -> SampledParameters:
     return Classical(RANGES, flips="both").draw(COUNT, generator())
 
 
@@ -50,7 +50,7 @@ def assert_uniform(values: torch.Tensor, low: float, high: float) -> None:
     assert stats.kstest(values.double().numpy(), law.cdf).pvalue > LEAST_P
 
 
-def test_the_draws_follow_the_stated_uniform_laws(changes: Changes) -> None:
+def test_the_draws_follow_the_stated_uniform_laws(changes: SampledParameters) -> None:
     assert_uniform(changes.degrees, -20, 20)
     assert_uniform(changes.shift[:, 0], -0.1, 0.1)
     assert_uniform(changes.shift[:, 1], -0.1, 0.1)
@@ -65,13 +65,13 @@ def test_the_draws_follow_the_stated_uniform_laws(changes: Changes) -> None:
     assert_uniform(logs[:, 0] - logs[:, 1], -0.3, 0.3)
 
 
-def test_draws_of_different_kinds_have_nothing_to_do_with_one_another(changes: Changes) -> None:
+def test_draws_of_different_kinds_have_nothing_to_do_with_one_another(changes: SampledParameters) -> None:
     columns = [changes.degrees, *changes.shift.T, changes.shear, changes.brightness, changes.contrast, changes.noise]
     correlation = np.corrcoef(torch.stack(columns).numpy()) - np.eye(len(columns))
     assert np.abs(correlation).max() < 4 / math.sqrt(COUNT)
 
 
-def test_boxes_have_the_stated_area_ratio_place_and_frequency(changes: Changes) -> None:
+def test_boxes_have_the_stated_area_ratio_place_and_frequency(changes: SampledParameters) -> None:
     covered = changes.boxes[changes.boxes[:, 2] > 0]
     assert stats.binomtest(len(covered), COUNT, 0.4).pvalue > LEAST_P
     assert_uniform(4 * covered[:, 2] * covered[:, 3], 0.05, 0.20)
@@ -95,9 +95,9 @@ def test_the_share_of_covered_pixels_is_the_boxes_area() -> None:
     ("flips", "expected"), [("no", [1, 0, 0, 0]), ("horizontal", [2, 2, 0, 0]), ("both", [1] * 4)]
 )
 def test_flips_come_as_often_as_they_should(flips: Flips, expected: list[int]) -> None:
-    picture = pictures(1)
-    many = Classical(Ranges(), flips=flips)(picture.repeat(COUNT, 1, 1, 1), generator())
-    forms = [picture, picture.flip(3), picture.flip(2), picture.flip(2, 3)]
+    image = random_images(1)
+    many = Classical(Ranges(), flips=flips)(image.repeat(COUNT, 1, 1, 1), generator())
+    forms = [image, image.flip(3), image.flip(2), image.flip(2, 3)]
     counts = [int((many - form).abs().amax((1, 2, 3)).lt(1e-4).sum()) for form in forms]
     assert sum(counts) == COUNT
     possible = [count for count, share in zip(counts, expected, strict=True) if share]
@@ -106,32 +106,32 @@ def test_flips_come_as_often_as_they_should(flips: Flips, expected: list[int]) -
 
 
 def test_quarter_turns_are_the_four_turns_equally_often() -> None:
-    picture = pictures(1, (3, 9, 9))
-    many = Classical(Ranges(), quarter_turns=True)(picture.repeat(COUNT, 1, 1, 1), generator())
-    counts = [int((many - picture.rot90(k, (2, 3))).abs().amax((1, 2, 3)).lt(1e-4).sum()) for k in range(4)]
+    image = random_images(1, (3, 9, 9))
+    many = Classical(Ranges(), quarter_turns=True)(image.repeat(COUNT, 1, 1, 1), generator())
+    counts = [int((many - image.rot90(k, (2, 3))).abs().amax((1, 2, 3)).lt(1e-4).sum()) for k in range(4)]
     assert sum(counts) == COUNT
     assert stats.chisquare(counts).pvalue > LEAST_P
 
 
-def test_quarter_turns_of_pictures_that_are_not_square_are_refused() -> None:
+def test_quarter_turns_of_images_that_are_not_square_are_refused() -> None:
     with pytest.raises(ValueError, match="square"):
-        Classical(quarter_turns=True)(pictures(2, (1, 4, 6)))
+        Classical(quarter_turns=True)(random_images(2, (1, 4, 6)))
 
 
-def only(**values: torch.Tensor) -> Changes:
-    """Changes of one picture in which all but these is left as it is."""
+def only(**values: torch.Tensor) -> SampledParameters:
+    """Changes of one image in which all but these is left as it is."""
     still = Classical(Ranges()).draw(1, generator())
-    return Changes(**{**{field.name: getattr(still, field.name) for field in fields(still)}, **values})
+    return SampledParameters(**{**{field.name: getattr(still, field.name) for field in fields(still)}, **values})
 
 
-def test_the_picture_is_turned_moved_and_enlarged_the_way_that_is_told() -> None:
-    picture = torch.zeros(1, 1, 41, 41)
-    picture[0, 0, 20, 30] = 1  # a dot 10 pixels right of the centre
+def test_the_image_is_turned_moved_and_enlarged_the_way_that_is_told() -> None:
+    image = torch.zeros(1, 1, 41, 41)
+    image[0, 0, 20, 30] = 1  # a dot 10 pixels right of the centre
     change = Classical(Ranges(degrees=90, shift=0.5, zoom=1, shear=1))
 
     def place(**values: torch.Tensor) -> tuple[int, int]:
         """Rightwards and upwards from the centre."""
-        where = int(change.apply(picture, only(**values), generator()).argmax())
+        where = int(change.apply(image, only(**values), generator()).argmax())
         return where % 41 - 20, 20 - where // 41
 
     assert place(degrees=torch.tensor([90.0])) == (0, 10)  # anticlockwise
@@ -142,12 +142,12 @@ def test_the_picture_is_turned_moved_and_enlarged_the_way_that_is_told() -> None
 
 
 def test_light_is_the_stated_linear_map() -> None:
-    picture = pictures(1, (3, 6, 6))
+    image = random_images(1, (3, 6, 6))
     change = Classical(Ranges(brightness=1, contrast=1, saturation=1))
     drawn = only(brightness=torch.tensor([0.1]), contrast=torch.tensor([0.5]), saturation=torch.tensor([0.2]))
-    grey = (picture * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
-    expected = 0.5 * (grey + 0.2 * (picture - grey) - 0.5) + 0.5 + 0.1 * 0.5
-    assert torch.allclose(change.apply(picture, drawn, generator()), expected, atol=1e-6)
+    grey = (image * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    expected = 0.5 * (grey + 0.2 * (image - grey) - 0.5) + 0.5 + 0.1 * 0.5
+    assert torch.allclose(change.apply(image, drawn, generator()), expected, atol=1e-6)
 
 
 def noisy(count: int, side: int, deviation: torch.Tensor) -> torch.Tensor:
@@ -166,29 +166,29 @@ def test_noise_is_normal_independent_and_as_strong_as_drawn() -> None:
     assert abs(neighbours) < 4 / math.sqrt(flat.size)
 
 
-def test_noise_serves_pictures_larger_than_its_bank() -> None:
+def test_noise_serves_images_larger_than_its_bank() -> None:
     large = noisy(2, 700, torch.ones(2))
     assert large.std() == pytest.approx(1, abs=0.01)
     assert not torch.equal(large[0], large[1])
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45), (1, 5, 9)], ids=str)
-def test_at_strength_0_the_pictures_are_the_same_to_the_bit(shape: tuple[int, int, int]) -> None:
-    images = pictures(5, shape)
+def test_at_strength_0_the_images_are_the_same_to_the_bit(shape: tuple[int, int, int]) -> None:
+    images = random_images(5, shape)
     assert torch.equal(Classical(Ranges())(images, generator()), images)
     levels = (images * 255).to(torch.uint8)
     assert torch.equal(Classical(Ranges())(levels, generator()), levels.float().mul(1 / 255))
 
 
 def test_policies_grow_in_strength() -> None:
-    images = pictures(200)
+    images = random_images(200)
     moved = [float((Classical(policy)(images, generator()) - images).abs().mean()) for policy in POLICIES]
     assert moved == sorted(moved)
 
 
 def test_a_batch_too_large_for_the_cache_is_changed_as_its_parts_are() -> None:
     change = Classical(Ranges(degrees=30, shift=0.1, bend=0.1, contrast=0.5, saturation=0.5, erase=0.5))
-    images = pictures(40, (3, 64, 64))
+    images = random_images(40, (3, 64, 64))
     assert 3 * images.numel() > 2 * VALUES_IN_CACHE
     drawn = change.draw(40, generator())
     whole = change.apply(images, drawn, generator())
@@ -224,7 +224,7 @@ def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_graphics_card_makes_the_same_pictures_from_a_generator_on_the_cpu() -> None:
-    images = (pictures(32, (3, 40, 40)) * 255).to(torch.uint8)
+def test_a_graphics_card_makes_the_same_images_from_a_generator_on_the_cpu() -> None:
+    images = (random_images(32, (3, 40, 40)) * 255).to(torch.uint8)
     change = Classical("strong", flips="both")
     assert torch.allclose(change(images, generator()), change(images.cuda(), generator()).cpu(), atol=1e-3)
