@@ -55,5 +55,5 @@ def data_directory() -> Path:
 @pytest.fixture(autouse=True)
 def without_backbones(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies in tests do without ImageNet features, which take longer than all else; tests/networks sees those."""
-    if request.path.name not in ("test_pretrained.py", "test_features.py", "test_inspection.py"):
+    if request.path.name not in ("test_pretrained.py", "test_feature_cache.py", "test_diagnostics.py"):
         monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: False)

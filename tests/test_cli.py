@@ -31,7 +31,7 @@ from tenfold.core.options import (
     StudyOptions,
 )
 from tenfold.evaluation import ArmResult, Interval, Verdict, Wins
-from tenfold.evaluation.telling import verdict_json
+from tenfold.evaluation.serialise import verdict_json
 
 Recorder = Callable[..., Any]
 

@@ -17,7 +17,7 @@ from tenfold.evaluation import (
     Wins,
     Worth,
 )
-from tenfold.evaluation.telling import mean_estimate, verdict_json
+from tenfold.evaluation.serialise import mean_estimate, verdict_json
 from tenfold.evaluation.wording import CHOSEN_ARM, added_images, p_words, ratio_words, sentence, worth_sentence
 
 

@@ -12,7 +12,7 @@ from made_up_content import arm, content, interval, sheet, told_in_full, verdict
 from PIL import Image
 
 from tenfold.evaluation import Look, Worth
-from tenfold.evaluation.telling import sentence
+from tenfold.evaluation.serialise import sentence
 from tenfold.report.page import duration, plain, points, render
 
 VOID = {"meta", "img", "rect", "line", "path", "circle", "br"}

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from made_up_content import told_in_full, verdict
 
-from tenfold.evaluation.telling import verdict_json
+from tenfold.evaluation.serialise import verdict_json
 from tenfold.report.text import WIDTH, verdict_text
 
 

@@ -14,7 +14,7 @@ from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
-from tenfold.evaluation.telling import verdict_json
+from tenfold.evaluation.serialise import verdict_json
 from tenfold.methods import MethodFailed, method_class
 from tenfold.runs import trial as module
 from tenfold.runs.study import Study

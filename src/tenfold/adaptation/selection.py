@@ -22,9 +22,9 @@ from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.training.classifier import TrainedClassifier
-from tenfold.training.inner import validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Transform
+from tenfold.training.validation import validation_score
 
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]

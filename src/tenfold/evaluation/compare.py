@@ -38,7 +38,7 @@ from tenfold.evaluation.scores import (
     sensitivities,
     specificities,
 )
-from tenfold.evaluation.telling import sentence, verdict_json
+from tenfold.evaluation.serialise import sentence, verdict_json
 
 __all__ = ["Design", "External", "compare", "primary_p_value", "sentence", "verdict_json"]
 

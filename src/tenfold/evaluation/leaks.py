@@ -91,8 +91,8 @@ def leak(
 
 
 def _count_copied(extra: Images, test: Images, train: Images | ImageRows) -> int:
-    telling = test[test.reshape(len(test), -1).std(axis=1, dtype=np.float32) >= LEAST_CONTRAST]
-    copied = telling[nearest(telling, extra)[1] <= SAME]
+    distinct = test[test.reshape(len(test), -1).std(axis=1, dtype=np.float32) >= LEAST_CONTRAST]
+    copied = distinct[nearest(distinct, extra)[1] <= SAME]
     if len(train) and len(copied):
         copied = copied[nearest(copied, train)[1] > CLEARLY_OTHER]
     return len(copied)

@@ -25,10 +25,10 @@ from tenfold.networks.autoencoder import CodeReader, Fader
 from tenfold.networks.blocks import build
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.device import Device, one_thread
-from tenfold.training.inner import validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
 from tenfold.training.step import Step, descend
+from tenfold.training.validation import validation_score
 
 Labels = npt.NDArray[np.int64]
 Images = npt.NDArray[np.uint8]

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tenfold.evaluation import ArmResult, Outcome, Verdict
-from tenfold.evaluation.telling import mean_estimate
+from tenfold.evaluation.serialise import mean_estimate
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
     always_kept_baseline,

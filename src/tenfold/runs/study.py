@@ -23,7 +23,7 @@ from tenfold.data.load import load, require_classes
 from tenfold.data.splits import plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
-from tenfold.evaluation.telling import sentence, verdict_json
+from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.arms import (
     baseline_for,
     curve_arms,

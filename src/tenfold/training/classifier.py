@@ -24,11 +24,11 @@ from tenfold.networks.convnet import SmallConvNet, VectorNet
 from tenfold.training.batches import ImagePool, as_tensor
 from tenfold.training.device import Device, one_thread
 from tenfold.training.feature_cache import frozen_features
-from tenfold.training.inner import validation_loss, validation_score
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
 from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
+from tenfold.training.validation import validation_loss, validation_score
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from tenfold.core.keys import Key
-from tenfold.training.inner import validation_loss
+from tenfold.training.validation import validation_loss
 
 Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

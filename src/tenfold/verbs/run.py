@@ -15,7 +15,7 @@ from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import with_grown
 from tenfold.evaluation import Verdict
-from tenfold.evaluation.telling import verdict_json
+from tenfold.evaluation.serialise import verdict_json
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component

@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import balanced_accuracy_score
 
 from tenfold.core.keys import Key
-from tenfold.training.inner import validation_loss, validation_score
+from tenfold.training.validation import validation_loss, validation_score
 
 RNG = Key("tests/inner").numpy_generator()
 LABELS = RNG.integers(0, 3, 60)
