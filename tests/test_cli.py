@@ -466,6 +466,11 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (ran.stdout, ran.stderr) == ("{\n0\n", "")
 
 
+def test_help_begins_with_the_command_that_does_it_all(tenfold: Any) -> None:
+    commands = tenfold("--help")[1].partition("Commands:\n")[2]
+    assert commands.split()[0] == "run"
+
+
 @pytest.mark.parametrize(
     "name", ["run", "check", "prove", "grow", "fit", "sample", "predict", "preview", "reproduce", "adapt"]
 )

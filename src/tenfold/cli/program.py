@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import typer
+import typer.core
 
 import tenfold
 from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
@@ -29,7 +30,17 @@ Told = tuple[object, str]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
+ORDER = ("run", "check", "prove", "grow", "preview", "fit", "sample", "predict", "adapt", "restyle", "reproduce")
+"""Of the commands in the help: what most people come for stands first."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def list_commands(self, context: Any) -> list[str]:
+        return sorted(self.commands, key=ORDER.index)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Grows a small labelled image set and proves whether growing it helped.",
     epilog="Start with: tenfold run digits. What a command does and its defaults: tenfold COMMAND --help.",
     rich_markup_mode=None,
