@@ -18,7 +18,7 @@ from tenfold.evaluation import (
     Wins,
     Worth,
 )
-from tenfold.report.image_sheet import Sheet
+from tenfold.report.image_sheet import Cell, Sheet
 from tenfold.report.page import ReportContent
 
 
@@ -124,7 +124,8 @@ def told_in_full(**changes):
 def sheet(rows=2, columns=3, channels=1, side=8, **changes):
     shape = (rows, columns, channels, side, side)
     images = Key("sheet").numpy_generator().integers(0, 256, shape).astype(np.uint8)
-    return Sheet("Some images", "What they are.", images, **changes)
+    rows_of_cells = [[Cell(image) for image in row] for row in images]
+    return Sheet("Some images", "What they are.", **{"headings": (), "rows": rows_of_cells} | changes)
 
 
 def content(**changes):
@@ -141,7 +142,7 @@ def content(**changes):
             "actions": ["duplicates stay in one fold"],
             "warnings": ["few blasts"],
         },
-        "sheets": [sheet(row_labels=["top", "bottom"], column_labels=["a", "b", "c"])],
+        "sheets": [sheet(row_labels=["top", "bottom"], headings=["a", "b", "c"])],
         "command": "tenfold run cells --seed 7",
         "config": {"seed": 7, "arms": ["raw", "classical"]},
         "final_classifier": {"parameters": 92314},

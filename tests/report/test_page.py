@@ -251,8 +251,8 @@ def test_images_are_those_of_the_sheet():
     html = render(content(sheets=[shown]))
     (source,) = [image["src"] for image in Page(html).of("img")]
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
-    np.testing.assert_array_equal(pixels[:, :60, :3], shown.images[0, 0].transpose(1, 2, 0))
-    np.testing.assert_array_equal(pixels[:, -60:, :3], shown.images[0, 1].transpose(1, 2, 0))
+    np.testing.assert_array_equal(pixels[:, :60, :3], shown.rows[0][0].image.transpose(1, 2, 0))
+    np.testing.assert_array_equal(pixels[:, -60:, :3], shown.rows[0][1].image.transpose(1, 2, 0))
 
 
 def test_page_stays_under_ten_megabytes():

@@ -8,7 +8,7 @@ from matplotlib.font_manager import fontManager
 from PIL import Image
 from scipy import integrate, stats
 
-from tenfold.report.image_sheet import LARGEST_CAPTIONED, SMALLEST_CAPTIONED, Cell, PreviewSheet, preview_png
+from tenfold.report.image_sheet import LARGEST_CAPTIONED, SMALLEST_CAPTIONED, Cell, Sheet, preview_png
 from tenfold.report.lettering import BETWEEN, Lettering
 from tenfold.report.share_law import ShareLaw
 
@@ -26,7 +26,7 @@ def law(alpha=0.2, images=2):
 def drawn(images, captions=None, **more):
     captions = captions or [("a",)] * len(images)
     cells = [Cell(image, tuple(caption)) for image, caption in zip(images, captions, strict=True)]
-    sheet = PreviewSheet("mixup on cells", "A note.", [""] * len(cells), [cells], **more)
+    sheet = Sheet("mixup on cells", "A note.", [""] * len(cells), [cells], **more)
     return np.asarray(Image.open(io.BytesIO(preview_png(sheet))).convert("RGB"))
 
 
@@ -61,7 +61,7 @@ def test_large_images_are_shrunk():
 def test_an_empty_place_stays_white_and_the_others_where_they_were():
     cell = Cell(noise(1, 8, 8), ("a",))
     pages = [
-        np.asarray(Image.open(io.BytesIO(preview_png(PreviewSheet("", "", ["", ""], [[cell, other]])))).convert("L"))
+        np.asarray(Image.open(io.BytesIO(preview_png(Sheet("", "", ["", ""], [[cell, other]])))).convert("L"))
         for other in (cell, None)
     ]
     assert pages[0].shape == pages[1].shape

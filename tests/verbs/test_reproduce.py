@@ -25,11 +25,11 @@ from tenfold.claims.tables import Results
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_text
 from tenfold.evaluation.external_test import mean_interval
-from tenfold.report.image_sheet import Sheet, sheet_png
+from tenfold.report.image_sheet import images_png
 from tenfold.runs import Context, Job
 
 SQUARES = np.array([220, 40], np.uint8).reshape(1, 2, 1, 1, 1).repeat(8, 3).repeat(8, 4)
-IMAGES = (ReportImage("Two grey squares", "A light one, a dark one.", sheet_png(Sheet("", "", SQUARES))),)
+IMAGES = (ReportImage("Two grey squares", "A light one, a dark one.", images_png(SQUARES)),)
 COUNTED: list[int] = []
 MADE_UP = engine.Text(
     "Made up.", "Nowhere.", TheySay("2 % more", 0.02, {"with": 0.9, "without": 0.88}), seeds=4, quick_seeds=2,

@@ -30,7 +30,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import Generator, noise_of
 from tenfold.methods import GeneratorMethod
-from tenfold.report.image_sheet import Sheet, sheet_png
+from tenfold.report.image_sheet import images_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier
@@ -135,7 +135,7 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
     key, made = Key("sheets") / config["data"]["set"], load_generator(config, context, real)
     rows = {"new": draws_of(made, real, SHOWN_DRAWS, key), "between": _interpolated(made, real, key)}
     return {
-        name: image_text(sheet_png(Sheet("", "", np.concatenate([real.images[:, np.newaxis], images], axis=1))))
+        name: image_text(images_png(np.concatenate([real.images[:, np.newaxis], images], axis=1)))
         for name, images in rows.items()
     }
 

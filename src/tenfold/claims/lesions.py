@@ -32,7 +32,7 @@ from tenfold.data.splits import make_splits, open_fold, plan_folds
 from tenfold.evaluation.fidelity import diversity, memorisation
 from tenfold.generators import Conditions
 from tenfold.methods import GeneratorMethod, MethodFailed, make_method, spread
-from tenfold.report.image_sheet import Sheet, sheet_png
+from tenfold.report.image_sheet import images_png
 from tenfold.runs import Context
 from tenfold.runs.plan import classifier_for
 from tenfold.runs.trial import tested
@@ -235,14 +235,13 @@ def draw_cells(config: Config, context: Context) -> dict[str, Any]:
     known, made, unseen = (_rows(images) for images in (learned_from.images, drawn, others.images))
     ratios = diversity(known, learned_from.labels, made, np.zeros(DRAWN, np.int64))
     shown = np.concatenate([real.images[:COLUMNS], drawn[: ROWS * COLUMNS]])
-    sheet = Sheet("", "", shown.reshape(ROWS + 1, COLUMNS, *real.image_shape))
     return {
         "images": len(real),
         "learned_from": len(learned_from),
         "diversity": round(ratios.get(0, 1.0), 4),
         "near_copies": round(memorisation(made, known, unseen).near_copies, 4),
         "course": course(context.directory / "metrics.jsonl", config["steps"]),
-        "picture": image_text(sheet_png(sheet, SHOWN_SIDE)),
+        "picture": image_text(images_png(shown.reshape(ROWS + 1, COLUMNS, *real.image_shape), SHOWN_SIDE)),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,75 +30,51 @@ OWN = "its own class"
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """A table of images with words at its edges."""
-
-    title: str
-    caption: str
-    images: npt.NDArray[np.uint8]
-    """Rows x columns x C x H x W, C = 1 (grey) or 3 (RGB)."""
-    row_labels: Sequence[str] = ()
-    """One a row, or none at all."""
-    column_labels: Sequence[str] = ()
-    """One a column, or none at all."""
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 5 or self.images.shape[2] not in (1, 3):
-            given = f"{self.images.dtype} {self.images.shape}"
-            raise ValueError(f"a sheet is uint8 rows x columns x (1|3) x H x W, not {given}")
-        for side, words, length in (
-            ("row", self.row_labels, self.images.shape[0]),
-            ("column", self.column_labels, self.images.shape[1]),
-        ):
-            if len(words) not in (0, length):
-                raise ValueError(f"{len(words)} {side} labels for {length} {side}s")
-
-
-@dataclass(frozen=True, eq=False)
 class Cell:
     """One image and what is said under it."""
 
     image: npt.NDArray[np.uint8]
     """C x H x W, C = 1 (grey) or 3 (RGB)."""
-    caption: tuple[str, ...]
+    caption: tuple[str, ...] = ()
     """In parts, which stand on one line where they fit."""
 
 
 @dataclass(frozen=True, eq=False)
-class PreviewSheet:
-    """All that is drawn."""
+class Sheet:
+    """A table of images with words around them."""
 
     title: str
     note: str
     headings: Sequence[str]
-    """One a column."""
+    """One a column, or none at all."""
     rows: Sequence[Sequence[Cell | None]]
     """Equally long; None leaves a place empty."""
+    row_labels: Sequence[str] = ()
+    """One a row, for a page; a file has captions instead."""
     law: ShareLaw | None = None
 
 
-def sheet_png(sheet: Sheet, largest_side: int = LARGEST_SIDE) -> bytes:
-    """One PNG of all images of a sheet; images larger than `largest_side` pixels are shrunk to it."""
-    rows, columns = sheet.images.shape[:2]
-    if rows * columns == 0:
-        return _encode(np.zeros((1, 1, 2), dtype=np.uint8), "LA")
-    tiles = [[_tile(image.transpose(1, 2, 0), SMALLEST_SIDE, largest_side) for image in row] for row in sheet.images]
-    height, width, channels = tiles[0][0].shape
-    canvas = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels + 1), dtype=np.uint8)
-    for row, tile_row in enumerate(tiles):
-        for column, tile in enumerate(tile_row):
-            top, left = row * (height + GAP), column * (width + GAP)
-            canvas[top : top + height, left : left + width, :-1] = tile
-            canvas[top : top + height, left : left + width, -1] = 255
-    return _encode(canvas, "LA" if channels == 1 else "RGBA")
+def images_png(rows: Iterable[Iterable[npt.NDArray[np.uint8]]], largest_side: int = LARGEST_SIDE) -> bytes:
+    """One PNG of R rows of images of one size; those larger than `largest_side` pixels are shrunk to it."""
+    tiles = np.array([[_tile(image, SMALLEST_SIDE, largest_side) for image in row] for row in rows])
+    opaque = np.concatenate([tiles, np.full_like(tiles[..., :1], 255)], axis=-1)
+    spaced = np.pad(opaque, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0))).swapaxes(1, 2)
+    rows_high, height, columns, width, channels = spaced.shape
+    canvas = spaced.reshape(rows_high * height, columns * width, channels)[:-GAP, :-GAP]
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(canvas)).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
-def preview_png(sheet: PreviewSheet) -> bytes:
+def preview_png(sheet: Sheet) -> bytes:
     """The sheet as a PNG; the same sheet gives the same bytes on one machine."""
     captions = [part for row in sheet.rows for cell in row if cell for part in cell.caption]
     small = Lettering([*captions, *sheet.headings, sheet.note], points=7.5)
     large = Lettering([sheet.title], points=11)
-    tiles = [[_captioned_tile(cell.image) if cell else None for cell in row] for row in sheet.rows]
+    tiles = [
+        [_tile(cell.image, SMALLEST_CAPTIONED, LARGEST_CAPTIONED) if cell else None for cell in row]
+        for row in sheet.rows
+    ]
     column_width = max(NARROWEST_CELL, *(tile.shape[1] for row in tiles for tile in row if tile is not None))
     width = max(NARROWEST_SHEET, len(sheet.headings) * (column_width + COLUMN_GAP) - COLUMN_GAP + 2 * MARGIN)
     page = _Page(width)
@@ -125,7 +101,7 @@ def preview_png(sheet: PreviewSheet) -> bytes:
 
 def style_grid(
     images: ImageDataset, rows: npt.NDArray[np.int64], restyled: npt.NDArray[np.uint8], *, seen: bool
-) -> PreviewSheet:
+) -> Sheet:
     """A row for the style of one image: the image, then what it is as each class, its own one marked.
 
     Args:
@@ -142,7 +118,7 @@ def style_grid(
         table.append([Cell(images.images[row], (images.class_names[own],)), *cells])
     which = "of those that it learned from" if seen else "from which nothing learned"
     missing = images.class_count - columns
-    return PreviewSheet(
+    return Sheet(
         f"restyle on {images.name}",
         f"Left a real image, {which}; beside it its style under the label of each column."
         + (f" {missing} more classes are not shown." if missing else ""),
@@ -210,14 +186,9 @@ class _Page:
         return file.getvalue()
 
 
-def _captioned_tile(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """C x H x W to H x W x 3."""
-    pixels = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))
-    return _tile(pixels, SMALLEST_CAPTIONED, LARGEST_CAPTIONED)
-
-
-def _tile(pixels: npt.NDArray[np.uint8], smallest: int, largest: int) -> npt.NDArray[np.uint8]:
-    """H x W x C at the size in which it is shown."""
+def _tile(image: npt.NDArray[np.uint8], smallest: int, largest: int) -> npt.NDArray[np.uint8]:
+    """C x H x W to H x W x C at the size in which it is shown."""
+    pixels = image.transpose(1, 2, 0)
     longer = max(pixels.shape[:2])
     if longer < smallest:
         factor = -(-smallest // longer)
@@ -225,12 +196,5 @@ def _tile(pixels: npt.NDArray[np.uint8], smallest: int, largest: int) -> npt.NDA
     if longer <= largest:
         return pixels
     height, width = (max(1, round(side * largest / longer)) for side in pixels.shape[:2])
-    image = Image.fromarray(np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]))
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, -1)
-
-
-def _encode(canvas: npt.NDArray[np.uint8], mode: str) -> bytes:
-    height, width = canvas.shape[:2]
-    file = io.BytesIO()
-    Image.frombytes(mode, (width, height), canvas.tobytes()).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    drawn = Image.fromarray(np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]))
+    return np.asarray(drawn.resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, -1)

@@ -25,7 +25,7 @@ from tenfold.evaluation.wording import (
 )
 from tenfold.report.diagnostics_table import diagnosed, figures_of
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
-from tenfold.report.image_sheet import Sheet, sheet_png
+from tenfold.report.image_sheet import Sheet, images_png
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels an image, tried in turn until all sheets fit."""
@@ -122,7 +122,9 @@ def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
     """Sheets as data addresses, with images as large as fit on the page together."""
     shown: list[_ShownSheet] = []
     for largest_side in LARGEST_SIDES:
-        images = [sheet_png(sheet, largest_side) for sheet in sheets]
+        images = [
+            images_png([[cell.image for cell in row if cell] for row in sheet.rows], largest_side) for sheet in sheets
+        ]
         shown = [
             _ShownSheet(
                 sheet,

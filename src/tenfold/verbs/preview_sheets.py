@@ -15,14 +15,14 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
-from tenfold.data.duplicates import nearest
 from tenfold.methods import Method
-from tenfold.report.image_sheet import Cell, PreviewSheet
+from tenfold.report.image_sheet import Cell, Sheet
 from tenfold.report.share_law import ShareLaw
 from tenfold.runs.arms import Component
 from tenfold.runs.plan import words
 from tenfold.training.recipe import Transform
 from tenfold.verbs.grow import grow_images
+from tenfold.verbs.sheets import beside_nearest, filled, real_cells, spread_over_classes
 
 DRAWS = 5
 """Changed images beside each original."""
@@ -40,11 +40,10 @@ Described = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor, Se
 changes in words, with commas between them."""
 
 
-def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows: int, key: Key) -> PreviewSheet:
+def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows: int, key: Key) -> Sheet:
     """Each original at the left; beside it what the transforms make of it, a draw each."""
-    chosen = _spread_over_classes(real.labels, rows, key / "pictures")
+    chosen = _drawn(real, rows, key)
     steps = [(method, _transforms(method, real, key)) for method in methods]
-    originals = [Cell(real.images[i], (real.class_names[real.labels[i]],)) for i in chosen]
     if not any(transforms for _, transforms in steps):
         return _real(real, name, rows, key)
     others = (key / "batch").numpy_generator().permutation(np.setdiff1d(np.arange(len(real)), chosen))
@@ -56,13 +55,13 @@ def changed_sheet(real: ImageDataset, methods: Sequence[Method], name: str, rows
     mixes = any(method.mixes_labels for method in methods)
     shares = " Shares are those of the classes in the label." if mixes else ""
     open_options = "".join(map(_left_open, methods))
-    return PreviewSheet(
+    return Sheet(
         f"{name} on {real.name}",
         f"Left a real image; beside it what the classifier is shown in its place, drawn {DRAWS} times."
         f"{shares}{open_options}",
         ["real", *[f"draw {number + 1}" for number in range(DRAWS)]],
-        [[original, *changed] for original, *changed in zip(originals, *columns, strict=True)],
-        _law(methods, key / "law"),
+        [list(row) for row in zip(real_cells(real, chosen), *columns, strict=True)],
+        law=_law(methods, key / "law"),
     )
 
 
@@ -146,53 +145,36 @@ def _law(methods: Sequence[Method], key: Key) -> ShareLaw | None:
     return None
 
 
-def _real(real: ImageDataset, name: str, rows: int, key: Key) -> PreviewSheet:
+def _real(real: ImageDataset, name: str, rows: int, key: Key) -> Sheet:
     """The real images as they are, for a method that leaves them so."""
     columns = DRAWS + 1
-    chosen = _spread_over_classes(real.labels, rows * columns, key / "pictures")
-    cells: list[Cell | None] = [Cell(real.images[i], (real.class_names[real.labels[i]],)) for i in chosen]
-    cells += [None] * (-len(cells) % columns)
-    return PreviewSheet(
+    cells = real_cells(real, _drawn(real, rows * columns, key))
+    return Sheet(
         f"{name} on {real.name}",
-        f"{name} shows the classifier the real images as they are; {len(chosen)} of them.",
+        f"{name} shows the classifier the real images as they are; {len(cells)} of them.",
         [""] * columns,
-        [cells[start : start + columns] for start in range(0, len(cells), columns)],
+        [filled(cells[start : start + columns], columns) for start in range(0, len(cells), columns)],
     )
 
 
-def generated_pairs(real: ImageDataset, component: Component, name: str, rows: int, seed: int) -> PreviewSheet:
+def _drawn(real: ImageDataset, most: int, key: Key) -> npt.NDArray[np.int64]:
+    """Indices of at most so many images, drawn at random from as many classes as can be."""
+    order = (key / "pictures").numpy_generator().permutation(len(real))
+    return order[spread_over_classes(real.labels[order], most)]
+
+
+def generated_pairs(real: ImageDataset, component: Component, name: str, rows: int, seed: int) -> Sheet:
     """A row a class of what a generator draws after training, each image beside its nearest real one."""
-    classes = np.unique(real.labels)[:rows]
-    least = int(real.counts()[classes].min())
+    classes = np.unique(real.labels)
+    least = int(real.counts()[classes[:rows]].min())
     note(f"training {component.method} on {len(real)} images, to show what it draws")
     grown = grow_images(real, component, max(1.0, PAIRS / least), seed)
-    table: list[list[Cell | None]] = []
-    for label in classes:
-        members = np.flatnonzero(grown.labels == label)[:PAIRS]
-        neighbours, _ = nearest(grown.images[members], real.images)
-        row: list[Cell | None] = []
-        for made, twin in zip(members, neighbours, strict=True):
-            row.append(Cell(grown.images[made], (real.class_names[label],)))
-            row.append(Cell(real.images[twin], (real.class_names[real.labels[twin]],)))
-        table.append(row + [None] * (2 * PAIRS - len(row)))
-    left_out = len(np.unique(real.labels)) - len(classes)
-    return PreviewSheet(
+    left_out = len(classes[rows:])
+    return Sheet(
         f"{name} on {real.name}",
         "Each generated image, with the class it was drawn for, stands left of the real one that is nearest to it "
         "in pixels; twins mean that the generator copies."
         + (f" {left_out} more classes are not shown (--rows)." if left_out else ""),
         ["generated", "nearest real"] * PAIRS,
-        table,
+        [filled(row, 2 * PAIRS) for row in beside_nearest(real, grown.images, grown.labels, classes[:rows], PAIRS)],
     )
-
-
-def _spread_over_classes(labels: npt.NDArray[np.int64], count: int, key: Key) -> npt.NDArray[np.int64]:
-    """Indices of at most `count` images, class by class: one of each class before any has two."""
-    order = key.numpy_generator().permutation(len(labels))
-    earlier: dict[int, int] = {}
-    rounds = np.zeros(len(labels), dtype=np.int64)
-    for position, label in enumerate(labels[order]):
-        rounds[position] = earlier.get(label, 0)
-        earlier[label] = rounds[position] + 1
-    chosen = order[np.argsort(rounds, kind="stable")][:count]
-    return chosen[np.argsort(labels[chosen], kind="stable")]

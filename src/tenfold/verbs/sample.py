@@ -22,7 +22,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.generators import CHUNK, Conditions, Generator, Images, Indices
 from tenfold.methods import GeneratorMethod, Grown, load_generator
-from tenfold.report.image_sheet import PreviewSheet, preview_png
+from tenfold.report.image_sheet import Sheet, preview_png
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
@@ -254,7 +254,7 @@ def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> Imag
     return order.generator.sample(conditions, seeds, shape)
 
 
-def _walk(order: _Order, key: Key, shape: tuple[int, int, int], title: str) -> PreviewSheet:
+def _walk(order: _Order, key: Key, shape: tuple[int, int, int], title: str) -> Sheet:
     """Rows of images on the way from one end to another, for a few real ones or labels."""
     generator = order.generator
     walked, cells = walk_of(order.real, order.labels, generator.reads_images)
