@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tenfold.cli.program import Told, from_options, read_options
+from tenfold.cli.program import Answer, from_options, read_options
 from tenfold.core.configuration import Option, Options
 from tenfold.core.options import Classes
 from tenfold.core.progress import parse_duration
@@ -41,7 +41,9 @@ def call() -> Callable[..., Any]:
 
     @app.command()
     @from_options
-    def make(data: Data, options: Some, out: Annotated[str, typer.Option()] = "here", config: Config = None) -> Told:
+    def make(
+        data: Data, options: Some, out: Annotated[str, typer.Option()] = "here", config: Config = None
+    ) -> Answer:
         """Make some."""
         return {"data": data, "out": out, **options.to_json()}, f"made of {data}"
 

@@ -12,17 +12,16 @@ from typing import Annotated
 import typer
 
 from tenfold.cli.program import (
+    Answer,
     Data,
     DryRun,
     NewDirectory,
     SameAsOut,
-    Told,
     app,
     argument,
     directory_option,
     from_options,
     one_directory,
-    told,
 )
 from tenfold.core.errors import InputError
 from tenfold.core.options import (
@@ -54,7 +53,7 @@ def preview(
             "if there is one already.",
         ),
     ] = None,
-) -> Told:
+) -> Answer:
     """Draw a sheet of what a method does to the images.
 
     Shows real images beside changed ones, each with its class shares or what was drawn for it; for mixing
@@ -64,7 +63,7 @@ def preview(
     """
     from tenfold.verbs.preview import preview
 
-    return told(preview(method, data, out, options))
+    return preview(method, data, out, options)
 
 
 @app.command()
@@ -75,7 +74,7 @@ def grow(
     directory: NewDirectory = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
-) -> Told:
+) -> Answer:
     """Write a grown set to a directory.
 
     OUT/<class>/*.png holds the real images beside the new ones, OUT/metadata.jsonl says for each where
@@ -86,7 +85,7 @@ def grow(
     target = one_directory(directory, out, "tenfold grow DATA OUT --with METHOD")
     from tenfold.verbs.grow import grow, grow_forecast
 
-    return told(grow_forecast(data, options) if dry_run else grow(data, target, options))
+    return grow_forecast(data, options) if dry_run else grow(data, target, options)
 
 
 @app.command()
@@ -98,7 +97,7 @@ def fit(
     directory: Annotated[Path | None, argument("OUT", "The generator's directory; the same as --out.")] = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
-) -> Told:
+) -> Answer:
     """Train a generator and keep it.
 
     Leaves generator.safetensors and generator.json, and of the training metrics.jsonl and grids/. A training that
@@ -109,7 +108,7 @@ def fit(
     target = one_directory(directory, out, "tenfold fit METHOD DATA OUT")
     from tenfold.verbs.fit import fit, fit_forecast
 
-    return told(fit_forecast(method, data, options) if dry_run else fit(method, data, target, options))
+    return fit_forecast(method, data, options) if dry_run else fit(method, data, target, options)
 
 
 @app.command()
@@ -130,7 +129,7 @@ def sample(
     ] = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
-) -> Told:
+) -> Answer:
     """Draw new images with a generator that was kept.
 
     OUT/<class>/*.png holds them, OUT/metadata.jsonl says for each what drew it and from which seed, OUT/sheet.png
@@ -143,7 +142,7 @@ def sample(
     target = one_directory(directory, out, usage)
     from tenfold.verbs.sample import sample, sample_forecast
 
-    return told(sample_forecast(generator, data, options) if dry_run else sample(generator, data, target, options))
+    return sample_forecast(generator, data, options) if dry_run else sample(generator, data, target, options)
 
 
 @app.command()
@@ -154,7 +153,7 @@ def restyle(
     directory: NewDirectory = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
-) -> Told:
+) -> Answer:
     """Paint each image's style as another class.
 
     Leaves OUT/<class>/*.png and OUT/metadata.jsonl, which names the image whose style each one has, grid.png
@@ -166,7 +165,7 @@ def restyle(
     target = one_directory(directory, out, "tenfold restyle DATA OUT")
     from tenfold.verbs.restyle import restyle, restyle_forecast
 
-    return told(restyle_forecast(data, options) if dry_run else restyle(data, target, options))
+    return restyle_forecast(data, options) if dry_run else restyle(data, target, options)
 
 
 @app.command()
@@ -181,7 +180,7 @@ def predict(
     ],
     options: PredictOptions,
     out: Annotated[Path | None, directory_option("Write DIR/predictions.csv as well.")] = None,
-) -> Told:
+) -> Answer:
     """Name the class of new images.
 
     Uses a classifier that `tenfold run` trained and prints CSV: the file, its class, how sure that is,

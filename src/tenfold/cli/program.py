@@ -25,8 +25,8 @@ from tenfold.core.exit_codes import exit_codes, say
 from tenfold.core.progress import note
 from tenfold.core.results import Result
 
-Told = tuple[object, str]
-"""A result as plain values for --json, and in words."""
+Answer = Result | tuple[object, str]
+"""A result, or plain values for --json and the same in words."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -75,7 +75,7 @@ def _program(
     pass
 
 
-def from_options(function: Callable[..., Told]) -> Callable[..., None]:
+def from_options(function: Callable[..., Answer]) -> Callable[..., None]:
     """The function as typer wants it: a parameter an option, --json, and an exit status for whatever goes wrong."""
     plain: list[inspect.Parameter] = []
     options: type[Options] | None = None
@@ -94,7 +94,8 @@ def from_options(function: Callable[..., Told]) -> Callable[..., None]:
             given.pop("config", None)
             if options is not None:
                 given["options"] = _taken(options, given)
-            document, text = function(**given)
+            answer = function(**given)
+            document, text = answer if isinstance(answer, tuple) else (answer.to_json(), answer.text)
             # Plain ASCII, so that a name in any encoding passes through any pipe; NaN would not be JSON.
             say(json.dumps(document, indent=2, allow_nan=False) if as_json else text)
 
@@ -225,11 +226,6 @@ Forecast = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would be done and how long it would take; write nothing.")
 ]
-
-
-def told(result: Result) -> Told:
-    """A result as a document and in words."""
-    return result.to_json(), result.text
 
 
 def one_directory(directory: Path | None, out: Path | None, usage: str) -> Path:

@@ -12,18 +12,17 @@ import typer
 
 from tenfold.claims import claim_names
 from tenfold.cli.program import (
+    Answer,
     Config,
     Data,
     DryRun,
     Forecast,
     Out,
-    Told,
     Workers,
     app,
     argument,
     directory_option,
     from_options,
-    told,
 )
 from tenfold.core.errors import InputError
 from tenfold.core.options import (
@@ -38,7 +37,7 @@ from tenfold.core.options import (
 
 @app.command()
 @from_options
-def run(data: Data, options: RunOptions, out: Out = None, workers: Workers = None, config: Config = None) -> Told:
+def run(data: Data, options: RunOptions, out: Out = None, workers: Workers = None, config: Config = None) -> Answer:
     """Do it all: check, prove, grow, train, report.
 
     Checks the images, proves which way of growing them helps, grows the set with the winner (if any
@@ -61,7 +60,7 @@ def prove(
     workers: Workers = None,
     config: Config = None,
     dry_run: Forecast = False,
-) -> Told:
+) -> Answer:
     """Measure whether growing the set helps.
 
     Compares ways of growing by repeated cross-validation, each judged on images that it has not seen,
@@ -75,7 +74,7 @@ def prove(
     from tenfold.verbs.prove import prove, prove_forecast
 
     if dry_run:
-        return told(prove_forecast(data, options, workers=workers))
+        return prove_forecast(data, options, workers=workers)
     return _study(prove(data, options, out=out, workers=workers))
 
 
@@ -85,7 +84,7 @@ def check(
     data: Data,
     options: DataOptions,
     out: Annotated[Path | None, directory_option("Write DIR/check.json. Default: nothing is written.")] = None,
-) -> Told:
+) -> Answer:
     """Say what is in the data and what is wrong with it.
 
     Counts classes, sizes, duplicates and unreadable files, each with what will be done about it.
@@ -116,7 +115,7 @@ def adapt(
     workers: Workers = None,
     out: Annotated[Path | None, directory_option("Where everything is written. Default: runs/adapt-TARGET.")] = None,
     dry_run: DryRun = False,
-) -> Told:
+) -> Answer:
     """Label images that have no labels, with the help of related ones that have.
 
     Looks first whether the sets are framed alike, trains seven arms from source only to self-training, and chooses
@@ -130,12 +129,12 @@ def adapt(
         from tenfold.verbs.merge import merge
 
         shared = {name: getattr(options, name) for name in MergeOptions.__dataclass_fields__}
-        return told(merge(sources, MergeOptions(**shared), out=out, workers=workers))
+        return merge(sources, MergeOptions(**shared), out=out, workers=workers)
     from tenfold.verbs.adapt import adapt, adapt_forecast
 
     if dry_run:
-        return told(adapt_forecast(sources, to, options, workers=workers))
-    return told(adapt(sources, to, options, out=out, workers=workers))
+        return adapt_forecast(sources, to, options, workers=workers)
+    return adapt(sources, to, options, out=out, workers=workers)
 
 
 @app.command()
@@ -147,7 +146,7 @@ def reproduce(
         Path | None, directory_option("Where everything is written. Default: runs/reproduce-<name>.")
     ] = None,
     workers: Workers = None,
-) -> Told:
+) -> Answer:
     """Repeat the experiment behind a published claim.
 
     Says what was claimed, what was measured, with a 95 % interval, and whether the claim holds: yes, smaller
@@ -157,10 +156,10 @@ def reproduce(
     """
     from tenfold.verbs.reproduce import reproduce
 
-    return told(reproduce(name, options, out=out, workers=workers))
+    return reproduce(name, options, out=out, workers=workers)
 
 
-def _study(result: Any) -> Told:
+def _study(result: Any) -> Answer:
     """What a study found, and where its report is."""
     from tenfold.report.text import verdict_text
 

@@ -47,7 +47,9 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]  # T is a dataclass
     for name in values:
         if name not in known:
-            raise InputError(f"{_has_no(owner)} option '{name}'.{did_you_mean(name, known)}")
+            raise InputError(
+                f"{f'{owner} has' if owner else 'there is'} no option '{name}'.{did_you_mean(name, known)}"
+            )
     try:
         return pydantic.TypeAdapter(kind).validate_python(dict(values))
     except pydantic.ValidationError as error:
@@ -184,7 +186,3 @@ def _wrong(problem: Mapping[str, Any]) -> str:
     if "le" in limits:
         return f"it must be at most {limits['le']:g}"
     return str(problem["msg"])
-
-
-def _has_no(owner: str) -> str:
-    return f"{owner} has no" if owner else "there is no"

@@ -64,7 +64,7 @@ def save_traceback(error: BaseException) -> Path:
     report = "".join(traceback.format_exception(error))
     run = _run_directory if _run_directory and _run_directory.is_dir() else None
     for directory in filter(None, (run, Path.cwd(), Path(tempfile.gettempdir()))):
-        path = _unused(directory / "tenfold-crash.txt")
+        path = files.unused(directory / "tenfold-crash.txt")
         try:
             files.write_text(path, report)
         except SystemFault as fault:
@@ -83,14 +83,6 @@ def say(text: str) -> None:
         # Python flushes stdout once more on exit and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def _unused(path: Path) -> Path:
-    number = 1
-    while path.exists():
-        number += 1
-        path = path.with_name(f"tenfold-crash-{number}.txt")
-    return path
 
 
 def _leave(status: int, message: str) -> NoReturn:

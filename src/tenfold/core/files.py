@@ -24,14 +24,23 @@ else:
     import fcntl
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the parent directories of what is written inside, and a fault of whatever the machine refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SystemFault(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically, making parent directories.
 
     Raises:
         SystemFault: the disk is full or the directory cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -44,8 +53,6 @@ def write_bytes(path: Path, content: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
         _flush_directory(path.parent)
-    except OSError as error:
-        raise SystemFault(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_text(path: Path, content: str) -> None:
@@ -59,12 +66,8 @@ def append_text(path: Path, content: str) -> None:
     Raises:
         SystemFault: the disk is full or the directory cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(content)
-    except OSError as error:
-        raise SystemFault(f"cannot write {path}: {error.strerror or error}") from error
+    with _writing(path), open(path, "a", encoding="utf-8") as file:
+        file.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -89,10 +92,8 @@ def write_many(directory: Path, files: Iterable[tuple[str, bytes | Iterable[byte
         InputError: `directory` exists and is not empty.
         SystemFault: the disk is full or the parent directory cannot be written.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+    _require_empty(directory)
+    with _writing(directory):
         temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name[:40]}."))
         try:
             for name, content in files:
@@ -109,8 +110,13 @@ def write_many(directory: Path, files: Iterable[tuple[str, bytes | Iterable[byte
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _flush_directory(directory.parent)
-    except OSError as error:
-        raise SystemFault(f"cannot write {directory}: {error.strerror or error}") from error
+
+
+def _require_empty(directory: Path) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; choose another --out directory")
+    if directory.exists() and any(directory.iterdir()):
+        raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
 
 
 def _flush_tree(root: Path) -> None:
@@ -143,16 +149,22 @@ def prepare_output(path: Path) -> None:
     Raises:
         InputError: `path` is a file, cannot be written, or holds something already.
     """
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file; choose another --out directory")
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError(f"{path} is not empty and nothing is overwritten; choose another directory")
+    _require_empty(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {path}: {error.strerror}; choose another directory") from error
     if not os.access(path, os.W_OK):
         raise InputError(f"{path} is read-only; choose another directory")
+
+
+def unused(path: Path) -> Path:
+    """The path, with a number before its suffix if something is there already: crash.txt, crash-2.txt, ..."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -161,6 +162,9 @@ class _Images:
 
 
 ImageDataset.images = _Images()  # type: ignore[assignment]  # here, as in the class it would be a default
+
+Data = str | Path | ImageDataset
+"""What every verb takes: a path or a known name, as `tenfold.load` reads it, or a set that was loaded."""
 
 
 @dataclass(frozen=True, eq=False)

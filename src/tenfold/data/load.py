@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset, SetAside
+from tenfold.core.options import DataOptions
+from tenfold.core.types import Data, ImageDataset, SetAside
 from tenfold.data.duplicates import equal_pairs
 from tenfold.data.images import (
     LARGEST_DEFAULT_SIDE,
@@ -74,6 +75,11 @@ def load(
     if manifest.roles_given_by_user:
         _reject_leaks(dataset)
     return dataset
+
+
+def loaded(data: Data, options: DataOptions) -> ImageDataset:
+    """The set as it is, or read with these options."""
+    return data if isinstance(data, ImageDataset) else load(data, **options.reading)
 
 
 def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:

@@ -26,7 +26,7 @@ from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, as_typed
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory
@@ -54,11 +54,11 @@ class NothingTrained(TenfoldError):
 
 @on_chosen_device
 def adapt(
-    sources: str | Path | ImageDataset | Sequence[str | Path | ImageDataset],
-    to: str | Path | ImageDataset,
+    sources: Data | Sequence[Data],
+    to: Data,
     options: AdaptOptions | None = None,
     *,
-    test: str | Path | ImageDataset | None = None,
+    test: Data | None = None,
     out: str | Path | None = None,
     workers: int | None = None,
     **changes: Any,
@@ -83,7 +83,7 @@ def adapt(
         NothingTrained: no arm came to an end.
     """
     options, test = _asked(options, test, changes)
-    given = [sources] if isinstance(sources, str | Path | ImageDataset) else list(sources)
+    given = [sources] if isinstance(sources, Data) else list(sources)
     if not given:
         raise InputError("name at least one labelled set to learn from: tenfold adapt SOURCE --to TARGET")
     names, target = [option_of(one) for one in given], option_of(to)
@@ -108,11 +108,11 @@ def adapt(
 
 @on_chosen_device
 def adapt_forecast(
-    sources: Sequence[str | Path | ImageDataset],
-    to: str | Path | ImageDataset,
+    sources: Sequence[Data],
+    to: Data,
     options: AdaptOptions | None = None,
     *,
-    test: str | Path | ImageDataset | None = None,
+    test: Data | None = None,
     workers: int | None = None,
     **changes: Any,
 ) -> DryRun:
@@ -140,8 +140,8 @@ def adapt_forecast(
 
 
 def _asked(
-    options: AdaptOptions | None, test: str | Path | ImageDataset | None, changes: dict[str, Any]
-) -> tuple[AdaptOptions, str | Path | ImageDataset | None]:
+    options: AdaptOptions | None, test: Data | None, changes: dict[str, Any]
+) -> tuple[AdaptOptions, Data | None]:
     """The options with the test set's name, and the test set, which may be a loaded one."""
     named = AdaptOptions.of(options, changes | ({} if test is None else {"test": option_of(test)}))
     return named, named.test if test is None else test

@@ -26,7 +26,7 @@ from tenfold.report.figures import Panel, embedding_png
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.device import hardware
-from tenfold.verbs.predict import Prediction
+from tenfold.verbs.predict import predictions_of
 
 SHOWN = 1_000
 """Images of each domain whose features are looked at."""
@@ -99,7 +99,9 @@ def write_adaptation(
         save_classifier(directory / "arms" / f"{slug}.safetensors", arm.classifier, told)
     saved = {"arm": chosen.name, "frame": sets.frame.to_json()}
     save_classifier(directory / "classifier.safetensors", chosen.classifier, saved)
-    write_text(directory / "predictions.csv", predictions_csv(_predictions(sets, rows)))
+    write_text(
+        directory / "predictions.csv", predictions_csv(predictions_of(sets.target.sources, rows, sets.class_names))
+    )
     panels = [Panel(name, look.source, look.target) for name, look in looks.items()]
     png = embedding_png(panels, tuple(part.name for part in sets.train), sets.target.name)
     write_bytes(directory / EMBEDDING, png)
@@ -244,19 +246,6 @@ def _look(sets: AdaptSets, arm: AdaptedArm) -> Embedding:
 
 def _some(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return images[:: max(1, -(-len(images) // SHOWN))]
-
-
-def _predictions(sets: AdaptSets, rows: Rows) -> list[Prediction]:
-    names = sets.class_names
-    return [
-        Prediction(
-            file=file,
-            label=names[int(row.argmax())],
-            confidence=round(float(row.max()), 5),
-            probabilities={name: round(float(share), 5) for name, share in zip(names, row, strict=True)},
-        )
-        for file, row in zip(sets.target.sources, rows, strict=True)
-    ]
 
 
 def _label(directory: Path, sets: AdaptSets, rows: Rows, confidence: float) -> dict[str, Any]:

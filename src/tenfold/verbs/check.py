@@ -7,13 +7,13 @@ from typing import Any
 
 from tenfold.core.files import write_json
 from tenfold.core.options import DataOptions
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data
 from tenfold.data.audit import Audit, audit
-from tenfold.data.load import load
+from tenfold.data.load import loaded
 
 
 def check(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: DataOptions | None = None,
     *,
     out: str | Path | None = None,
@@ -28,10 +28,7 @@ def check(
         InputError: the data cannot be used at all.
         SystemFault: `out` cannot be written.
     """
-    reading = DataOptions.of(options, changes).reading
-    if not isinstance(data, ImageDataset):
-        data = load(data, **reading)
-    findings = audit(data)
+    findings = audit(loaded(data, DataOptions.of(options, changes)))
     if out is not None:
         write_json(Path(out) / "check.json", findings.to_json())
     return findings

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tenfold.core.options import FitOptions
 from tenfold.core.progress import about, duration
 from tenfold.core.results import DryRun, Result
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data, ImageDataset
 from tenfold.generators.generator_io import CHECKPOINT, FILE, save_generator
 from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.runs.code import code_of
@@ -19,7 +19,7 @@ from tenfold.training.callbacks import Grids, Metrics, ProgressBar
 from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import generator_key, parse_generator, training_time
+from tenfold.verbs.generators import classes, generator_key, parse_generator, training_time
 from tenfold.verbs.grow import read_images
 
 
@@ -40,8 +40,7 @@ class Fitted(Result):
 
     @property
     def sentence(self) -> str:
-        kinds = "1 class" if len(self.class_names) == 1 else f"{len(self.class_names)} classes"
-        learned = f"{self.method} learned from {self.images} images of {kinds}"
+        learned = f"{self.method} learned from {self.images} images of {classes(len(self.class_names))}"
         if steps := self.details.get("generator_steps"):
             learned += f" in {steps} steps"
         learned += f": {self.directory / FILE}"
@@ -51,7 +50,7 @@ class Fitted(Result):
 @on_chosen_device
 def fit(
     method: str,
-    data: str | Path | ImageDataset,
+    data: Data,
     out: str | Path,
     options: FitOptions | None = None,
     **changes: Any,
@@ -79,10 +78,8 @@ def fit(
     # However it was named: a training goes on to the same bits on the same kind of device.
     asked = named | options.to_json() | {"device": current_device().kind} | training
     reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
-    changeable = [
-        *named,
-        *([CODE] if was_finished else []),
-    ]  # what they are stands in `training` and in the fingerprint
+    # What they are stands in `training` and in the fingerprint.
+    changeable = [*named, *[CODE] * was_finished]
     with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):
         if not was_finished:
             _train(fitted, real, directory, options.budget, options.seed)
@@ -97,7 +94,7 @@ def fit(
 @on_chosen_device
 def fit_forecast(
     method: str,
-    data: str | Path | ImageDataset,
+    data: Data,
     options: FitOptions | None = None,
     **changes: Any,
 ) -> DryRun:
@@ -115,10 +112,11 @@ def fit_forecast(
     whole = count * (fitted.config.steps or 0)
     networks = f"{count} networks of {fitted.name()}, one a class," if count > 1 else fitted.name()
     channels, height, width = real.image_shape
+    pace = f"{1000 * seconds / steps:.3g} ms" if seconds < steps else duration(seconds / steps)
     sentence = (
-        f"{networks} would be trained on {len(real)} images of {real.class_count} "
-        f"{'class' if real.class_count == 1 else 'classes'} ({channels} x {height} x {width}) for {steps} steps of "
-        f"{fitted.config.batch_size} images: {about(seconds)} at {duration_of_step(seconds / steps)} a step"
+        f"{networks} would be trained on {len(real)} images of {classes(real.class_count)} "
+        f"({channels} x {height} x {width}) for {steps} steps of {fitted.config.batch_size} images: "
+        f"{about(seconds)} at {pace} a step"
     )
     if steps < whole:
         sentence += f"; {whole} steps do not fit into {duration(options.budget or 0)}"
@@ -130,11 +128,6 @@ def fit_forecast(
             "seconds_a_step": round(seconds / steps, 6), "seconds": round(seconds, 1),
         },
     )  # fmt: skip
-
-
-def duration_of_step(seconds: float) -> str:
-    """Milliseconds where a tenth of a second says nothing."""
-    return f"{1000 * seconds:.3g} ms" if seconds < 1 else duration(seconds)
 
 
 def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:

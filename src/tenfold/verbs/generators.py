@@ -50,6 +50,10 @@ def generator_key(method: Method | str, seed: int) -> Key:
     return Key(f"seed-{seed}") / "grow" / (method if isinstance(method, str) else method.name())
 
 
+def classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count} classes"
+
+
 def training_time(
     method: GeneratorMethod, real: ImageDataset, seed: int, budget: float | None = None
 ) -> tuple[int, float]:

@@ -15,9 +15,9 @@ from tenfold.core.files import prepare_output
 from tenfold.core.options import DataOptions, GrowOptions
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data, ImageDataset
 from tenfold.data.audit import audit, cleaned
-from tenfold.data.load import load
+from tenfold.data.load import loaded
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
@@ -30,7 +30,7 @@ EVERYTHING = DataOptions()
 
 @on_chosen_device
 def grow(
-    data: str | Path | ImageDataset,
+    data: Data,
     out: str | Path,
     options: GrowOptions | None = None,
     **changes: Any,
@@ -52,14 +52,13 @@ def grow(
         MethodFailed: the method gave nothing usable; nothing is written.
     """
     options, directory = GrowOptions.of(options, changes), Path(out)
-    component = parse_growing(options.method)
-    grower = _grower(component, options.truncation)
+    grower = truncated(parse_growing(options.method).make({}), options.truncation)
     prepare_output(directory)
     real = read_images(data, options)
     labels = labels_of(options.classes, real.class_names)
     note(f"growing {len(real)} images {options.times:g} times with {options.method}")
     grown = _grow(real, grower, options.times, options.seed, labels)
-    source = Source("grow", component.method, options.seed, options.only_new, options.keep_copies)
+    source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
     result = write_grown(directory, real, grown, source)
     if grown.generator:
         save_generator(directory / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
@@ -68,7 +67,7 @@ def grow(
 
 @on_chosen_device
 def grow_forecast(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: GrowOptions | None = None,
     **changes: Any,
 ) -> DryRun:
@@ -79,7 +78,7 @@ def grow_forecast(
         MethodFailed: there is too little to learn from.
     """
     options = GrowOptions.of(options, changes)
-    grower = _grower(parse_growing(options.method), options.truncation)
+    grower = truncated(parse_growing(options.method).make({}), options.truncation)
     real = read_images(data, options)
     count = len(chosen_of(real, options.times, labels_of(options.classes, real.class_names)))
     sentence = f"{grower.name()} would make {count} new images of {len(real)} real ones"
@@ -91,14 +90,13 @@ def grow_forecast(
     return DryRun(sentence, facts)
 
 
-def read_images(data: str | Path | ImageDataset, options: DataOptions = EVERYTHING) -> ImageDataset:
+def read_images(data: Data, options: DataOptions = EVERYTHING) -> ImageDataset:
     """The images to learn from, cleaned; what is wrong with the set is told as warnings.
 
     Raises:
         InputError: the data cannot be used, or holds vectors.
     """
-    if not isinstance(data, ImageDataset):
-        data = load(data, **options.reading)
+    data = loaded(data, options)
     refuse_vectors(data)
     findings = audit(data)
     for warning in findings.warnings:
@@ -145,11 +143,8 @@ def parse_growing(text: str) -> Component:
 
 def grow_images(real: ImageDataset, component: Component, times: float, seed: int) -> Grown:
     """The new images of one method, fitted on these."""
-    return _grow(real, component.make({}), times, seed, tuple(range(real.class_count)))
-
-
-def _grower(component: Component, truncation: float | None) -> Method:
-    return truncated(component.make({}), truncation)
+    method = component.make({})
+    return method.grow(real, times, generator_key(method, seed))
 
 
 def chosen_of(real: ImageDataset, times: float, labels: Sequence[int]) -> npt.NDArray[np.int64]:

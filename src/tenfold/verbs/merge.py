@@ -21,7 +21,7 @@ from tenfold.core.keys import Key
 from tenfold.core.options import MergeOptions, as_typed
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data, ImageDataset
 from tenfold.data.combine import equal_to_any
 from tenfold.report.documents import merging_text, render_merging
 from tenfold.runs import Context, Job
@@ -59,7 +59,7 @@ class Way:
 
 @on_chosen_device
 def merge(
-    sources: Sequence[str | Path | ImageDataset],
+    sources: Sequence[Data],
     options: MergeOptions | None = None,
     *,
     out: str | Path | None = None,
@@ -120,9 +120,7 @@ def merge(
     return Merging(directory, document)
 
 
-def _read(
-    sources: Sequence[str | Path | ImageDataset], options: MergeOptions
-) -> tuple[list[ImageDataset], list[Mend], list[str]]:
+def _read(sources: Sequence[Data], options: MergeOptions) -> tuple[list[ImageDataset], list[Mend], list[str]]:
     """The sets with the same classes in one frame, what was mended for it, and what to know of them."""
     matched, warnings = read_sources(sources, options)
     warnings += _shared(matched)

@@ -69,19 +69,25 @@ def predict(
         files, inputs = _vectors(paths, trained)
     else:
         files, inputs = _images(paths, trained, _frame(Path(classifier)))
-    rows = trained.probabilities(inputs)
-    predictions = [
-        Prediction(
-            file=file,
-            label=trained.class_names[int(row.argmax())],
-            confidence=round(float(row.max()), 5),
-            probabilities={n: round(float(p), 5) for n, p in zip(trained.class_names, row, strict=True)},
-        )
-        for file, row in zip(files, rows, strict=True)
-    ]
+    predictions = predictions_of(files, trained.probabilities(inputs), trained.class_names)
     if table is not None:
         write_text(table, predictions_csv(predictions))
     return predictions
+
+
+def predictions_of(
+    files: Iterable[str], rows: npt.NDArray[np.float32], class_names: Sequence[str]
+) -> list[Prediction]:
+    """What N x K probabilities say of N files."""
+    return [
+        Prediction(
+            file=file,
+            label=class_names[int(row.argmax())],
+            confidence=round(float(row.max()), 5),
+            probabilities={name: round(float(share), 5) for name, share in zip(class_names, row, strict=True)},
+        )
+        for file, row in zip(files, rows, strict=True)
+    ]
 
 
 def _frame(classifier: Path) -> Frame | None:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from tenfold.core.errors import InputError
-from tenfold.core.files import write_bytes
+from tenfold.core.files import unused, write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.options import PreviewOptions
 from tenfold.core.results import Result
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.export import class_folders
-from tenfold.data.load import load
+from tenfold.data.load import loaded
 from tenfold.report.image_sheet import preview_png
 from tenfold.report.share_law import ShareLaw
 from tenfold.runs.arms import Component, parse_arms
@@ -64,7 +64,7 @@ class Preview(Result):
 @on_chosen_device
 def preview(
     method: str,
-    data: str | Path | ImageDataset,
+    data: Data,
     out: str | Path | None = None,
     options: PreviewOptions | None = None,
     **changes: Any,
@@ -82,8 +82,7 @@ def preview(
     options, components = PreviewOptions.of(options, changes), _components(method)
     if out is not None:
         _check_free(Path(out))
-    if not isinstance(data, ImageDataset):
-        data = load(data, **options.reading)
+    data = loaded(data, options)
     if data.is_vectors:
         raise InputError(f"{data.name} holds vectors of features, of which there are no images to show")
     real = cleaned(data, audit(data)).part("train")
@@ -131,8 +130,4 @@ def _default_file(method: str, data_name: str) -> Path:
     """A new file in the working directory."""
     words = (re.sub(r"[^\w.+]+", "-", name).strip("-") for name in ("preview", method, data_name))
     (stem,) = class_folders(["-".join(words)])
-    file, number = Path(f"{stem}.png"), 1
-    while file.exists():
-        number += 1
-        file = Path(f"{stem}-{number}.png")
-    return file
+    return unused(Path(f"{stem}.png"))

@@ -14,7 +14,7 @@ from tenfold.core.errors import Interrupted
 from tenfold.core.files import write_text
 from tenfold.core.options import StudyOptions, as_typed
 from tenfold.core.results import Result
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data
 from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
@@ -47,7 +47,7 @@ VECTOR_NOTES = {
 
 @on_chosen_device
 def prove(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: StudyOptions | None = None,
     *,
     out: str | Path | None = None,
@@ -136,7 +136,7 @@ class Forecast(Result):
 
 @on_chosen_device
 def prove_forecast(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: StudyOptions | None = None,
     *,
     workers: int | None = None,

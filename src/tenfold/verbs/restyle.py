@@ -15,7 +15,7 @@ from tenfold.core.files import prepare_output, write_bytes, write_json
 from tenfold.core.options import RestyleOptions
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import Data, ImageDataset
 from tenfold.generators.gates import Gates, styles_by_classes
 from tenfold.generators.generator_io import CHECKPOINT, save_generator
 from tenfold.methods import MethodFailed, make_method
@@ -64,7 +64,7 @@ class Restyled(Result):
 
 @on_chosen_device
 def restyle(
-    data: str | Path | ImageDataset,
+    data: Data,
     out: str | Path,
     options: RestyleOptions | None = None,
     **changes: Any,
@@ -138,7 +138,7 @@ def _painted(
 
 @on_chosen_device
 def restyle_forecast(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: RestyleOptions | None = None,
     **changes: Any,
 ) -> DryRun:

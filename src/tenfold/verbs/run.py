@@ -12,7 +12,7 @@ from tenfold.core.keys import Key
 from tenfold.core.options import RunOptions
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
-from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.types import Data, Trial
 from tenfold.data.splits import with_grown
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.serialise import verdict_json
@@ -66,7 +66,7 @@ class RunResult(Result):
 
 @on_chosen_device
 def run(
-    data: str | Path | ImageDataset,
+    data: Data,
     options: RunOptions | None = None,
     *,
     out: str | Path | None = None,
@@ -101,11 +101,16 @@ def run(
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
         component = forced or _generating(winner)
-        sample, failure = _grown(study, component, winner)
-        grown_set = None
-        if component and sample:
-            grown_set, failure = _write(study, component, sample)
-        growth = failure or _growth(study, winner, helped, grown_set)
+        sample, grown_set = None, None
+        try:
+            if component is not None:
+                sample = _grown(study, component, winner)
+                source = Source("grow", component.method, plan.seed, only_new=False)
+                grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
+            growth = _growth(study, winner, helped, grown_set)
+        except MethodFailed as error:
+            warn(str(error))
+            growth = f"Nothing was grown: {error}."
         noun = "rows" if study.data.is_vectors else "images"
         note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} {noun}")
         warnings = [growth]
@@ -139,24 +144,18 @@ def _generating(arm: Arm) -> Component | None:
     return next((part for part in arm.components if method_class(part.method).trains_generator), None)
 
 
-def _grown(study: Study, component: Component | None, winner: Arm) -> tuple[Grown | None, str | None]:
-    """New images made from all studied images, as many as the winner was judged with; or what failed."""
-    if component is None:
-        return None, None
+def _grown(study: Study, component: Component, winner: Arm) -> Grown:
+    """New images made from all studied images, as many as the winner was judged with."""
     real, times = study.data.part("train"), study.plan.times
     if component == _generating(winner):
         times = getattr(component.make({"times": times}).config, "times", times)  # an augmentation has none
     note(f"growing all {len(real)} images with {component.method}")
-    try:
-        grown = grow_images(real, component, times, study.plan.seed)
-    except MethodFailed as error:
-        warn(str(error))
-        return None, f"Nothing was grown: {error}."
+    grown = grow_images(real, component, times, study.plan.seed)
     if grown.generator:
         save_generator(
             study.directory / FILE, component.method, grown.generator, real, grown.details, study.plan.seed
         )
-    return grown, None
+    return grown
 
 
 def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown | None) -> dict[str, Recipe]:
@@ -167,17 +166,6 @@ def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown 
     if not isinstance(method, GeneratorMethod):  # an augmentation changes images anew in every step
         return {}
     return {component.method: method.recipe(grown, study.data.part("train"))}
-
-
-def _write(study: Study, component: Component, grown: Grown) -> tuple[GrowResult | None, str | None]:
-    """The grown set; or what failed, where the generator made nothing but near copies."""
-    real, seed = study.data.part("train"), study.plan.seed
-    try:
-        source = Source("grow", component.method, seed, only_new=False)
-        return write_grown(study.directory / "grown", real, grown, source), None
-    except MethodFailed as error:
-        warn(str(error))
-        return None, f"Nothing was grown: {error}."
 
 
 def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | None) -> str:

@@ -18,13 +18,13 @@ from tenfold.core.keys import Key
 from tenfold.core.options import SampleOptions
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
-from tenfold.core.types import ImageDataset
-from tenfold.data.load import load
+from tenfold.core.types import Data, ImageDataset
+from tenfold.data.load import loaded
 from tenfold.generators import CHUNK, Conditions, Generator, Images, Indices
 from tenfold.methods import GeneratorMethod, Grown, load_generator
 from tenfold.report.image_sheet import Sheet, preview_png
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import generator_key, truncated
+from tenfold.verbs.generators import classes, generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
 from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
@@ -78,7 +78,7 @@ class _Order:
 @on_chosen_device
 def sample(
     generator: str | Path,
-    data: str | Path | ImageDataset | None,
+    data: Data | None,
     out: str | Path,
     options: SampleOptions | None = None,
     **changes: Any,
@@ -120,7 +120,7 @@ def sample(
 @on_chosen_device
 def sample_forecast(
     generator: str | Path,
-    data: str | Path | ImageDataset | None,
+    data: Data | None,
     options: SampleOptions | None = None,
     **changes: Any,
 ) -> DryRun:
@@ -137,7 +137,9 @@ def sample_forecast(
     started = time.perf_counter()
     _draw(one, np.arange(len(one.chosen)), options.size)
     seconds = (time.perf_counter() - started) * -(-len(order.chosen) // CHUNK)
-    drawn = f"{order.method.name()} would draw {len(order.chosen)} images of {_classes(counts)}, {about(seconds)}"
+    each = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    drawn = f"{order.method.name()} would draw {len(order.chosen)} images of {classes(len(counts))} ({each})"
+    drawn += f", {about(seconds)}"
     unchecked = "; no real images are given, so labels and near copies would not be checked"
     sentence = f"{drawn}, and check them against the real ones" if order.checked else drawn + unchecked
     return DryRun(
@@ -149,9 +151,7 @@ def sample_forecast(
     )  # fmt: skip
 
 
-def _order(
-    generator: str | Path, data: str | Path | ImageDataset | None, options: SampleOptions, out: Path | None
-) -> _Order:
+def _order(generator: str | Path, data: Data | None, options: SampleOptions, out: Path | None) -> _Order:
     """Read everything and see that it fits, before anything is drawn."""
     kept = load_generator(Path(generator))
     method, maker = truncated(kept.method, options.truncation), kept.generator
@@ -189,29 +189,24 @@ def _without_images(name: str, method: GeneratorMethod, generator: Generator, op
     return _Order(method, generator, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
 
 
-def _fitting(
-    path: Path, generator: Generator, data: str | Path | ImageDataset, options: SampleOptions
-) -> ImageDataset:
+def _fitting(path: Path, generator: Generator, data: Data, options: SampleOptions) -> ImageDataset:
     """The images at the generator's size, unless another is asked for.
 
     Raises:
         InputError: they are grey where it draws colour, or the other way round.
     """
     channels, side, _ = generator.image_shape
-    if not isinstance(data, ImageDataset):
-        loaded = load(data, **options.reading)
-        refuse_vectors(loaded)
-        if options.size is None and loaded.image_shape[1] != side:
-            loaded = load(data, **options.reading | {"size": side})
-        data = loaded
-    refuse_vectors(data)
-    if data.image_shape[0] != channels:
+    real = loaded(data, options)
+    refuse_vectors(real)
+    if options.size is None and real.image_shape[1] != side:
+        real = loaded(data, replace(options, size=side))
+    if real.image_shape[0] != channels:
         kinds = {1: "grey", 3: "colour"}
         raise InputError(
-            f"{data.name} is {kinds[data.image_shape[0]]} and the generator in {path} was trained on "
+            f"{real.name} is {kinds[real.image_shape[0]]} and the generator in {path} was trained on "
             f"{kinds[channels]} images; convert the images, or fit a generator on such ones"
         )
-    return read_images(data)
+    return read_images(real)
 
 
 def _relabelled(real: ImageDataset, class_names: tuple[str, ...]) -> ImageDataset:
@@ -274,8 +269,3 @@ def _counts(real: ImageDataset, grown: Grown, keep_copies: bool) -> dict[str, in
     copied = grown.near_copies if len(grown.near_copies) and not keep_copies else np.zeros(len(grown.labels), bool)
     counts = np.bincount(grown.labels[~copied], minlength=real.class_count)
     return {name: int(count) for name, count in zip(real.class_names, counts, strict=True) if count}
-
-
-def _classes(counts: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
-    return f"1 class ({listed})" if len(counts) == 1 else f"{len(counts)} classes ({listed})"
