@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from made_up_results import context, done
 from PIL import Image
 
@@ -17,9 +16,9 @@ import tenfold
 from made_up_sets import easy_set
 from tenfold.claims import dagan as claim
 from tenfold.claims import few_shot, few_shot_source
-from tenfold.claims.dagan import FULL, QUICK, Comparison, Scale, SetPlan
+from tenfold.claims.dagan import FULL, QUICK, Comparison, SetPlan
 from tenfold.claims.few_shot import ARMS, train_arm, train_judge
-from tenfold.claims.few_shot_source import class_split, of_classes, samples_and_sealed
+from tenfold.claims.few_shot_source import class_split, samples_and_sealed
 from tenfold.claims.tables import Results
 from tenfold.claims.training import image_bytes
 from tenfold.core.errors import InputError
@@ -31,7 +30,7 @@ from tenfold.training.device import Device
 SHORT = {"steps": 3, "batch_size": 4, "width": 4, "noise_size": 4, "least_diversity": 0.0}
 TWO_ARMS = ("classical", "classical + dagan")
 PLAN = SetPlan(
-    "omniglot",
+    name="omniglot",
     classes=(6, 2, 4),
     test_classes=4,
     samples=(5,),
@@ -42,21 +41,11 @@ PLAN = SetPlan(
     source_steps=3,
     source_width=4,
     size=16,
-    turns=4,
-    times=2,
 )
-TINY = Scale(
-    sets=(
-        PLAN,
-        replace(PLAN, name="faces", samples=(2,), turns=1, arms=TWO_ARMS),
-        replace(PLAN, name="emnist_letters", samples=(4,), per_class=4, judge_images=4, arms=TWO_ARMS),
-    ),
-    more=(Comparison("replication", 3, (1,), TWO_ARMS, times=2, steps=8),),
-)
-REAL = (
-    ({"set": "omniglot", "size": 28, "per_class": None, "classes": [1200, 212, 211]}, 28, 20),
-    ({"set": "faces", "size": 32, "per_class": None, "classes": [28, 4, 8]}, 32, 10),
-    ({"set": "emnist_letters", "size": 28, "per_class": 200, "classes": [17, 4, 5]}, 28, 400),
+TINY = (
+    replace(PLAN, more=(Comparison(name="replication", test_classes=3, samples=(1,), arms=TWO_ARMS, steps=8),)),
+    replace(PLAN, name="faces", samples=(2,), arms=TWO_ARMS),
+    replace(PLAN, name="emnist_letters", samples=(4,), per_class=4, judge_images=4, arms=TWO_ARMS),
 )
 
 
@@ -183,14 +172,6 @@ def test_classes_and_images_are_kept_apart() -> None:
         class_split({"set": "omniglot", "size": 16, "per_class": None, "classes": [6, 3, 4]})
 
 
-def test_classes_are_numbered_anew_in_the_order_asked_for() -> None:
-    data = easy_set([2, 3, 4])
-    part = of_classes(data, [2, 0])
-    assert part.class_names == ("class 2", "class 0")
-    assert part.counts().tolist() == [4, 2]
-    assert np.array_equal(part.images[part.labels == 1], data.images[:2])
-
-
 def test_the_linear_head_tells_well_separated_classes_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Key("head").numpy_generator()
     centres = np.eye(4, 6)  # as features are: of length 1
@@ -207,15 +188,8 @@ def test_the_linear_head_tells_well_separated_classes_apart(monkeypatch: pytest.
         assert np.array_equal(predictions, asked.labels)
 
 
-def test_turned_images_are_turned_each_by_its_own() -> None:
-    images = torch.arange(5 * 9, dtype=torch.float32).view(5, 1, 3, 3)
-    turned = few_shot_source.turned(images, torch.tensor([0, 1, 2, 3, 1]))
-    for index, turn in enumerate([0, 1, 2, 3, 1]):
-        assert turned[index, 0].tolist() == np.rot90(images[index, 0].numpy(), turn).tolist()
-
-
 def test_the_source_network_trains_on_its_device() -> None:
-    config = {"data": {"set": "made up"}, "steps": 2, "turns": 4, "width": 4, "policy": "light"}
+    config = {"data": {"set": "made up"}, "steps": 2, "width": 4}
     step = few_shot_source.SourceStep(easy_set([8, 8], (1, 16, 16)), config, Device("meta"))
     assert step.step(0)["loss"].is_meta
 
@@ -275,20 +249,19 @@ def test_what_was_published() -> None:
     gains = [round(100 * (grown - plain), 1) for plain, grown in published["replication"].values()]
     assert gains == [2.8, 10.4, 5.5, 7.5, 2.4]
     assert [pair[1] for pair in published["omniglot"].values()] == [0.821, 0.862, 0.874]
-    assert list(published["emnist_letters"]) == list(FULL.sets[2].samples)
+    assert list(published["emnist_letters"]) == list(FULL[2].samples)
 
 
 def test_the_scales_are_what_the_claim_speaks_of() -> None:
     assert claim.Claim().text.seeds >= 5
-    full = FULL.sets[0]
+    full, (replication,) = FULL[0], FULL[0].more
     assert (full.classes, full.test_classes, full.samples) == ((1200, 212, 211), 211, (5, 10, 15))
-    replication = next(one for one in FULL.more if one.name == "replication")
-    assert (replication.test_classes, replication.arms) == (100, TWO_ARMS)
+    assert (replication.name, replication.test_classes, replication.arms) == ("replication", 100, TWO_ARMS)
     for scale in (FULL, QUICK):
-        assert [plan.name for plan in scale.sets] == ["omniglot", "faces", "emnist_letters"]
-        for plan in scale.sets:
+        assert [plan.name for plan in scale] == ["omniglot", "faces", "emnist_letters"]
+        for plan in scale:
             assert plan.test_classes <= plan.classes[2]
-            few_shot_source._dagan({"options": {**scale.options, **plan.generator}})
+            few_shot_source._dagan({"options": dict(plan.generator)})
     for job in claim.Claim().jobs(range(5), quick=False):
         assert {name: needed.config for name, needed in job.needs.items()} == {
             name: job.config[name] for name in ("generator", "source") if name in job.config
@@ -296,13 +269,11 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
 
 
 @pytest.mark.usefixtures("data_directory")
-@pytest.mark.parametrize(("settings", "side", "images"), REAL[1:], ids=["faces", "emnist_letters"])
-def test_the_real_sets_have_what_is_asked_of_them(settings: dict[str, Any], side: int, images: int) -> None:
-    parts = class_split(settings)
-    assert parts.unseen.image_shape == (1, side, side)
-    assert [p.class_count for p in (parts.source, parts.validation, parts.unseen)] == settings["classes"]
+@pytest.mark.parametrize(("plan", "images"), [(FULL[1], 10), (FULL[2], 400)], ids=["faces", "emnist_letters"])
+def test_the_real_sets_have_what_is_asked_of_them(plan: SetPlan, images: int) -> None:
+    parts = class_split(plan.data)
+    assert parts.unseen.image_shape == (1, plan.size, plan.size)
+    assert tuple(p.class_count for p in (parts.source, parts.validation, parts.unseen)) == plan.classes
     assert set(parts.unseen.counts()) == {images}
-    for plan in FULL.sets:
-        if plan.name == settings["set"]:
-            for samples in (*plan.samples, plan.judge_images):
-                samples_and_sealed(parts.unseen, samples, Key("seed-0"))
+    for samples in (*plan.samples, plan.judge_images):
+        samples_and_sealed(parts.unseen, samples, Key("seed-0"))

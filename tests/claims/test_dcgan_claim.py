@@ -14,14 +14,13 @@ import tenfold
 from made_up_sets import SHORT, easy_set
 from tenfold import methods
 from tenfold.claims import dcgan, lesions
-from tenfold.claims.lesions import deal, folds_of, pool, study_of, turned
+from tenfold.claims.lesions import deal, pool, study_of, turned
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import MethodFailed
 from tenfold.training.recipe import Recipe
 
 TINY = dcgan.Scale(size=8, amounts=(2, None), steps=6, generator_steps=4, cells=(("quick", 8, 7),))
-NAMES = ("scarce", "first", "second", "third")
 
 
 def made_up(name: str, size: int) -> ImageDataset:
@@ -89,16 +88,14 @@ def test_a_seed_takes_one_image_of_each_pile() -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_folds_are_disjoint_and_differ_from_seed_to_seed() -> None:
-    study = study_of(pool(8), Key("seed-0"))
-    splits = folds_of(study, Key("seed-0"))
-    assert len(splits) == 3
-    assert sorted(np.concatenate([split.test for split in splits]).tolist()) == list(range(len(study)))
-    for split in splits:
+    folds = [lesions.fold_of(8, 0, fold) for fold in range(3)]
+    study = folds[0][0]
+    assert sorted(np.concatenate([split.test for _, split in folds]).tolist()) == list(range(len(study)))
+    for _, split in folds:
         parts = [split.train, split.validation, split.test]
         assert all(len(np.unique(study.labels[part])) == 3 for part in parts)
         assert sorted(np.concatenate(parts).tolist()) == list(range(len(study)))
-    others = folds_of(study, Key("seed-1"))
-    assert splits[0].test.tolist() != others[0].test.tolist()
+    assert folds[0][1].test.tolist() != lesions.fold_of(8, 1, 0)[1].test.tolist()
 
 
 @pytest.mark.usefixtures("tiny")

@@ -10,7 +10,7 @@ from made_up_results import done
 
 from tenfold.claims import claim_names, training
 from tenfold.claims.engine import holds, make_claim
-from tenfold.claims.tables import Figure, Results, arm_rows, difference_names
+from tenfold.claims.tables import Figure, Results
 from tenfold.core.errors import InputError
 from tenfold.evaluation import Interval
 
@@ -95,7 +95,7 @@ def test_results_are_picked_by_their_configuration() -> None:
     assert [one.job.config["seed"] for one in result.of(arm="a", count=5)] == [0, 1]
     assert result.settings("count") == [5]
     assert not result.of(arm="c")
-    accuracies, differences = arm_rows(result, "count", "{} of", ("a", "b"), [("b", "a")])
-    assert [cell and cell.estimate for cell in accuracies["5 of"]] == pytest.approx([1 / 3, 2 / 3])
-    assert differences["5 of"][0] == Figure(pytest.approx(1 / 3), *[pytest.approx(1 / 3)] * 2, (1 / 3, 1 / 3))
-    assert difference_names([("b", "a")]) == ["b − a"]
+    few, gains = make_claim("mixup").text.of_arms(result, "count", "{} of", ("a", "b"), [("b", "a")])
+    assert [cell and cell.estimate for cell in few.rows["5 of"]] == pytest.approx([1 / 3, 2 / 3])
+    assert gains.rows["5 of"][0] == Figure(pytest.approx(1 / 3), *[pytest.approx(1 / 3)] * 2, (1 / 3, 1 / 3))
+    assert gains.columns == ("b − a",)

@@ -211,10 +211,15 @@ def mends(sources: Sequence[Framing], target: Framing) -> tuple[Mend, ...]:
     return tuple(by_kind.values())
 
 
-def shared_frame(sources: Sequence[Framing], target: Framing, mending: Sequence[Mend], side: int | None) -> Frame:
-    """One frame for all sets, with these mends; pixels as the largest set has them, unless given."""
+def shared_frame(
+    sources: Sequence[Framing], target: Framing, mending: Sequence[Mend], side: int | None, *, reframed: bool = True
+) -> Frame:
+    """One frame for all sets, with these mends; pixels as the largest set has them, unless given.
+
+    Where nothing is `reframed`, images still have to share their channels.
+    """
     every = (*sources, target)
-    kinds = {mend.kind for mend in mending}
+    kinds = {mend.kind for mend in mending if reframed or mend.kind == "grey"}
     return Frame(
         side=side or max(one.side for one in every),
         channels=1 if "grey" in kinds else max(one.channels for one in every),

@@ -103,9 +103,7 @@ def read_sets(
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
     proposed = mends(framings, target_framing)
-    # Where nothing is reframed, images still have to share their channels.
-    applied = proposed if options.reframe == "auto" else tuple(mend for mend in proposed if mend.kind == "grey")
-    frame = shared_frame(framings, target_framing, applied, options.size)
+    frame = shared_frame(framings, target_framing, proposed, options.size, reframed=options.reframe == "auto")
     framed = [frame.on(source) for source in matched]
     key = Key(f"seed-{options.seed}") / "adapt" / "held out"
     parts = [hold_out(source, HELD_OUT, key / number) for number, source in enumerate(framed)]

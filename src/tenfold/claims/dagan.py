@@ -13,8 +13,8 @@ from typing import Any, final
 
 from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
-from tenfold.claims.few_shot import ARMS, draw_sheets, train_arm, train_judge
-from tenfold.claims.few_shot_source import train_generator, train_source
+from tenfold.claims.few_shot import ARMS, WEAK, draw_sheets, train_arm, train_judge
+from tenfold.claims.few_shot_source import STRONG, train_generator, train_source
 from tenfold.claims.few_shot_tables import accuracies, comparison_tables, judge_tables, sheets
 from tenfold.claims.tables import Results
 from tenfold.evaluation.external_test import mean_interval, next_value_interval
@@ -25,22 +25,34 @@ CLAIMED = ("omniglot", 5)
 SECONDS_A_STEP = 0.02 / 24
 """Of a classifier, for each channel of its width; about."""
 
+JUDGE_DRAWS, MOST_HELD = 4, 20
+"""Of the judge: new images of each held-out real one, and held-out real images a class at most."""
 
-@dataclass(frozen=True)
-class SetPlan:
-    """One set with its generator, its source classifier and the size of the classifiers on unseen classes."""
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A table of arms on unseen classes of a set."""
 
     name: str
-    classes: tuple[int, int, int]
-    """To train on, to choose settings by, never seen."""
     test_classes: int
     """Of the unseen ones, how many are told apart."""
     samples: tuple[int, ...]
     """A class."""
+    steps: int
+    """Of every classifier."""
+    arms: tuple[str, ...] = tuple(ARMS)
+    times: int = 2
+    """New images for each real one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetPlan(Comparison):
+    """One set with its generator, its source classifier, and the comparison that bears its name."""
+
+    classes: tuple[int, int, int]
+    """To train on, to choose settings by, never seen."""
     judge_images: int
     """Real images of each unseen class that the judge learns from."""
-    steps: int
-    """Of every classifier on unseen classes."""
     width: int
     source_steps: int
     source_width: int
@@ -49,85 +61,47 @@ class SetPlan:
     size: int = 28
     per_class: int | None = None
     """Images a class that are read of a large set; None is all."""
-    turns: int = 1
-    """4: for the source classifier a class turned by 90 degrees is a class of its own."""
-    times: int = 2
-    """New images for each real one."""
-    arms: tuple[str, ...] = tuple(ARMS)
+    more: tuple[Comparison, ...] = ()
+    """With the same generator and source classifier."""
 
     @property
     def data(self) -> dict[str, Any]:
         """What `class_split` reads."""
         return {"set": self.name, "size": self.size, "per_class": self.per_class, "classes": list(self.classes)}
 
-    def words(self, options: Mapping[str, Any]) -> str:
+    def words(self) -> str:
         """For the settings of the report."""
-        told = {**options, **self.generator}
-        named = f"({', '.join(f'{name}={value}' for name, value in told.items())})" if told else ""
-        turned = f", each class also turned to {self.turns} sides" if self.turns > 1 else ""
+        options = ", ".join(f"{name}={value}" for name, value in self.generator.items())
         return (
             f"classes {self.classes[0]:,} to train on, {self.classes[1]} to choose settings by, {self.classes[2]} "
             f"unseen, {self.test_classes} of them told apart; {self.size} x {self.size} pixels; classifier of width "
-            f"{self.width}, {self.steps:,} steps; dagan{named}; {self.times} new images a real one; source "
-            f"classifier of width {self.source_width}, {self.source_steps:,} steps{turned}"
+            f"{self.width}, {self.steps:,} steps; dagan{options and f'({options})'}; {self.times} new images a real "
+            f"one; source classifier of width {self.source_width}, {self.source_steps:,} steps"
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A further table on unseen characters, with the generator of their plan."""
-
-    name: str
-    test_classes: int
-    samples: tuple[int, ...]
-    arms: tuple[str, ...]
-    times: int
-    """New images for each real one."""
-    steps: int
-    """Of every classifier."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is trained."""
-
-    sets: tuple[SetPlan, ...]
-    more: tuple[Comparison, ...] = ()
-    label_filter: bool = False
-    """Whether a classifier of the samples must agree with a new image's label; five a class make a poor one."""
-    weak_policy: str = "light"
-    strong_policy: str = "standard"
-    judge_draws: int = 4
-    """New images of each held-out real one."""
-    judge_held: int = 20
-    """Held-out real images a class, at most."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Of every dagan; a set's own come on top."""
-
-
 OMNIGLOT = SetPlan(
-    "omniglot", classes=(1200, 212, 211), test_classes=211, samples=(5, 10, 15), judge_images=15, steps=2000,
+    name="omniglot", classes=(1200, 212, 211), test_classes=211, samples=(5, 10, 15), judge_images=15, steps=2000,
     width=24, source_steps=3000, source_width=32,
 )  # fmt: skip
+REPLICATION = Comparison(
+    name="replication", test_classes=100, samples=(1, 3, 5), arms=("classical", "classical + dagan"), times=5,
+    steps=1000,
+)  # fmt: skip
 FACES = SetPlan(
-    "faces", classes=(20, 4, 16), test_classes=16, samples=(1, 3, 5), judge_images=7, steps=300, width=32,
+    name="faces", classes=(20, 4, 16), test_classes=16, samples=(1, 3, 5), judge_images=7, steps=300, width=32,
     source_steps=1000, source_width=32, size=32,
 )  # fmt: skip
 LETTERS = SetPlan(
-    "emnist_letters", classes=(17, 4, 5), test_classes=5, samples=(15, 25, 50, 100), judge_images=100, steps=400,
+    name="emnist_letters", classes=(17, 4, 5), test_classes=5, samples=(15, 25, 50, 100), judge_images=100, steps=400,
     width=32, source_steps=2000, source_width=32, per_class=200,
 )  # fmt: skip
-FULL = Scale(
-    sets=(OMNIGLOT, FACES, LETTERS),
-    more=(Comparison("replication", 100, (1, 3, 5), ("classical", "classical + dagan"), times=5, steps=1000),),
-)
+FULL = (replace(OMNIGLOT, more=(REPLICATION,)), FACES, LETTERS)
 SMALL: dict[str, Any] = {"steps": 200, "width": 24, "source_width": 24, "generator": {"steps": 300}}
-QUICK = Scale(
-    sets=(
-        replace(OMNIGLOT, test_classes=60, samples=(5,), steps=600, generator={"steps": 800}, source_steps=800),
-        replace(FACES, samples=(1, 5), source_steps=200, **SMALL),
-        replace(LETTERS, samples=(15, 100), source_steps=300, **SMALL),
-    )
+QUICK = (
+    replace(OMNIGLOT, test_classes=60, samples=(5,), steps=600, generator={"steps": 800}, source_steps=800),
+    replace(FACES, samples=(1, 5), source_steps=200, **SMALL),
+    replace(LETTERS, samples=(15, 100), source_steps=300, **SMALL),
 )
 
 
@@ -136,21 +110,11 @@ class Claim(engine.Claim):
     """Five samples of unseen Omniglot characters decide."""
 
     def settings(self, quick: bool) -> dict[str, Any]:
-        scale = QUICK if quick else FULL
-        filtered = "a classifier of the samples must agree with the label of an image"
-        unfiltered = "no image is thrown away for its label, near copies of a sample are"
-        words = {
-            "filter": filtered if scale.label_filter else unfiltered,
-            "arms": ", ".join(ARMS),
-            "weak": scale.weak_policy,
-            "strong": scale.strong_policy,
-            "judge_draws": scale.judge_draws,
-        }
-        return {plan.name: plan.words(scale.options) for plan in scale.sets} | self.text.settings_with(**words)
+        words = {"arms": ", ".join(ARMS), "weak": WEAK, "strong": STRONG, "judge_draws": JUDGE_DRAWS}
+        return {plan.name: plan.words() for plan in (QUICK if quick else FULL)} | self.text.settings_with(**words)
 
     def jobs(self, seeds: Sequence[int], quick: bool) -> list[Job]:
-        scale = QUICK if quick else FULL
-        return [one for plan in scale.sets for one in jobs_of(plan, scale, seeds)]
+        return [one for plan in (QUICK if quick else FULL) for one in jobs_of(plan, seeds)]
 
     def summary(self, results: Results) -> Summary:
         by_comparison = {name: accuracies(results, name) for name in self.text.facts}
@@ -183,51 +147,41 @@ class Claim(engine.Claim):
         )
 
 
-def jobs_of(plan: SetPlan, scale: Scale, seeds: Sequence[int]) -> list[Job]:
+def jobs_of(plan: SetPlan, seeds: Sequence[int]) -> list[Job]:
     """All trainings on one set: its generator and source classifier first, then what reads them."""
-    data = {"data": plan.data}
-    options = {"label_filter": scale.label_filter, **scale.options, **plan.generator}
+    options = {"label_filter": False, **plan.generator}  # five samples a class make a poor judge of labels
     generator = job(
-        train_generator, f"{plan.name}, generator", {"part": "generator", **data, "options": options},
+        train_generator, f"{plan.name}, generator", {"part": "generator", "data": plan.data, "options": options},
         options.get("steps", 1200) * 0.8, "dagan",
     )  # fmt: skip
-    told = {
-        "steps": plan.source_steps,
-        "width": plan.source_width,
-        "turns": plan.turns,
-        "policy": scale.strong_policy,
-    }
     source = job(
-        train_source, f"{plan.name}, source classifier", {"part": "source", **data, **told},
+        train_source, f"{plan.name}, source classifier",
+        {"part": "source", "data": plan.data, "steps": plan.source_steps, "width": plan.source_width},
         _seconds(plan.source_steps, plan.source_width), "classical",
     )  # fmt: skip
-    drawn = {"generator": generator.config}
-    sheets = job(
-        draw_sheets, f"{plan.name}, sheets", {"part": "pictures", **data, **drawn}, 15, "dagan", generator=generator
-    )
-    comparisons = [Comparison(plan.name, plan.test_classes, plan.samples, plan.arms, plan.times, plan.steps)]
-    comparisons += scale.more if plan.name == CLAIMED[0] else ()
+    drawn = {"data": plan.data, "generator": generator.config}
+    sheets = job(draw_sheets, f"{plan.name}, sheets", {"part": "pictures", **drawn}, 15, "dagan", generator=generator)
     judge = {
-        "part": "judge", **data, "classifier": {"steps": plan.steps, "width": plan.width},
-        "test_classes": plan.test_classes, "images": plan.judge_images, "policy": scale.strong_policy,
-        "draws": scale.judge_draws, "most_held": scale.judge_held, **drawn,
+        "part": "judge", **drawn, "classifier": {"steps": plan.steps, "width": plan.width},
+        "test_classes": plan.test_classes, "images": plan.judge_images, "draws": JUDGE_DRAWS,
+        "most_held": MOST_HELD,
     }  # fmt: skip
-    jobs = [generator, source, sheets]
-    for seed in seeds:
-        label, cost = f"{plan.name}, judge, seed {seed}", _seconds(plan.steps, plan.width) + 7
-        jobs.append(job(train_judge, label, judge | {"seed": seed}, cost, "classical+dagan", generator=generator))
-        jobs += [
-            _arm_job(plan, scale, comparison, {"samples": samples, "arm": arm, "seed": seed}, generator, source)
-            for comparison in comparisons
-            for samples in comparison.samples
-            for arm in comparison.arms
-        ]
-    return jobs
+    judges = [
+        job(train_judge, f"{plan.name}, judge, seed {seed}", judge | {"seed": seed},
+            _seconds(plan.steps, plan.width) + 7, "classical+dagan", generator=generator)
+        for seed in seeds
+    ]  # fmt: skip
+    arms = [
+        _arm_job(plan, comparison, {"samples": samples, "arm": arm, "seed": seed}, generator, source)
+        for seed in seeds
+        for comparison in (plan, *plan.more)
+        for samples in comparison.samples
+        for arm in comparison.arms
+    ]
+    return [generator, source, sheets, *judges, *arms]
 
 
-def _arm_job(
-    plan: SetPlan, scale: Scale, comparison: Comparison, place: Mapping[str, Any], generator: Job, source: Job
-) -> Job:
+def _arm_job(plan: SetPlan, comparison: Comparison, place: Mapping[str, Any], generator: Job, source: Job) -> Job:
     """An arm on one draw of so many samples."""
     arm = ARMS[place["arm"]]
     config = {
@@ -237,13 +191,11 @@ def _arm_job(
     label = f"{comparison.name}, {place['samples']} a class, {place['arm']}, seed {place['seed']}"
     if arm.source:
         return job(train_arm, label, config | {"source": source.config}, 10, source=source)
-    cost = _seconds(comparison.steps, plan.width) + 2 + 5 * arm.dagan
-    policy = (scale.strong_policy if arm.strong else scale.weak_policy) if arm.classical else None
-    config["policy"] = policy
+    cost = _seconds(comparison.steps, plan.width) + 2
     if not arm.dagan:
         return job(train_arm, label, config, cost, "classical")
     config |= {"generator": generator.config, "times": comparison.times}
-    return job(train_arm, label, config, cost, "classical+dagan", generator=generator)
+    return job(train_arm, label, config, cost + 5, "classical+dagan", generator=generator)
 
 
 def _seconds(steps: int, width: int) -> float:

@@ -20,8 +20,8 @@ from tenfold.adaptation.framing import framing, mends, shared_frame
 from tenfold.adaptation.selection import ARMS, SETTINGS, SOURCE, AdaptedArm, choose, described, embed, train_arm
 from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
-from tenfold.claims.tables import Figure, Results, Rows, Shares, figure, figures
-from tenfold.claims.training import image_bytes, image_text, packed, right, unpacked
+from tenfold.claims.tables import Figure, Results, Rows, figure, figures
+from tenfold.claims.training import image_bytes, image_text, packed, right
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import hold_out
@@ -77,6 +77,7 @@ class Claim(engine.Claim):
         scale = QUICK if quick else FULL
         arms = {"part": "arms", "steps": scale.steps, "most": scale.most}
         plain = {"part": "plain", "task": SVHN_TO_MNIST, "steps": scale.published_steps, "most": scale.most}
+        as_they_are = f"{SVHN_TO_MNIST} as they are"
         return [
             job(train_arms, f"{task}, all arms, seed {seed}", arms | {"task": task, "seed": seed}, 180)
             for seed in seeds
@@ -84,7 +85,7 @@ class Claim(engine.Claim):
         ] + [
             job(
                 train_plain,
-                f"{SVHN_TO_MNIST} as they are, {arm}, seed {seed}",
+                f"{as_they_are}, {arm}, seed {seed}",
                 plain | {"arm": arm, "seed": seed},
                 120,
             )
@@ -98,9 +99,9 @@ class Claim(engine.Claim):
         known = {arm: 100 * np.mean(done.each("source_accuracy")) for arm, done in published.items()}
         gains = plain["DANN"] - plain["source only"]
         every = {task: results.of(part="arms", task=task) for task in TASKS}
-        by_arm = {arm: [_correct(done, arm) for done in every.values()] for arm in ARMS}
+        by_arm = {arm: [done.recognised(arm) for done in every.values()] for arm in ARMS}
         by_arm[CHOSEN] = [
-            np.concatenate([_correct(Results([one]), one.result["chosen"]) for one in done], axis=1)
+            np.concatenate([Results([one]).recognised(one.result["chosen"]) for one in done], axis=1)
             for done in every.values()
         ]
         accuracies: Rows = {arm: figures(correct) for arm, correct in by_arm.items()}
@@ -116,11 +117,7 @@ class Claim(engine.Claim):
                 "seeds": gains.shape[1],
             },
             tables=[
-                text["plain"].table(
-                    ("they say", "we measured"),
-                    {arm: (Figure(said), figure(plain[arm])) for arm, said in self.text.they_say.values.items()},
-                    known=known,
-                ),
+                self.text.beside("plain", {arm: figure(correct) for arm, correct in plain.items()}, known=known),
                 text["arms"].table(TASKS, accuracies),
                 text["gains"].table(
                     TASKS,
@@ -143,15 +140,9 @@ class Claim(engine.Claim):
         )
 
 
-def _correct(done: Results, arm: str) -> Shares:
-    """Test images x seeds."""
-    columns = [unpacked(one.result["arms"][arm]["correct"], one.result["test_images"]) for one in done]
-    return np.stack(columns, axis=1).astype(np.float64)
-
-
 def _accuracies(one: Finished) -> list[float]:
     """Of all arms of a seed."""
-    return [float(_correct(Results([one]), arm).mean()) for arm in ARMS]
+    return [float(Results([one]).recognised(arm).mean()) for arm in ARMS]
 
 
 def _best(done: Results) -> Figure:
@@ -200,10 +191,8 @@ def read_task(name: str, seed: int, most: int, *, reframed: bool) -> Task:
     key = Key(f"seed-{seed}") / "dann" / name
     if len(source) > most:
         source = source.take(np.sort((key / "source").numpy_generator().choice(len(source), most, replace=False)))
-    looks = framing(source), framing(target)
-    proposed = mends(looks[:1], looks[1])
-    applied = proposed if reframed else tuple(mend for mend in proposed if mend.kind == "grey")
-    frame = shared_frame(looks[:1], looks[1], applied, SIDE)
+    known, wanted = framing(source), framing(target)
+    frame = shared_frame([known], wanted, mends([known], wanted), SIDE, reframed=reframed)
     source = replace(frame.on(source), name=source_name)
     train, heldout = hold_out(source, HELD_OUT, key / "held out")
     return Task(train, heldout, frame.on(target), frame.on(test))

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tenfold.claims import claim_names
-from tenfold.claims.tables import Figure, Results, Table
+from tenfold.claims.tables import Figure, Results, Rows, Table, difference_names, figures
 from tenfold.core.configuration import read_strictly
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.evaluation import Interval
@@ -100,6 +100,26 @@ class Text:
     def settings_with(self, **values: Any) -> dict[str, str]:
         """The settings, their holes filled."""
         return {name: text.format(**values) for name, text in self.settings.items()}
+
+    def beside(self, table: str, measured: Mapping[str, Figure], **values: Any) -> Table:
+        """The values that were published beside the measured ones of the same names."""
+        rows = {name: (Figure(self.they_say.values[name]), figure) for name, figure in measured.items()}
+        return self.tables[table].table(("they say", "we measured"), rows, **values)
+
+    def of_arms(
+        self, results: Results, setting: str, name: str, arms: Iterable[str], pairs: Sequence[tuple[str, str]]
+    ) -> tuple[Table, Table]:
+        """The tables `few` and `differences`: accuracies of arms and paired differences, a row for each value of a
+        setting, whose `name` has a hole for the value."""
+        accuracies: Rows = {}
+        differences: Rows = {}
+        for value in results.settings(setting):
+            of = {arm: results.of(arm=arm, **{setting: value}).recognised() for arm in arms}
+            accuracies[name.format(value)] = figures(of.values())
+            differences[name.format(value)] = figures(of[arm] - of[other] for arm, other in pairs)
+        few, gains = self.tables["few"], self.tables["differences"]
+        count = len(differences) * len(pairs)
+        return few.table(arms, accuracies), gains.table(difference_names(pairs), differences, count=count)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
-from tenfold.claims.tables import Results, arm_rows, difference_names, figures
+from tenfold.claims.tables import Results, figures
 from tenfold.claims.training import image_bytes, image_text, recipe_of, right, tested, train_on_all
 from tenfold.core.keys import Key
 from tenfold.data.load import load
@@ -93,8 +93,7 @@ class Claim(engine.Claim):
         gates = {name: [_with_relative_error(one) for one in done.each("gates")] for name, done in by_preset.items()}
         article, ours = ([one["swap_accuracy"] for one in found] for found in gates.values())
         effect, of_ours = (mean_interval([reached - 0.1 for reached in found]) for found in (article, ours))
-        few, text = results.of(part="arms"), self.text.tables
-        accuracies, differences = arm_rows(few, "few", "{} images a class", ARMS, CONTRASTS)
+        few = results.of(part="arms")
         swaps = {
             count: [share for share in few.of(few=count).each("swap_accuracy") if share is not None]
             for count in few.settings("few")
@@ -105,17 +104,14 @@ class Claim(engine.Claim):
             values={"read as the new digit": float(np.mean(article)), "by chance": 0.1},
             samples={"images": first["images"], "swaps": gates["tenfold's"][0]["swaps"], "seeds": len(article)},
             tables=[
-                text["gates"].table(
+                self.text.tables["gates"].table(
                     gates,
                     {
                         row: figures([one[name] for one in found] for found in gates.values())
                         for row, name in GATES.items()
                     },
                 ),
-                text["few"].table(ARMS, accuracies),
-                text["differences"].table(
-                    difference_names(CONTRASTS), differences, count=len(differences) * len(CONTRASTS)
-                ),
+                *self.text.of_arms(few, "few", "{} images a class", ARMS, CONTRASTS),
             ],
             words={
                 "swapped": _percent(article),

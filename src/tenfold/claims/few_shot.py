@@ -15,6 +15,7 @@ import torch
 from tenfold.augment.tensors import to_uint8
 from tenfold.claims.few_shot_source import (
     SOURCE_FILE,
+    STRONG,
     Config,
     Images,
     class_split,
@@ -22,14 +23,13 @@ from tenfold.claims.few_shot_source import (
     draws_of,
     head_predictions,
     load_generator,
-    of_classes,
     samples_and_sealed,
 )
 from tenfold.claims.training import image_text, right
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.data.combine import in_classes
 from tenfold.generators import Generator, noise_of
-from tenfold.methods import GeneratorMethod
 from tenfold.report.image_sheet import images_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
@@ -37,6 +37,8 @@ from tenfold.training.classifier_io import load_classifier
 from tenfold.training.device import one_thread
 from tenfold.training.recipe import Recipe
 
+WEAK = "light"
+"""The policy of classical augmentation in the arms that are not called strong."""
 SHOWN_CLASSES = 8
 SHOWN_DRAWS = 8
 BETWEEN = 9
@@ -47,9 +49,8 @@ BETWEEN = 9
 class Arm:
     """How the samples of unseen classes are used."""
 
-    classical: bool = False
-    strong: bool = False
-    """With the stronger policy of classical augmentation."""
+    policy: str | None = None
+    """Of classical augmentation, if there is any."""
     dagan: bool = False
     source: bool = False
     """Only a linear head is trained, on the features of a network that tells the source classes apart."""
@@ -57,10 +58,10 @@ class Arm:
 
 ARMS = {
     "raw": Arm(),
-    "classical": Arm(classical=True),
-    "classical + dagan": Arm(classical=True, dagan=True),
-    "strong classical": Arm(classical=True, strong=True),
-    "strong classical + dagan": Arm(classical=True, strong=True, dagan=True),
+    "classical": Arm(WEAK),
+    "classical + dagan": Arm(WEAK, dagan=True),
+    "strong classical": Arm(STRONG),
+    "strong classical + dagan": Arm(STRONG, dagan=True),
     "source classifier + linear head": Arm(source=True),
 }
 
@@ -79,7 +80,7 @@ def train_arm(config: Config, context: Context) -> dict[str, Any]:
     if "source" in config:
         classifier = load_classifier(context.needed("source")[1] / SOURCE_FILE)
         return result | {"accuracy": _share(head_predictions(classifier, train, sealed.images) == sealed.labels)}
-    recipe = classical(config["policy"], train, key)
+    recipe = classical(ARMS[config["arm"]].policy, train, key)
     if "generator" in config:
         method, learned = load_generator(config, context, train)
         grown = method.more(learned, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
@@ -98,8 +99,9 @@ def train_judge(config: Config, context: Context) -> dict[str, Any]:
     train, held = samples_and_sealed(_unseen(config), config["images"], key / "samples")
     most = [np.flatnonzero(held.labels == label)[: config["most_held"]] for label in range(held.class_count)]
     held = held.take(np.concatenate(most))
-    classifier = _classifier(train, classical(config["policy"], train, key), key, config, context)
-    new = draws_of(load_generator(config, context, held), held, draws, key / "dagan")
+    classifier = _classifier(train, classical(STRONG, train, key), key, config, context)
+    _, generator = load_generator(config, context, held)
+    new = draws_of(generator, held, draws, key / "dagan")
     grown = replace(held.take(np.arange(len(held)).repeat(draws)), images=new.reshape(-1, *held.image_shape))
     real_spread = np.mean([train.images[train.labels == k].std(axis=0).mean() for k in range(train.class_count)])
     return {
@@ -115,7 +117,7 @@ def train_judge(config: Config, context: Context) -> dict[str, Any]:
 def _unseen(config: Config) -> ImageDataset:
     """The classes to tell apart; `"judged_on": "validation"` takes those by which a scale's numbers may be chosen."""
     classes: ImageDataset = getattr(class_split(config["data"]), config.get("judged_on", "unseen"))
-    return of_classes(classes, range(config["test_classes"]))
+    return in_classes(classes, classes.class_names[: config["test_classes"]])
 
 
 def _classifier(train: ImageDataset, recipe: Recipe, key: Key, config: Config, context: Context) -> TrainedClassifier:
@@ -132,8 +134,8 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
     unseen = class_split(config["data"]).unseen
     labels = range(min(unseen.class_count, SHOWN_CLASSES))
     real = unseen.take([int(np.flatnonzero(unseen.labels == label)[0]) for label in labels])
-    key, made = Key("sheets") / config["data"]["set"], load_generator(config, context, real)
-    rows = {"new": draws_of(made, real, SHOWN_DRAWS, key), "between": _interpolated(made, real, key)}
+    key, (_, generator) = Key("sheets") / config["data"]["set"], load_generator(config, context, real)
+    rows = {"new": draws_of(generator, real, SHOWN_DRAWS, key), "between": _interpolated(generator, real, key)}
     return {
         name: image_text(images_png(np.concatenate([real.images[:, np.newaxis], images], axis=1)))
         for name, images in rows.items()
@@ -141,9 +143,8 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _interpolated(made: tuple[GeneratorMethod, Generator], real: ImageDataset, key: Key) -> Images:
+def _interpolated(generator: Generator, real: ImageDataset, key: Key) -> Images:
     """N x BETWEEN x C x H x W. Along an arc, on which noise stays as long as noise is."""
-    generator = made[1]
     ends = noise_of([(key / "start").seed, (key / "end").seed], generator.config.noise_size)
     angles = torch.linspace(0, torch.pi / 2, BETWEEN).unsqueeze(1)
     noise = angles.cos() * ends[0] + angles.sin() * ends[1]

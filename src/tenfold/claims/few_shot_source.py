@@ -6,7 +6,7 @@ seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -25,6 +25,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.data.combine import in_classes
 from tenfold.data.load import load
 from tenfold.generators import Generator, packed
 from tenfold.methods import GeneratorMethod, make_method
@@ -44,6 +45,8 @@ Images = npt.NDArray[np.uint8]
 
 DARK_INK = ("omniglot",)
 """Drawn dark on light: inverted, so that what lies outside the image has the ground's value, which is 0."""
+STRONG = "standard"
+"""The policy of classical augmentation of the source network, the judge and the strong arms."""
 GENERATOR_FILE, SOURCE_FILE = "generator.safetensors", "source.safetensors"
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
@@ -81,21 +84,14 @@ def _class_split(name: str, size: int, per_class: int | None, counts: tuple[int,
         raise InputError(f"{name} has {data.class_count} classes, and {' + '.join(map(str, counts))} are asked for")
     # From both ends, so that the unseen classes stay the same whatever is taken to train on.
     order = (Key("class split") / name).numpy_generator().permutation(data.class_count)
+    names = [data.class_names[label] for label in order]
+    from_the_end = names[::-1]
     source, validation, unseen = counts
-    from_the_end = order[::-1]
     return ClassSplit(
-        source=of_classes(data.part("train"), order[:source]),
-        validation=of_classes(data, from_the_end[unseen : unseen + validation]),
-        unseen=of_classes(data, from_the_end[:unseen]),
+        source=in_classes(data.part("train"), names[:source]),
+        validation=in_classes(data, from_the_end[unseen : unseen + validation]),
+        unseen=in_classes(data, from_the_end[:unseen]),
     )
-
-
-def of_classes(data: ImageDataset, classes: Sequence[int] | npt.NDArray[np.int64]) -> ImageDataset:
-    """The images of these classes alone, which become the classes 0, 1, 2, ..."""
-    place = np.full(data.class_count, -1, dtype=np.int64)
-    place[classes] = np.arange(len(classes))
-    part = data.take(np.flatnonzero(place[data.labels] >= 0))
-    return replace(part, labels=place[part.labels], class_names=tuple(data.class_names[k] for k in classes))
 
 
 def samples_and_sealed(unseen: ImageDataset, samples: int, key: Key) -> tuple[ImageDataset, ImageDataset]:
@@ -143,9 +139,8 @@ def load_generator(config: Config, context: Context, real: ImageDataset) -> tupl
     return method, generator
 
 
-def draws_of(made: tuple[GeneratorMethod, Generator], real: ImageDataset, draws: int, key: Key) -> Images:
+def draws_of(generator: Generator, real: ImageDataset, draws: int, key: Key) -> Images:
     """So many new images of each real one, with nothing thrown away: N x draws x C x H x W."""
-    generator = made[1]
     chosen = np.arange(len(real)).repeat(draws)
     seeds = np.array([(key / index).seed for index in range(len(chosen))])
     drawn = generator.sample(generator.conditions(real, key)(chosen, seeds), seeds, real.image_shape)
@@ -160,35 +155,31 @@ def classical(policy: str | None, train: ImageDataset, key: Key) -> Recipe:
 
 
 def train_source(config: Config, context: Context) -> dict[str, Any]:
-    """Train a network on the source classes, the plain way to use them, and leave it as files.
-
-    With 4 `turns`, each class turned by a multiple of 90 degrees counts as a class of its own.
-    """
+    """Train a network on the source classes, the plain way to use them, and leave it as files."""
     source = class_split(config["data"]).source
     with one_thread():
         outcome = context.loop().run(lambda attempt: SourceStep(source, config, context.device))
     step = outcome.step
     assert isinstance(step, SourceStep)
-    names = tuple(f"{name}, turned {90 * turn}" for name in source.class_names for turn in range(step.turns))
     how = ClassifierConfig(steps=step.steps, width=config["width"])
-    classifier = TrainedClassifier(step.network.eval(), how, names, source.image_shape)
+    classifier = TrainedClassifier(step.network.eval(), how, source.class_names, source.image_shape)
     save_classifier(context.directory / SOURCE_FILE, classifier, {})
     loss = round(outcome.figures["loss"], 4)
-    return {"source_images": len(source), "classes": len(names), "last_loss": loss}
+    return {"source_images": len(source), "classes": source.class_count, "last_loss": loss}
 
 
 class SourceStep(Step):
-    """Batches of turned and changed images, the cross entropy of class and turn."""
+    """Batches of changed images and the cross entropy of their classes."""
 
     def __init__(self, source: ImageDataset, config: Config, device: Device) -> None:
         key = Key("source classifier") / config["data"]["set"]
-        self.steps, self.turns, self.device = config["steps"], config["turns"], device.torch
+        self.steps, self.device = config["steps"], device.torch
         self.images, self.labels = ImagePool(source.rows, device), torch.from_numpy(source.labels)
-        shape = (source.image_shape, source.class_count * self.turns, config["width"])
+        shape = (source.image_shape, source.class_count, config["width"])
         network = build(lambda: SmallConvNet(*shape), (key / "weights").torch_generator())
         self.network = network.train().to(device.torch)
         self.adam = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, weight_decay=0.05, fused=device.fused)
-        self.transforms = classical(config["policy"], source, key).transforms
+        self.transforms = classical(STRONG, source, key).transforms
         self.draws = (key / "draws").torch_generator()
         self.networks, self.optimizers = {"network": self.network}, {"network": self.adam}
         self.schedules, self.generators = {"network": warming_cosine(WARMUP)}, {"draws": self.draws}
@@ -196,28 +187,19 @@ class SourceStep(Step):
 
     def step(self, number: int) -> dict[str, Tensor]:
         chosen = torch.randint(len(self.images), (BATCH_SIZE,), generator=self.draws)
-        turn = torch.randint(self.turns, (BATCH_SIZE,), generator=self.draws)
-        batch = turned(to_float(self.images.at(chosen)), turn)
+        # Takes its place among the draws, and decides nothing: the figures that were measured were drawn with it.
+        torch.randint(1, (BATCH_SIZE,), generator=self.draws)
+        batch, labels = to_float(self.images.at(chosen)), self.labels[chosen]
         for transform in self.transforms:
-            batch, _ = transform(batch, turn, self.draws)
+            batch, labels = transform(batch, labels, self.draws)
         logits = self.network(batch.contiguous(memory_format=torch.channels_last))
-        targets = (self.labels[chosen] * self.turns + turn).to(self.device)
-        loss = F.cross_entropy(logits, targets, label_smoothing=0.1)
+        loss = F.cross_entropy(logits, labels.to(self.device), label_smoothing=0.1)
         descend(self.adam, loss)
         self.loss = loss.detach()
         return {"loss": self.loss}
 
     def look(self, number: int) -> Look:
         return Look({"loss": self.loss.item()})
-
-
-def turned(images: Tensor, turns: Tensor) -> Tensor:
-    """Each image by its own multiple of 90 degrees; `turns` on the CPU."""
-    result = images.clone()
-    for turn in range(1, 4):
-        chosen = (turns == turn).nonzero().flatten().to(images.device)
-        result[chosen] = images[chosen].rot90(turn, (2, 3))
-    return result
 
 
 def head_predictions(classifier: TrainedClassifier, train: ImageDataset, images: Images) -> npt.NDArray[np.int64]:

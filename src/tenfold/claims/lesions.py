@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -27,6 +27,7 @@ from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
 from tenfold.data.audit import audit, cleaned
+from tenfold.data.combine import in_classes
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, open_fold, plan_folds
 from tenfold.evaluation.fidelity import diversity, memorisation
@@ -68,9 +69,7 @@ Amount = int | None
 
 def words(amount: Amount) -> str:
     """What a table calls it."""
-    if amount is None:
-        return "drawn anew at every step"
-    return f"{amount} for each real image" if amount else "real images alone"
+    return "drawn anew at every step" if amount is None else f"{amount} for each real image"
 
 
 @cache
@@ -81,14 +80,10 @@ def pool(size: int) -> ImageDataset:
     _, first = np.unique(data.groups, return_index=True)  # of equal images one
     data = data.take(first)
     largest = np.argsort(-data.counts(), kind="stable")[: len(WANTED)]
-    chosen = data.take(np.flatnonzero(np.isin(data.labels, largest)))
-    rank = np.zeros(data.class_count, np.int64)
-    rank[largest] = np.arange(len(largest))
-    names = tuple(data.class_names[label] for label in largest)
-    return replace(chosen, labels=rank[chosen.labels], class_names=names)
+    return in_classes(data, [data.class_names[label] for label in largest])
 
 
-def deal(labels: Indices, wanted: Sequence[int] = WANTED) -> list[Indices]:
+def deal(labels: Indices) -> list[Indices]:
     """Every image in one pile: of each class as many piles as images are wanted, or as there are.
 
     A seed takes one image of each pile. So it draws its images anew, and still each row of a table of piles x seeds
@@ -96,7 +91,7 @@ def deal(labels: Indices, wanted: Sequence[int] = WANTED) -> list[Indices]:
     """
     order = Key("lesions/piles").numpy_generator().permutation(len(labels))
     piles: list[Indices] = []
-    for label, most in enumerate(wanted):
+    for label, most in enumerate(WANTED):
         members = order[labels[order] == label]
         count = min(most, len(members))
         piles += [members[start::count] for start in range(count)]
@@ -109,23 +104,16 @@ def study_of(data: ImageDataset, key: Key) -> ImageDataset:
     return data.take([pile[random.integers(len(pile))] for pile in deal(data.labels)])
 
 
-def folds_of(study: ImageDataset, key: Key) -> list[Split]:
-    """Three folds, each with validation images of its training part to choose by."""
-    return make_splits(study, plan_folds(study, FOLDS), 0, key)
-
-
 @cache
 def fold_of(size: int, seed: int, fold: int) -> tuple[ImageDataset, Split]:
     """The images of a seed, and who of them trains, chooses and judges."""
     key = Key(f"seed-{seed}") / "lesions"
     study = study_of(pool(size), key)
-    return study, folds_of(study, key)[fold]
+    return study, make_splits(study, plan_folds(study, FOLDS), 0, key)[fold]
 
 
 def classical(train: ImageDataset, amount: Amount, key: Key) -> Recipe:
-    """Classical augmentation of these images; with 0 there is none."""
-    if amount == 0:
-        return Recipe()
+    """Classical augmentation of these images."""
     method = make_method("classical", dict(CLASSICAL))
     if amount is None:
         return method.fit(train, None, key)

@@ -40,16 +40,18 @@ class Judged:
 
     def sensitivity(self) -> Parts:
         """Of the images of each class, the share recognised."""
-        return np.stack([self._part(k, self.labels == k, self.predicted == k) for k in range(self.class_count)])
+        return self._parts(of_the_class=True)
 
     def specificity(self) -> Parts:
         """Of the images of all other classes, the share not taken for this one."""
-        return np.stack([self._part(k, self.labels != k, self.predicted != k) for k in range(self.class_count)])
+        return self._parts(of_the_class=False)
 
-    def _part(self, label: int, counted: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]) -> Parts:
-        if not counted.any():
-            raise ValueError(f"class {label} has no images to tell its share by")
-        return (counted[:, None] & right).astype(np.float64) / int(counted.sum())
+    def _parts(self, of_the_class: bool) -> Parts:
+        classes = np.arange(self.class_count)[:, None]
+        counted = (self.labels == classes) == of_the_class
+        right = (self.predicted == classes[:, None]) == of_the_class
+        parts: Parts = (counted[..., None] & right) / counted.sum(axis=1)[:, None, None]
+        return parts
 
 
 def assemble(results: Results, amounts: Places, class_count: int) -> Judged:
@@ -76,12 +78,8 @@ def assemble(results: Results, amounts: Places, class_count: int) -> Judged:
 
 def saturated(results: Results) -> dict[tuple[int, int], Amount]:
     """For each (seed, fold) the amount with the lowest loss on its validation images, the smaller of equals."""
-    chosen: dict[tuple[int, int], Finished] = {}
-    for one in sorted(results, key=lambda one: _size(one.job.config["amount"])):
-        place = _place(one)
-        if place not in chosen or one.result["inner_loss"] < chosen[place].result["inner_loss"]:
-            chosen[place] = one
-    return {place: one.job.config["amount"] for place, one in chosen.items()}
+    ordered = sorted(results, key=lambda one: (one.result["inner_loss"], _size(one.job.config["amount"])))
+    return {_place(one): one.job.config["amount"] for one in reversed(ordered)}  # the best comes last, and stays
 
 
 def _place(one: Finished) -> tuple[int, int]:
@@ -105,18 +103,16 @@ def interval_of(parts: Shares, judged: Judged) -> Interval:
     return crossed_interval(table, judged.folds)
 
 
-def difference_figure(parts: Shares, judged: Judged) -> Figure:
-    """A difference of two arms' parts with its interval."""
-    interval = interval_of(parts, judged)
-    return Figure(interval.estimate, interval.low, interval.high, tuple(map(float, parts.sum(axis=0))))
+def difference_figure(parts: Shares, judged: Judged, least: float = -np.inf, most: float = np.inf) -> Figure:
+    """A difference of two arms' parts with its interval, cut off at the least and the most that can be."""
+    found = interval_of(parts, judged)
+    each = tuple(map(float, parts.sum(axis=0)))
+    return Figure(found.estimate, max(least, found.low), min(most, found.high), each)
 
 
 def share_figure(parts: Shares, judged: Judged) -> Figure:
-    """A share with its interval, cut off at 0 and 1."""
-    found = difference_figure(parts, judged)
-    assert found.low is not None
-    assert found.high is not None
-    return Figure(found.estimate, max(0.0, found.low), min(1.0, found.high), found.each)
+    """A share with its interval."""
+    return difference_figure(parts, judged, 0.0, 1.0)
 
 
 def summary_of(results: Results, text: Text) -> Summary:
@@ -155,10 +151,7 @@ def summary_of(results: Results, text: Text) -> Summary:
             "training_images_a_fold": round(float(np.mean(of_arm[ARMS[0]].each("training_images")))),
         },
         tables=[
-            tables["macro"].table(
-                ("they say", "we measured"),
-                {name: (Figure(text.they_say.values[name]), figure) for name, figure in measured.items()},
-            ),
+            text.beside("macro", measured),
             tables["classes"].table(
                 (f"{what}, {arm}" for what in parts for arm in ARMS),
                 {

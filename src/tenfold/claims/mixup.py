@@ -15,7 +15,7 @@ from typing import Any, final
 from tenfold.claims import engine
 from tenfold.claims.engine import Summary, job
 from tenfold.claims.mixup_article import BATCH_SIZE, KERAS_EPSILON, LEARNING_RATE, train_article
-from tenfold.claims.tables import Figure, Results, arm_rows, difference_names, figure
+from tenfold.claims.tables import Results, figure
 from tenfold.claims.training import recipe_of, right, tested, train_on_all
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -88,8 +88,6 @@ class Claim(engine.Claim):
         with_mixup, without = (whole.of(arm=arm).recognised() for arm in ("mixup", "raw"))
         gains = (with_mixup - without).mean(axis=0)
         one_pair, said = next_value_interval(gains), self.text.they_say
-        text = self.text.tables
-        accuracies, differences = arm_rows(results.of(part="few"), "images", "{:,} images", ARMS, CONTRASTS)
         both = dict(zip(said.values, (with_mixup, without), strict=True))
         images = whole[0].result["training_images"]
         return Summary(
@@ -102,14 +100,8 @@ class Claim(engine.Claim):
                 "steps_a_training": whole[0].job.config["epochs"] * math.ceil(images / BATCH_SIZE),
             },
             tables=[
-                text["all"].table(
-                    ("they say", "we measured"),
-                    {name: (Figure(said.values[name]), figure(correct)) for name, correct in both.items()},
-                ),
-                text["few"].table(tuple(ARMS), accuracies),
-                text["differences"].table(
-                    difference_names(CONTRASTS), differences, count=len(differences) * len(CONTRASTS)
-                ),
+                self.text.beside("all", {name: figure(correct) for name, correct in both.items()}),
+                *self.text.of_arms(results.of(part="few"), "images", "{:,} images", ARMS, CONTRASTS),
             ],
             words={
                 "with_mixup": 100 * with_mixup.mean(),

@@ -54,9 +54,15 @@ class Results(tuple[Finished, ...]):
         """The different values of a setting, in ascending order."""
         return sorted({one.job.config[name] for one in self if name in one.job.config})
 
-    def recognised(self) -> Shares:
-        """Test images x R, 1 where recognised: results hold `correct` as `packed` gave it and `test_images`."""
-        columns = [unpacked(one.result["correct"], one.result["test_images"]) for one in self]
+    def recognised(self, arm: str | None = None) -> Shares:
+        """Test images x R, 1 where recognised: results hold `correct` as `packed` gave it and `test_images`.
+
+        Args:
+            arm: of trainings of several arms, whose results hold `correct` under `arms` and the arm's name.
+        """
+        told = [one.result if arm is None else one.result["arms"][arm] for one in self]
+        counts = self.each("test_images")
+        columns = [unpacked(one["correct"], count) for one, count in zip(told, counts, strict=True)]
         return np.stack(columns, axis=1).astype(np.float64)
 
 
@@ -74,23 +80,6 @@ def figures(columns: Iterable[Shares | Sequence[float]]) -> list[Figure | None]:
 
 
 Rows = dict[str, list[Figure | None]]
-
-
-def arm_rows(
-    results: Results, setting: str, name: str, arms: Iterable[str], pairs: Sequence[tuple[str, str]]
-) -> tuple[Rows, Rows]:
-    """Accuracies of arms and paired differences between them, a row for each value of a setting.
-
-    Args:
-        name: of a row, with a hole for the value.
-    """
-    accuracies: Rows = {}
-    differences: Rows = {}
-    for value in results.settings(setting):
-        of = {arm: results.of(arm=arm, **{setting: value}).recognised() for arm in arms}
-        accuracies[name.format(value)] = figures(of.values())
-        differences[name.format(value)] = figures(of[arm] - of[other] for arm, other in pairs)
-    return accuracies, differences
 
 
 def difference_names(pairs: Iterable[tuple[str, str]]) -> list[str]:

@@ -131,9 +131,9 @@ def _read(sources: Sequence[Data], options: MergeOptions) -> tuple[list[ImageDat
     for number, target in enumerate(framings):
         for mend in mends(framings[:number], target):
             found.setdefault(mend.kind, mend)
-    applied = [mend for mend in found.values() if options.reframe == "auto" or mend.kind == "grey"]
-    frame = shared_frame(framings[:-1], framings[-1], applied, options.size)
-    return [frame.on(source) for source in matched], list(found.values()), warnings
+    proposed = list(found.values())
+    frame = shared_frame(framings[:-1], framings[-1], proposed, options.size, reframed=options.reframe == "auto")
+    return [frame.on(source) for source in matched], proposed, warnings
 
 
 def _shared(sources: Sequence[ImageDataset]) -> list[str]:
