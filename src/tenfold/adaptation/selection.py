@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,29 +28,20 @@ from tenfold.training.validation import validation_score
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
-SOURCE, AUGMENTED, ADABN, DANN, MCC, BOTH, SELF = (
-    "source only",
-    "augmented",
-    "AdaBN",
-    "DANN",
-    "MCC",
-    "DANN + MCC",
-    "self-training",
-)
+SOURCE, AUGMENTED, ADABN = "source only", "augmented", "AdaBN"
+DANN, MCC, BOTH, SELF = "DANN", "MCC", "DANN + MCC", "self-training"
 ARMS = (SOURCE, AUGMENTED, ADABN, DANN, MCC, BOTH, SELF)
 """In the order in which they are trained: AdaBN takes its weights from `augmented`, self-training from the best."""
 TRAINED = tuple(arm for arm in ARMS if arm != ADABN)
 
-SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        SOURCE: {},
-        AUGMENTED: {},
-        DANN: {"adversary": 0.3},
-        MCC: {"confusion": 1.0},
-        BOTH: {"adversary": 0.3, "confusion": 1.0},
-        SELF: {"teacher": 1.0, "confusion": 1.0, "learning_rate": 2e-3},
-    }
-)
+SETTINGS: Mapping[str, Mapping[str, float]] = {
+    SOURCE: {},
+    AUGMENTED: {},
+    DANN: {"adversary": 0.3},
+    MCC: {"confusion": 1.0},
+    BOTH: {"adversary": 0.3, "confusion": 1.0},
+    SELF: {"teacher": 1.0, "confusion": 1.0, "learning_rate": 2e-3},
+}
 LOST_SOURCE = 0.1
 """An arm that loses more than this of the best held-out source score is not chosen: it has forgotten the classes."""
 LEAST_SHARE = 0.1

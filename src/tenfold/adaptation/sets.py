@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, shared_frame
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, listed
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, MergeOptions, path_as_text
 from tenfold.core.types import ImageDataset
@@ -141,7 +141,7 @@ def _class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> li
     for source in sources:
         missing = missing_classes(source, names)
         if missing:
-            told.append(f"{source.name} has no images of {_listed(missing)}, which other sources have")
+            told.append(f"{source.name} has no images of {listed(missing, 10)}, which other sources have")
     return told
 
 
@@ -198,24 +198,19 @@ def _test_warnings(
     unknown = sorted(present - set(names))
     if len(unknown) == len(present):
         raise InputError(
-            f"the test set {test.name} shares no class with the sources: {_listed(unknown)} there, {_listed(names)} "
-            "here; classes are matched by their names"
+            f"the test set {test.name} shares no class with the sources: {listed(unknown, 10)} there, "
+            f"{listed(names, 10)} here; classes are matched by their names"
         )
     if unknown:
         left_out = sum(test.class_names[label] in unknown for label in test.labels)
         warnings.append(
-            f"no source has the classes {_listed(unknown)} of the test set: its {left_out} images of them are left "
-            "out"
+            f"no source has the classes {listed(unknown, 10)} of the test set: its {left_out} images of them are "
+            "left out"
         )
     if missing := missing_classes(test, names):
-        warnings.append(f"the test set has no images of {_listed(missing)} and says nothing about them")
+        warnings.append(f"the test set has no images of {listed(missing, 10)} and says nothing about them")
     if known := int(equal_to_any(test.images, target.images).sum()):
         warnings.append(
             f"{known:,} of the {len(test):,} test images are also among the target's: seen, but without labels"
         )
     return warnings
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - 10
-    return ", ".join(map(repr, names[:10])) + (f" and {more} more" if more > 0 else "")

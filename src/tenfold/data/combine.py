@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.errors import InputError, did_you_mean, listed
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.audit import audit, cleaned
@@ -23,8 +23,8 @@ from tenfold.data.load import load
 from tenfold.data.readers import index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.table import in_order
+from tenfold.data.splits import in_drawn_groups
 
-MOST_CLASSES_NAMED = 20
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
 OWN_RANGE = "of the external test set scaled to 0..255 by its own range of values, not by the study's"
 GROUPS_UNKNOWN = "of the external test set in named groups, which could not be looked for in the study"
@@ -110,14 +110,9 @@ def _reject_unknown_classes(study: ImageDataset, external: ImageDataset) -> None
     nearest = hint if hint.startswith(" Did you mean") else ""
     raise InputError(
         f"the external test set {external.name} has a class {unknown[0]!r} that {study.name} does not have.{nearest} "
-        f"Rename or remove it. Classes studied: {_listed(study.class_names)}; "
-        f"in the external test set: {_listed(external.class_names)}"
+        f"Rename or remove it. Classes studied: {listed(study.class_names)}; "
+        f"in the external test set: {listed(external.class_names)}"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_CLASSES_NAMED
-    return ", ".join(map(repr, names[:MOST_CLASSES_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
@@ -201,7 +196,7 @@ def read_related(
 
 
 def all_classes(sets: Sequence[ImageDataset]) -> tuple[str, ...]:
-    """The classes that any of the sets has a image of, in order."""
+    """The classes that any of the sets has an image of, in order."""
     names = {data.class_names[label] for data in sets for label in np.unique(data.labels)}
     return index_labels(sorted(names))[0]
 
@@ -226,13 +221,7 @@ def hold_out(data: ImageDataset, share: float, key: Key) -> tuple[ImageDataset, 
 
     Classes of fewer than five groups are trained on whole.
     """
-    chosen: set[int] = set()
-    for label in np.unique(data.labels):
-        groups = np.unique(data.groups[data.labels == label])
-        if len(groups) >= FEWEST_TO_SPARE:
-            count = max(1, round(share * len(groups)))
-            chosen.update((key / int(label)).numpy_generator().permutation(groups)[:count].tolist())
-    out = np.isin(data.groups, list(chosen))
+    out = in_drawn_groups(data, lambda groups: max(1, round(share * groups)) if groups >= FEWEST_TO_SPARE else 0, key)
     # A group of several classes may take the last images of a small one along.
     left = np.bincount(data.labels[~out], minlength=data.class_count)
     out &= left[data.labels] > 0

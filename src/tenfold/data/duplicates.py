@@ -119,16 +119,41 @@ def component_numbers(count: int, pairs: Sequence[tuple[int, int]]) -> Indices:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def nearest(images: Values, real: Values, chunk: int = 512) -> tuple[Indices, Distances]:
+def nearest(
+    images: Values, real: Values, chunk: int = 512, groups: Indices | None = None
+) -> tuple[Indices, Distances]:
     """The nearest real neighbour of each image: M indices into `real`, M rms distances in grey levels.
 
     `images` is M x C x H x W and `real` N x C x H x W; distances are taken `chunk` x `chunk` at a time. Vectors
     M x D and N x D are taken too, and their distances are in the vectors' unit.
 
+    Args:
+        groups: where `images` are the real ones themselves; neighbours are then of another group.
+
     Raises:
         ValueError: `real` is empty, or its images have another shape.
     """
-    return _nearest(images, real, chunk)
+    if len(real) == 0 or images.shape[1:] != real.shape[1:]:
+        raise ValueError(f"cannot look for neighbours of images {images.shape[1:]} among {real.shape}")
+    # Values around 0: shorter vectors lose fewer digits when squares are subtracted.
+    centre = np.float32(127.5) if real.dtype == np.uint8 else real[:].mean(axis=0).astype(np.float32)
+    indices = np.zeros(len(images), dtype=np.int64)
+    distances = np.zeros(len(images), dtype=np.float32)
+    for part in _chunks(len(images), chunk):
+        rows = _flat(images[part]) - centre
+        best, closest = np.full(len(rows), np.inf, dtype=np.float32), indices[part]
+        for others_part in _chunks(len(real), chunk):
+            others = _flat(real[others_part]) - centre
+            # |a - b|^2 without |a|^2, which is the same for every b.
+            squares = np.einsum("nd,nd->n", others, others) - 2 * rows @ others.T
+            if groups is not None:
+                squares[groups[part, None] == groups[None, others_part]] = np.inf
+            lowest = squares.min(axis=1)
+            nearer = lowest < best
+            best[nearer], closest[nearer] = lowest[nearer], others_part.start + squares.argmin(axis=1)[nearer]
+        # Taken from the pair itself: the product above cancels, and would call a perfect copy merely close.
+        distances[part] = np.sqrt(np.mean((rows - (_flat(real[closest]) - centre)) ** 2, axis=1))
+    return indices, distances
 
 
 def near_copies(generated: Values, train: Values, heldout: Values, quantile: float = QUANTILE) -> NearCopies:
@@ -167,35 +192,8 @@ def copies_among(
     _, distances = nearest(generated, train)
     threshold = 0.0
     if len(np.unique(groups)) > 1:
-        threshold = float(np.quantile(_nearest(train, train, groups=groups)[1], quantile))
+        threshold = float(np.quantile(nearest(train, train, groups=groups)[1], quantile))
     return distances <= threshold, threshold
-
-
-def _nearest(
-    images: Values, real: Values, chunk: int = 512, groups: Indices | None = None
-) -> tuple[Indices, Distances]:
-    """As `nearest`; with `groups`, `images` are the real ones themselves and neighbours are of another group."""
-    if len(real) == 0 or images.shape[1:] != real.shape[1:]:
-        raise ValueError(f"cannot look for neighbours of images {images.shape[1:]} among {real.shape}")
-    # Values around 0: shorter vectors lose fewer digits when squares are subtracted.
-    centre = np.float32(127.5) if real.dtype == np.uint8 else real[:].mean(axis=0).astype(np.float32)
-    indices = np.zeros(len(images), dtype=np.int64)
-    distances = np.zeros(len(images), dtype=np.float32)
-    for part in _chunks(len(images), chunk):
-        rows = _flat(images[part]) - centre
-        best, closest = np.full(len(rows), np.inf, dtype=np.float32), indices[part]
-        for others_part in _chunks(len(real), chunk):
-            others = _flat(real[others_part]) - centre
-            # |a - b|^2 without |a|^2, which is the same for every b.
-            squares = np.einsum("nd,nd->n", others, others) - 2 * rows @ others.T
-            if groups is not None:
-                squares[groups[part, None] == groups[None, others_part]] = np.inf
-            lowest = squares.min(axis=1)
-            nearer = lowest < best
-            best[nearer], closest[nearer] = lowest[nearer], others_part.start + squares.argmin(axis=1)[nearer]
-        # Taken from the pair itself: the product above cancels, and would call a perfect copy merely close.
-        distances[part] = np.sqrt(np.mean((rows - (_flat(real[closest]) - centre)) ** 2, axis=1))
-    return indices, distances
 
 
 def _chunks(count: int, size: int) -> Iterator[slice]:

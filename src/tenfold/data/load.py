@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -119,11 +120,11 @@ def require_classes(dataset: ImageDataset) -> None:
         )
 
 
-def _decode(
-    manifest: Manifest, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_], size: int | None
-) -> ImageDataset:
-    if manifest.decode is None:
-        return _vectors(manifest, indices, roles)
+def _decode(manifest: Manifest, indices: Indices, roles: npt.NDArray[np.str_], size: int | None) -> ImageDataset:
+    if manifest.vectors is not None:
+        vectors = manifest.vectors[indices, :, np.newaxis, np.newaxis]
+        return _set_of(manifest, vectors, indices, roles).with_columns(feature_names=manifest.feature_names)
+    assert manifest.decode is not None
     decoded: list[DecodedImage] = []
     longer_sides: list[int] = []
     kept: list[int] = []
@@ -140,41 +141,30 @@ def _decode(
         kept.append(position)
     readable = indices[kept]
     for label in np.setdiff1d(manifest.labels[indices], manifest.labels[readable]):
-        example = next(entry for entry in broken if entry.source in _sources_of(manifest, int(label)))
+        members = {manifest.sources[index] for index in np.flatnonzero(manifest.labels == label)}
+        example = next(entry for entry in broken if entry.source in members)
         raise InputError(
             f"class {manifest.class_names[label]!r}: none of its images can be read "
             f"({example.source}: {example.reason}); replace them or remove the class"
         )
     images, conversions = resize_to_squares(decoded, longer_sides, choose_side(longer_sides, size))
+    dataset = _set_of(manifest, images, readable, roles[kept])
+    return dataset.with_columns(set_aside=(*manifest.set_aside, *broken), conversions=conversions)
+
+
+def _set_of(
+    manifest: Manifest, images: npt.NDArray[Any], indices: Indices, roles: npt.NDArray[np.str_]
+) -> ImageDataset:
+    """Images, or vectors, under what the manifest says of them."""
     return ImageDataset(
         name=manifest.name,
         images=images,
-        labels=manifest.labels[readable],
-        class_names=manifest.class_names,
-        groups=manifest.groups[readable],
-        sources=tuple(manifest.sources[index] for index in readable),
-        roles=roles[kept],
-        set_aside=(*manifest.set_aside, *broken),
-        conversions=conversions,
-    )
-
-
-def _vectors(manifest: Manifest, indices: npt.NDArray[np.int64], roles: npt.NDArray[np.str_]) -> ImageDataset:
-    assert manifest.vectors is not None
-    return ImageDataset(
-        name=manifest.name,
-        images=manifest.vectors[indices, :, np.newaxis, np.newaxis],
         labels=manifest.labels[indices],
         class_names=manifest.class_names,
         groups=manifest.groups[indices],
         sources=tuple(manifest.sources[index] for index in indices),
         roles=roles,
-        feature_names=manifest.feature_names,
     )
-
-
-def _sources_of(manifest: Manifest, label: int) -> set[str]:
-    return {manifest.sources[index] for index in np.flatnonzero(manifest.labels == label)}
 
 
 def _reject_leaks(dataset: ImageDataset) -> None:

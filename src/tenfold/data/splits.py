@@ -62,9 +62,12 @@ def make_splits(data: ImageDataset, plan: FoldPlan, repeat: int, key: Key) -> li
     always = np.unique(data.groups[~np.isin(data.labels, plan.evaluated)])
     judged = judged[~np.isin(data.groups[judged], always)]
     splits = []
-    for fold, (_, test) in enumerate(_group_folds(data, judged, plan.folds, key / f"repeat-{repeat}" / "folds")):
+    key = key / f"repeat-{repeat}"
+    folds = StratifiedGroupKFold(plan.folds, shuffle=True, random_state=(key / "folds").seed % 2**32)
+    for fold, (_, places) in enumerate(folds.split(judged, data.labels[judged], data.groups[judged])):
+        test = judged[places]
         rest = np.setdiff1d(np.arange(len(data)), test)
-        validation = _validation_images(data, rest, plan, key / f"repeat-{repeat}" / f"fold-{fold}" / "inner")
+        validation = _validation_images(data, rest, plan, key / f"fold-{fold}" / "inner")
         splits.append(Split(repeat, fold, np.setdiff1d(rest, validation), validation, test))
     return splits
 
@@ -123,12 +126,17 @@ def part_of(train: ImageDataset, percent: float, key: Key) -> ImageDataset:
     """
     if percent >= 100:
         return train
-    chosen: set[int] = set()
-    for label in np.unique(train.labels):
-        groups = np.unique(train.groups[train.labels == label])
-        wanted = max(1, round(len(groups) * percent / 100))
-        chosen.update((key / int(label)).numpy_generator().permutation(groups)[:wanted].tolist())
-    return train.take(np.flatnonzero(np.isin(train.groups, list(chosen))))
+    kept = in_drawn_groups(train, lambda groups: max(1, round(groups * percent / 100)), key)
+    return train.take(np.flatnonzero(kept))
+
+
+def in_drawn_groups(data: ImageDataset, wanted: Callable[[int], int], key: Key) -> npt.NDArray[np.bool_]:
+    """N marks of the images whose group is drawn: of each class as many as `wanted` makes of its number of groups."""
+    drawn: set[int] = set()
+    for label in np.unique(data.labels):
+        groups = np.unique(data.groups[data.labels == label])
+        drawn.update((key / int(label)).numpy_generator().permutation(groups)[: wanted(len(groups))].tolist())
+    return np.isin(data.groups, list(drawn))
 
 
 def _testable_groups(data: ImageDataset) -> Indices:
@@ -144,13 +152,6 @@ def _testable_groups(data: ImageDataset) -> Indices:
         holds[:, holds[single].any(axis=0)] = False
     counts: Indices = np.count_nonzero(holds, axis=1)
     return counts
-
-
-def _group_folds(data: ImageDataset, members: Indices, folds: int, key: Key) -> list[tuple[Indices, Indices]]:
-    seed = key.seed % 2**32
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    pairs = splitter.split(members, data.labels[members], data.groups[members])
-    return [(members[rest], members[test]) for rest, test in pairs]
 
 
 def _validation_images(data: ImageDataset, rest: Indices, plan: FoldPlan, key: Key) -> Indices:

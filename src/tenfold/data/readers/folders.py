@@ -67,9 +67,9 @@ def read_unlabelled(root: Path) -> Manifest:
     while waiting:
         folder = waiting.pop()
         inside = _look_into(folder, root)
-        names = {validation.name.lower() for validation in inside.folders}
+        names = {inner.name.lower() for inner in inside.folders}
         sealed = folder == root and {"train", "test"} <= names
-        waiting += [validation for validation in inside.folders if not (sealed and validation.name.lower() == "test")]
+        waiting += [inner for inner in inside.folders if not (sealed and inner.name.lower() == "test")]
         set_aside += inside.set_aside
         paths += [path for path in inside.files if is_image_name(path)]
     if not paths:

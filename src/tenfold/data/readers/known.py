@@ -36,8 +36,10 @@ class KnownSet:
     read: Callable[[str, Sequence[Path]], Manifest]
     files: tuple[str, ...] = ()
     """Relative to TENFOLD_DATA; a trailing .gz may be missing there."""
-    downloads: tuple[tuple[str, str], ...] = ()
-    """For each file the address and md5 of its publisher; empty where there is none to rely on."""
+    address: str = ""
+    """Of its publisher, with a hole for a file's name; empty where there is none to rely on."""
+    md5: tuple[str, ...] = ()
+    """Of each file."""
     without_test_part: bool = False
     """Half of what is not studied becomes the sealed external test."""
     large: bool = False
@@ -51,8 +53,9 @@ def read(name: str) -> Manifest:
         InputError: its files are neither in TENFOLD_DATA nor to be fetched.
     """
     known = KNOWN[name]
-    addresses = known.downloads or (None,) * len(known.files)
-    return known.read(name, [_find(name, *pair) for pair in zip(known.files, addresses, strict=True)])
+    hashes = known.md5 or [""] * len(known.files)
+    pairs = zip(known.files, hashes, strict=True)
+    return known.read(name, [_find(name, file, known.address, md5) for file, md5 in pairs])
 
 
 def data_directory() -> Path | None:
@@ -61,21 +64,20 @@ def data_directory() -> Path | None:
     return Path(named) if named else None
 
 
-def _find(name: str, file: str, download: tuple[str, str] | None) -> Path:
+def _find(name: str, file: str, address: str, md5: str) -> Path:
     directory = data_directory()
     if directory is not None:
         for candidate in (directory / file, directory / file.removesuffix(".gz")):
             if candidate.is_file():
                 return candidate
     wanted = f"{name} needs {file} in the directory that the environment variable TENFOLD_DATA names"
-    if download is None:
+    if not address:
         raise InputError(f"{wanted} (now: {directory or 'not set'})")
     import pooch
 
-    address, md5 = download
     try:
-        cache = pooch.os_cache("tenfold") / name
-        return Path(pooch.retrieve(address, known_hash=f"md5:{md5}", fname=Path(file).name, path=cache))
+        cache, last = pooch.os_cache("tenfold") / name, Path(file).name
+        return Path(pooch.retrieve(address.format(last), known_hash=f"md5:{md5}", fname=last, path=cache))
     except (OSError, ValueError) as error:
         reason = type(error).__name__
         raise InputError(f"{wanted}; fetching it from {address.split('/')[2]} failed ({reason})") from error
@@ -216,41 +218,34 @@ def _npz(*class_names: str) -> Callable[[str, Sequence[Path]], Manifest]:
     return lambda name, files: npz.read(files[0], name=name, class_names=class_names)
 
 
-_MNIST_HOST = "https://ossci-datasets.s3.amazonaws.com/mnist"
-_USPS_HOST = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass"
-_MEDMNIST_HOST = "https://zenodo.org/records/10519652/files"
+_MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 KNOWN: dict[str, KnownSet] = {
     "digits": KnownSet(_digits, without_test_part=True, large=True),
     "mnist": KnownSet(
         _mnist,
+        tuple(f"mnist/MNIST/raw/{part}-ubyte.gz" for part in _MNIST_FILES),
+        "https://ossci-datasets.s3.amazonaws.com/mnist/{}",
         (
-            "mnist/MNIST/raw/train-images-idx3-ubyte.gz",
-            "mnist/MNIST/raw/train-labels-idx1-ubyte.gz",
-            "mnist/MNIST/raw/t10k-images-idx3-ubyte.gz",
-            "mnist/MNIST/raw/t10k-labels-idx1-ubyte.gz",
-        ),
-        (
-            (f"{_MNIST_HOST}/train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-            (f"{_MNIST_HOST}/train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
-            (f"{_MNIST_HOST}/t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
-            (f"{_MNIST_HOST}/t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
         ),
         large=True,
     ),
     "usps": KnownSet(
         _usps,
         ("usps/usps.bz2", "usps/usps.t.bz2"),
-        (
-            (f"{_USPS_HOST}/usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197"),
-            (f"{_USPS_HOST}/usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
-        ),
+        "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/{}",
+        ("ec16c51db3855ca6c91edd34d0e9b197", "8ea070ee2aca1ac39742fdd1ef5ed118"),
         large=True,
     ),
     "pneumoniamnist": KnownSet(
         _npz("normal", "pneumonia"),
         ("pneumoniamnist/pneumoniamnist.npz",),
-        ((f"{_MEDMNIST_HOST}/pneumoniamnist.npz?download=1", "28209eda62fecd6e6a2d98b1501bb15f"),),
+        "https://zenodo.org/records/10519652/files/{}?download=1",
+        ("28209eda62fecd6e6a2d98b1501bb15f",),
     ),
     "svhn": KnownSet(_npz(*DIGITS), ("svhn/svhn_test_part.npz",), large=True),
     "emnist_letters": KnownSet(
