@@ -22,13 +22,6 @@ def test_nearest_is_that_of_brute_force(m, n, chunk, shape):
         assert indices[i] == np.argmin(expected)
 
 
-def test_a_perfect_copy_is_at_distance_zero_among_large_bright_images():
-    real = np.full((40, 3, 96, 96), 255, dtype=np.uint8) - random_images("large", 40, (3, 96, 96)) // 64
-    indices, distances = nearest(real[::-1], real)
-    np.testing.assert_array_equal(indices, np.arange(40)[::-1])
-    assert not distances.any()
-
-
 def test_copies_are_told_from_new_images():
     train, heldout, new = random_images("train", 200), random_images("heldout", 200), random_images("new", 100)
     assert near_copies(new, train, heldout).share <= 0.05
@@ -37,6 +30,7 @@ def test_copies_are_told_from_new_images():
     assert 0.5 <= copies.share <= 0.55
     np.testing.assert_array_equal(copies.nearest[50:], np.arange(50))
     assert (copies.distances[50:] < copies.threshold).all()
+    np.testing.assert_array_equal(copies.heldout_distances, nearest(heldout, train)[1])
 
 
 def test_what_has_no_neighbours_is_refused():
@@ -62,17 +56,18 @@ def test_the_nearest_vector_is_that_of_scikit_learn(m, n, chunk):
     np.testing.assert_allclose(distances, expected_distances[:, 0] / np.sqrt(6), rtol=1e-4)
 
 
-def test_vectors_far_from_zero_lose_no_digits():
-    real = vectors("far", 50) / 1000 + np.float32(100)
+@pytest.mark.parametrize(
+    "real",
+    [
+        np.full((40, 3, 96, 96), 255, dtype=np.uint8) - random_images("large", 40, (3, 96, 96)) // 64,
+        vectors("far", 40) / 1000 + np.float32(100),
+    ],
+    ids=["large bright images", "vectors far from zero"],
+)
+def test_a_perfect_copy_is_at_distance_zero(real):
     indices, distances = nearest(real[::-1], real)
-    np.testing.assert_array_equal(indices, np.arange(50)[::-1])
+    np.testing.assert_array_equal(indices, np.arange(40)[::-1])
     assert not distances.any()
-
-
-def test_held_out_distances_are_those_to_the_training_images():
-    train, heldout = random_images("train", 20), random_images("heldout", 7)
-    copies = near_copies(train[:2], train, heldout)
-    np.testing.assert_array_equal(copies.heldout_distances, nearest(heldout, train)[1])
 
 
 @given(st.integers(2, 30), st.integers(2, 6), st.booleans())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,6 @@ def test_digits_study_a_small_part() -> None:
     assert digits.image_shape == (1, 8, 8)
     assert digits.images.max() == 255
     assert any("--per-class" in note for note in digits.conversions)
-
-
-def test_digits_whole() -> None:
     assert set(load("digits", images=1797).roles) == {"train"}
 
 
@@ -51,24 +49,22 @@ def test_mixed_sizes_take_the_median_side(class_folders: Folders) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        ("set.zip", "unpack it"),
+        ("set.txt", "give a folder of class folders"),
         ("digit", "Did you mean 'digits'"),
         ("no/such/folder", "Check the path"),
         (Path("nowhere"), "no such file"),
         ("nul\0byte", "no such file"),
     ],
 )
-def test_what_is_not_there_is_refused(data: str | Path, message: str) -> None:
+def test_what_is_not_there_or_another_file_is_refused(
+    data: str | Path, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("set.zip", "set.txt"):
+        Path(name).write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         load(data)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"), [("set.zip", "unpack it"), ("set.txt", "give a folder of class folders")]
-)
-def test_other_files_are_refused(tmp_path: Path, name: str, message: str) -> None:
-    (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(InputError, match=message):
-        load(tmp_path / name)
 
 
 @pytest.mark.parametrize("size", [0, 3, 100_000])
@@ -132,27 +128,21 @@ def counts(indices: np.ndarray, roles: np.ndarray, role: str) -> list[int]:
     return np.bincount(LABELS[indices[roles == role]], minlength=3).tolist()
 
 
-def test_all_are_studied_unless_limited() -> None:
-    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=None, images=None, key=KEY)
+@pytest.mark.parametrize(
+    ("wanted", "train", "reserve", "test"),
+    [
+        ({"per_class": None, "images": None}, [60, 30, 10], [0, 0, 0], [0, 0, 0]),
+        ({"per_class": 20, "images": None}, [20, 20, 10], [40, 10, 0], [0, 0, 0]),
+        ({"per_class": None, "images": 20}, [12, 6, 2], [48, 24, 8], [0, 0, 0]),
+        ({"per_class": 10, "images": None, "half_of_rest_is_test": True}, [10, 10, 10], [25, 10, 0], [25, 10, 0]),
+    ],
+)
+def test_what_is_asked_for_is_studied(
+    wanted: dict[str, Any], train: list[int], reserve: list[int], test: list[int]
+) -> None:
+    indices, roles = choose(LABELS, TRAIN, ALONE, key=KEY, **wanted)
+    assert [counts(indices, roles, role) for role in ("train", "reserve", "test")] == [train, reserve, test]
     assert indices.tolist() == list(range(100))
-    assert set(roles) == {"train"}
-
-
-def test_per_class_takes_what_there_is() -> None:
-    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=20, images=None, key=KEY)
-    assert counts(indices, roles, "train") == [20, 20, 10]
-    assert counts(indices, roles, "reserve") == [40, 10, 0]
-
-
-def test_images_keep_the_shares() -> None:
-    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=None, images=20, key=KEY)
-    assert counts(indices, roles, "train") == [12, 6, 2]
-
-
-def test_half_of_the_rest_can_become_the_test() -> None:
-    indices, roles = choose(LABELS, TRAIN, ALONE, per_class=10, images=None, key=KEY, half_of_rest_is_test=True)
-    assert counts(indices, roles, "test") == [25, 10, 0]
-    assert counts(indices, roles, "reserve") == [25, 10, 0]
 
 
 def test_the_seed_decides_and_the_test_stays() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,12 @@ def root(class_folders: Folders) -> Path:
 
 def csv_rows(*rows: str) -> str:
     return "\n".join(rows) + "\n"
+
+
+def write_jsonl(root: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """A line for each image, numbered from 0, with this said of it."""
+    lines = [json.dumps({"file_name": f"pictures/00{i}.png", **row}) for i, row in enumerate(rows)]
+    (root / "metadata.jsonl").write_text("\n".join(lines))
 
 
 def test_csv_with_groups_and_splits(root: Path) -> None:
@@ -49,8 +55,7 @@ def test_aliases_and_semicolons(root: Path) -> None:
 
 
 def test_jsonl(root: Path) -> None:
-    rows = [{"file_name": f"pictures/00{i}.png", "label": i % 2, "group": i // 2} for i in range(4)]
-    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_jsonl(root, ({"label": i % 2, "group": i // 2} for i in range(4)))
     dataset = load(root)
     assert dataset.class_names == ("0", "1")
     assert dataset.groups.tolist() == [0, 0, 1, 1]
@@ -101,34 +106,16 @@ def test_two_tables_are_refused(root: Path) -> None:
         load(root)
 
 
-def test_a_grown_set_is_refused_unless_asked_for(root: Path) -> None:
-    rows: list[dict[str, object]] = [
-        {"file_name": "pictures/000.png", "label": "a", "origin": "real", "source": "scan-1"},
-        {"file_name": "pictures/001.png", "label": "a", "origin": "real", "source": "scan-2"},
-        {"file_name": "pictures/002.png", "label": "a", "origin": "generated", "parents": ["scan-1"]},
-        {
-            "file_name": "pictures/003.png",
-            "label": "a",
-            "origin": "generated",
-            "parents": ["pictures/001.png"],
-        },
-    ]
-    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+def test_made_images_are_grown_and_share_a_group_with_their_parents(root: Path) -> None:
+    real = [{"label": "a", "origin": "real", "source": f"scan-{i}"} for i in (1, 2)]
+    made = [{"label": "a", "origin": "generated", "parents": [of]} for of in ("scan-1", "pictures/001.png")]
+    write_jsonl(root, real + made)
     data = load(root)
     assert data.groups.tolist() == [0, 1, 0, 1]
     assert data.roles.tolist() == ["train", "train", "grown", "grown"]
 
 
 def test_siblings_without_their_parents_are_refused(root: Path) -> None:
-    rows = [
-        {
-            "file_name": f"pictures/00{i}.png",
-            "label": "a",
-            "origin": "generated",
-            "parents": [f"scan-{i % 2}"],
-        }
-        for i in range(4)
-    ]
-    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_jsonl(root, ({"label": "a", "origin": "generated", "parents": [f"scan-{i % 2}"]} for i in range(4)))
     with pytest.raises(InputError, match="4 of its images"):
         load(root)
