@@ -15,20 +15,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.export import LONGEST_SLUG_BYTES, class_folders, export
 from tenfold.data.load import load
 
-NAMES = (
-    "CON",
-    "con",
-    "\u00e9",
-    "e\u0301",
-    "../up",
-    "a/b",
-    "x" * 300,
-    "<script>",
-    "日本",
-    "line\nbreak",
-    "\udcff",
-    " .",
-)
+NAMES = ("CON", "con", "\u00e9", "e\u0301", "../up", "a/b", "x" * 300, "<script>", "日本", "a\nb", "\udcff", " .")
 
 
 def odd_set(channels: int = 1) -> ImageDataset:
@@ -59,15 +46,8 @@ def test_an_export_reads_back_the_same(tmp_path: Path, channels: int) -> None:
 def test_provenance_is_kept_and_generated_images_join_their_parents(tmp_path: Path) -> None:
     dataset = odd_set().take([0, 2, 4, 4])
     provenance: list[dict[str, object]] = [{"origin": "real", "parents": [], "seed": None}] * 2
-    provenance += [
-        {
-            "origin": "generated",
-            "parents": [dataset.sources[1]],
-            "seed": np.int64(5),
-            "method": "m",
-            "generator": "g",
-        }
-    ] * 2
+    made = {"origin": "generated", "parents": [dataset.sources[1]], "seed": np.int64(5), "generator": "g"}
+    provenance += [made] * 2
     dataset = replace(dataset, groups=np.arange(4))
     export(tmp_path / "out", dataset, provenance)
     lines = (tmp_path / "out/metadata.jsonl").read_bytes().splitlines()
@@ -79,17 +59,14 @@ def test_provenance_is_kept_and_generated_images_join_their_parents(tmp_path: Pa
     assert again.roles.tolist() == ["train", "train", "grown", "grown"]
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_nothing_is_overwritten_and_one_entry_an_image_is_demanded(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("keep")
     with pytest.raises(InputError, match="nothing is overwritten"):
         export(tmp_path / "out", odd_set(), [{}] * len(odd_set()))
     assert (tmp_path / "out/mine.txt").read_text() == "keep"
-
-
-def test_one_entry_an_image_is_demanded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1 provenance entries"):
-        export(tmp_path / "out", odd_set(), [{}])
+        export(tmp_path / "new", odd_set(), [{}])
 
 
 @given(st.lists(st.text(alphabet=st.characters(), max_size=60), min_size=1, max_size=8))

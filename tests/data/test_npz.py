@@ -86,7 +86,7 @@ class Bomb:
         return (pytest.fail, ("pickled code ran",))
 
 
-def test_pickled_objects_are_refused_unopened(tmp_path: Path) -> None:
+def test_pickled_objects_are_refused_unopened_and_damaged_archives(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pickled objects"):
         read(tmp_path, images=GREY, labels=np.array([Bomb(), Bomb()], dtype=object))
     for suffix in (".pkl", ".pt", ".pth"):
@@ -94,9 +94,6 @@ def test_pickled_objects_are_refused_unopened(tmp_path: Path) -> None:
         path.write_bytes(pickle.dumps(Bomb()))
         with pytest.raises(InputError, match="pickled code"):
             load(path)
-
-
-def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "set.npz", images=GREY, labels=[0, 1])
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="damaged"):
@@ -185,7 +182,7 @@ def test_vectors_and_images_are_never_joined() -> None:
             replace(vectors, images=wrong)
 
 
-def test_equal_rows_share_a_group_and_rows_of_two_classes_are_left_out() -> None:
+def test_equal_rows_share_a_group_and_rows_of_two_classes_are_left_out(tmp_path: Path) -> None:
     values = np.array([[1, 2], [1, 2], [3, 4], [5, 6], [3, 4], [7, 8], [-0.0, 9], [0.0, 9.0001]], np.float32)
     data = replace(easy_vectors([4, 4], features=2), images=values[:, :, None, None])
     findings = audit(data)
@@ -200,11 +197,10 @@ def test_equal_rows_share_a_group_and_rows_of_two_classes_are_left_out() -> None
     assert clean.sources == ("row-0", "row-1", "row-3", "row-5", "row-6", "row-7")
     assert clean.groups[0] == clean.groups[1]
     assert len(np.unique(clean.groups)) == 5
-
-
-def test_zeros_of_both_signs_are_equal(tmp_path: Path) -> None:
-    data = read(tmp_path, features=[[0.0, 1], [5, 5], [-0.0, 1], [6, 6]], labels=[0, 1, 0, 1])
-    assert audit(data).exact_within == (("set[0]", "set[2]"),)
+    arrays: dict[str, Any] = {"features": [[0.0, 1], [5, 5], [-0.0, 1], [6, 6]], "labels": [0, 1, 0, 1]}
+    assert audit(read(tmp_path, **arrays)).exact_within == (("set[0]", "set[2]"),), "zeros of both signs are equal"
+    with pytest.raises(InputError, match=r"set\[0\] \(train\) and set\[2\] \(test\) are the same row"):
+        read(tmp_path, **arrays, split=["train", "train", "test", "train"])
 
 
 def test_constant_columns_are_told() -> None:
@@ -215,11 +211,6 @@ def test_constant_columns_are_told() -> None:
         findings = audit(replace(data, images=images, feature_names=names))
         assert findings.actions == (f"1 feature of one constant value, which tell nothing: {name}",)
         assert findings.constant == (name,)
-
-
-def test_a_copy_between_given_parts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"set\[0\] \(train\) and set\[2\] \(test\) are the same row"):
-        read(tmp_path, features=[[1, 2], [3, 4], [1, 2]], labels=[0, 1, 0], split=["train", "train", "test"])
 
 
 def test_columns_are_put_in_the_order_in_which_they_were_learned() -> None:
