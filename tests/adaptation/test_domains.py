@@ -30,7 +30,7 @@ from tenfold.adaptation.dann import (
     train_domains,
     with_statistics_of,
 )
-from tenfold.adaptation.selection import ARMS, AUGMENTED, SELF, AdaptedArm, choose, described, train_arm
+from tenfold.adaptation.selection import ARMS, AUGMENTED, SELF, AdaptedArm, choose, described, embed, train_arm
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.networks.convnet import SmallConvNet
@@ -241,3 +241,21 @@ def test_the_choice_wants_information_but_not_at_any_price() -> None:
     assert choose([plain, better, forgot]) is better
     assert choose([plain, three]) is plain
     assert choose([three]) is three
+
+
+def features(name: str, count: int, shift: float) -> np.ndarray:
+    return (Key(f"tests/{name}").numpy_generator().normal(size=(count, 6)) + shift).astype(np.float32)
+
+
+def test_domains_that_lie_apart_are_told_apart_and_others_are_not() -> None:
+    apart = embed(features("a", 60, 0), features("b", 80, 4))
+    assert apart.probe is not None
+    assert apart.probe > 0.98
+    assert (apart.source.shape, apart.target.shape) == ((60, 2), (80, 2))
+    alike = embed(features("a", 200, 0), features("b", 200, 0))
+    assert alike.probe == pytest.approx(0.5, abs=0.12)
+
+
+def test_of_too_few_nothing_is_said() -> None:
+    assert embed(features("a", 60, 0), features("b", 3, 4)).probe is None
+    assert embed(features("a", 60, 0), features("b", 1, 4)).target.shape == (1, 2)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,14 +45,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget()
 
 
-def test_what_they_say_is_the_published() -> None:
-    text = dcgan.Claim().text
-    said = text.they_say.values
-    gain = said["sensitivity, classical + dcgan"] - said["sensitivity, classical"]
-    assert text.they_say.effect == pytest.approx(gain)
-    assert re.findall(r"\d\d\.\d", text.they_say.sentence) == ["78.6", "85.7", "88.4", "92.4"]
+def test_the_numbers_of_images_are_the_published() -> None:
     assert sum(lesions.WANTED) == 182
-    assert text.seeds >= 5
     assert lesions.CELLS * (1 + lesions.TURNED) == 640
     for scale in (dcgan.FULL, dcgan.QUICK):
         assert scale.amounts[-1] is None, "the last amount of classical augmentation has no end"
@@ -162,11 +155,7 @@ def test_the_course_of_a_training_is_told_in_parts(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     result = lesions.course(tmp_path / "metrics.jsonl", 10)
     assert [(part["from"], part["to"], part["critic_loss"]) for part in result] == [
-        (1, 2, 1.5),
-        (3, 4, 3.5),
-        (5, 6, 5.5),
-        (7, 8, 7.5),
-        (9, 10, 9.5),
+        (start, start + 1, start + 0.5) for start in (1, 3, 5, 7, 9)
     ]
 
 
@@ -179,8 +168,9 @@ def test_a_tiny_repetition_is_told_in_full(tmp_path: Path) -> None:
     macro, classes, differences, amounts, course = kept["tables"]
 
     cells = {row["name"]: row["cells"] for row in macro["rows"]}
-    for name, share in dcgan.Claim().text.they_say.values.items():
-        assert cells[name][0]["estimate"] == pytest.approx(100 * share)
+    assert {name: row[0]["estimate"] / 100 for name, row in cells.items()} == pytest.approx(
+        dcgan.Claim().text.they_say.values
+    )
     for what, cell in zip(differences["columns"], differences["rows"][0]["cells"], strict=True):
         with_dcgan, without = (cells[f"{what}, {arm}"][1]["estimate"] for arm in lesions.ARMS[::-1])
         assert cell["estimate"] == pytest.approx(with_dcgan - without, abs=2e-3)

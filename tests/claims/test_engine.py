@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -27,9 +28,11 @@ def test_a_claim_says_what_was_published_and_what_it_trains(name: str) -> None:
     text = claim.text
     assert text.sentence.endswith(".")
     assert text.source.endswith(".")
-    assert text.they_say.effect > 0
-    assert text.they_say.sentence
-    assert min(text.seeds, text.quick_seeds) >= 2
+    said = list(text.they_say.values.values())
+    assert text.they_say.effect == pytest.approx(abs(said[0] - said[1]))
+    in_words = re.findall(r"[\d.]+(?= %| ->)", text.they_say.sentence)
+    assert [float(percent) / 100 for percent in in_words] == pytest.approx(said)
+    assert (text.seeds >= 3, text.quick_seeds >= 2) == (True, True)
     for quick in (False, True):
         json.dumps(claim.settings(quick), allow_nan=False)
         jobs = claim.jobs(range(3), quick)

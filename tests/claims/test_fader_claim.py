@@ -40,15 +40,10 @@ def test_a_tiny_run_is_told_in_full(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "there" / "claim.json").read_text())
     assert kept["they_say"]["effect_points"] == 75.0
     assert kept["holds"] == result.holds
-    gates, accuracy, differences = kept["tables"]
+    gates = kept["tables"][0]
     assert gates["columns"] == ["the article's loss", "tenfold's"]
     swap = gates["rows"][0]["cells"][0]
     assert swap["estimate"] - 10 == pytest.approx(kept["we_measured"]["effect_points"], abs=2e-3)
-    result = zip(accuracy["columns"], accuracy["rows"][0]["cells"], strict=True)
-    cells = {name: cell["estimate"] for name, cell in result}
-    for name, cell in zip(differences["columns"], differences["rows"][0]["cells"], strict=True):
-        arm, other = name.split(" − ")
-        assert cell["estimate"] == pytest.approx(cells[arm] - cells[other], abs=2e-3)
     assert [image["file"] for image in kept["pictures"]] == [
         "styles-by-digits-the-article-s-loss.png",
         "styles-by-digits-tenfold-s.png",
@@ -58,10 +53,9 @@ def test_a_tiny_run_is_told_in_full(tmp_path: Path) -> None:
     assert "restyle would give an arm nothing" in kept["notes"][1]
 
 
-def test_a_seed_shares_its_key_over_arms_and_presets() -> None:
+def test_all_is_trained_with_steps_of_its_own() -> None:
     jobs = make_claim("fader").jobs(range(3), quick=False)
     assert len(jobs) == 3 * 2 + 3 * 2 * 3
-    assert len({json.dumps(dict(one.config)) for one in jobs}) == len(jobs)
     assert all(one.config["steps"] is None for one in jobs)
 
 

@@ -76,16 +76,9 @@ def trained(seed: int, fold: int, amount: int | None, loss: float, **result: Any
 
 
 def test_classical_is_enlarged_as_far_as_the_validation_images_want() -> None:
-    finished = [
-        trained(0, 0, None, 0.5),
-        trained(0, 0, 4, 0.5),
-        trained(0, 0, 0, 0.9),
-        trained(0, 1, 0, 0.1),
-        trained(0, 1, 4, 0.2),
-        trained(1, 0, 4, 0.2),
-        trained(1, 0, None, 0.1),
-    ]
-    assert saturated(Results(finished)) == {(0, 0): 4, (0, 1): 0, (1, 0): None}
+    told = [(0, 0, None, 0.5), (0, 0, 8, 0.5), (0, 0, 4, 0.9), (0, 1, 4, 0.1), (0, 1, 8, 0.2), (1, 0, None, 0.1)]
+    finished = [trained(*one) for one in told]
+    assert saturated(Results(finished)) == {(0, 0): 8, (0, 1): 4, (1, 0): None}
 
 
 def test_the_chosen_amounts_make_one_table() -> None:
