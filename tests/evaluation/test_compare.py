@@ -37,28 +37,14 @@ def shares(right, n=40, repeats=4, offset=0):
     return np.repeat(((np.arange(n) + offset) % n < right)[:, None], repeats, axis=1)
 
 
-def test_pick_takes_the_best_inner_score_then_the_lower_loss_then_the_baseline():
-    labels = np.arange(8) % 2
-    nothing, everything = np.zeros((8, 1)), np.ones((8, 1))
-    base = trials_of("classical", nothing, labels, folds=4, validation=[[0.5, 0.7, 0.7, 0.7]], loss=1.0)
-    grown = trials_of("gan", everything, labels, folds=4, validation=[[0.6, 0.6, 0.7, 0.7]], loss=[[2, 2, 1, 0.9]])
-    verdict = judge(base + grown, labels)
-    assert verdict.pick_counts == {"classical": 2, "gan": 2}
-    assert verdict.chosen_arm == "classical"
-    # gan is picked in folds 0 and 3: half of the images, each a difference of 1.
-    assert verdict.difference.estimate == pytest.approx(0.5)
-    assert arm(verdict, "gan").against_baseline.estimate == pytest.approx(1.0)
-
-
 def test_controls_are_compared_but_never_picked():
     base = trials_of("classical", shares(30), LABELS, validation=0.5)
     oracle = trials_of("oracle", shares(40), LABELS, validation=0.9)
     verdict = judge(base + oracle, LABELS, candidates=["classical"])
     assert verdict.pick_counts == {"classical": 4 * 2}
-    assert verdict.outcome == "no_practical_difference"
-    assert (verdict.difference.low, verdict.difference.high, verdict.smallest_detectable) == (0, 0, 0)
+    assert verdict.outcome == "nothing_preferred"
     assert arm(verdict, "oracle").outcome == "helped"
-    assert "in all 8 folds classical alone was chosen" in sentence(verdict)
+    assert sentence(verdict).startswith("Nothing to choose between: no arm but classical")
 
 
 @pytest.mark.parametrize(
@@ -75,13 +61,14 @@ def test_outcomes_that_show_a_difference_or_cannot(right, outcome):
     assert arm(verdict, "gan").outcome == outcome
 
 
-@pytest.mark.parametrize(("n", "outcome"), [(40, "not_proven"), (400, "no_practical_difference")])
+@pytest.mark.parametrize(("n", "outcome"), [(40, "nothing_preferred"), (400, "no_practical_difference")])
 def test_two_that_never_differed_are_as_equal_as_there_are_images_to_say_so(n, outcome):
     labels = np.arange(n) % 2
     base = trials_of("classical", shares(30, n=n), labels, validation=0.5)
     verdict = judge(base + trials_of("gan", shares(30, n=n), labels, validation=0.9), labels)
     assert (verdict.difference.low, verdict.difference.high) == pytest.approx((-3 / n, 3 / n))
-    assert verdict.outcome == arm(verdict, "gan").outcome == outcome
+    assert verdict.outcome == outcome
+    assert arm(verdict, "gan").outcome == ("not_proven" if n == 40 else outcome)
 
 
 def test_below_the_margin_nothing_helped_however_sure():
@@ -193,7 +180,9 @@ def test_json_is_plain_and_finite_and_the_sentence_holds_the_estimate(seed, repe
         assert 0 <= result["interval"][0] <= result["balanced_accuracy"] <= result["interval"][1] <= 1
         assert result["seconds"] == 1.5 * 2 * repeats
     size = f"{100 * abs(verdict.difference.estimate):.1f} points"
-    assert any(words in sentence(verdict) for words in (size, "as good as", "in all"))
+    assert any(words in sentence(verdict) for words in (size, "as good as"))
+    assert len(document["answer"].split()) <= 12
+    assert 0 <= document["probability_above_margin"] <= document["probability_of_gain"] <= 1
 
 
 def test_renaming_groups_and_swapping_arms_mirror_the_verdict():
@@ -233,12 +222,8 @@ def test_sentences():
     equal = sentence_of(30, margin=0.1)
     assert equal.startswith("No practical difference: gan is as good as classical alone, within 10 points (")
     assert sentence_of(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
-    assert sentence_of(31).endswith("could only have shown an effect of 12.1 points or more.")
-    seldom = np.full((4, 2), 0.1)
-    seldom[0, 0] = 0.9
-    assert "(mostly classical itself, in 7 of 8)" in sentence_of(40, validation=seldom)
-    often = 1 - seldom
-    assert "(most often gan, in 7 of 8)" in sentence_of(40, validation=often)
+    assert "a gain above 12.5 points is ruled out, one of 12.6 is found in four such studies" in sentence_of(31)
+    assert "(most often" not in sentence_of(40)
 
 
 def test_wins_are_counted_fold_by_fold():
@@ -251,40 +236,26 @@ def test_wins_are_counted_fold_by_fold():
     assert wins.probability == 0.625
 
 
-def test_pick_is_judged_by_other_trainings_of_the_arms_it_chose():
-    """Of two equal arms the luckier training is chosen each time; by its other trainings nothing was gained."""
-    labels = np.arange(40) % 2
-    lucky = np.zeros((40, 2))
-    lucky[:20, 0] = lucky[20:, 1] = 1
-    trials = [
-        *trials_of("classical", np.zeros((40, 2)), labels, validation=0.5),
-        *trials_of("one", lucky, labels, validation=[[0.9, 0.9], [0.1, 0.1]]),
-        *trials_of("other", 1 - lucky, labels, validation=[[0.1, 0.1], [0.9, 0.9]]),
-    ]
-    verdict = judge(trials, labels)
-    assert arm(verdict, "one").against_baseline.estimate == arm(verdict, "other").against_baseline.estimate == 0.5
-    assert verdict.pick_counts == {"one": 2, "other": 2}
-    # 'one' was chosen in the first repeat, so its training in the second judges it, and the other way round.
-    assert verdict.difference.estimate == pytest.approx(0.5)
-    chosen_itself = judge([trial for trial in trials if trial.repeat == 0], labels)
-    assert chosen_itself.difference.estimate == pytest.approx(0.5)
-    assert any("lucky training" in warning for warning in chosen_itself.warnings)
+def test_a_single_repeat_is_promising_at_most():
+    base, grown = (
+        trials_of("classical", shares(30, repeats=1), LABELS),
+        trials_of("gan", shares(40, repeats=1), LABELS),
+    )
+    verdict = judge(base + grown, LABELS)
+    assert verdict.outcome == arm(verdict, "gan").outcome == "promising"
+    assert any("first look" in warning for warning in verdict.warnings)
+    worse = judge([replace(t, arm={"classical": "gan", "gan": "classical"}[t.arm]) for t in base + grown], LABELS)
+    assert worse.outcome == "nothing_preferred"
+    assert worse.difference.high < 0
 
 
-def test_the_luck_of_the_chosen_training_is_no_gain():
-    labels = np.arange(40) % 2
-    right = np.zeros((40, 2))
-    right[:, 0] = 1  # the first repeat's trainings are lucky, and the validation images see it
-    trials = [
-        *trials_of("classical", np.zeros((40, 2)), labels, validation=0.5),
-        *trials_of("gan", right, labels, validation=[[0.9, 0.9], [0.1, 0.1]]),
-    ]
-    verdict = judge(trials, labels)
-    assert verdict.pick_counts == {"gan": 2, "classical": 2}
-    assert arm(verdict, "gan").against_baseline.estimate == 0.5
-    # Chosen only where it was lucky, it is judged by the repeat in which it was not, and half of the choices at that.
-    assert verdict.difference.estimate == 0
-    assert (verdict.wins.won, verdict.wins.tied) == (0, 4)
+def test_nothing_is_preferred_where_no_arm_did_better_in_any_fold():
+    trials = trials_of("classical", shares(31), LABELS) + trials_of("gan", shares(30), LABELS)
+    verdict = judge(trials, LABELS)
+    assert verdict.outcome == "nothing_preferred"
+    assert verdict.chosen_arm == "gan"
+    assert verdict.difference.estimate == pytest.approx(-1 / 40)
+    assert verdict.difference.low < verdict.difference.estimate < verdict.difference.high
 
 
 def test_the_p_value_is_that_of_the_primary_comparison_and_fits_its_interval():
@@ -348,12 +319,31 @@ def test_what_trials_tell_of_new_images_is_summed_up():
     assert result.diagnostics == {"drawn": 40, "rejected_wrong_label": 0.15, "rejected_near_copies": 0.1}
 
 
-def test_the_external_test_compares_the_votes_of_pick_and_baseline():
-    base = [replace(t, external_predictions=[0, 1, 1, 0]) for t in trials_of("classical", shares(30), LABELS)]
-    grown = [
-        replace(t, external_predictions=[0, 0, 1, 1]) for t in trials_of("gan", shares(31), LABELS, validation=0.9)
-    ]
+def test_the_external_test_compares_the_trainings_of_the_chosen_arm_and_the_baseline():
+    base = [replace(t, external_predictions=[0, 1, 1, t.fold]) for t in trials_of("classical", shares(30), LABELS)]
+    grown = [replace(t, external_predictions=[0, 0, 1, 1]) for t in trials_of("gan", shares(31), LABELS)]
     external = judge(base + grown, LABELS, external=EXTERNAL).external
-    assert (external.images, external.only_pick, external.only_baseline) == (4, 2, 0)
-    assert external.difference.estimate == pytest.approx(0.5)
+    assert (external.images, external.trainings) == (4, 8)
+    assert (external.only_pick, external.only_baseline) == (1.5, 0)
+    assert external.difference.estimate == pytest.approx(1.5 / 4)
     assert judge(base + grown, LABELS).external is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.sampled_from([0.02, 0.1, 0.3]), st.integers(1, 3))
+def test_the_headline_never_contradicts_the_table(seed, repeats, gain, arms):
+    draw = (Key("coherent") / seed).numpy_generator()
+    labels = np.arange(60) % 2
+    easy = draw.random((60, 1))
+    trials = trials_of("classical", easy + draw.normal(0, 0.1, (60, repeats)) < 0.7, labels, folds=3)
+    for number in range(arms):
+        right = easy + draw.normal(0, 0.1, (60, repeats)) < 0.7 + draw.normal(gain / 2, gain)
+        trials += trials_of(f"arm {number}", right, labels, folds=3)
+    verdict = judge(trials, labels)
+    for good in ("helped", "promising"):
+        rows = {result.name for result in verdict.arms if result.outcome == good}
+        assert (verdict.outcome == good) == bool(rows)
+        assert not rows or verdict.chosen_arm in rows
+    if verdict.outcome == "hurt":
+        assert not any(result.outcome == "helped" for result in verdict.arms)
+    assert (verdict.outcome == "promising") <= (repeats == 1)

@@ -10,7 +10,9 @@ from scipy.stats import ttest_1samp
 
 from tenfold.core.keys import Key
 from tenfold.core.types import class_weights
+from tenfold.evaluation import Interval
 from tenfold.evaluation.crossed import (
+    CrossedTest,
     choice_variance,
     coverage_note,
     crossed_interval,
@@ -20,9 +22,7 @@ from tenfold.evaluation.crossed import (
     group_table,
     holm,
     mean_squares,
-    p_value_of,
     repeats_share,
-    retrained_picks,
     standard_error,
 )
 
@@ -97,18 +97,19 @@ def test_interval_is_that_of_the_slow_reference(given):
     if variance < 1e-20 or (unlike <= 2 and half < 3 / len(table)):
         half, degrees = 3 / len(table), len(table) - 1
         error = half / student.ppf(0.975, degrees)
-    interval, p = crossed_test(table, folds)
+    test = crossed_test(table, folds)
+    interval, p = test.interval, test.p_value
     assert interval.standard_error == pytest.approx(error, abs=1e-7)
     assert (interval.low, interval.high) == pytest.approx((table.mean() - half, table.mean() + half), abs=1e-4)
     if error > 1e-6:
         assert p == pytest.approx(2 * student.sf(abs(table.mean()) / error, degrees), abs=1e-5)
     assert crossed_interval(table, folds) == interval
-    assert p_value_of(table, folds) == p
 
 
 @given(tables_with_folds(), st.sampled_from([0.0, 0.5]))
 def test_p_is_below_5_percent_exactly_where_the_interval_leaves_out_0(given, choice):
-    interval, p = crossed_test(*given, choice)
+    test = crossed_test(*given, choice)
+    interval, p = test.interval, test.p_value
     assume(abs(p - 0.05) > 1e-9)
     assert (p < 0.05) == (interval.low > 0 or interval.high < 0)
 
@@ -149,7 +150,8 @@ def test_stored_example_with_folds_computed_by_hand():
 def test_few_groups_that_differ_are_few_degrees_of_freedom():
     table = np.zeros((150, 2))
     table[:4] = 1
-    interval, p = crossed_test(table)
+    test = crossed_test(table)
+    interval, p = test.interval, test.p_value
     # Of 4 and 0, McNemar's exact test makes .125, and t with 149 degrees of freedom .044.
     assert crossed_variance(table).degrees == pytest.approx(2 * 4 * 150 * (146 / 150) / (142**2 / 150), rel=1e-3)
     assert 0.05 < p < 0.125
@@ -179,7 +181,8 @@ def test_where_coverage_is_outside_its_range_that_is_said():
 
 
 def test_differences_that_cancel_in_every_group_are_no_certainty():
-    interval, p = crossed_test(np.array([[1.0, 3.0], [3.0, 1.0], [1.0, 3.0], [3.0, 1.0]]))
+    test = crossed_test(np.array([[1.0, 3.0], [3.0, 1.0], [1.0, 3.0], [3.0, 1.0]]))
+    interval, p = test.interval, test.p_value
     assert (interval.low, interval.high) == pytest.approx((1.25, 2.75))
     assert p < 0.05
 
@@ -188,30 +191,7 @@ def test_the_variance_of_a_choice_counts_half_the_folds():
     gains = np.array([[0.0, 0.02, 0.02], [0.02, 0.0, 0.02]])
     assert choice_variance(gains) == pytest.approx(np.var(gains, ddof=1) * 2 / 3)
     assert choice_variance(np.full((4, 5), 0.01)) == pytest.approx(0)
-    assert choice_variance(gains[:1]) == 0, "a single repeat's own trainings are judged"
-
-
-def test_retrained_picks_against_a_loop():
-    draw = Key("retrained").numpy_generator()
-    choice = draw.integers(-1, 2, (6, 3))  # -1: the baseline
-    differences = draw.normal(size=(2, 6, 3))
-    table = retrained_picks(differences, choice == np.arange(2)[:, None, None])
-    for g in range(6):
-        for r in range(3):
-            others = [differences[choice[g, q], g, r] if choice[g, q] >= 0 else 0 for q in range(3) if q != r]
-            assert table[g, r] == pytest.approx(np.mean(others))
-
-
-def test_the_luckiest_of_equal_trainings_is_no_gain_when_trained_again():
-    draw, reused, again = Key("lucky").numpy_generator(), [], []
-    for _ in range(50):
-        luck = draw.normal(0, 0.1, (3, 1, 4))
-        chosen = luck == luck.max(axis=0)
-        differences = luck + draw.normal(0, 0.1, (3, 60, 4))
-        reused.append((differences * chosen).sum(0).mean())
-        again.append(retrained_picks(differences, np.broadcast_to(chosen, differences.shape)).mean())
-    assert np.mean(reused) > 0.06
-    assert abs(np.mean(again)) < 0.015
+    assert choice_variance(gains[:1]) == 0, "a single repeat's choices are taken as one"
 
 
 def test_group_folds_are_in_the_order_of_group_table():
@@ -242,11 +222,27 @@ def test_equal_cells_have_no_variance(value, n, repeats):
 
 def test_one_repeat_is_the_one_sample_t_test():
     values = Key("crossed").numpy_generator().uniform(-0.7, 1.3, size=(30, 1))
-    interval, p = crossed_test(values)
+    test = crossed_test(values)
+    interval, p = test.interval, test.p_value
     expected = ttest_1samp(values[:, 0], 0)
     bounds = expected.confidence_interval()
     assert (interval.low, interval.high) == pytest.approx((bounds.low, bounds.high))
     assert p == pytest.approx(expected.pvalue)
+
+
+@given(tables_with_folds(), st.floats(-2, 2))
+def test_the_probability_of_a_gain_is_one_half_of_p_at_0_and_falls_with_the_threshold(given, threshold):
+    test = crossed_test(*given)
+    above = test.probability_above(0.0)
+    assert 2 * min(above, 1 - above) == pytest.approx(test.p_value, abs=1e-9)
+    assert test.probability_above(threshold) >= test.probability_above(threshold + 0.5)
+    assert test.probability_above(test.interval.low) == pytest.approx(0.975, abs=1e-6)
+
+
+def test_the_smallest_detectable_effect_has_to_pass_the_margin_too():
+    test = CrossedTest(Interval(0.0, -0.02, 0.02, 0.01), 1.0, 1e9)
+    assert test.smallest_detectable(0.005) == pytest.approx(0.02 + 0.8416 * 0.01, abs=1e-5)
+    assert test.smallest_detectable(0.05) == pytest.approx(0.05 + 0.8416 * 0.01, abs=1e-5)
 
 
 def test_holm_stored_example():
@@ -288,7 +284,8 @@ def test_coverage_of_the_interval(repeats, luck):
 
 
 def test_a_difference_without_any_spread_is_no_certainty():
-    interval, p = crossed_test(np.ones((2, 3)))
+    test = crossed_test(np.ones((2, 3)))
+    interval, p = test.interval, test.p_value
     assert (interval.low, interval.high) == pytest.approx((-0.5, 2.5))
     assert p > 0.05
 

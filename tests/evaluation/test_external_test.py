@@ -1,5 +1,3 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,14 +5,14 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
 from tenfold.core.keys import Key
-from tenfold.evaluation.external_test import compare_external, mcnemar, paired_interval, vote
+from tenfold.evaluation.external_test import compare_external, mcnemar, paired_interval
 
 
 def judge(picked, base, groups=None):
     """Two arms of one classifier each, by which images they recognise."""
     labels = np.arange(len(picked)) % 3
     values = [np.where(hits, labels, (labels + 1) % 3)[None] for hits in (picked, base)]
-    return compare_external(*values, labels, np.arange(len(labels)) if groups is None else groups, 3)
+    return compare_external(*values, labels, np.arange(len(labels)) if groups is None else groups)
 
 
 def table(both, only_pick, only_baseline, neither):
@@ -23,23 +21,29 @@ def table(both, only_pick, only_baseline, neither):
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
-@given(st.integers(0, 2**32), st.integers(1, 7), st.integers(1, 5))
-def test_vote_takes_the_most_frequent_class_and_the_lowest_of_equals(seed, voters, classes):
-    predictions = (Key("vote") / seed).numpy_generator().integers(0, classes, (voters, 20))
-    for image, chosen in enumerate(vote(predictions, classes)):
-        count = Counter(predictions[:, image].tolist())
-        assert chosen == min(label for label in count if count[label] == max(count.values()))
-
-
-def test_a_vote_can_be_right_where_most_single_images_of_a_classifier_are_wrong():
-    # Three classifiers, each wrong on another image: every vote is right. The baseline's two tie on image 0.
+def test_accuracies_are_means_over_trainings():
     labels = np.array([1, 0, 2])
     pick = np.array([[0, 0, 2], [1, 1, 2], [1, 0, 0]])
-    base = np.array([[1, 0, 2], [0, 0, 1]])
-    comparison = compare_external(pick, base, labels, np.arange(3), 3)
-    assert comparison.pick_accuracy.estimate == 1
-    assert comparison.baseline_accuracy.estimate == pytest.approx(1 / 3)
-    assert (comparison.only_pick, comparison.only_baseline, comparison.images, comparison.groups) == (2, 0, 3, 3)
+    base = np.array([[1, 0, 2], [0, 0, 1], [1, 1, 2]])
+    comparison = compare_external(pick, base, labels, np.arange(3))
+    assert comparison.pick_accuracy.estimate == pytest.approx(6 / 9)
+    assert comparison.baseline_accuracy.estimate == pytest.approx(6 / 9)
+    assert (comparison.only_pick, comparison.only_baseline) == pytest.approx((1, 1))
+    assert (comparison.images, comparison.groups, comparison.trainings) == (3, 3, 3)
+
+
+def test_the_luck_of_trainings_is_not_the_merit_of_an_arm():
+    """Equal arms on many images: p < .05 in 48 % of studies by McNemar's test on votes, and seldom here."""
+    key, found = Key("equal arms, external"), 0
+    for study in range(200):
+        draw = (key / study).numpy_generator()
+        labels = np.arange(2000) % 2
+        luck = draw.normal(0.9, 0.02, (2, 10, 1))
+        easy = draw.random(2000)
+        wrong = easy + draw.normal(0, 0.02, (2, 10, 2000)) > luck
+        predicted = np.where(wrong, 1 - labels, labels)
+        found += compare_external(*predicted, labels, np.arange(2000)).p_value < 0.05
+    assert found / 200 <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
@@ -48,28 +52,12 @@ def test_mcnemar_is_the_binomial_test_of_scipy(one, other):
     assert mcnemar(one, other) == pytest.approx(expected)
 
 
-def test_mcnemar_stored_values():
-    # statsmodels 0.15.0, stats.contingency_tables.mcnemar([[101, b], [c, 27]], exact=True).pvalue
-    assert judge(*table(101, 17, 5, 27)).p_value == pytest.approx(0.01690053939819336)
-    assert judge(*table(101, 21, 9, 27)).p_value == pytest.approx(0.042773945257067694)
-    assert judge(*table(101, 0, 0, 27)).p_value == 1
-
-
 def test_paired_interval_stored_value():
     # Documentation of R's statpsych, ci.prop.ps(.05, 12, 4, 26, 6): standard error, lower and upper limit.
     interval = paired_interval(26, 4, 48)
     result = (interval.standard_error, interval.low, interval.high)
     assert result == pytest.approx((0.09448809, 0.2548067, 0.6251933), abs=1e-7)
     assert interval.estimate == pytest.approx(22 / 48)
-
-
-def test_accuracies_are_wilson_intervals():
-    findings = judge(*table(60, 8, 2, 10))
-    for accuracy, right in ((findings.pick_accuracy, 68), (findings.baseline_accuracy, 62)):
-        expected = binomtest(right, 80).proportion_ci(method="wilson")
-        assert (accuracy.estimate, accuracy.low, accuracy.high) == pytest.approx(
-            (right / 80, expected.low, expected.high)
-        )
 
 
 counts = st.tuples(*[st.integers(0, 12)] * 4).filter(any)
@@ -173,11 +161,11 @@ def test_coverage_with_patients_of_several_images():
 
 def test_what_does_not_match_is_refused():
     labels, result = np.zeros(3, dtype=np.int64), np.zeros((2, 3), dtype=np.int64)
-    with pytest.raises(ValueError, match=r"predictions \(2, 2\) for 3 labels and 3 groups"):
-        compare_external(result, result[:, :2], labels, labels, 1)
+    with pytest.raises(ValueError, match=r"\(2, 2\) for 3 labels and 3 groups"):
+        compare_external(result, result[:, :2], labels, labels)
     with pytest.raises(ValueError, match="for 3 labels and 2 groups"):
-        compare_external(result, result, labels, labels[:2], 1)
+        compare_external(result, result, labels, labels[:2])
     with pytest.raises(ValueError, match=r"predictions \(0, 3\)"):
-        compare_external(result[:0], result, labels, labels, 1)
+        compare_external(result[:0], result[:0], labels, labels)
     with pytest.raises(ValueError, match="for 0 labels"):
-        compare_external(result[:, :0], result[:, :0], labels[:0], labels[:0], 1)
+        compare_external(result[:, :0], result[:, :0], labels[:0], labels[:0])

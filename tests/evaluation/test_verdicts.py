@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,22 @@ from tenfold.evaluation import (
     CurvePoint,
     ExternalComparison,
     Interval,
+    LogLoss,
     Look,
     Verdict,
     Wins,
     Worth,
 )
 from tenfold.evaluation.serialise import mean_estimate, verdict_json
-from tenfold.evaluation.wording import CHOSEN_ARM, added_images, p_words, ratio_words, sentence, worth_sentence
+from tenfold.evaluation.wording import (
+    CHOSEN_ARM,
+    added_images,
+    answer,
+    p_words,
+    ratio_words,
+    sentence,
+    worth_sentence,
+)
 
 
 def about(estimate, half=0.02):
@@ -61,6 +71,8 @@ def a_verdict(worth=None, extra=280.0, ratios=(), **changes):
         ),
         "pick_counts": {"gan": 20},
         "p_value": 0.0001234567,
+        "probability_of_gain": 0.99991,
+        "probability_above_margin": 0.97,
         "wins": Wins(9, 5, 6),
         "curve": CURVE,
         "worth": worth,
@@ -193,11 +205,14 @@ def test_json_tells_all_of_it():
         a_verdict(
             arms=(an_arm("classical", None), gan),
             worth=Worth(math.inf, 14.0, math.inf),
-            external=ExternalComparison(796, 700, about(0.9), about(0.88), about(0.02), 31, 15, 0.02),
+            external=ExternalComparison(796, 700, 20, about(0.9), about(0.88), about(0.02), 31.25, 15, 0.02),
+            log_loss=LogLoss(about(0.05), 0.004),
         )
     )
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert document["p_value"] == 0.0001235
+    assert (document["probability_of_gain"], document["probability_above_margin"]) == (0.9999, 0.97)
+    assert document["log_loss"] == {"gain": 0.05, "interval": [0.03, 0.07], "p_value": 0.004}
     assert document["wins"] == {"won": 9, "tied": 5, "lost": 6, "probability": 0.575}
     assert document["curve"][0] == {
         "arm": "classical@50%",
@@ -213,13 +228,14 @@ def test_json_tells_all_of_it():
     assert document["external"] == {
         "images": 796,
         "groups": 700,
+        "trainings": 20,
         "pick_accuracy": 0.9,
         "pick_interval": [0.88, 0.92],
         "baseline_accuracy": 0.88,
         "baseline_interval": [0.86, 0.9],
         "difference_points": 2.0,
         "interval_points": [0.0, 4.0],
-        "only_pick": 31,
+        "only_pick": 31.25,
         "only_baseline": 15,
         "p_value": 0.02,
     }
@@ -240,6 +256,24 @@ def test_json_of_a_study_without_the_rest():
         assert bare[nothing] is None
     assert bare["curve"] == bare["looks"] == []
     assert bare["arms"]["gan"]["calibration"] is None
+
+
+@pytest.mark.parametrize(
+    "outcome", ["helped", "promising", "hurt", "no_practical_difference", "nothing_preferred", "not_proven"]
+)
+@pytest.mark.parametrize("arm", ["gan", "classical(policy=standard,flips=no)+mixup(strength=0.4)"])
+def test_the_answer_takes_twelve_words_at_most_and_no_statistics(outcome, arm):
+    told = answer(a_verdict(outcome=outcome, chosen_arm=arm, pick_counts={arm: 20}))
+    assert len(told.split()) <= 12
+    assert not any(word in told for word in ("interval", "p =", "points", "arm ", "significant"))
+
+
+def test_more_labelled_images_are_advised_only_where_the_curve_still_rises():
+    open_question = a_verdict(outcome="not_proven")
+    assert answer(open_question) == "gan was not shown to help; more labelled images would."
+    assert answer(replace(open_question, curve=())) == "gan was not shown to help."
+    flat = tuple(replace(point, balanced_accuracy=about(0.8)) for point in CURVE)
+    assert answer(replace(open_question, curve=flat)) == "gan was not shown to help."
 
 
 def test_mean_over_the_classes_that_can_be_evaluated():

@@ -13,6 +13,7 @@ from tenfold.evaluation import (
     CurvePoint,
     ExternalComparison,
     Interval,
+    LogLoss,
     Look,
     Verdict,
     Wins,
@@ -65,6 +66,8 @@ def verdict(**changes):
         ),
         "pick_counts": {"classical+cgan": 20},
         "p_value": 0.0042,
+        "probability_of_gain": 0.998,
+        "probability_above_margin": 0.91,
         "wins": Wins(9, 5, 6),
         "warnings": ("something to know",),
     }
@@ -114,8 +117,9 @@ def told_in_full(**changes):
         ),
         "worth": Worth(140.0, 93.0, 187.0),
         "external": ExternalComparison(
-            796, 796, interval(726 / 796, 0.02), interval(717 / 796, 0.02), interval(9 / 796, 0.015), 31, 22, 0.27
+            796, 796, 20, interval(726 / 796, 0.02), interval(717 / 796, 0.02), interval(9 / 796, 0.015), 31, 22, 0.27
         ),
+        "log_loss": LogLoss(interval(0.021, 0.012), 0.0007),
         "interim_looks": (Look(2, 0.04, False), Look(4, 0.0042, False)),
     }
     return verdict(**(values | changes))

@@ -14,7 +14,7 @@ from made_up_plans import plan_for, whole_set
 from made_up_sets import easy_set
 from tenfold.runs.cost_probe import Cost, CostProbe, independent_images
 from tenfold.runs.forecast import Detectable, detectable, estimate, wall_seconds
-from tenfold.runs.plan import Plan
+from tenfold.runs.plan import MARGIN, Plan
 
 DATA = whole_set()
 STUDY = DATA.part("train")
@@ -143,13 +143,14 @@ def test_more_images_more_repeats_and_fewer_errors_show_smaller_effects(
     assert could_show(images, repeats, validation_error=error + 0.05).middle > result.middle
 
 
-def test_four_times_the_images_show_half_the_effect() -> None:
+def test_four_times_the_images_show_half_the_effect_until_the_margin_counts() -> None:
     assert could_show(4 * 100).middle == pytest.approx(could_show(100).middle / 2)
+    assert could_show(10**6).middle == pytest.approx(MARGIN, rel=0.1)
 
 
-def test_with_the_images_that_are_named_an_effect_of_the_margin_can_be_shown() -> None:
-    needed = could_show(60).images_for_margin
-    assert could_show(needed).middle == pytest.approx(0.01, rel=0.01)
+def test_with_the_images_that_are_named_an_effect_of_twice_the_margin_can_be_shown() -> None:
+    needed = could_show(60).images_for_twice_margin
+    assert could_show(needed).middle == pytest.approx(2 * MARGIN, rel=0.01)
 
 
 def test_few_validation_images_leave_a_wide_range_and_none_the_widest() -> None:

@@ -8,7 +8,10 @@ from typing import Literal
 
 from tenfold.core.results import OldNames
 
-Outcome = Literal["helped", "hurt", "no_practical_difference", "not_proven"]
+Outcome = Literal["helped", "promising", "hurt", "no_practical_difference", "nothing_preferred", "not_proven"]
+"""promising: what a single repeat may say of help at most · nothing_preferred: no arm looked better than the baseline
+in any fold.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class Wins:
 
     @property
     def probability(self) -> float:
-        """That the chosen arm does better on a fresh split of such images; ties count half."""
-        return (self.won + self.tied / 2) / (self.won + self.tied + self.lost)
+        """That the chosen arm does better on a fresh split of such images; ties count half, so do no folds at all."""
+        folds = self.won + self.tied + self.lost
+        return (self.won + self.tied / 2) / folds if folds else 0.5
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,34 @@ class Look:
 
 @dataclass(frozen=True)
 class ExternalComparison:
-    """The chosen arm against the baseline on the sealed external test, each by the vote of its cross-validated
-    classifiers.
-    """
+    """The chosen arm against the baseline on the sealed external test: shares of images, means over trainings."""
 
     images: int
     groups: int
+    trainings: int
+    """Of each arm."""
     pick_accuracy: Interval
     baseline_accuracy: Interval
     difference: Interval
-    only_pick: int
-    """Images recognised by the chosen arm alone."""
-    only_baseline: int
+    only_pick: float
+    """Images recognised by the chosen arm alone, mean over trainings."""
+    only_baseline: float
     p_value: float
-    """McNemar's test."""
+    """Two-sided; over other images of other groups, and over other trainings on the images of this study."""
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """The chosen arm's gain by a proper score, which sees a difference on about half as many images as accuracy does.
+
+    It is evidence of whether predictions are better, not of how many more images are recognised.
+    """
+
+    gain: Interval
+    """By how many nats a test image the log loss is below the baseline's: both at the temperature that suits the
+    arm's other images, and at most 3."""
+    p_value: float
+    """Two-sided."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +121,7 @@ class ArmResult(OldNames):
     against_baseline: Interval | None
     """Difference in balanced accuracy; None for the baseline itself and for an arm that failed."""
     outcome: Outcome | None
-    """Holm-corrected over all arms but the baseline; None where there is no difference to judge."""
+    """Corrected for there being several arms; None where there is no difference to judge."""
     recall: tuple[Interval | None, ...]
     """Sensitivity, one a class; None for a class that cannot be evaluated."""
     external_accuracy: float | None
@@ -132,12 +150,12 @@ class Verdict(OldNames):
 
     outcome: Outcome
     chosen_arm: str
-    """The arm that the validation splits preferred most often."""
+    """The arm that most folds chose by what happened outside of them; the baseline where there is no other."""
     baseline: str
     difference: Interval
     """The chosen arm - baseline in balanced accuracy, share in -1..1."""
     smallest_detectable: float
-    """The smallest effect that this much data shows in four studies of five: 2.8 standard errors in large ones."""
+    """The smallest effect that four of five such studies call "helped": it has to pass the margin too."""
     margin: float
     repeats: int
     folds: int
@@ -147,7 +165,13 @@ class Verdict(OldNames):
     pick_counts: Mapping[str, int]
     p_value: float
     """Two-sided, of the primary comparison."""
+    probability_of_gain: float
+    """That the chosen arm is truly better than the baseline, by these data alone."""
+    probability_above_margin: float
+    """That it is better by more than the margin."""
     wins: Wins
+    log_loss: LogLoss | None = None
+    """None where there is no arm to choose."""
     curve: tuple[CurvePoint, ...] = ()
     """The baseline's learning curve, fewest images first; empty where it was not asked for."""
     worth: Worth | None = None

@@ -1,10 +1,8 @@
-"""The verdict: did growing help? PROTOCOL in one place, from trials to one of four outcomes.
+"""The verdict: did growing help? PROTOCOL in one place, from trials to one of six outcomes.
 
-The primary comparison is the chosen arm - baseline, where the chosen arm is, in each fold, the arm that the fold's
-own validation
-images preferred: the test images have no say in the choice. Picking the arm that did best on the test images
-instead would call pure noise a success most of the time. Validation images prefer lucky trainings as well as good
-arms, so what was chosen is judged by the arm's trainings in other repeats: growing has to help, not luck.
+The primary comparison is the chosen arm - baseline. Picking the arm that did best on the test images would call pure
+noise a success most of the time, so each fold's arm is chosen by what happened outside of it (`choice`), and the rule
+that follows (`decision`) says the same of the study and of its arms.
 """
 
 from __future__ import annotations
@@ -18,8 +16,9 @@ import numpy as np
 
 from tenfold.core.keys import Key
 from tenfold.core.types import Trial
-from tenfold.evaluation import ArmResult, ExternalComparison, Interval, Look, Outcome, Verdict, Wins, Worth
-from tenfold.evaluation.crossed import Table, coverage_note, crossed_test, holm, repeats_share
+from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, Look, Verdict, Wins, Worth
+from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, coverage_note, repeats_share
+from tenfold.evaluation.decision import Decision, Step
 from tenfold.evaluation.external_test import compare_external
 from tenfold.evaluation.learning_curve import learning_curve, worth
 from tenfold.evaluation.prediction_matrix import (
@@ -42,9 +41,6 @@ from tenfold.evaluation.serialise import sentence, verdict_json
 
 __all__ = ["Design", "External", "compare", "primary_p_value", "sentence", "verdict_json"]
 
-SIGNIFICANCE = 0.05
-POWER_ERRORS = 0.84
-"""An effect this many standard errors beyond half the interval is found in 80 % of studies: 2.8 in large ones."""
 REPEATS_MATTER = 0.10
 
 
@@ -58,7 +54,8 @@ class External:
 
 def primary_p_value(trials: Sequence[Trial], design: Design) -> float:
     """Two-sided p-value of the chosen arm - baseline so far, for the interim looks."""
-    return _primary(prediction_matrix(trials, design))[1]
+    step = Decision(prediction_matrix(trials, design)).primary
+    return step.test.p_value if step else 1.0
 
 
 def compare(
@@ -74,49 +71,38 @@ def compare(
             test each image once a repeat.
     """
     matrix, arms, baseline = prediction_matrix(trials, design), by_arm(trials), design.baseline
-    judged = _judged(matrix)
-    difference, p_value = _primary(matrix)
-    points = _curve(matrix)
-    pick_counts = Counter(matrix.picks.values())
-    warnings = [*_warnings_of_arms(matrix, arms, looks), *_warnings_of_data(matrix)]
+    decision, points = Decision(matrix), _curve(matrix)
+    step = decision.primary
+    test = step.test if step else CrossedTest(Interval(0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
+    warnings = [*_warnings_of_arms(matrix, arms, looks), *_warnings_of_data(matrix, step)]
     return Verdict(
-        outcome=_outcome(difference, design.margin, significant=difference.low > 0 or difference.high < 0),
-        chosen_arm=max(sorted(pick_counts), key=lambda name: (pick_counts[name], name == baseline)),
+        outcome=decision.outcome,
+        chosen_arm=step.choice.leading if step else baseline,
         baseline=baseline,
-        difference=difference,
-        smallest_detectable=(difference.high - difference.low) / 2 + POWER_ERRORS * difference.standard_error,
+        difference=test.interval,
+        smallest_detectable=test.smallest_detectable(design.margin),
         margin=design.margin,
         repeats=matrix.repeats,
         folds=design.folds,
         images=int(np.count_nonzero(matrix.weights)),
         groups=len(matrix.baseline_table),
         arms=tuple(
-            _failed(name, arm, matrix)
-            if name in matrix.failed
-            else _result(name, arm, matrix, judged, points, external)
+            _failed(name, arm, matrix) if name in matrix.failed else _result(name, arm, decision, points, external)
             for name, arm in arms.items()
             if name not in design.curve
         ),
-        pick_counts=dict(pick_counts.most_common()),
-        p_value=p_value,
-        wins=_wins(matrix),
+        pick_counts=dict(step.choice.counts.most_common() if step else {baseline: len(matrix.places)}),
+        p_value=test.p_value,
+        probability_of_gain=test.probability_above(0.0) if step else 0.0,
+        probability_above_margin=test.probability_above(design.margin) if step else 0.0,
+        wins=_wins(matrix, step),
+        log_loss=_log_loss(matrix, step),
         curve=learning_curve(points, folds=matrix.folds, perfect=matrix.perfect),
-        worth=_worth(matrix, points, matrix.baseline_table + matrix.difference, matrix.choice),
-        external=_external(matrix, external),
+        worth=_worth_of_choice(matrix, points, step),
+        external=_external(matrix, step, external),
         interim_looks=tuple(looks),
         warnings=tuple(warnings),
     )
-
-
-def _judged(matrix: PredictionMatrix) -> dict[str, tuple[Interval, Outcome]]:
-    """Of each arm but the baseline, its difference and what that means, corrected for there being several."""
-    names = [name for name in matrix.arms if name not in (matrix.design.baseline, *matrix.design.curve)]
-    tests = [crossed_test(matrix.against_baseline[name], matrix.folds) for name in names]
-    adjusted = holm([p_value for _, p_value in tests])
-    return {
-        name: (interval, _outcome(interval, matrix.design.margin, significant=p_value < SIGNIFICANCE))
-        for name, (interval, _), p_value in zip(names, tests, adjusted, strict=True)
-    }
 
 
 def _failed(name: str, arm: Arm, matrix: PredictionMatrix) -> ArmResult:
@@ -127,20 +113,20 @@ def _failed(name: str, arm: Arm, matrix: PredictionMatrix) -> ArmResult:
 def _result(
     name: str,
     arm: Arm,
-    matrix: PredictionMatrix,
-    judged: Mapping[str, tuple[Interval, Outcome]],
+    decision: Decision,
     points: Sequence[tuple[str, float, Table]],
     external: External | None,
 ) -> ArmResult:
+    matrix = decision.matrix
     design, predicted, counted = matrix.design, matrix.predicted[name], matrix.trials(name)
     labels, groups, evaluated, folds = design.labels, design.groups, design.evaluated, matrix.image_folds
     shares = (predicted, labels, groups, evaluated, len(design.class_names), folds)
-    against, outcome = judged.get(name, (None, None))
+    against = decision.arms[name].interval if name in decision.arms else None
     return ArmResult(
         name,
         balanced_accuracy=balanced_accuracy_interval(matrix.correct(predicted), labels, groups, evaluated, folds),
         against_baseline=against,
-        outcome=outcome,
+        outcome=decision.outcomes.get(name),
         recall=sensitivities(*shares),
         external_accuracy=_external_accuracy(counted, external),
         seconds=_seconds(arm),
@@ -158,34 +144,23 @@ def _seconds(arm: Arm) -> float:
     return math.fsum(trial.wall_seconds for trial in arm.values())
 
 
-def _primary(matrix: PredictionMatrix) -> tuple[Interval, float]:
-    """The chosen arm - baseline and its p-value. Where nothing but the baseline was ever picked, nothing is to be
-    estimated.
-    """
-    if set(matrix.picks.values()) == {matrix.design.baseline}:
-        return Interval(0.0, 0.0, 0.0, 0.0), 1.0
-    return crossed_test(matrix.difference, matrix.folds, matrix.choice)
-
-
-def _outcome(interval: Interval, margin: float, *, significant: bool) -> Outcome:
-    if -margin <= interval.low and interval.high <= margin:
-        return "no_practical_difference"
-    if significant and interval.estimate >= margin:
-        return "helped"
-    if significant and interval.estimate <= -margin:
-        return "hurt"
-    return "not_proven"
-
-
-def _wins(matrix: PredictionMatrix) -> Wins:
-    """The chosen arm against the baseline on each fold's images, by trainings other than those chosen."""
-    repeats = matrix.repeat_numbers
+def _wins(matrix: PredictionMatrix, step: Step | None) -> Wins:
+    """The chosen arm against the baseline on each fold's images."""
+    if step is None:
+        return Wins(0, 0, 0)
     gaps = []
-    for place, name in matrix.picks.items():
-        column = repeats.index(matrix.judging(place)[0])
-        tested = matrix.folds[:, repeats.index(place[0])] == place[1]
-        gaps.append(round(float(matrix.against_baseline[name][tested, column].sum()), 9))
+    for repeat, fold in matrix.places:
+        column = matrix.repeat_numbers.index(repeat)
+        table = matrix.against_baseline[step.choice.at((repeat, fold))]
+        gaps.append(round(float(table[matrix.folds[:, column] == fold, column].sum()), 9))
     return Wins(*(sum(int(np.sign(gap)) == sign for gap in gaps) for sign in (1, 0, -1)))
+
+
+def _log_loss(matrix: PredictionMatrix, step: Step | None) -> LogLoss | None:
+    if step is None:
+        return None
+    test = matrix.test(step.choice, matrix.loss_gain)
+    return LogLoss(test.interval, test.p_value)
 
 
 def _curve(matrix: PredictionMatrix) -> list[tuple[str, float, Table]]:
@@ -213,14 +188,23 @@ def _worth(
     )
 
 
-def _external(matrix: PredictionMatrix, external: External | None) -> ExternalComparison | None:
+def _worth_of_choice(
+    matrix: PredictionMatrix, points: Sequence[tuple[str, float, Table]], step: Step | None
+) -> Worth | None:
+    if step is None:
+        return None
+    differences = [matrix.against_baseline[name] for name in step.choice.names]
+    table = matrix.baseline_table + step.choice.judged(differences, matrix.folds)
+    return _worth(matrix, points, table, choice_variance(step.choice.gains(differences)))
+
+
+def _external(matrix: PredictionMatrix, step: Step | None, external: External | None) -> ExternalComparison | None:
     if external is None or not len(external.labels):
         return None
-    picked = [matrix.arms[name][matrix.judging(place)].external_predictions for place, name in matrix.picks.items()]
     base = [matrix.arms[matrix.design.baseline][place].external_predictions for place in matrix.places]
-    return compare_external(
-        np.array(picked), np.array(base), external.labels, external.groups, len(matrix.design.class_names)
-    )
+    names = [step.choice.at(place) if step else matrix.design.baseline for place in matrix.places]
+    picked = [matrix.arms[name][place].external_predictions for name, place in zip(names, matrix.places, strict=True)]
+    return compare_external(np.array(picked), np.array(base), external.labels, external.groups)
 
 
 def _external_accuracy(trials: Iterable[Trial], external: External | None) -> float | None:
@@ -274,26 +258,23 @@ def _warnings_of_arms(matrix: PredictionMatrix, arms: Mapping[str, Arm], looks: 
     if matrix.repeats < 4 and not any(look.stopped for look in looks):
         warnings.append(f"Provisional: {matrix.repeats} repeat(s) of the folds; the default is 4.")
     if matrix.repeats == 1:
-        warnings.append("With a single repeat the choice of a lucky training cannot be told from that of a good arm.")
-    kept = sum(name == matrix.design.baseline for name in matrix.picks.values())
-    if kept > len(matrix.picks) / 2:
-        warnings.append(
-            f"The validation images preferred {matrix.design.baseline} itself in {kept} of {len(matrix.picks)} folds."
-        )
+        warnings.append("A single repeat is a first look: it can be promising, and never shows that growing helped.")
     return warnings
 
 
-def _warnings_of_data(matrix: PredictionMatrix) -> list[str]:
+def _warnings_of_data(matrix: PredictionMatrix, step: Step | None) -> list[str]:
     warnings = [
         f"Class '{name}' cannot be evaluated: too few independent images. It is trained on all the same."
         for label, name in enumerate(matrix.design.class_names)
         if label not in matrix.design.evaluated
     ]
-    always_baseline = set(matrix.picks.values()) == {matrix.design.baseline}
-    if not always_baseline and (note := coverage_note(matrix.difference, matrix.folds)):
+    if step is None:
+        return warnings
+    table = step.choice.judged([matrix.against_baseline[name] for name in step.choice.names], matrix.folds)
+    if note := coverage_note(table, matrix.folds):
         warnings.append(note)
-    share = repeats_share(matrix.difference, matrix.folds)
-    if matrix.repeats > 1 and np.any(matrix.difference) and share < REPEATS_MATTER:
+    share = repeats_share(table, matrix.folds)
+    if matrix.repeats > 1 and np.any(table) and share < REPEATS_MATTER:
         warnings.append(
             f"Repeats explain only {share:.0%} of the uncertainty: what helps is more images, not more runs."
         )

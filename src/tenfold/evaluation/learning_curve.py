@@ -111,7 +111,7 @@ def worth(
 
     def possible(more: float) -> bool:
         table, shrunk = _unexplained(law, difference, more)
-        return crossed_test(table, folds, choice * shrunk**2)[1] >= 1 - CONFIDENCE
+        return crossed_test(table, folds, choice * shrunk**2).p_value >= 1 - CONFIDENCE
 
     fewest, most = beneath if gained.low <= 0 else 0.0, beyond if gained.high >= 0 else 0.0
     low, high = _ends(possible, fewest, most, estimate)

@@ -1,8 +1,7 @@
-"""From trials to tables of N images x R repeats, and the choice that each fold's validation images made."""
+"""From trials to tables of N images x R repeats: who recognised what, and with what loss."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,10 @@ import numpy.typing as npt
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.types import Trial, class_weights
-from tenfold.evaluation.crossed import Table, choice_variance, group_folds, group_table, retrained_picks
+from tenfold.evaluation.choice import Choice, Place, cross_fitted_choice
+from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, group_folds, group_table
+from tenfold.evaluation.log_loss import losses
 
-Place = tuple[int, int]
-"""Repeat and fold: where an arm is trained once."""
 Arm = Mapping[Place, Trial]
 Indices = npt.NDArray[np.int64]
 
@@ -35,7 +34,7 @@ class Design:
     folds: int
     baseline: str
     candidates: Collection[str]
-    """The arms between which each fold's validation images choose."""
+    """The arms of which one is to help: the study chooses between them. The baseline may be among them."""
     margin: float = 0.01
     curve: Collection[str] = ()
     """The arms that are the baseline on fewer real images, which are not judged."""
@@ -52,7 +51,6 @@ class PredictionMatrix:
     arms: Mapping[str, Arm]
     failed: Mapping[str, Sequence[str]]
     places: Sequence[Place]
-    picks: Mapping[Place, str]
     predicted: Mapping[str, Indices]
     image_folds: Indices
     """N x R: in which fold an image was tested."""
@@ -88,41 +86,30 @@ class PredictionMatrix:
         return {name: self.table(predicted) - self.baseline_table for name, predicted in self.predicted.items()}
 
     @cached_property
-    def difference(self) -> Table:
-        """The chosen arm - baseline, groups x repeats: the arms that the validation images chose, judged by their
-        other trainings.
+    def loss_gain(self) -> Mapping[str, Table]:
+        """By how much each arm's log loss is below the baseline's, groups x repeats; see `log_loss.losses`."""
+        of_arms = {
+            name: losses(arm, self.places, self.design.labels, self.weights, self.image_folds)
+            for name, arm in self.arms.items()
+        }
+        own = of_arms[self.design.baseline]
+        return {name: group_table(own - of_arm, self.weights, self.design.groups) for name, of_arm in of_arms.items()}
 
-        With a single repeat there are no others, and the chosen trainings themselves are judged.
-        """
-        names = sorted(set(self.picks.values()) - {self.design.baseline})
-        if not names:
-            return np.zeros(self.folds.shape)
-        differences = np.stack([self.against_baseline[name] for name in names])
-        chosen = np.stack([self._chosen(name) for name in names])
-        if self.repeats == 1:
-            return np.asarray((chosen * differences).sum(axis=0))
-        return retrained_picks(differences, chosen)
+    @property
+    def candidates(self) -> list[str]:
+        """The arms that may be chosen, without the baseline and those that failed."""
+        return [name for name in self.arms if name in self.design.candidates and name != self.design.baseline]
 
-    @cached_property
-    def choice(self) -> float:
-        """The variance that the choice between arms adds to that of the difference."""
-        gains = {name: float(self.against_baseline[name].mean()) for name in set(self.picks.values())}
-        return choice_variance(
-            np.array([gains[self.picks[place]] for place in self.places]).reshape(self.repeats, -1)
-        )
+    def choice(self, names: Sequence[str]) -> Choice:
+        """What the study chooses between these arms, by accuracy and log loss alike."""
+        evidence = [[kind[name] for name in names] for kind in (self.against_baseline, self.loss_gain)]
+        return cross_fitted_choice(names, evidence, self.folds, self.places)
 
-    def _chosen(self, name: str) -> npt.NDArray[np.bool_]:
-        """Groups x repeats: whether the validation images of the group's fold preferred this arm."""
-        chosen = np.zeros(self.folds.shape, dtype=bool)
-        for column, repeat in enumerate(self.repeat_numbers):
-            folds = [fold for (r, fold), picked in self.picks.items() if r == repeat and picked == name]
-            chosen[:, column] = np.isin(self.folds[:, column], folds)
-        return chosen
-
-    def judging(self, place: Place) -> Place:
-        """The place whose trainings judge what was chosen at this one: the same fold, a repeat further on."""
-        numbers = self.repeat_numbers
-        return numbers[(numbers.index(place[0]) + 1) % len(numbers)], place[1]
+    def test(self, choice: Choice, tables: Mapping[str, Table]) -> CrossedTest:
+        """The chosen arm's mean of such tables."""
+        differences = [tables[name] for name in choice.names]
+        variance = choice_variance(choice.gains(differences))
+        return crossed_test(choice.judged(differences, self.folds), self.folds, variance)
 
     @cached_property
     def repeat_numbers(self) -> list[int]:
@@ -162,14 +149,12 @@ def prediction_matrix(trials: Sequence[Trial], design: Design) -> PredictionMatr
     tested_groups = len(np.unique(design.groups[weights > 0]))
     if tested_groups < 2:
         raise TenfoldError(f"{tested_groups} independent group(s) of test images: an interval takes two or more")
-    picks = {place: pick(sound, place, baseline, design.candidates) for place in places}
     return PredictionMatrix(
         design,
         weights,
         sound,
         failed,
         places,
-        picks,
         predicted={name: predictions(arm, places, weights) for name, arm in sound.items()},
         image_folds=folds_of_images(sound[baseline], places, len(design.labels)),
     )
@@ -206,18 +191,6 @@ def complete_places(arms: Collection[Arm], folds: int) -> list[Place]:
     if not complete:
         raise TenfoldError(f"no repeat has all {folds} folds of all arms yet: let the study go on first")
     return [(repeat, fold) for repeat in complete for fold in range(folds)]
-
-
-def pick(arms: Mapping[str, Arm], place: Place, baseline: str, candidates: Collection[str]) -> str:
-    """The candidate that the fold's validation images preferred; the baseline where they could not tell."""
-
-    def preference(name: str) -> tuple[float, float, bool]:
-        trial = arms[name][place]
-        score = -math.inf if math.isnan(trial.inner_score) else trial.inner_score
-        loss = math.inf if math.isnan(trial.inner_loss) else trial.inner_loss
-        return score, -loss, name == baseline
-
-    return max(sorted({baseline, *candidates} & arms.keys()), key=preference)
 
 
 def predictions(arm: Arm, places: Sequence[Place], weights: npt.NDArray[np.float64]) -> Indices:

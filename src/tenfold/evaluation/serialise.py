@@ -6,10 +6,18 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tenfold.evaluation import ArmResult, ExternalComparison, Interval, Verdict, Worth
-from tenfold.evaluation.wording import CHOSEN_ARM, added_images, ended_early, sentence, worth_a_class, worth_sentence
+from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, Verdict, Worth
+from tenfold.evaluation.wording import (
+    CHOSEN_ARM,
+    added_images,
+    answer,
+    ended_early,
+    sentence,
+    worth_a_class,
+    worth_sentence,
+)
 
-__all__ = ["CHOSEN_ARM", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
+__all__ = ["CHOSEN_ARM", "answer", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -19,6 +27,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """
     return {
         "verdict": verdict.outcome,
+        "answer": answer(verdict),
         "sentence": sentence(verdict),
         "pick": verdict.chosen_arm,
         "pick_counts": dict(verdict.pick_counts),
@@ -26,6 +35,10 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "estimate_points": _points(verdict.difference.estimate),
         "interval_points": _bounds_points(verdict.difference),
         "p_value": _significant(verdict.p_value),
+        "probability_of_gain": _rounded(verdict.probability_of_gain),
+        "probability_above_margin": _rounded(verdict.probability_above_margin),
+        "ruled_out_above_points": _points(max(0.0, verdict.difference.high)),
+        "log_loss": verdict.log_loss and _log_loss_json(verdict.log_loss),
         "smallest_detectable_points": _points(verdict.smallest_detectable),
         "margin_points": _points(verdict.margin),
         "wins": {
@@ -107,18 +120,27 @@ def _worth_json(verdict: Verdict, worth: Worth, name: str) -> dict[str, float | 
     }
 
 
+def _log_loss_json(log_loss: LogLoss) -> dict[str, Any]:
+    return {
+        "gain": _rounded(log_loss.gain.estimate),
+        "interval": _bounds(log_loss.gain),
+        "p_value": _significant(log_loss.p_value),
+    }
+
+
 def _external_json(external: ExternalComparison) -> dict[str, Any]:
     return {
         "images": external.images,
         "groups": external.groups,
+        "trainings": external.trainings,
         "pick_accuracy": _rounded(external.pick_accuracy.estimate),
         "pick_interval": _bounds(external.pick_accuracy),
         "baseline_accuracy": _rounded(external.baseline_accuracy.estimate),
         "baseline_interval": _bounds(external.baseline_accuracy),
         "difference_points": _points(external.difference.estimate),
         "interval_points": _bounds_points(external.difference),
-        "only_pick": external.only_pick,
-        "only_baseline": external.only_baseline,
+        "only_pick": _rounded(external.only_pick),
+        "only_baseline": _rounded(external.only_baseline),
         "p_value": _significant(external.p_value),
     }
 

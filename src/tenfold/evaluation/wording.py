@@ -27,7 +27,7 @@ def worth_rows(verdict: Verdict) -> tuple[WorthRow, ...]:
     worths = {arm.name: arm.worth for arm in verdict.arms if arm.against_baseline is not None}
     if not verdict.curve and not any(worths.values()):
         return ()
-    if len(verdict.pick_counts) > 1 and not always_kept_baseline(verdict):
+    if len(verdict.pick_counts) > 1 and not nothing_to_choose(verdict):
         worths = {CHOSEN_ARM: verdict.worth} | worths
     return tuple(_row(verdict, name, worth) for name, worth in worths.items())
 
@@ -58,55 +58,82 @@ def signed(images: float) -> str:
 
 
 CHOSEN_ARM = "chosen arm"
-"""Stands where an arm's name may stand, for the choice that each fold's validation images made."""
+"""Stands where an arm's name may stand, for what each fold chose by the others."""
 BEYOND = "than the learning curve can tell"
 
 
+def answer(verdict: Verdict) -> str:
+    """The verdict in at most twelve words that a layperson understands; what it rests on is `sentence`."""
+    subject = "Growing" if len(verdict.pick_counts) > 1 or len(verdict.chosen_arm) > 24 else verdict.chosen_arm
+    gain = f"{abs(100 * verdict.difference.estimate):.0f}"
+    match verdict.outcome:
+        case "helped":
+            return f"{subject} helped: about {gain} more of 100 images are right."
+        case "promising":
+            return f"{subject} looks promising; only more repeats can show it."
+        case "hurt":
+            return f"{subject} hurt: about {gain} fewer of 100 images are right."
+        case "no_practical_difference":
+            return f"{subject} makes no practical difference here."
+        case "nothing_preferred":
+            return f"Nothing did better than {verdict.baseline if len(verdict.baseline) < 25 else 'the baseline'}."
+        case "not_proven":
+            more = "; more labelled images would" if more_images_help(verdict) else ""
+            return f"{subject} was not shown to help{more}."
+
+
+def more_images_help(verdict: Verdict) -> bool:
+    """Whether the baseline's learning curve still rises: its last point is above the first one's interval."""
+    if len(verdict.curve) < 2:
+        return False
+    first, last = verdict.curve[0].balanced_accuracy, verdict.curve[-1].balanced_accuracy
+    return last.estimate > first.high
+
+
 def sentence(verdict: Verdict) -> str:
-    """The verdict in one sentence that needs no statistics to be understood."""
+    """The verdict and what it rests on in one sentence that needs no statistics to be understood."""
     difference = verdict.difference
     points, low, high = (100 * share for share in (difference.estimate, difference.low, difference.high))
-    trained = sum(verdict.pick_counts.values())
-    kept = verdict.pick_counts.get(verdict.baseline, 0)
     study = f"{verdict.images:,} images, {_count(verdict.repeats, 'repeat')} of {verdict.folds} folds"
     if ended_early(verdict):
         study += ", ended early as planned"
     elif verdict.provisional:
         study += ", provisional"
-    if kept == trained:
-        return (
-            f"No practical difference: in all {trained} folds {verdict.baseline} alone was chosen over every "
-            f"way of growing ({study})."
-        )
-    subject = _subject(verdict, kept, trained)
+    if nothing_to_choose(verdict):
+        return f"Nothing to choose between: no arm but {verdict.baseline} could be judged ({study})."
     alone = f"{verdict.baseline} alone"
     # One decimal is what is printed, so one decimal decides whether there is a difference to name.
     size = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} than {alone}"
     if abs(points) < 0.05:
         size = f"as good as {alone}"
-    interval = f"95 % interval {low:+.1f} to {high:+.1f}"
+    told = f"{_subject(verdict)} is {size}"
+    interval = f"(95 % interval {low:+.1f} to {high:+.1f}; {study})"
     match verdict.outcome:
         case "helped":
-            return f"Growing helped: {subject} is {size} ({interval}; {study})."
+            return f"Growing helped: {told} {interval}."
+        case "promising":
+            return f"Promising: {told} {interval}; a single repeat is a first look, and four can show it."
         case "hurt":
-            return f"Growing hurt: {subject} is {size} ({interval}; {study})."
+            return f"Growing hurt: {told} {interval}."
         case "no_practical_difference":
             margin = f"{100 * verdict.margin:g} point{'s' if verdict.margin != 0.01 else ''}"
-            return f"No practical difference: {subject} is {size}, within {margin} ({interval}; {study})."
+            return f"No practical difference: {told}, within {margin} {interval}."
+        case "nothing_preferred":
+            return f"Nothing was preferred: no arm looked better than {alone} in any fold; {told} {interval}."
         case "not_proven":
-            return (
-                f"Not proven: {subject} is {size} ({interval}; {study}); this many images could "
-                f"only have shown an effect of {100 * verdict.smallest_detectable:.1f} points or more."
-            )
+            return f"Not proven: {told} {interval}; {_what_is_known(verdict)}."
 
 
-def _subject(verdict: Verdict, kept: int, trained: int) -> str:
-    often = verdict.pick_counts[verdict.chosen_arm]
+def _what_is_known(verdict: Verdict) -> str:
+    ruled_out = f"a gain above {100 * max(0.0, verdict.difference.high):.1f} points is ruled out"
+    return f"{ruled_out}, one of {100 * verdict.smallest_detectable:.1f} is found in four such studies of five"
+
+
+def _subject(verdict: Verdict) -> str:
+    often, trained = verdict.pick_counts[verdict.chosen_arm], sum(verdict.pick_counts.values())
     if often == trained:
         return verdict.chosen_arm
-    if kept > trained / 2:
-        return f"the method chosen in each fold (mostly {verdict.baseline} itself, in {kept} of {trained})"
-    return f"the method chosen in each fold (most often {verdict.chosen_arm}, in {often} of {trained})"
+    return f"the arm chosen in each fold (most often {verdict.chosen_arm}, in {often} of {trained})"
 
 
 def ended_early(verdict: Verdict) -> Look | None:
@@ -117,8 +144,8 @@ def ended_early(verdict: Verdict) -> Look | None:
     return next((look for look in verdict.interim_looks if look.stopped), None)
 
 
-def always_kept_baseline(verdict: Verdict) -> bool:
-    """Whether no fold preferred anything to the baseline, so that the chosen arm is the baseline itself."""
+def nothing_to_choose(verdict: Verdict) -> bool:
+    """Whether there was no sound arm beside the baseline and the controls."""
     return set(verdict.pick_counts) == {verdict.baseline}
 
 
@@ -143,7 +170,7 @@ def worth_sentence(verdict: Verdict, name: str = CHOSEN_ARM) -> str | None:
 
     All numbers are those of one training fold.
     """
-    if name == CHOSEN_ARM and always_kept_baseline(verdict):
+    if name == CHOSEN_ARM and nothing_to_choose(verdict):
         return None
     arm = None if name == CHOSEN_ARM else _arm(verdict, name)
     if arm is not None and arm.against_baseline is None:

@@ -34,8 +34,10 @@ LARGE, SMALL = 13.5, 12
 INK, SOFT, LINE, BAND, ACCENT, CARD = "#1b1d21", "#5c626c", "#e2e4e8", "#e9edf3", "#2d4fa8", "#ffffff"
 MARKS = {
     "helped": ("#12733f", "^"),
+    "promising": ("#12733f", "o"),
     "hurt": ("#b3261e", "v"),
     "no_practical_difference": ("#4a5a78", "s"),
+    "nothing_preferred": ("#8a5a00", "o"),
     "not_proven": ("#8a5a00", "o"),
 }
 """Colour and mark: they differ in shape too, so that print and colour-blind readers lose nothing."""
@@ -115,7 +117,7 @@ def interval_svg(
 
 
 def verdict_rows(verdict: Verdict, chosen: str) -> list[Row]:
-    """The choice of the validation images first, under the name `chosen`, then the arms from best to worst."""
+    """What each fold chose first, under the name `chosen`, then the arms from best to worst."""
     compared = [
         Row(arm.name, *_points(arm.against_baseline), arm.outcome, words=OUTCOMES[arm.outcome])
         for arm in verdict.arms
@@ -231,7 +233,7 @@ def _axes(rows: float, left: float, right: float) -> tuple[Figure, Any]:
 def _marked(axes: Any, ends: tuple[float, float], middle: float, y: float, outcome: str) -> None:
     """A line with a mark in the shape and colour of the outcome."""
     colour, mark = MARKS[outcome]
-    face = CARD if outcome == "not_proven" else colour
+    face = CARD if mark == "o" else colour
     axes.plot(ends, (y, y), color=colour, linewidth=2.5, solid_capstyle="round", clip_on=False, zorder=4)
     axes.plot(
         middle, y, marker=mark, color=colour, markerfacecolor=face, markersize=11, mew=2, clip_on=False, zorder=5

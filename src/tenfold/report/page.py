@@ -14,8 +14,9 @@ from tenfold.evaluation import ArmResult, Outcome, Verdict
 from tenfold.evaluation.serialise import mean_estimate
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
-    always_kept_baseline,
+    answer,
     ended_early,
+    nothing_to_choose,
     p_words,
     ratio_words,
     selection_words,
@@ -36,8 +37,10 @@ LONGEST_LIST = 500
 
 OUTCOME_WORDS: dict[Outcome, str] = {
     "helped": "helped",
+    "promising": "promising",
     "hurt": "hurt",
     "no_practical_difference": "no practical difference",
+    "nothing_preferred": "nothing preferred",
     "not_proven": "not proven",
 }
 
@@ -93,8 +96,9 @@ def _described(verdict: Verdict) -> dict[str, Any]:
     main, others = _by_class(verdict)
     return {
         "verdict": verdict,
+        "answer": answer(verdict),
         "sentence": sentence(verdict),
-        "kept_baseline": always_kept_baseline(verdict),
+        "nothing_to_choose": nothing_to_choose(verdict),
         "ended_early": ended_early(verdict),
         "plot": interval_svg(
             verdict_rows(verdict, CHOSEN_ARM),

@@ -16,8 +16,10 @@ from tenfold.evaluation.wording import p_words, ratio_words, selection_words
 
 OUTCOMES = {
     "helped": "helped",
+    "promising": "promising",
     "hurt": "hurt",
     "no_practical_difference": "no practical difference",
+    "nothing_preferred": "nothing preferred",
     "not_proven": "not proven",
     "failed": "FAILED",
 }
@@ -71,24 +73,30 @@ def _chance_lines(verdict: Mapping[str, Any]) -> list[str]:
     if not wins or wins["probability"] is None or set(verdict["pick_counts"]) == {baseline}:
         return []
     won, tied, lost = wins["won"], wins["tied"], wins["lost"]
-    return [
+    lines = [
         f"The chosen arm would beat {baseline} in {100 * wins['probability']:.0f} % of fresh splits "
         f"(won {won}, tied {tied}, lost {lost} of {won + tied + lost} folds; ties count half)"
     ]
+    if (gain := verdict.get("probability_of_gain")) is not None:
+        above, margin = 100 * verdict["probability_above_margin"], verdict["margin_points"]
+        sure = f"By these data a gain is {100 * gain:.0f} % probable, one above {margin:g} points {above:.0f} %"
+        if loss := verdict.get("log_loss"):
+            interval = f"{_bounds(loss['interval'], '+.3f', 1)}, {p_words(loss['p_value'])}"
+            sure += f"; its log loss is {loss['gain']:+.3f} better ({interval})"
+        lines.append(sure)
+    return lines
 
 
 def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
     external = verdict.get("external")
     if not external:
         return []
-    # Images of one patient are no independent pairs, and then the p-value is not McNemar's.
-    test = "McNemar " if external["groups"] == external["images"] else ""
     return [
         f"External test: chosen arm {_bound(external['pick_accuracy'], '.1f', 100)} %, "
         f"{verdict['baseline']} {_bound(external['baseline_accuracy'], '.1f', 100)} %, "
         f"difference {_bound(external['difference_points'], '+.1f', 1)} points "
         f"({_bounds(external['interval_points'], '+.1f', 1)}), "
-        f"{test}{p_words(external['p_value'])}, {external['images']:,} images"
+        f"{p_words(external['p_value'])}, {external['images']:,} images, mean of {external['trainings']} trainings"
     ]
 
 

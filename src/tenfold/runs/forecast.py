@@ -11,8 +11,7 @@ from scipy.special import stdtrit
 
 from tenfold.core.types import ImageDataset
 from tenfold.evaluation import Outcome
-from tenfold.evaluation.compare import POWER_ERRORS
-from tenfold.evaluation.crossed import CONFIDENCE
+from tenfold.evaluation.crossed import CONFIDENCE, POWER
 from tenfold.runs.arms import Arm
 from tenfold.runs.cost_probe import CostProbe, independent_images
 from tenfold.runs.plan import Plan, Task, trainings_to_select
@@ -56,8 +55,9 @@ class Detectable:
     middle: float
     high: float
     """From `low` to `high`: where it would lie for four of five sets with such a cost probe."""
-    images_for_margin: int
-    """Images, of the same mix, with which an effect as large as the margin could be shown."""
+    images_for_twice_margin: int
+    """Images, of the same mix, with which an effect of twice the margin could be shown. One as large as the margin
+    never is in 80 % of studies, since the estimate has to pass the margin too."""
     outcomes: tuple[Outcome, ...]
     """The verdicts that are within reach, whatever the truth may be."""
 
@@ -175,14 +175,17 @@ def detectable(study: ImageDataset, plan: Plan, cost_probe: CostProbe) -> Detect
     error = (
         cost_probe.validation_error * cost_probe.validation_images + 0.5
     ) / counted  # none in 30 is not never: half a one is added
-    share = LASTING + PASSING / plan.repeats
+    differing = LASTING + PASSING / plan.repeats
     images = independent_images(study, plan.fold_plan.evaluated)
-    student = float(stdtrit(plan.fold_plan.folds * plan.repeats - 1, 0.5 + CONFIDENCE / 2))
-    middle = (student + POWER_ERRORS) * math.sqrt(share * error * (1 - error) / images)
+    trainings = plan.fold_plan.folds * plan.repeats
+    student, beyond = (float(stdtrit(trainings - 1, share)) for share in (0.5 + CONFIDENCE / 2, POWER))
+    standard_error = math.sqrt(differing * error * (1 - error) / images)
+    middle = max(student * standard_error, plan.margin) + beyond * standard_error
     # Errors in so few validation images are counted as a Poisson number: its logarithm varies by 1 / count.
     spread = FOUR_OF_FIVE * 0.5 * math.hypot(SPREAD, math.sqrt((1 - error) / (counted * error)))
     low, middle, high = (min(1.0, middle * math.exp(sign * spread)) for sign in (-1, 0, 1))
-    reach: tuple[Outcome, ...] = ("helped", "hurt", "not_proven")
-    if low * student / (student + POWER_ERRORS) <= plan.margin:  # half an interval fits into the margin
-        reach = ("helped", "hurt", "no_practical_difference", "not_proven")
-    return Detectable(low, middle, high, math.ceil(len(study) * (middle / plan.margin) ** 2), reach)
+    reach: list[Outcome] = ["helped", "hurt"] if plan.repeats > 1 else ["promising"]
+    if student * standard_error * math.exp(-spread) <= plan.margin:  # half an interval fits into the margin
+        reach.append("no_practical_difference")
+    needed = len(study) * (standard_error * (student + beyond) / (2 * plan.margin)) ** 2
+    return Detectable(low, middle, high, math.ceil(needed), (*reach, "nothing_preferred", "not_proven"))

@@ -128,7 +128,7 @@ class Forecast(Result):
             "detectable_points": [round(100 * share, 2) for share in (effect.low, effect.middle, effect.high)],
             "only_large_effects": effect.only_large,
             "margin_points": round(100 * plan.margin, 4),
-            "images_for_margin": effect.images_for_margin,
+            "images_for_twice_margin": effect.images_for_twice_margin,
             "possible_verdicts": list(effect.outcomes),
             "command": self.command,
         }
