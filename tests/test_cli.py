@@ -83,6 +83,8 @@ def a_verdict() -> Verdict:
         arms,
         counts,
         0.004,
+        0.998,
+        0.96,
         Wins(15, 3, 2),
         warnings=("few images",),
     )
@@ -160,15 +162,16 @@ def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(
     status, out, err = tenfold("run", "digits")
     lines = out.splitlines()
     assert (status, err) == (0, "")
-    assert lines[0] == "Growing helped: mixup is 3.0 points better than classical alone."
-    cells = [cell for cell in lines[3].split("  ") if cell]
+    assert lines[0] == "mixup helped: about 3 more of 100 images are right."
+    assert lines[1] == "Growing helped: mixup is 3.0 points better than classical alone."
+    cells = [cell for cell in lines[4].split("  ") if cell]
     assert [cell.strip() for cell in cells] == [
         "mixup", "93.0 % (91.0 to 95.0)", "+3.0 points (+1.0 to +5.0)", "helped", "1 min 40 s",
     ]  # fmt: skip
-    assert "baseline" in lines[4]
-    assert "FAILED" in lines[5]
-    assert lines[6].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
-    assert lines[7:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
+    assert "baseline" in lines[5]
+    assert "FAILED" in lines[6]
+    assert lines[7].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
+    assert lines[9:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
 
 
 @pytest.mark.parametrize(

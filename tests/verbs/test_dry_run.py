@@ -91,7 +91,7 @@ def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) ->
     result = prove_forecast(folder, arms="raw", repeats=1, learning_curve=False)
     assert result.to_json()["only_large_effects"]
     assert "can only show large effects" in result.text
-    assert re.search(r"Possible verdicts: helped, hurt or not proven\.", result.text)
+    assert re.search(r"It can end in: promising, nothing preferred or not proven\.", result.text)
     assert "there are 12" in result.text
 
 

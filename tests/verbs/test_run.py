@@ -47,7 +47,8 @@ def verdict_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         compare = conduct.compare
 
         def changed(*arguments: Any, **named: Any) -> Verdict:
-            return replace(compare(*arguments, **named), **changes)
+            counts = {"pick_counts": {changes["chosen_arm"]: 1}} if "chosen_arm" in changes else {}
+            return replace(compare(*arguments, **named), **counts, **changes)
 
         monkeypatch.setattr(conduct, "compare", changed)
 

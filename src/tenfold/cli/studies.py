@@ -166,4 +166,4 @@ def _study(result: Any) -> Answer:
     report = result.directory / "report.html"
     where = f"report: {report}" if report.exists() else f"results: {result.directory}"
     document = result.to_json()
-    return document, "\n".join([result.sentence, verdict_text(document), where])
+    return document, "\n".join([document["answer"], result.sentence, verdict_text(document), where])

@@ -23,7 +23,7 @@ from tenfold.data.load import load, require_classes
 from tenfold.data.splits import plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
-from tenfold.evaluation.serialise import answer, sentence, verdict_json
+from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.arms import (
     baseline_for,
     curve_arms,
@@ -84,8 +84,7 @@ class Study(Result):
 
     @property
     def sentence(self) -> str:
-        """A short answer, and below it what it rests on."""
-        return f"{answer(self.verdict)}\n{sentence(self.verdict)}"
+        return sentence(self.verdict)
 
     def to_json(self) -> dict[str, Any]:
         """What verdict.json holds, and the directory."""
