@@ -142,13 +142,13 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         return images + torch.randn(images.shape, generator=random), labels
 
     config = replace(QUICK, steps=12, adversary=0.3, teacher=1.0)
-    arguments = ([source], target.images, (noisy,), Key("one"), config)
-    whole = train_domains(*arguments)
+    task = DomainTask([source], target.images, (noisy,), Key("one"), config)
+    whole = train_domains(task)
     kills += [4, 3]
     for _ in range(2):
         with pytest.raises(Killed):
-            train_domains(*arguments, loop=TrainingLoop(checkpoint=tmp_path / "state"))
-    resumed = train_domains(*arguments, loop=TrainingLoop(checkpoint=tmp_path / "state"))
+            train_domains(task, TrainingLoop(checkpoint=tmp_path / "state"))
+    resumed = train_domains(task, TrainingLoop(checkpoint=tmp_path / "state"))
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name])
 
@@ -168,7 +168,7 @@ def test_every_loss_trains_and_the_same_key_gives_the_same(
     weights: dict[str, float], source: ImageDataset, target: ImageDataset
 ) -> None:
     config = replace(QUICK, **weights)  # type: ignore[arg-type]
-    one, again = (train_domains([source], target.images, (), Key("one"), config) for _ in range(2))
+    one, again = (train_domains(DomainTask([source], target.images, (), Key("one"), config)) for _ in range(2))
     rows = one.probabilities(source.images)
     assert np.array_equal(rows, again.probabilities(source.images))
     assert (rows.argmax(1) == source.labels).mean() > 0.8
@@ -177,7 +177,7 @@ def test_every_loss_trains_and_the_same_key_gives_the_same(
 
 def test_the_published_way_of_training_learns_too(source: ImageDataset, target: ImageDataset) -> None:
     config = replace(QUICK, steps=60, adversary=0.1, published=True)
-    trained = train_domains([source], target.images, (), Key("published"), config)
+    trained = train_domains(DomainTask([source], target.images, (), Key("published"), config))
     assert (trained.probabilities(source.images).argmax(1) == source.labels).mean() > 0.8
     step = DomainStep(DomainTask([source], target.images, (), Key("one"), config), Device("cpu"))
     assert step.optimizer.param_groups[0]["lr"] == 0.01
@@ -185,13 +185,13 @@ def test_the_published_way_of_training_learns_too(source: ImageDataset, target: 
 
 
 def test_a_source_alone_learns_nothing_of_the_target(source: ImageDataset, target: ImageDataset) -> None:
-    one = train_domains([source], target.images, (), Key("one"), QUICK)
-    other = train_domains([source], 255 - target.images, (), Key("one"), QUICK)
+    one = train_domains(DomainTask([source], target.images, (), Key("one"), QUICK))
+    other = train_domains(DomainTask([source], 255 - target.images, (), Key("one"), QUICK))
     assert np.array_equal(one.probabilities(source.images), other.probabilities(source.images))
 
 
 def test_statistics_of_the_target_move_no_weight_and_help(source: ImageDataset, target: ImageDataset) -> None:
-    trained = train_domains([source], target.images, (), Key("one"), replace(QUICK, steps=60))
+    trained = train_domains(DomainTask([source], target.images, (), Key("one"), replace(QUICK, steps=60)))
     adapted = with_statistics_of(trained, target.images)
     for (name, before), after in zip(
         trained.network.state_dict().items(), adapted.network.state_dict().values(), strict=True
@@ -207,10 +207,10 @@ def test_statistics_of_the_target_move_no_weight_and_help(source: ImageDataset, 
 def test_a_target_of_one_image_and_a_loss_that_explodes(source: ImageDataset, target: ImageDataset) -> None:
     config = replace(QUICK, adversary=0.3, confusion=1.0)
     assert np.isfinite(
-        train_domains([source], target.images[:1], (), Key("one"), config).probabilities(source.images)
+        train_domains(DomainTask([source], target.images[:1], (), Key("one"), config)).probabilities(source.images)
     ).all()
     with pytest.raises(Diverged, match="NaN"):
-        train_domains([source], target.images, (), Key("one"), replace(config, learning_rate=1e30))
+        train_domains(DomainTask([source], target.images, (), Key("one"), replace(config, learning_rate=1e30)))
 
 
 def test_all_arms_are_trained_and_described(source: ImageDataset, target: ImageDataset) -> None:

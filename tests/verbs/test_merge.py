@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from made_up_sets import easy_set
-from tenfold.adaptation import dann as domains
+from tenfold.adaptation.dann import DomainTask, train_domains
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
+from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.merge import deal_folds, merge
 
 
@@ -39,12 +40,11 @@ def test_of_three_each_is_left_out_once_and_no_image_judges_its_own_training(
 ) -> None:
     sets = [easy_set([6, 6], key=key) for key in ("one", "two", "three")]
     seen: list[tuple[int, set[bytes]]] = []
-    train = domains.train_domains
 
-    def watched(sources: Any, *arguments: Any, **options: Any) -> Any:
-        shown = {image.tobytes() for source in sources for image in source.images}
-        seen.append((len(sources), shown))
-        fitted = train(sources, *arguments, **options)
+    def watched(task: DomainTask, loop: TrainingLoop) -> Any:
+        shown = {image.tobytes() for source in task.sources for image in source.images}
+        seen.append((len(task.sources), shown))
+        fitted = train_domains(task, loop)
         probabilities = fitted.probabilities
 
         def judged(images: Any) -> Any:

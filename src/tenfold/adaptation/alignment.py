@@ -6,7 +6,6 @@ Nothing here needs labels of the target.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,25 +23,13 @@ TEMPERATURE = 2.5
 """Of the target's probabilities whose confusion is counted, as published."""
 
 
-class _Turned(torch.autograd.Function):
-    """Hands values on and turns their gradient round."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradient, None
-
-
 def turned(features: Tensor, weight: float) -> Tensor:
     """The features as they are; on the way back their gradient times -weight.
 
     Source: Ganin et al. 2016, the gradient reversal layer.
     """
-    result: Tensor = _Turned.apply(features, weight)  # type: ignore[no-untyped-call]
+    result = features.view_as(features)
+    result.register_hook(lambda gradient: -weight * gradient)
     return result
 
 

@@ -70,54 +70,39 @@ class DomainConfig:
         return any((self.adversary, self.confusion, self.teacher))
 
 
+@dataclass(frozen=True, eq=False)
+class DomainTask:
+    """What is trained on, and how."""
+
+    sources: Sequence[ImageDataset]
+    """Sets of the same classes and image shape; each has an equal part of every batch."""
+    target: Images
+    """uint8 N x C x S x S."""
+    transforms: Sequence[Transform]
+    """Applied to source and target batches alike."""
+    key: Key
+    config: DomainConfig
+    init: Mapping[str, Tensor] | None = None
+    """Weights to begin with, which are also the first teacher."""
+
+
 @one_thread()
-def train_domains(
-    sources: Sequence[ImageDataset],
-    target: Images,
-    transforms: Sequence[Transform],
-    key: Key,
-    config: DomainConfig,
-    *,
-    init: Mapping[str, Tensor] | None = None,
-    loop: TrainingLoop | None = None,
-) -> TrainedClassifier:
+def train_domains(task: DomainTask, loop: TrainingLoop | None = None) -> TrainedClassifier:
     """Train on labelled sources beside unlabelled target images; the weights kept are a moving average.
 
     The learning rate follows one cosine, with AdamW, as for every classifier here, unless `published`. Classes of a
     source come equally often, as far as there are images.
 
-    Args:
-        sources: sets of the same classes and image shape; each has an equal part of every batch.
-        target: uint8 N x C x S x S.
-        transforms: applied to source and target batches alike.
-        init: weights to begin with, which are also the first teacher.
-
     Raises:
         Diverged: the loss became NaN.
         TrainingFailed: the device has too little memory.
     """
-    task, loop = DomainTask(sources, target, transforms, key, config, init), loop or TrainingLoop()
+    loop, config, first = loop or TrainingLoop(), task.config, task.sources[0]
     outcome = loop.run(lambda attempt: DomainStep(task, loop.device))
     averaged = outcome.step.networks["averaged"].eval()
     assert isinstance(averaged, SmallConvNet)
-    return TrainedClassifier(
-        averaged,
-        ClassifierConfig(steps=config.steps, batch_size=config.batch_size, width=config.width),
-        sources[0].class_names,
-        sources[0].image_shape,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class DomainTask:
-    """What is trained on, and how: the arguments of `train_domains`."""
-
-    sources: Sequence[ImageDataset]
-    target: Images
-    transforms: Sequence[Transform]
-    key: Key
-    config: DomainConfig
-    init: Mapping[str, Tensor] | None = None
+    how = ClassifierConfig(steps=config.steps, batch_size=config.batch_size, width=config.width)
+    return TrainedClassifier(averaged, how, first.class_names, first.image_shape)
 
 
 class DomainStep(Step):

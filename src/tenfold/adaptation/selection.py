@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tenfold.adaptation.alignment import mutual_information
-from tenfold.adaptation.dann import DomainConfig, train_domains, with_statistics_of
+from tenfold.adaptation.dann import DomainConfig, DomainTask, train_domains, with_statistics_of
 from tenfold.augment.classical import Classical
 from tenfold.augment.tensors import SIGNED
 from tenfold.core.keys import Key
@@ -111,15 +111,9 @@ def train_arm(
         return with_statistics_of(_of(before, AUGMENTED).classifier, target)
     settings = replace(config, **dict(SETTINGS[arm]))  # type: ignore[arg-type]  # all of them are floats
     start = choose(before).classifier if arm == SELF else None
-    return train_domains(
-        sources,
-        target,
-        () if arm == SOURCE else augmentation(),
-        key,
-        settings,
-        init=None if start is None else start.network.state_dict(),
-        loop=loop,
-    )
+    init = None if start is None else start.network.state_dict()
+    transforms = () if arm == SOURCE else augmentation()
+    return train_domains(DomainTask(sources, target, transforms, key, settings, init), loop)
 
 
 def described(

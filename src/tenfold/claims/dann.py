@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 from scipy.stats import spearmanr
 
-from tenfold.adaptation.dann import DomainConfig, features_of, train_domains
+from tenfold.adaptation.dann import DomainConfig, DomainTask, features_of, train_domains
 from tenfold.adaptation.framing import framing, mends, shared_frame
 from tenfold.adaptation.selection import ARMS, SETTINGS, SOURCE, AdaptedArm, choose, described, embed, train_arm
 from tenfold.claims import engine
@@ -206,7 +206,7 @@ def train_plain(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """One of the article's trainings."""
     task = read_task(config["task"], config["seed"], config["most"], reframed=False)
     how = DomainConfig(steps=config["steps"], adversary=PLAIN[config["arm"]], published=True)
-    classifier = train_domains([task.source], task.target.images, (), _key(config), how, loop=context.loop())
+    classifier = train_domains(DomainTask([task.source], task.target.images, (), _key(config), how), context.loop())
     known = right(classifier, task.heldout)
     correct = packed(right(classifier, task.test))
     return {"correct": correct, "source_accuracy": round(float(known.mean()), 5), **task.sizes()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.adaptation.dann import DomainConfig, train_domains
+from tenfold.adaptation.dann import DomainConfig, DomainTask, train_domains
 from tenfold.adaptation.framing import Mend, framing, mends, shared_frame
 from tenfold.adaptation.selection import DANN, SETTINGS, augmentation
 from tenfold.adaptation.sets import option_of, read_sources
@@ -213,7 +213,7 @@ def train_fold(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if config["aligned"]:
         how = replace(how, adversary=SETTINGS[DANN]["adversary"])
     key = Key(f"seed-{config['seed']}") / "merge" / f"fold-{fold}"
-    classifier = train_domains(train, train[0].images[:0], augmentation(), key, how, loop=context.loop())
+    classifier = train_domains(DomainTask(train, train[0].images[:0], augmentation(), key, how), context.loop())
     held = {number: every[number].take(np.flatnonzero(folds[str(number)] == fold)) for number in config["judged_on"]}
     return {
         "predicted": {
