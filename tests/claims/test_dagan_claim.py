@@ -24,6 +24,7 @@ from tenfold.claims.training import image_bytes
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.methods import load_generator, make_method
 from tenfold.runs import Finished
 from tenfold.training.device import Device
 
@@ -106,8 +107,6 @@ def test_arms_read_the_same_samples_and_the_same_everywhere(tmp_path: Path) -> N
     made = trained(tmp_path)
     for arm, how in ARMS.items():
         settings = settings_of("arm", samples=5, arm=arm, seed=1)
-        assert ("generator" in settings) == how.dagan
-        assert ("source" in settings) == how.source
         result = train_arm(settings, context(tmp_path, **made))
         assert result == train_arm(json.loads(json.dumps(settings)), context(tmp_path, **made))
         assert (result["training_images"], result["test_images"], result["classes"]) == (20, 12, 4)
@@ -129,12 +128,10 @@ def trained(path: Path) -> dict[str, Path]:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_generator_in_its_file_draws_what_it_drew(tmp_path: Path) -> None:
-    made, result = context(tmp_path, **trained(tmp_path)), settings_of("pictures")
-    real = class_split(result["data"]).unseen
-    method, kept = few_shot_source.load_generator(result, made, real)
-    fresh = method.learn(class_split(result["data"]).source, Key("dagan") / "omniglot")
-    conditions = kept.conditions(real, Key("any"))(np.arange(3), np.arange(3))
-    drawn = [one.sample(conditions, [1, 2, 3], real.image_shape) for one in (kept, fresh)]
+    made, parts = load_generator(trained(tmp_path)["generator"]), class_split(settings_of("pictures")["data"])
+    fresh = made.method.learn(parts.source, Key("dagan") / "omniglot")
+    conditions = fresh.conditions(parts.unseen, Key("any"))(np.arange(3), np.arange(3))
+    drawn = [one.sample(conditions, [1, 2, 3], parts.unseen.image_shape) for one in (made.generator, fresh)]
     assert np.array_equal(*drawn)
 
 
@@ -259,11 +256,9 @@ def test_the_scales_are_what_the_claim_speaks_of() -> None:
         assert [plan.name for plan in scale] == ["omniglot", "faces", "emnist_letters"]
         for plan in scale:
             assert plan.test_classes <= plan.classes[2]
-            few_shot_source._dagan({"options": dict(plan.generator)})
+            make_method("dagan", dict(plan.generator))
     for job in claim.Claim().jobs(range(5), quick=False):
-        assert {name: needed.config for name, needed in job.needs.items()} == {
-            name: job.config[name] for name in ("generator", "source") if name in job.config
-        }
+        assert all(needed.config["data"] == job.config["data"] for needed in job.needs.values())
 
 
 @pytest.mark.usefixtures("data_directory")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,10 +151,7 @@ def test_cleaning_twice_changes_nothing() -> None:
 
 
 def test_findings_are_plain_json() -> None:
-    dataset = replace(load("digits"), set_aside=())
-    value = audit(dataset).to_json()
-    assert json.loads(json.dumps(value)) == json.loads(json.dumps(value))
-    assert value["counts"]["0"] == 20
+    assert json.loads(json.dumps(audit(load("digits")).to_json()))["counts"]["0"] == 20
 
 
 @pytest.mark.parametrize("name", ["digits", "faces", "wbc", "svhn", "emnist_letters"])

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import noise_image
@@ -110,17 +108,13 @@ def test_grey_becomes_colour_where_colour_is_studied(tmp_path: Path) -> None:
     assert whole.conversions[GREY_AS_RGB] == 1
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 2**32))
-def test_grey_there_and_back_is_the_same(number: int) -> None:
-    images = noise_image(number, 3, 1, 8, 8)
-    assert np.array_equal(with_channels(with_channels(images, 3), 1), images)
-
-
-def test_colours_turn_into_the_grey_that_pillow_makes_of_them() -> None:
+def test_colours_turn_into_the_grey_that_pillow_makes_of_them_and_grey_there_and_back_is_the_same() -> None:
     images = noise_image("colours", 20, 3, 8, 8)
-    grey = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
-    assert np.array_equal(with_channels(images, 1)[:, 0], grey)
+    grey = with_channels(images, 1)
+    assert np.array_equal(
+        grey[:, 0], [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
+    )
+    assert np.array_equal(with_channels(with_channels(grey, 3), 1), grey)
 
 
 def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path, tmp_path: Path) -> None:
@@ -159,11 +153,8 @@ def test_a_class_that_is_not_studied_is_refused_with_both_lists(
     assert hint in message
     assert "Classes studied: 'cat', 'dog', 'owl'; in the external test set: 'cat', '" in message
     assert "Known:" not in message
-
-
-def test_long_lists_of_classes_are_cut(folder: Path, class_folders: Folders, tmp_path: Path) -> None:
-    second = class_folders({f"kind {number:02d}": 1 for number in range(25)}, tmp_path / "second")
-    with pytest.raises(InputError, match=r"'kind 19' and 5 more$"):
+    class_folders({f"kind {number:02d}": 1 for number in range(23)}, second)
+    with pytest.raises(InputError, match=r"' and 5 more$"):
         with_external_test(load(folder), second)
 
 
@@ -175,16 +166,10 @@ def test_an_image_of_both_sets_is_refused_by_both_names(folder: Path, class_fold
         with_external_test(load(folder), second)
     with pytest.raises(InputError, match=r"cat/000.png of the external test set study .* \(and 8 more like these\)"):
         with_external_test(load(folder), folder)
-
-
-def test_an_image_held_in_reserve_is_refused_too(folder: Path, tmp_path: Path) -> None:
     study = load(folder, per_class=1)
-    reserve = study.part("reserve").sources[0]
-    second = tmp_path / "second" / reserve
-    second.parent.mkdir(parents=True)
-    second.write_bytes((folder / reserve).read_bytes())
+    (second / "owl/copy.png").write_bytes((folder / study.part("reserve").sources[0]).read_bytes())
     with pytest.raises(InputError, match="the same image"):
-        with_external_test(study, tmp_path / "second")
+        with_external_test(study, second)
 
 
 def test_near_copies_leave_the_external_test_and_not_the_study(tmp_path: Path) -> None:

@@ -137,12 +137,11 @@ def _unlike_names(sources: Sequence[ImageDataset]) -> list[ImageDataset]:
 
 def _class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> list[str]:
     """Classes that only some of the sources have."""
-    told = []
-    for source in sources:
-        missing = missing_classes(source, names)
-        if missing:
-            told.append(f"{source.name} has no images of {listed(missing, 10)}, which other sources have")
-    return told
+    return [
+        f"{source.name} has no images of {listed(missing, 10)}, which other sources have"
+        for source in sources
+        if (missing := missing_classes(source, names))
+    ]
 
 
 def _set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:

@@ -159,10 +159,10 @@ def jobs_of(plan: SetPlan, seeds: Sequence[int]) -> list[Job]:
         {"part": "source", "data": plan.data, "steps": plan.source_steps, "width": plan.source_width},
         _seconds(plan.source_steps, plan.source_width), "classical",
     )  # fmt: skip
-    drawn = {"data": plan.data, "generator": generator.config}
-    sheets = job(draw_sheets, f"{plan.name}, sheets", {"part": "pictures", **drawn}, 15, "dagan", generator=generator)
+    pictures = {"part": "pictures", "data": plan.data}
+    sheets = job(draw_sheets, f"{plan.name}, sheets", pictures, 15, "dagan", generator=generator)
     judge = {
-        "part": "judge", **drawn, "classifier": {"steps": plan.steps, "width": plan.width},
+        "part": "judge", "data": plan.data, "classifier": {"steps": plan.steps, "width": plan.width},
         "test_classes": plan.test_classes, "images": plan.judge_images, "draws": JUDGE_DRAWS,
         "most_held": MOST_HELD,
     }  # fmt: skip
@@ -190,11 +190,11 @@ def _arm_job(plan: SetPlan, comparison: Comparison, place: Mapping[str, Any], ge
     }  # fmt: skip
     label = f"{comparison.name}, {place['samples']} a class, {place['arm']}, seed {place['seed']}"
     if arm.source:
-        return job(train_arm, label, config | {"source": source.config}, 10, source=source)
+        return job(train_arm, label, config, 10, source=source)
     cost = _seconds(comparison.steps, plan.width) + 2
     if not arm.dagan:
         return job(train_arm, label, config, cost, "classical")
-    config |= {"generator": generator.config, "times": comparison.times}
+    config |= {"times": comparison.times}
     return job(train_arm, label, config, cost + 5, "classical+dagan", generator=generator)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tenfold.augment.tensors import to_uint8
 from tenfold.claims.few_shot_source import (
     SOURCE_FILE,
     STRONG,
@@ -22,19 +21,18 @@ from tenfold.claims.few_shot_source import (
     classical,
     draws_of,
     head_predictions,
-    load_generator,
     samples_and_sealed,
 )
 from tenfold.claims.training import image_text, right
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import in_classes
-from tenfold.generators import Generator, noise_of
+from tenfold.generators import Generator, NoiseGenerator, noise_of
+from tenfold.methods import load_generator
 from tenfold.report.image_sheet import images_png
 from tenfold.runs import Context
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier
-from tenfold.training.device import one_thread
 from tenfold.training.recipe import Recipe
 
 WEAK = "light"
@@ -77,13 +75,14 @@ def train_arm(config: Config, context: Context) -> dict[str, Any]:
         "test_images": len(sealed),
         "classes": unseen.class_count,
     }
-    if "source" in config:
+    arm = ARMS[config["arm"]]
+    if arm.source:
         classifier = load_classifier(context.needed("source")[1] / SOURCE_FILE)
         return result | {"accuracy": _share(head_predictions(classifier, train, sealed.images) == sealed.labels)}
-    recipe = classical(ARMS[config["arm"]].policy, train, key)
-    if "generator" in config:
-        method, learned = load_generator(config, context, train)
-        grown = method.more(learned, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
+    recipe = classical(arm.policy, train, key)
+    if arm.dagan:
+        made = load_generator(context.needed("generator")[1])
+        grown = made.method.more(made.generator, train, np.arange(len(train)).repeat(config["times"]), key / "dagan")
         result |= {"new_images": len(grown.images), "near_copies": int(grown.near_copies.sum())}
         recipe += Recipe(extra=grown.as_dataset(train).take(np.flatnonzero(~grown.near_copies)))
     return result | {"accuracy": _share(right(_classifier(train, recipe, key, config, context), sealed))}
@@ -100,8 +99,7 @@ def train_judge(config: Config, context: Context) -> dict[str, Any]:
     most = [np.flatnonzero(held.labels == label)[: config["most_held"]] for label in range(held.class_count)]
     held = held.take(np.concatenate(most))
     classifier = _classifier(train, classical(STRONG, train, key), key, config, context)
-    _, generator = load_generator(config, context, held)
-    new = draws_of(generator, held, draws, key / "dagan")
+    new = draws_of(load_generator(context.needed("generator")[1]).generator, held, draws, key / "dagan")
     grown = replace(held.take(np.arange(len(held)).repeat(draws)), images=new.reshape(-1, *held.image_shape))
     real_spread = np.mean([train.images[train.labels == k].std(axis=0).mean() for k in range(train.class_count)])
     return {
@@ -134,7 +132,7 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
     unseen = class_split(config["data"]).unseen
     labels = range(min(unseen.class_count, SHOWN_CLASSES))
     real = unseen.take([int(np.flatnonzero(unseen.labels == label)[0]) for label in labels])
-    key, (_, generator) = Key("sheets") / config["data"]["set"], load_generator(config, context, real)
+    key, generator = Key("sheets") / config["data"]["set"], load_generator(context.needed("generator")[1]).generator
     rows = {"new": draws_of(generator, real, SHOWN_DRAWS, key), "between": _interpolated(generator, real, key)}
     return {
         name: image_text(images_png(np.concatenate([real.images[:, np.newaxis], images], axis=1)))
@@ -142,14 +140,12 @@ def draw_sheets(config: Config, context: Context) -> dict[str, Any]:
     }
 
 
-@torch.inference_mode()
 def _interpolated(generator: Generator, real: ImageDataset, key: Key) -> Images:
     """N x BETWEEN x C x H x W. Along an arc, on which noise stays as long as noise is."""
+    assert isinstance(generator, NoiseGenerator)
     ends = noise_of([(key / "start").seed, (key / "end").seed], generator.config.noise_size)
     angles = torch.linspace(0, torch.pi / 2, BETWEEN).unsqueeze(1)
     noise = angles.cos() * ends[0] + angles.sin() * ends[1]
-    rows, device = np.arange(len(real)).repeat(BETWEEN), generator.device
+    rows = np.arange(len(real)).repeat(BETWEEN)
     (given,) = generator.conditions(real, key)(rows, rows).given
-    with one_thread():
-        drawn = [generator.network(noise.to(device), row.to(device), 1.0) for row in given.split(BETWEEN)]
-    return np.stack([to_uint8(row) for row in drawn])
+    return np.stack([generator.draw_batch(noise, row, real.image_shape) for row in given.split(BETWEEN)])

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -22,12 +21,13 @@ from torch import Tensor
 from tenfold.adaptation.dann import features_of
 from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
-from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.combine import in_classes
 from tenfold.data.load import load
-from tenfold.generators import Generator, packed
+from tenfold.generators import Generator
+from tenfold.generators.generator_io import FILE as GENERATOR_FILE
+from tenfold.generators.generator_io import save_generator
 from tenfold.methods import GeneratorMethod, make_method
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
@@ -47,7 +47,7 @@ DARK_INK = ("omniglot",)
 """Drawn dark on light: inverted, so that what lies outside the image has the ground's value, which is 0."""
 STRONG = "standard"
 """The policy of classical augmentation of the source network, the judge and the strong arms."""
-GENERATOR_FILE, SOURCE_FILE = "generator.safetensors", "source.safetensors"
+SOURCE_FILE = "source.safetensors"
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 WARMUP = 0.1
@@ -117,26 +117,13 @@ def samples_and_sealed(unseen: ImageDataset, samples: int, key: Key) -> tuple[Im
 
 
 def train_generator(config: Config, context: Context) -> dict[str, Any]:
-    """Train a dagan on the source classes and leave its weights."""
+    """Train a dagan on the source classes and leave it as files."""
     source = class_split(config["data"]).source
-    learned = _dagan(config).learn(source, Key("dagan") / config["data"]["set"], context.loop())
-    write_bytes(context.directory / GENERATOR_FILE, packed(learned.weights()))
-    return {"source_images": len(source), "source_classes": source.class_count, "details": dict(learned.details)}
-
-
-def _dagan(config: Config) -> GeneratorMethod:
     method = make_method("dagan", dict(config["options"]))
     assert isinstance(method, GeneratorMethod)
-    return method
-
-
-def load_generator(config: Config, context: Context, real: ImageDataset) -> tuple[GeneratorMethod, Generator]:
-    """What `train_generator` left, ready to make more of `real`."""
-    trained = config["generator"]
-    method = _dagan(trained)
-    generator = method.generator(real)
-    generator.load(safetensors.torch.load((context.needed("generator")[1] / GENERATOR_FILE).read_bytes()))
-    return method, generator
+    learned = method.learn(source, Key("dagan") / config["data"]["set"], context.loop())
+    save_generator(context.directory / GENERATOR_FILE, "dagan", learned, source, learned.details, seed=0)
+    return {"source_images": len(source), "source_classes": source.class_count, "details": dict(learned.details)}
 
 
 def draws_of(generator: Generator, real: ImageDataset, draws: int, key: Key) -> Images:

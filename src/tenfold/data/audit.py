@@ -40,8 +40,9 @@ class Audit:
     """Sets of equal images of one class."""
     exact_across: tuple[Names, ...]
     """Sets of equal images in two or more classes."""
-    near_within: tuple[tuple[str, str], ...]
-    near_across: tuple[tuple[str, str], ...]
+    near_within: tuple[Names, ...]
+    """Pairs of one class."""
+    near_across: tuple[Names, ...]
     copies_between_roles: Names
     """Images to test on or to hold in reserve that are (nearly) copies of ones studied."""
     constant: Names
@@ -86,8 +87,8 @@ def audit(dataset: ImageDataset) -> Audit:
         conversions=dict(dataset.conversions),
         exact_within=tuple(_named(dataset, members) for members in within),
         exact_across=tuple(_named(dataset, members) for members in across),
-        near_within=_named_pairs(dataset, near[alike]),
-        near_across=_named_pairs(dataset, near[~alike]),
+        near_within=tuple(_named(dataset, pair) for pair in near[alike]),
+        near_across=tuple(_named(dataset, pair) for pair in near[~alike]),
         copies_between_roles=_named(dataset, _copies_between_roles(dataset, pairs_alike)),
         constant=_constant(dataset),
         single_image_classes=tuple(dataset.class_names[label] for label in np.flatnonzero(counts == 1)),
@@ -107,17 +108,16 @@ def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
         InputError: a class holds nothing but images of other classes.
     """
     position = {source: index for index, source in enumerate(dataset.sources)}
-    pairs = [(position[one], position[other]) for one, other in findings.near_within]
-    pairs += [(position[same[0]], position[other]) for same in findings.exact_within for other in same[1:]]
+    alike = (*findings.near_within, *findings.exact_within)
+    pairs = [(position[same[0]], position[other]) for same in alike for other in same[1:]]
     first_of_group: dict[int, int] = {}
     pairs += [(first_of_group.setdefault(int(group), i), i) for i, group in enumerate(dataset.groups)]
-    one = "a row" if dataset.is_vectors else "an image"
-    reasons = dict.fromkeys(findings.copies_between_roles, f"copy of {one} that is studied or tested on")
+    noun, article = ("row", "a") if dataset.is_vectors else ("image", "an")
+    reasons = dict.fromkeys(findings.copies_between_roles, f"copy of {article} {noun} that is studied or tested on")
     for members in findings.exact_across:
         reasons |= {source: f"stands in two classes ({' = '.join(members)})" for source in members}
     left_out = np.array(sorted(position[source] for source in reasons), dtype=np.int64)
     kept = np.setdiff1d(np.arange(len(dataset)), left_out)
-    noun = "row" if dataset.is_vectors else "image"
     for label in np.setdiff1d(dataset.labels[dataset.roles == "train"], dataset.labels[kept]):
         raise InputError(
             f"every {noun} of class {dataset.class_names[label]!r} also stands in another class; "
@@ -156,10 +156,6 @@ def _copies_between_roles(dataset: ImageDataset, pairs: Pairs) -> Pairs:
 
 def _named(dataset: ImageDataset, indices: Pairs) -> Names:
     return tuple(dataset.sources[index] for index in indices)
-
-
-def _named_pairs(dataset: ImageDataset, pairs: Pairs) -> tuple[tuple[str, str], ...]:
-    return tuple((dataset.sources[one], dataset.sources[other]) for one, other in pairs)
 
 
 STRONG_IMBALANCE = 20
