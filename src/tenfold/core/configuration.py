@@ -10,7 +10,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -162,7 +162,8 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: what config.json holds."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        document: dict[str, Any] = to_json(self)
+        return document
 
 
 def metadata_of(kind: type[Any], wanted: type[T]) -> dict[str, tuple[Any, T]]:

@@ -1,7 +1,4 @@
-"""Whatever ends the work early becomes one line on stderr and an exit status; a bug also leaves its traceback.
-
-0 done · 1 a bug in tenfold · 2 the input is at fault · 3 the system is (disk, permissions) · 130 interrupted.
-"""
+"""Whatever ends the work early becomes one line on stderr and an exit status; a bug also leaves its traceback."""
 
 from __future__ import annotations
 

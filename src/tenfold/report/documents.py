@@ -5,7 +5,6 @@ What both show are the values of claim.json, adapt.json and merge.json, so that 
 
 from __future__ import annotations
 
-import base64
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from tenfold.core.progress import duration, one_line
 from tenfold.report.figures import Row, interval_svg
-from tenfold.report.page import environment
+from tenfold.report.page import embedded, environment
 from tenfold.report.text import WIDTH, aligned
 
 Document = Mapping[str, Any]
@@ -25,7 +24,7 @@ LOOKS = {"yes": "helped", "smaller": "not_proven", "no": "hurt", "not_shown": "n
 
 def render_claim(document: Document, images: Mapping[str, bytes] | None = None) -> str:
     """The page of a claim, with the PNG of each file that `document["images"]` names."""
-    shown = [{**entry, **_inside((images or {})[entry["file"]])} for entry in document.get("pictures", ())]
+    shown = [{**entry, **embedded((images or {})[entry["file"]])} for entry in document.get("pictures", ())]
     look = LOOKS[document["holds"]]
     filters: dict[str, Callable[..., Any]] = {
         "figure": figure,
@@ -58,7 +57,7 @@ def render_adaptation(document: Document, embedding: bytes) -> str:
     """The page of an adaptation, with a PNG of source and target features."""
     page = environment({"signed": signed, "duration": duration}).get_template("adaptation.html")
     most = max((row["predicted"] for row in document["classes"]), default=1) or 1
-    return page.render(document=document, embedding=_inside(embedding)["address"], most=most)
+    return page.render(document=document, embedding=embedded(embedding)["address"], most=most)
 
 
 def adaptation_text(document: Document) -> str:
@@ -142,12 +141,6 @@ def _estimate(cell: Mapping[str, Any] | None, unit: str) -> str:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
-
-
-def _inside(png: bytes) -> dict[str, Any]:
-    """An image as an address that holds it, and its width in pixels, which a PNG states in bytes 16 to 20."""
-    address = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-    return {"address": address, "width": int.from_bytes(png[16:20], "big")}
 
 
 def _plot(document: Document, look: str) -> str:

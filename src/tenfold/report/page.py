@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from tenfold.evaluation import ArmResult, Outcome, Verdict
+from tenfold.evaluation import ArmResult, Verdict
 from tenfold.evaluation.serialise import mean_estimate
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
@@ -27,6 +27,7 @@ from tenfold.evaluation.wording import (
 from tenfold.report.diagnostics_table import diagnosed, figures_of
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.image_sheet import Sheet, images_png
+from tenfold.report.text import OUTCOMES
 
 LARGEST_SIDES = (160, 96, 64, 48, 32)
 """Pixels an image, tried in turn until all sheets fit."""
@@ -34,15 +35,6 @@ ROOM_FOR_SHEETS = 8_000_000
 """Bytes, of the 10 MB that a mail attachment may have."""
 LONGEST_LIST = 500
 """Files named one by one; a page that lists a million of them helps nobody."""
-
-OUTCOME_WORDS: dict[Outcome, str] = {
-    "helped": "helped",
-    "promising": "promising",
-    "hurt": "hurt",
-    "no_practical_difference": "no practical difference",
-    "nothing_preferred": "nothing preferred",
-    "not_proven": "not proven",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,20 +121,19 @@ def _shown(sheets: Sequence[Sheet]) -> list[_ShownSheet]:
         images = [
             images_png([[cell.image for cell in row if cell] for row in sheet.rows], largest_side) for sheet in sheets
         ]
-        shown = [
-            _ShownSheet(
-                sheet,
-                "data:image/png;base64," + base64.b64encode(image).decode("ascii"),
-                width=int.from_bytes(image[16:20], "big"),
-            )
-            for sheet, image in zip(sheets, images, strict=True)
-        ]
+        shown = [_ShownSheet(sheet, **embedded(image)) for sheet, image in zip(sheets, images, strict=True)]
         if sum(len(one.address) for one in shown) <= ROOM_FOR_SHEETS:
             return shown
     # Thousands of images: the first sheets are worth more than a file that nobody can open.
     while sum(len(one.address) for one in shown) > ROOM_FOR_SHEETS:
         shown.pop()
     return shown
+
+
+def embedded(png: bytes) -> dict[str, Any]:
+    """An image as an address that holds it, and its width in pixels, which a PNG states in bytes 16 to 20."""
+    address = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return {"address": address, "width": int.from_bytes(png[16:20], "big")}
 
 
 def environment(filters: Mapping[str, Callable[..., Any]]) -> Environment:
@@ -165,7 +156,7 @@ def _template() -> Template:
         "ratio_words": ratio_words,
         "settled_words": selection_words,
         "mean_estimate": mean_estimate,
-        "words": OUTCOME_WORDS.__getitem__,
+        "words": OUTCOMES.__getitem__,
     }
     return environment(filters).get_template("page.html")
 

@@ -12,13 +12,7 @@ from tenfold.data.audit import Audit, audit
 from tenfold.data.load import loaded
 
 
-def check(
-    data: Data,
-    options: DataOptions | None = None,
-    *,
-    out: str | Path | None = None,
-    **changes: Any,
-) -> Audit:
+def check(data: Data, options: DataOptions | None = None, *, out: str | Path | None = None, **changes: Any) -> Audit:
     """Counts, faults and duplicates of a labelled image set, and what will be done about each.
 
     With `out`, out/check.json is written. `changes` are fields of `DataOptions` by name: `size` (pixels), and

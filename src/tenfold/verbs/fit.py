@@ -48,13 +48,7 @@ class Fitted(Result):
 
 
 @on_chosen_device
-def fit(
-    method: str,
-    data: Data,
-    out: str | Path,
-    options: FitOptions | None = None,
-    **changes: Any,
-) -> Fitted:
+def fit(method: str, data: Data, out: str | Path, options: FitOptions | None = None, **changes: Any) -> Fitted:
     """Train the generator of `method` (such as cgan or dagan, with options in brackets) and keep it in `out`.
 
     Writes generator.safetensors and generator.json, metrics.jsonl and grids/ as it learns, and a checkpoint. Where a
@@ -92,12 +86,7 @@ def fit(
 
 
 @on_chosen_device
-def fit_forecast(
-    method: str,
-    data: Data,
-    options: FitOptions | None = None,
-    **changes: Any,
-) -> DryRun:
+def fit_forecast(method: str, data: Data, options: FitOptions | None = None, **changes: Any) -> DryRun:
     """Say what `fit` would train with these options and how long that takes; writes nothing.
 
     Raises:

@@ -29,12 +29,7 @@ EVERYTHING = DataOptions()
 
 
 @on_chosen_device
-def grow(
-    data: Data,
-    out: str | Path,
-    options: GrowOptions | None = None,
-    **changes: Any,
-) -> GrowResult:
+def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **changes: Any) -> GrowResult:
     """Make about `options.times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
 
     A single class, or one with a single image, can be grown; whether growing helps is another question, which
@@ -66,11 +61,7 @@ def grow(
 
 
 @on_chosen_device
-def grow_forecast(
-    data: Data,
-    options: GrowOptions | None = None,
-    **changes: Any,
-) -> DryRun:
+def grow_forecast(data: Data, options: GrowOptions | None = None, **changes: Any) -> DryRun:
     """Say what `grow` would make with these options and how long its training takes; writes nothing.
 
     Raises:

@@ -121,7 +121,7 @@ def claim_document(name: str, claim: Claim, summary: Summary, results: Results, 
         },
         "interval": [_points(effect.low), _points(effect.high)],
         "interval_speaks_of": text.interval,
-        "intervals": [_interval(what, interval) for what, interval in intervals.items()],
+        "intervals": [{"speaks_of": what, **_sides(interval)} for what, interval in intervals.items()],
         "holds": holds(effect, they_say.effect),
         "claimed_size_in_interval": effect.low <= they_say.effect <= effect.high,
         "rule": RULE,
@@ -168,7 +168,13 @@ def _reason(document: dict[str, Any]) -> str:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    rows = [{"name": name, "cells": [cell and _cell(cell) for cell in cells]} for name, cells in table.rows.items()]
+    rows = [
+        {
+            "name": name,
+            "cells": [cell and _sides(cell) | {"each": [_points(one) for one in cell.each]} for cell in cells],
+        }
+        for name, cells in table.rows.items()
+    ]
     return {
         "title": table.title,
         "unit": table.unit,
@@ -178,18 +184,10 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _cell(figure: Figure) -> dict[str, Any]:
-    bounds = {"low": figure.low, "high": figure.high}
-    return {
-        "estimate": _points(figure.estimate),
-        **{side: None if value is None else _points(value) for side, value in bounds.items()},
-        "each": [_points(value) for value in figure.each],
-    }
-
-
-def _interval(what: str, interval: Interval) -> dict[str, Any]:
-    points = {side: _points(getattr(interval, side)) for side in ("estimate", "low", "high")}
-    return {"speaks_of": what, **points}
+def _sides(of: Figure | Interval) -> dict[str, float | None]:
+    """An estimate and its bounds, where there are any, in points."""
+    sides = {"estimate": of.estimate, "low": of.low, "high": of.high}
+    return {side: None if share is None else _points(share) for side, share in sides.items()}
 
 
 def _points(share: float) -> float:

@@ -63,12 +63,7 @@ class Restyled(Result):
 
 
 @on_chosen_device
-def restyle(
-    data: Data,
-    out: str | Path,
-    options: RestyleOptions | None = None,
-    **changes: Any,
-) -> Restyled:
+def restyle(data: Data, out: str | Path, options: RestyleOptions | None = None, **changes: Any) -> Restyled:
     """Train an autoencoder that tells style from label and write what it paints.
 
     About `options.times` new images for each real one, in OUT/<class>/*.png with OUT/metadata.jsonl, beside
@@ -137,11 +132,7 @@ def _painted(
 
 
 @on_chosen_device
-def restyle_forecast(
-    data: Data,
-    options: RestyleOptions | None = None,
-    **changes: Any,
-) -> DryRun:
+def restyle_forecast(data: Data, options: RestyleOptions | None = None, **changes: Any) -> DryRun:
     """Say what `restyle` would train and paint with these options and how long the training takes; writes nothing.
 
     Raises:
