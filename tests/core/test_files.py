@@ -74,24 +74,27 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert path.read_text() == "new"
 
 
-def test_an_output_directory_is_made_or_found_empty(tmp_path: Path) -> None:
-    files.prepare_output(tmp_path / "a" / "b")
-    files.prepare_output(tmp_path / "a" / "b")
+def test_an_output_directory_is_made_or_found_empty_and_nothing_is_mixed_in(tmp_path: Path) -> None:
+    for _ in range(2):
+        files.prepare_output(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
-
-
-def test_nothing_is_written_into_a_directory_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").touch()
-    with pytest.raises(InputError, match="not empty"):
-        files.prepare_output(tmp_path)
-    with pytest.raises(InputError, match="is a file"):
-        files.prepare_output(tmp_path / "thesis.docx")
+    for path, complaint in (
+        (tmp_path, "not empty"),
+        (tmp_path / "thesis.docx", "is a file"),
+        (tmp_path / "thesis.docx" / "out", "choose another directory"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            files.prepare_output(path)
 
 
-def test_a_directory_cannot_be_made_below_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="choose another directory"):
-        files.prepare_output(tmp_path / "file" / "out")
+def test_a_free_name_is_numbered_before_its_suffix(tmp_path: Path) -> None:
+    names = []
+    for _ in range(3):
+        path = files.unused(tmp_path / "crash.txt")
+        path.touch()
+        names.append(path.name)
+    assert names == ["crash.txt", "crash-2.txt", "crash-3.txt"]
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
@@ -161,33 +164,24 @@ def test_text_is_added_to_the_end(tmp_path: Path) -> None:
 
 def test_adding_to_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(SystemFault, match="cannot write "):
-        files.append_text(tmp_path / "metrics.jsonl", "line\n")
     (tmp_path / "file").touch()
-    with pytest.raises(SystemFault, match="cannot write"):
-        files.append_text(tmp_path / "file" / "metrics.jsonl", "line\n")
+    refused = {tmp_path / "metrics.jsonl": "cannot write ", tmp_path / "file" / "metrics.jsonl": "cannot write "}
+    if Path("/dev/full").exists():  # a device that is always full
+        refused[Path("/dev/full")] = "No space left on device"
+    for path, complaint in refused.items():
+        with pytest.raises(SystemFault, match=complaint):
+            files.append_text(path, "line\n")
 
 
-def test_a_full_disk_is_told_when_a_line_is_added() -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no device that is always full")
-    with pytest.raises(SystemFault, match="No space left on device"):
-        files.append_text(full, "line\n")
-
-
-def test_files_appear_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_files_appear_together_in_a_new_or_an_empty_directory(there: bool, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
+    if there:
+        out.mkdir(parents=True)
     write_many(out, [("a/x.txt", (b"1", b"", b"2")), ("y.txt", b"2")])
     assert (out / "a/x.txt").read_bytes() == b"12", "a content may come in parts"
     assert (out / "y.txt").read_bytes() == b"2"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-
-
-def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    write_many(tmp_path / "out", [("x", b"1")])
-    assert (tmp_path / "out/x").read_bytes() == b"1"
 
 
 def test_every_file_and_directory_is_flushed_and_not_the_whole_machine(

@@ -1,9 +1,11 @@
-"""Class folders on the disk whose images a short training can tell apart."""
+"""Class folders on the disk whose images a short training can tell apart, and what verbs have written."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -22,3 +24,17 @@ def write_folders(
         pixels = image[0] if shape[0] == 1 else image.transpose(1, 2, 0)
         Image.fromarray(pixels).save(path)
     return root
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    """The lines of a set's metadata.jsonl."""
+    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Every file by its relative path, but for locks and what tensorboard reads."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != ".lock" and "tensorboard" not in path.parts
+    }

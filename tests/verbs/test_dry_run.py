@@ -8,22 +8,15 @@ from pathlib import Path
 import pytest
 from made_up_folders import write_folders
 
-from made_up_sets import QUICK_CGAN, SHORT, easy_set
-from tenfold.core.errors import InputError, Interrupted
+from made_up_sets import QUICK_CGAN, easy_set
+from tenfold.core.errors import Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold
 from tenfold.training.device import available_cores
-from tenfold.verbs import prove as module
 from tenfold.verbs.prove import prove_forecast
 
+pytestmark = pytest.mark.usefixtures("short_trainings")
 ROLES = ["train"] * 6 + ["reserve"] * 3 + ["test"] * 2
-
-
-@pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
 
 
 @pytest.fixture
@@ -102,22 +95,6 @@ def test_nothing_is_written_and_no_test_image_is_read(
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     prove_forecast(folder, arms=f"mixup,classical+{QUICK_CGAN}", repeats=1)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"arms": "mixpu"}, "Did you mean 'mixup'"),
-        ({"arms": "oracle"}, "more real images"),
-        ({"repeats": 0}, "repeats"),
-    ],
-)
-def test_what_prove_would_refuse_is_refused_before_the_cost_probe(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], complaint: str
-) -> None:
-    monkeypatch.setattr(module, "measure_costs", lambda *_: pytest.fail("trained"))
-    with pytest.raises(InputError, match=complaint):
-        prove_forecast(folder, **options)
 
 
 def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_folders import write_folders
+from made_up_folders import files, write_folders
 
 from made_up_sets import QUICK_CGAN, easy_set, easy_vectors
-from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import locked, read_json
-from tenfold.core.types import ImageDataset
 from tenfold.methods import load_generator
 from tenfold.training import loop as loops
 from tenfold.training.callbacks import Metrics
@@ -26,11 +24,6 @@ from tenfold.verbs.grow import grow
 CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=50,watch_every=10,width=4)"
 DAGAN = "dagan(batch_size=8,least_diversity=0,steps=20,watch_every=10,width=4)"
 DCGAN = "dcgan(batch_size=8,least_diversity=0,steps=20,watch_every=10,width=4)"
-
-
-@pytest.fixture(autouse=True)
-def crashes_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exit_codes, "_run_directory", None)
 
 
 @pytest.fixture
@@ -58,14 +51,6 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda step: wanted.__setitem__(0, step)
 
 
-def files(directory: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in directory.rglob("*")
-        if path.is_file() and path.name != ".lock" and "tensorboard" not in path.parts
-    }
-
-
 def test_a_generator_is_kept_with_all_that_it_takes_to_use_it(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     fitted = fit(CGAN, folder, out, seed=3)
@@ -75,12 +60,10 @@ def test_a_generator_is_kept_with_all_that_it_takes_to_use_it(folder: Path, tmp_
         "config.json", "generator.json", "generator.safetensors", "metrics.jsonl",
     }  # fmt: skip
     document = read_json(out / "generator.json")
-    assert (document["method"], document["class_names"], document["image_shape"]) == (
-        "cgan",
-        ["a", "b", "c"],
-        [1, 8, 8],
-    )
-    assert (document["class_counts"], document["real_images"], document["seed"]) == ([6, 4, 2], 12, 3)
+    assert document.items() >= {
+        "method": "cgan", "class_names": ["a", "b", "c"], "image_shape": [1, 8, 8], "class_counts": [6, 4, 2],
+        "real_images": 12, "seed": 3,
+    }.items()  # fmt: skip
     assert (document["config"]["steps"], document["config"]["noise_size"]) == (50, 32)
     assert document["data"]["name"] == "set"
     assert document["details"]["generator_steps"] == 50
@@ -187,35 +170,12 @@ def test_another_training_in_the_same_directory_is_refused_by_name(
     assert files(out) == before
 
 
-def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/config.json").write_text('{"command": "run"}')
-    with pytest.raises(InputError, match="not empty"):
-        fit(CGAN, tmp_path / "not looked at", tmp_path / "out")
-    assert list(files(tmp_path / "out")) == ["config.json"]
-
-
-@pytest.mark.parametrize(
-    ("method", "complaint"),
-    [
-        ("mixup", "mixup trains no generator; methods that do: cgan, dagan, dcgan, restyle"),
-        ("cgam", "Did you mean 'cgan'"),
-        ("cgan(stesp=3)", "Did you mean 'steps'"),
-        ("classical+cgan", "cannot read"),
-    ],
-)
-def test_a_method_without_a_generator_is_told_before_anything_is_read_or_made(
-    tmp_path: Path, method: str, complaint: str
-) -> None:
-    with pytest.raises(InputError, match=complaint):
-        fit(method, tmp_path / "not looked at", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_vectors_are_refused_and_a_single_class_is_enough(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds vectors"):
         fit(CGAN, easy_vectors([5, 5]), tmp_path / "vectors")
-    assert "6 images of 1 class in 10 steps" in fit(QUICK_CGAN, easy_set([6]), tmp_path / "out").sentence
+    data = easy_set([6])
+    assert "6 images of 1 class in 10 steps" in fit(QUICK_CGAN, data, tmp_path / "out").sentence
+    assert read_json(tmp_path / "out" / "generator.json")["data"]["fingerprint"] == data.fingerprint()
 
 
 def test_a_budget_cuts_the_steps(tmp_path: Path) -> None:
@@ -235,6 +195,7 @@ def test_the_article_is_logged_at_every_step(tmp_path: Path) -> None:
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert fit_forecast(CGAN, folder).facts["seconds_a_step"] > 0, "the pace is measured"
     monkeypatch.setattr(TrainingLoop, "seconds_a_step", lambda *_: 0.5)
     prediction = fit_forecast(CGAN, folder)
     assert prediction.sentence == (
@@ -248,13 +209,3 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
     assert (several.facts["networks"], several.facts["steps"]) == (3, 60)
     assert several.sentence.startswith("3 networks of dcgan, one a class, would be trained")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
-
-
-def test_the_pace_is_measured(folder: Path) -> None:
-    assert fit_forecast(CGAN, folder).facts["seconds_a_step"] > 0
-
-
-def test_images_in_the_memory_are_taken_too(tmp_path: Path) -> None:
-    data: ImageDataset = easy_set([5, 5])
-    assert fit(QUICK_CGAN, data, tmp_path / "out").images == 10
-    assert read_json(tmp_path / "out" / "generator.json")["data"]["fingerprint"] == data.fingerprint()

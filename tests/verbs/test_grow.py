@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from made_up_folders import write_folders
+from made_up_folders import records, write_folders
 from PIL import Image
 from torch import nn
 
+from made_up_sets import QUICK_CGAN
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
@@ -22,16 +22,10 @@ from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied
 
-QUICK_CGAN = "cgan(batch_size=8,label_filter=no,least_diversity=0,steps=10,width=4)"
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_folders(tmp_path / "set", [6, 4, 1])
-
-
-def records(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
 
 
 def test_classical_images_name_their_parents(folder: Path, tmp_path: Path) -> None:
@@ -72,24 +66,7 @@ def test_a_generators_images_name_it_and_it_lies_beside_them(folder: Path, tmp_p
     assert {line["generator"] for line in lines} == {result.generator_hash}
     assert len({line["seed"] for line in lines}) == 22
     assert all(line["parents"] == [] for line in lines)
-    document = read_json(out / "generator.json")
-    assert (document["method"], document["class_names"], document["image_shape"]) == (
-        "cgan",
-        ["a", "b", "c"],
-        [1, 8, 8],
-    )
     assert len(list(out.glob("*/*.png"))) == 22
-
-
-def test_the_same_seed_gives_the_same_files_and_another_others(folder: Path, tmp_path: Path) -> None:
-    def written(name: str, seed: int) -> dict[str, bytes]:
-        grow(folder, tmp_path / name, method=QUICK_CGAN, times=1, seed=seed)
-        files = (tmp_path / name).rglob("*.*")
-        return {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in files}
-
-    first = written("one", 0)
-    assert written("two", 0) == first
-    assert written("three", 1) != first
 
 
 def test_what_a_network_has_drawn_is_not_taken_for_real(folder: Path, tmp_path: Path) -> None:
@@ -110,43 +87,13 @@ def test_a_set_grown_from_its_own_images_holds_them_apart(folder: Path, tmp_path
         load(tmp_path / "new")
 
 
-def test_one_class_can_be_grown(tmp_path: Path) -> None:
-    result = grow(write_folders(tmp_path / "set", [5]), tmp_path / "out", method="classical", times=2)
-    assert result.new_images == 10
-
-
-def test_colour_and_odd_class_names(tmp_path: Path) -> None:
-    data = write_folders(tmp_path / "set", [3, 3], (3, 12, 12), a="<script>", b="日本 CON")
-    grow(data, tmp_path / "out", method="classical", times=1)
+@pytest.mark.parametrize("names", [{"a": "<script>", "b": "日本 CON"}, {"a": "only one"}])
+def test_colour_and_odd_class_names_or_a_single_one(names: dict[str, str], tmp_path: Path) -> None:
+    data = write_folders(tmp_path / "set", [3] * len(names), (3, 12, 12), **names)
+    assert grow(data, tmp_path / "out", method="classical", times=1).new_images == 3 * len(names)
     lines = records(tmp_path / "out")
-    assert {line["label"] for line in lines} == {"<script>", "日本 CON"}
+    assert {line["label"] for line in lines} == set(names.values())
     assert Image.open(tmp_path / "out" / lines[0]["file_name"]).mode == "RGB"
-
-
-@pytest.mark.parametrize(
-    ("method", "complaint"),
-    [
-        ("mixup", "mixup makes no new image files"),
-        ("raw", "raw makes no new image files"),
-        ("cgam", "Did you mean 'cgan'"),
-        ("cgan(stesp=3)", "Did you mean 'steps'"),
-        ("classical+cgan", "cannot read"),
-    ],
-)
-def test_a_method_that_cannot_grow_is_told_before_anything_is_read_or_made(
-    tmp_path: Path, method: str, complaint: str
-) -> None:
-    with pytest.raises(InputError, match=complaint):
-        grow(tmp_path / "not looked at", tmp_path / "out", method=method)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_directory_that_holds_something_is_left_alone(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/mine.txt").write_text("keep")
-    with pytest.raises(InputError, match="not empty"):
-        grow(folder, tmp_path / "out", method="classical")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 def test_a_collapsed_generator_writes_nothing(folder: Path, tmp_path: Path) -> None:
@@ -184,9 +131,7 @@ def test_near_copies_are_left_out_and_counted(folder: Path, tmp_path: Path, copy
         f"4 new images made by cgan beside 11 real ones in {out} "
         "(2 near copies of real images left out; tenfold grow --keep-copies keeps them)"
     )
-    assert {name: result.to_json()[name] for name in ("new_images", "near_copies", "kept_copies")} == {
-        "new_images": 4, "near_copies": 2, "kept_copies": False,
-    }  # fmt: skip
+    assert result.to_json().items() >= {"new_images": 4, "near_copies": 2, "kept_copies": False}.items()
     new = [line for line in records(out) if line["origin"] == "generated"]
     assert [(line["seed"], line["label"]) for line in new] == [(100, "a"), (102, "c"), (103, "a"), (105, "c")]
     assert not any("near_copy" in line for line in new)
@@ -195,18 +140,17 @@ def test_near_copies_are_left_out_and_counted(folder: Path, tmp_path: Path, copy
     assert len(list(out.glob("*/generated*.png"))) == 4
 
 
-def test_near_copies_can_be_kept_and_are_marked(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
+def test_near_copies_can_be_kept_and_are_marked_and_without_any_nothing_is_said(
+    folder: Path, tmp_path: Path, copying_generator: Any
+) -> None:
     copying_generator([4])
     out = tmp_path / "out"
     result = grow(folder, out, method="cgan", only_new=True, keep_copies=True)
     assert (result.new_images, result.near_copies, result.kept_copies) == (6, 1, True)
     assert result.sentence.endswith("(with 1 near copy of a real image, marked in metadata.jsonl)")
     assert [line.get("near_copy") for line in records(out)] == [None, None, None, None, True, None]
-
-
-def test_where_nothing_is_copied_nothing_is_said(folder: Path, tmp_path: Path, copying_generator: Any) -> None:
     copying_generator([])
-    result = grow(folder, tmp_path / "out", method="cgan")
+    result = grow(folder, tmp_path / "none", method="cgan")
     assert (result.new_images, result.near_copies) == (6, 0)
     assert "cop" not in result.sentence.replace(str(tmp_path), "")
 

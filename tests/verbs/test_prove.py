@@ -3,15 +3,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up_folders import write_folders
 
-from made_up_sets import QUICK_CGAN, SHORT, easy_set
-from tenfold.core import exit_codes
+from made_up_sets import QUICK_CGAN, easy_set
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.evaluation.serialise import verdict_json
@@ -20,25 +19,32 @@ from tenfold.runs import trial as module
 from tenfold.runs.study import Study
 from tenfold.verbs.prove import prove
 
+pytestmark = pytest.mark.usefixtures("short_trainings")
+
 VERDICT_KEYS = {
     "verdict", "pick", "baseline", "estimate_points", "interval_points", "smallest_detectable_points", "arms"
 }  # fmt: skip
 ARM_KEYS = {
     "balanced_accuracy", "interval", "against_baseline_points", "interval_points", "verdict", "seconds"
 }  # fmt: skip
+ODD = "<script>alert(1)<∕script>"
 OUTCOMES = {"helped", "hurt", "no_practical_difference", "not_proven"}
-
-
-@pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
-    monkeypatch.setattr(exit_codes, "_run_directory", None)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_folders(tmp_path / "cells", [5, 4, 1], b="<script>alert(1)</script>".replace("/", "∕"))
+    return write_folders(tmp_path / "cells", [5, 4, 1], b=ODD)
+
+
+@pytest.fixture
+def proved(folder: Path, tmp_path: Path) -> Callable[..., Study]:
+    """A small study in `tmp_path / "out"`, with other options where they are named."""
+
+    def call(**options: Any) -> Study:
+        small = {"arms": "raw", "repeats": 1, "learning_curve": False, "out": tmp_path / "out", "workers": 1}
+        return prove(options.pop("data", folder), **{**small, **options})
+
+    return call
 
 
 def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Path) -> None:
@@ -82,52 +88,53 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
     assert not list(out.rglob(".*.json*")), "no temporary file is left"
 
 
-def test_a_finished_study_is_not_done_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+def test_a_finished_study_is_not_done_again_also_where_its_device_is_named_now(
+    proved: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = proved()
     before = (tmp_path / "out/verdict.json").read_bytes()
     monkeypatch.setattr(module, "run_trial", lambda *_: pytest.fail("trained again"))
-    again = prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    assert again.trials == first.trials
+    for options in ({}, {"device": "cpu"}):
+        again = proved(**options)
+        assert again.trials == first.trials
+        assert again.seconds_before == pytest.approx(sum(trial.wall_seconds for trial in first.trials))
     assert first.seconds_before == 0
-    assert again.seconds_before == pytest.approx(sum(trial.wall_seconds for trial in first.trials))
     assert (tmp_path / "out/verdict.json").read_bytes() == before
 
 
-def test_the_same_question_gets_the_same_answer_from_another_place(folder: Path, tmp_path: Path) -> None:
-    answers = []
-    for name in ("one", "two"):
-        study = prove(folder, arms="mixup", repeats=1, out=tmp_path / name, workers=1)
-        answers.append([replace(trial, wall_seconds=0, details={}) for trial in study.trials])
-    assert answers[0] == answers[1]
+def test_the_same_question_gets_the_same_answer_in_a_directory_with_the_name_of_the_data(
+    proved: Callable[..., Study], tmp_path: Path
+) -> None:
+    one, other = proved(arms="mixup"), proved(arms="mixup", out=None)
+    assert [trial.test_probabilities for trial in one.trials] == [trial.test_probabilities for trial in other.trials]
+    assert other.directory.parent == Path("runs")
+    assert other.directory.name.startswith("cells-")
 
 
-def test_other_images_or_options_in_the_same_directory_are_refused(folder: Path, tmp_path: Path) -> None:
-    prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+def test_other_images_or_options_in_the_same_directory_are_refused(
+    proved: Callable[..., Study], folder: Path, tmp_path: Path
+) -> None:
+    proved()
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")}
     with pytest.raises(InputError, match=r"other options \(arms\)"):
-        prove(folder, arms="mixup", repeats=1, out=tmp_path / "out", workers=1)
+        proved(arms="mixup")
     (folder / "a" / "000.png").unlink()
     with pytest.raises(InputError, match=r"the images of .* are not those"):
-        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+        proved()
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")} == before
 
 
-def test_without_out_a_run_gets_a_directory_with_the_name_of_the_data(folder: Path) -> None:
-    study = prove(folder, arms="raw", repeats=1, workers=1)
-    assert study.directory.parent == Path("runs")
-    assert study.directory.name.startswith("cells-")
-
-
-def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
+def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(
+    proved: Callable[..., Study], tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=r"budget of 0 s.*longer --budget \(--dry-run"):
-        prove(folder, arms="raw", repeats=4, budget=0.001, out=tmp_path / "out", workers=1)
+        proved(repeats=4, budget=0.001)
     assert not (tmp_path / "out/verdict.json").exists()
-    study = prove(folder, arms="raw", repeats=4, budget=600, out=tmp_path / "out", workers=1)
-    assert study.verdict.repeats == 4
+    assert proved(repeats=4, budget=600).verdict.repeats == 4
 
 
 def test_arms_that_the_budget_leaves_out_are_named(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    proved: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, run_trial = [0.0], module.run_trial
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -137,86 +144,69 @@ def test_arms_that_the_budget_leaves_out_are_named(
         return run_trial(config, context) | {"wall_seconds": 10.0}
 
     monkeypatch.setattr(module, "run_trial", slow)
-    arms = f"raw,mixup,classical+{QUICK_CGAN}"
-    study = prove(folder, arms=arms, repeats=4, budget=150, learning_curve=False, out=tmp_path / "out", workers=1)
+    study = proved(arms=f"raw,mixup,classical+{QUICK_CGAN}", repeats=4, budget=150)
     assert [arm.name for arm in study.verdict.arms] == ["classical", "raw", "mixup"]
-    assert (
-        study.verdict.warnings[0]
-        == f"The budget of 2 min 30 s ended before these arms were through: classical+{QUICK_CGAN}."
-    )
+    remark = f"The budget of 2 min 30 s ended before these arms were through: classical+{QUICK_CGAN}."
+    assert study.verdict.warnings[0] == remark
     assert "ended before these arms" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_default_arm_that_is_not_installed_is_named(
-    there: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    there: bool, proved: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: there)
     monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: ("raw", "classical"))
-    study = prove(folder, repeats=1, learning_curve=False, out=tmp_path / "out", workers=1)
-    remark = "The arm probe is not compared"
-    for result in (
-        study.verdict.warnings[0],
-        capsys.readouterr().err,
-        (tmp_path / "out/report.html").read_text("utf-8"),
-    ):
-        assert (remark in result) is not there
+    study = proved(arms=None)
+    page = (study.directory / "report.html").read_text("utf-8")
+    for place in (study.verdict.warnings[0], capsys.readouterr().err, page):
+        assert ("The arm probe is not compared" in place) is not there
 
 
-def test_a_second_set_is_a_sealed_test(folder: Path, tmp_path: Path) -> None:
-    sealed = write_folders(tmp_path / "sealed", [6, 6], key="sealed", b="<script>alert(1)</script>".replace("/", "∕"))
-    study = prove(folder, arms="mixup", repeats=1, test=sealed, out=tmp_path / "out", workers=1)
-    external = read_json(tmp_path / "out/verdict.json")["external"]
-    assert external["images"] == 12
+def test_a_second_set_is_a_sealed_test(proved: Callable[..., Study], tmp_path: Path) -> None:
+    sealed = write_folders(tmp_path / "sealed", [6, 6], key="sealed", b=ODD)
+    study = proved(arms="mixup", test=sealed)
+    assert read_json(tmp_path / "out/verdict.json")["external"]["images"] == 12
     assert study.verdict.external is not None
     assert read_json(tmp_path / "out/config.json")["options"]["test"] == str(sealed)
     assert f"--test {sealed}" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
-def test_a_learning_curve_is_there_unless_it_is_not_wanted(folder: Path, tmp_path: Path) -> None:
-    study = prove(folder, arms="mixup", repeats=1, out=tmp_path / "with", workers=1)
+def test_a_learning_curve_is_there_unless_it_is_not_wanted(proved: Callable[..., Study], tmp_path: Path) -> None:
+    study = proved(learning_curve=True, out=tmp_path / "with")
     assert [point.arm for point in study.verdict.curve] == ["classical@50%", "classical@70%", "classical"]
-    study = prove(folder, arms="mixup", repeats=1, learning_curve=False, out=tmp_path / "without", workers=1)
-    assert study.verdict.curve == ()
-    assert "--no-learning-curve" in (tmp_path / "without/report.html").read_text("utf-8")
+    assert proved().verdict.curve == ()
+    assert "--no-learning-curve" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
-def test_a_loaded_set_will_do_and_its_sealed_images_are_told(tmp_path: Path) -> None:
+def test_a_loaded_set_will_do_and_its_sealed_images_are_told(proved: Callable[..., Study]) -> None:
     data = easy_set([8, 8], noise=50, roles=(["train"] * 5 + ["reserve"] * 2 + ["test"]) * 2)
-    study = prove(data, repeats=1, arms="oracle", out=tmp_path / "out", workers=1)
+    study = proved(data=data, arms="oracle")
     assert study.verdict.images == 10
     assert all(arm.external_accuracy is not None for arm in study.verdict.arms)
 
 
-def test_an_arm_that_fails_is_told_and_the_others_are_judged(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_arm_that_fails_is_told_and_without_a_baseline_nothing_is(
+    proved: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
         raise MethodFailed("it collapsed")
 
     monkeypatch.setattr(method_class("mixup"), "fit", fail)
-    prove(folder, arms="raw,mixup", repeats=1, out=tmp_path / "out", workers=1)
+    proved(arms="raw,mixup")
     arms = read_json(tmp_path / "out/verdict.json")["arms"]
     assert (arms["mixup"]["verdict"], arms["mixup"]["failed_trials"]) == ("failed", 4)
     assert arms["mixup"]["failure"] == "it collapsed"
     assert arms["raw"]["verdict"] in OUTCOMES
     assert "mixup, repeat 1, fold 1: it collapsed" in capsys.readouterr().err
     assert "it collapsed" in (tmp_path / "out/report.html").read_text("utf-8")
-
-
-def test_a_baseline_that_fails_is_an_end_that_is_understood(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise MethodFailed("it collapsed")
-
     monkeypatch.setattr(method_class("classical"), "fit", fail)
     with pytest.raises(TenfoldError, match="baseline 'classical' failed"):
-        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+        proved(out=tmp_path / "none")
 
 
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    proved: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_trial, calls = module.run_trial, []
 
@@ -228,10 +218,10 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
 
     monkeypatch.setattr(module, "run_trial", interrupted)
     with pytest.raises(Interrupted, match=re.escape(f"--out {tmp_path / 'out'}")):
-        prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
+        proved()
     assert len(list((tmp_path / "out").glob("jobs/*/result.json"))) == 2
-    prove(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    assert len(calls) == 3 + 16 - 2
+    proved()
+    assert len(calls) == 3 + 8 - 2
 
 
 @pytest.mark.parametrize("counts", [[6], [6, 1], [1, 1, 1]])
@@ -239,28 +229,3 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_written(tmp_path: P
     with pytest.raises(InputError, match=r"single class|no verdict is possible"):
         prove(write_folders(tmp_path / "few", counts), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"arms": "mixpu"}, "Did you mean 'mixup'"),
-        ({"arms": "oracle"}, "needs more real images"),
-        ({"repeats": 0}, "repeats"),
-        ({"times": 0.0}, "times"),
-        ({"budget": -1.0}, "budget"),
-    ],
-)
-def test_an_option_that_cannot_be_used_is_told_before_anything_is_written(
-    folder: Path, tmp_path: Path, options: dict[str, object], complaint: str
-) -> None:
-    with pytest.raises(InputError, match=complaint):
-        prove(folder, **{"arms": "raw", "out": tmp_path / "out", **options})
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_device_may_be_named_where_an_earlier_run_took_it_by_itself(folder: Path, tmp_path: Path) -> None:
-    first = prove(folder, arms="raw", repeats=1, learning_curve=False, out=tmp_path / "out", workers=1)
-    again = prove(folder, arms="raw", repeats=1, learning_curve=False, out=tmp_path / "out", workers=1, device="cpu")
-    assert again.seconds_before > 0
-    assert again.trials == first.trials

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_folders import files, records
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -51,10 +52,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def records(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
-
-
 @pytest.mark.usefixtures("quick")
 def test_everything_is_written_and_tells_where_it_came_from(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -73,11 +70,8 @@ def test_everything_is_written_and_tells_where_it_came_from(folder: Path, tmp_pa
         assert all(real[parent] != line["label"] for parent in line["parents"])
         assert Image.open(out / line["file_name"]).size == (8, 8)
     document = read_json(out / "restyler.json")
-    assert (document["method"], document["class_names"], document["config"]["steps"]) == (
-        "restyle",
-        ["a", "b", "c", "d"],
-        4,
-    )
+    assert (document["method"], document["class_names"]) == ("restyle", ["a", "b", "c", "d"])
+    assert document["config"]["steps"] == 4
     gates = read_json(out / "gates.json")
     assert gates["passed"] is True
     assert gates["in_words"] == list(done.gates.sentences)
@@ -91,7 +85,7 @@ def test_everything_is_written_and_tells_where_it_came_from(folder: Path, tmp_pa
 def test_the_same_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
     def written(name: str, seed: int) -> dict[str, bytes]:
         tenfold.restyle(folder, tmp_path / name, seed=seed)
-        return {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+        return files(tmp_path / name)
 
     assert written("a", 1) == written("b", 1)
     assert written("c", 2)["gates.json"] != written("d", 1)["gates.json"]
@@ -104,7 +98,7 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
 ) -> None:
     def written(name: str) -> dict[str, bytes]:
         tenfold.restyle(folder, tmp_path / name, keep_copies=True)
-        return {str(p.relative_to(tmp_path / name)): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+        return files(tmp_path / name)
 
     def killed(*arguments: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
@@ -160,8 +154,6 @@ def test_the_command_tells_the_gates_and_leaves_with_its_status(folder: Path, tm
     document = json.loads(runner.invoke(app, asked).stdout)
     assert document["new_images"] == 24
     assert document["gates"]["pictures"] > 0
-    again = runner.invoke(app, ["restyle", str(folder), str(tmp_path / "a")])
-    assert again.exit_code == 2
     assert runner.invoke(app, ["restyle", str(folder), str(tmp_path / "c"), "--preset", "no"]).exit_code == 2
     assert not (tmp_path / "c" / "grid.png").exists()
 
@@ -173,9 +165,8 @@ def test_what_a_training_would_take_is_told_and_nothing_written(folder: Path, tm
     assert prediction.facts["seconds"] > 0
     assert "48 images of 4 classes for 50 steps" in prediction.sentence
     assert grow_forecast(folder, method=QUICK_RESTYLE, times=2).facts["steps"] == 4
-    asked = ["restyle", str(folder), str(tmp_path / "no"), "--dry-run", "--json"]
-    assert json.loads(CliRunner().invoke(app, asked).stdout)["steps"] == 600
-    assert not (tmp_path / "no").exists()
+    assert restyle_forecast(folder).facts["steps"] == 600
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_the_grid_has_a_row_a_style_and_marks_each_ones_own_class() -> None:
@@ -211,5 +202,3 @@ def test_an_autoencoder_is_grown_with_kept_and_sampled_like_any_generator(folder
         sample(tmp_path / "fitted", None, tmp_path / "more")
     with pytest.raises(InputError, match="--truncation bounds the noise of a generator, and restyle draws from none"):
         sample(tmp_path / "fitted", folder, tmp_path / "more", truncation=1.0)
-    with pytest.raises(InputError, match=r"methods that do: cgan, dagan, dcgan, restyle"):
-        fit("mixup", folder, tmp_path / "other")

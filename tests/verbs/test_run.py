@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_folders import write_folders
+from made_up_folders import files, records, write_folders
 
-from made_up_sets import QUICK_CGAN, SHORT, easy_set
-from tenfold.core import exit_codes
+from made_up_sets import QUICK_CGAN, easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
@@ -22,16 +20,10 @@ from tenfold.evaluation import Verdict
 from tenfold.methods import GeneratorMethod, MethodFailed, method_class
 from tenfold.runs import study as conduct
 from tenfold.training.classifier_io import load_classifier
-from tenfold.verbs.run import run
+from tenfold.verbs.run import RunResult, run
 
+pytestmark = pytest.mark.usefixtures("short_trainings")
 GENERATING = f"classical+{QUICK_CGAN}"
-
-
-@pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
-    monkeypatch.setattr(exit_codes, "_run_directory", None)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -55,40 +47,6 @@ def verdict_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return make_it
 
 
-def records(grown: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (grown / "metadata.jsonl").read_text().splitlines()]
-
-
-def test_nothing_is_grown_where_nothing_helped(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
-    verdict_is(outcome="not_proven")
-    out = tmp_path / "out"
-    result = run(folder, arms=f"raw,{GENERATING}", repeats=1, out=out, workers=1)
-    written = {path.name for path in out.iterdir()} - {".lock"}
-    assert written == {
-        "config.json", "check.json", "jobs", "verdict.json", "report.html", "classifier.safetensors",
-        "classifier.json",
-    }  # fmt: skip
-    assert result.grown is None
-    assert result.growth.startswith("Nothing was grown, because no way of growing was shown to help")
-    assert result.sentence == f"{result.study.sentence}\n{result.growth}"
-    document = read_json(out / "classifier.json")
-    assert (document["arm"], document["trained_on_images"], document["external_test"]) == ("classical", 10, None)
-    assert result.to_json()["classifier"]["arm"] == "classical"
-    page = (out / "report.html").read_text("utf-8")
-    assert "Nothing was grown" in page
-    assert "Generated images" in page, "what the generators of trials made is shown all the same"
-    assert read_json(out / "config.json")["options"]["grow"] is None
-
-
-def test_the_classifier_that_is_kept_knows_the_classes(folder: Path, tmp_path: Path) -> None:
-    run(folder, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    classifier = load_classifier(tmp_path / "out")
-    assert classifier.class_names == ("a", "b", "c")
-    data = load(folder)
-    assert (classifier.probabilities(data.images).argmax(1) == data.labels).mean() > 0.6
-    assert not list((tmp_path / "out").glob("generator*"))
-
-
 @pytest.fixture
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the draws of every generator that is trained on all images; trials train their own."""
@@ -103,40 +61,72 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_the_generator_kept_and_the_final_classifier_are_of_one_training(
-    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
-) -> None:
-    verdict_is(outcome="helped", chosen_arm=GENERATING)
-    result = run(folder, arms=f"raw,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
-    assert (result.grown is not None, result.classifier["arm"]) == (True, GENERATING)
-    assert learned == ["seed-0/grow/cgan"]
+@pytest.fixture
+def ran(folder: Path, tmp_path: Path) -> Callable[..., RunResult]:
+    """A small run in `tmp_path / "out"`, with other options where they are named."""
+
+    def call(data: Any = folder, **options: Any) -> RunResult:
+        small = {"arms": "raw", "repeats": 1, "learning_curve": False, "out": tmp_path / "out", "workers": 1}
+        return run(data, **{**small, **options})
+
+    return call
 
 
-def test_no_generator_is_trained_where_nothing_helped(
-    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
+def test_nothing_is_grown_where_nothing_helped(
+    ran: Callable[..., RunResult], tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
 ) -> None:
     verdict_is(outcome="not_proven")
-    run(folder, arms=f"raw,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
-    assert not learned
-
-
-def test_what_helped_grows_the_set(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
-    verdict_is(outcome="helped", chosen_arm=GENERATING)
     out = tmp_path / "out"
-    result = run(folder, arms=GENERATING, repeats=1, out=out, times=1.0, workers=1)
+    result = ran(arms=f"raw,{GENERATING}")
+    written = {path.name for path in out.iterdir()} - {".lock"}
+    assert written == {
+        "config.json", "check.json", "jobs", "verdict.json", "report.html", "classifier.safetensors",
+        "classifier.json",
+    }  # fmt: skip
+    assert (result.grown, learned) == (None, [])
+    assert result.growth.startswith("Nothing was grown, because no way of growing was shown to help")
+    assert result.sentence == f"{result.study.sentence}\n{result.growth}"
+    document = read_json(out / "classifier.json")
+    assert (document["arm"], document["trained_on_images"], document["external_test"]) == ("classical", 10, None)
+    assert result.to_json()["classifier"]["arm"] == "classical"
+    page = (out / "report.html").read_text("utf-8")
+    assert "Nothing was grown" in page
+    assert "Generated images" in page, "what the generators of trials made is shown all the same"
+    assert read_json(out / "config.json")["options"]["grow"] is None
+
+
+def test_the_classifier_that_is_kept_knows_the_classes(
+    ran: Callable[..., RunResult], folder: Path, tmp_path: Path
+) -> None:
+    ran()
+    classifier = load_classifier(tmp_path / "out")
+    assert classifier.class_names == ("a", "b", "c")
+    data = load(folder)
+    assert (classifier.probabilities(data.images).argmax(1) == data.labels).mean() > 0.6
+    assert not list((tmp_path / "out").glob("generator*"))
+
+
+def test_what_helped_grows_the_set_by_the_training_that_the_classifier_reads(
+    ran: Callable[..., RunResult], tmp_path: Path, verdict_is: Callable[..., None], learned: list[str]
+) -> None:
+    verdict_is(outcome="helped", chosen_arm=GENERATING)
+    result = ran(arms=GENERATING, times=1.0)
     assert result.grown is not None
     assert (result.grown.real_images, result.grown.new_images) == (10, 10)
     assert result.growth.startswith("Grown: 10 new images made by cgan beside 10 real ones")
-    weights = (out / "generator.safetensors").read_bytes()
-    new = [line for line in records(out / "grown") if line["origin"] == "generated"]
+    assert learned == ["seed-0/grow/cgan"]
+    weights = (tmp_path / "out/generator.safetensors").read_bytes()
+    new = [line for line in records(tmp_path / "out/grown") if line["origin"] == "generated"]
     assert {line["generator"] for line in new} == {hashlib.sha256(weights).hexdigest()[:16]}
     assert all(set(line) >= {"origin", "parents", "label", "seed", "method", "generator"} for line in new)
-    assert read_json(out / "classifier.json")["arm"] == GENERATING
+    assert read_json(tmp_path / "out/classifier.json")["arm"] == result.classifier["arm"] == GENERATING
 
 
-def test_what_helped_without_files_says_so(folder: Path, tmp_path: Path, verdict_is: Callable[..., None]) -> None:
+def test_what_helped_without_files_says_so(
+    ran: Callable[..., RunResult], tmp_path: Path, verdict_is: Callable[..., None]
+) -> None:
     verdict_is(outcome="helped", chosen_arm="classical+mixup")
-    result = run(folder, arms=f"classical+mixup,{GENERATING}", repeats=1, out=tmp_path / "out", workers=1)
+    result = ran(arms=f"classical+mixup,{GENERATING}")
     assert result.grown is None
     assert result.growth.startswith("No files were grown: classical+mixup works on the images while training")
     assert read_json(tmp_path / "out/classifier.json")["arm"] == "classical+mixup"
@@ -144,74 +134,60 @@ def test_what_helped_without_files_says_so(folder: Path, tmp_path: Path, verdict
 
 @pytest.mark.parametrize("method", [QUICK_CGAN, "classical"])
 def test_growing_that_is_asked_for_is_done(
-    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], method: str
+    method: str, ran: Callable[..., RunResult], tmp_path: Path, verdict_is: Callable[..., None]
 ) -> None:
     verdict_is(outcome="hurt")
-    out = tmp_path / "out"
-    result = run(folder, arms="raw", repeats=1, out=out, times=2.0, grow=method, workers=1)
-    assert result.grown is not None
-    lines = records(out / "grown")
+    assert ran(times=2.0, grow=method).grown is not None
+    lines = records(tmp_path / "out/grown")
     assert [line["origin"] for line in lines] == ["real"] * 10 + ["generated"] * 20
     assert {line["method"] for line in lines[10:]} == {method.partition("(")[0]}
-    assert (out / "generator.safetensors").exists() == (method == QUICK_CGAN)
+    assert (tmp_path / "out/generator.safetensors").exists() == (method == QUICK_CGAN)
     sources = {line["source"] for line in lines[:10]}
     assert all(set(line["parents"]) <= sources for line in lines[10:])
 
 
-def test_a_finished_run_repeated_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
-    def files() -> dict[str, bytes]:
-        again = run(folder, arms=GENERATING, repeats=1, out=tmp_path / "out", grow=QUICK_CGAN, workers=1)
-        kept = [path for path in again.directory.rglob("*") if path.is_file() and path.name != "report.html"]
-        return {str(path): path.read_bytes() for path in kept}
+def test_a_finished_run_repeated_gives_the_same_files(ran: Callable[..., RunResult]) -> None:
+    def written() -> dict[str, bytes]:
+        again = files(ran(arms=GENERATING, grow=QUICK_CGAN).directory)
+        return {name: content for name, content in again.items() if name != "report.html"}
 
-    assert files() == files()
+    assert written() == written()
     with pytest.raises(InputError, match=r"other options \(grow\)"):
-        run(folder, arms=GENERATING, repeats=1, out=tmp_path / "out", grow="classical", workers=1)
+        ran(arms=GENERATING, grow="classical")
 
 
-def test_the_sealed_images_judge_the_final_classifier(tmp_path: Path) -> None:
+def test_the_sealed_images_judge_the_final_classifier(ran: Callable[..., RunResult], tmp_path: Path) -> None:
     data = easy_set([8, 8], noise=20, roles=(["train"] * 5 + ["test"] * 3) * 2)
-    result = run(data, arms="raw", repeats=1, out=tmp_path / "out", workers=1)
-    actual = result.classifier["external_test"]
-    images = data.part("test")
+    classifier, images = ran(data).classifier, data.part("test")
     right = load_classifier(tmp_path / "out").probabilities(images.images).argmax(1) == images.labels
+    actual = classifier["external_test"]
     assert (actual["images"], actual["accuracy"]) == (6, round(float(np.mean(right)), 4))
-    assert result.classifier["trained_on_images"] == 10
+    assert classifier["trained_on_images"] == 10
 
 
 def test_a_generator_that_collapses_in_the_end_spoils_nothing_else(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ran: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def collapse(*_: object) -> None:
         raise MethodFailed("cgan collapsed")
 
     monkeypatch.setattr(method_class("cgan"), "grow", collapse)
-    result = run(folder, arms="raw", repeats=1, out=tmp_path / "out", grow="cgan", workers=1)
-    assert result.growth == "Nothing was grown: cgan collapsed."
+    assert ran(grow="cgan").growth == "Nothing was grown: cgan collapsed."
     assert (tmp_path / "out/classifier.safetensors").exists()
     assert not list((tmp_path / "out").glob("gr*n*"))
 
 
 def test_a_winner_that_fails_on_all_images_gives_way_to_the_baseline(
-    folder: Path, tmp_path: Path, verdict_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ran: Callable[..., RunResult], tmp_path: Path, verdict_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict_is(outcome="helped", chosen_arm="classical+mixup")
-    method = method_class("mixup")
-    fit = method.fit
+    fit = method_class("mixup").fit
 
     def fail_at_last(self: Any, train: Any, reserve: Any, key: Any) -> Any:
         if "final" in key.path:
             raise MethodFailed("not this time")
         return fit(self, train, reserve, key)
 
-    monkeypatch.setattr(method, "fit", fail_at_last)
-    result = run(folder, arms="classical+mixup", repeats=1, out=tmp_path / "out", workers=1)
-    assert result.classifier["arm"] == "classical"
+    monkeypatch.setattr(method_class("mixup"), "fit", fail_at_last)
+    assert ran(arms="classical+mixup").classifier["arm"] == "classical"
     assert "not this time" in (tmp_path / "out/report.html").read_text("utf-8")
-
-
-@pytest.mark.parametrize("grow", ["mixup", "cgam", "cgan(stesp=1)", "classical+cgan"])
-def test_growing_that_cannot_be_done_is_told_before_anything_is_trained(tmp_path: Path, grow: str) -> None:
-    with pytest.raises(InputError):
-        run(tmp_path / "not looked at", out=tmp_path / "out", grow=grow)
-    assert not (tmp_path / "out").exists()

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made_up_sets import SHORT, easy_vectors
-from tenfold.core import exit_codes
+from made_up_sets import easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
+from tenfold.data.splits import plan_folds
 from tenfold.evaluation.leaks import leak
 from tenfold.report.text import check_text
 from tenfold.training.classifier_io import load_classifier
@@ -23,19 +23,12 @@ from tenfold.verbs.predict import predict
 from tenfold.verbs.prove import prove, prove_forecast
 from tenfold.verbs.run import run
 
+pytestmark = pytest.mark.usefixtures("short_trainings")
+
 
 @pytest.fixture(autouse=True)
-def short_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
-    monkeypatch.setattr("tenfold.runs.study.plan_folds", _two_folds)
-    monkeypatch.setattr(exit_codes, "_run_directory", None)
-    monkeypatch.chdir(tmp_path)
-
-
-def _two_folds(data: ImageDataset) -> object:
-    from tenfold.data.splits import plan_folds
-
-    return plan_folds(data, 2)
+def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenfold.runs.study.plan_folds", lambda data: plan_folds(data, 2))
 
 
 def write_table(path: Path, data: ImageDataset, columns: str = "abcdef", *, labelled: bool = True) -> Path:
@@ -83,15 +76,6 @@ def test_prove_ends_with_a_verdict_against_raw(tmp_path: Path) -> None:
     assert "pixels" not in page
     assert "<img" not in page
     assert read_json(tmp_path / "run/config.json")["options"]["arms"] == "raw,placebo,mixup,oracle"
-
-
-def test_the_same_seed_gives_the_same(table: Path, tmp_path: Path) -> None:
-    first, second = (
-        prove(table, arms="mixup", repeats=2, learning_curve=False, workers=1, out=tmp_path / name) for name in "xy"
-    )
-    assert [trial.test_probabilities for trial in first.trials] == [
-        trial.test_probabilities for trial in second.trials
-    ]
 
 
 def test_run_then_predict(table: Path, tmp_path: Path) -> None:

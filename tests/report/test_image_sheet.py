@@ -8,7 +8,16 @@ from matplotlib.font_manager import fontManager
 from PIL import Image
 from scipy import integrate, stats
 
-from tenfold.report.image_sheet import LARGEST_CAPTIONED, SMALLEST_CAPTIONED, Cell, Sheet, preview_png
+from tenfold.report.image_sheet import (
+    GAP,
+    LARGEST_CAPTIONED,
+    SMALLEST_CAPTIONED,
+    SMALLEST_SIDE,
+    Cell,
+    Sheet,
+    images_png,
+    preview_png,
+)
 from tenfold.report.lettering import BETWEEN, Lettering
 from tenfold.report.share_law import ShareLaw
 
@@ -19,6 +28,10 @@ def noise(*shape):
     return np.random.default_rng(3).integers(0, 250, shape, dtype=np.uint8)
 
 
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
 def law(alpha=0.2, images=2):
     return ShareLaw(alpha, np.random.default_rng(5).dirichlet([alpha] * images, 3000))
 
@@ -27,7 +40,7 @@ def drawn(images, captions=None, **more):
     captions = captions or [("a",)] * len(images)
     cells = [Cell(image, tuple(caption)) for image, caption in zip(images, captions, strict=True)]
     sheet = Sheet("mixup on cells", "A note.", [""] * len(cells), [cells], **more)
-    return np.asarray(Image.open(io.BytesIO(preview_png(sheet))).convert("RGB"))
+    return pixels(preview_png(sheet))[..., :3]
 
 
 def contains(page, tile):
@@ -39,6 +52,27 @@ def contains(page, tile):
         np.array_equal(page[top : top + height, left : left + width], tile)
         for top, left in zip(tops, lefts, strict=True)
     )
+
+
+def test_small_images_are_enlarged_pixel_by_pixel_with_transparent_gaps():
+    small = noise(2, 3, 1, 10, 10)
+    image = pixels(images_png(small))
+    assert image.shape == (2 * 50 + GAP, 3 * 50 + 2 * GAP, 2)
+    np.testing.assert_array_equal(image[2:50:5, 2:50:5, 0], small[0, 0, 0])
+    np.testing.assert_array_equal(image[50 + GAP + 4 :: 5, -50::5, 0], small[1, 2, 0])
+    assert (image[50 : 50 + GAP, :, 1] == 0).all()
+    assert (image[:50, :50, 1] == 255).all()
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 3]), st.sampled_from([32, 96, 160]))
+def test_images_come_in_readable_sizes_and_keep_their_shape(height, width, channels, largest):
+    images = np.full((1, 1, channels, height, width), 200, dtype=np.uint8)
+    shown = pixels(images_png(images, largest))
+    longer = max(shown.shape[:2])
+    assert (shown[..., :channels] == 200).all()
+    assert longer <= max(largest, 2 * SMALLEST_SIDE)
+    assert longer >= min(largest, SMALLEST_SIDE)
+    assert shown.shape[0] / shown.shape[1] == pytest.approx(height / width, rel=0.2) or min(shown.shape[:2]) <= 4
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 45, 30), (1, 128, 128)])
@@ -60,10 +94,7 @@ def test_large_images_are_shrunk():
 
 def test_an_empty_place_stays_white_and_the_others_where_they_were():
     cell = Cell(noise(1, 8, 8), ("a",))
-    pages = [
-        np.asarray(Image.open(io.BytesIO(preview_png(Sheet("", "", ["", ""], [[cell, other]])))).convert("L"))
-        for other in (cell, None)
-    ]
+    pages = [pixels(preview_png(Sheet("", "", ["", ""], [[cell, other]]))) for other in (cell, None)]
     assert pages[0].shape == pages[1].shape
     middle = 20 + 124 + 7
     assert np.array_equal(pages[0][:, :middle], pages[1][:, :middle])

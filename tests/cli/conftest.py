@@ -1,0 +1,46 @@
+"""The program with its verbs replaced."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold.cli import main
+from tenfold.core import exit_codes
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put functions in the place of a verb and of its forecast."""
+
+    def put(name: str, function: Callable[..., Any], forecast: Callable[..., Any] | None = None) -> None:
+        module = types.ModuleType(f"tenfold.verbs.{name}")
+        setattr(module, name, function)
+        setattr(module, f"{name}_forecast", forecast or (lambda *_, **__: pytest.fail("no dry run was asked for")))
+        monkeypatch.setitem(sys.modules, f"tenfold.verbs.{name}", module)
+
+    return put
+
+
+@pytest.fixture
+def tenfold(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Any:
+    """Call the program in an empty directory: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exit_codes, "_run_directory", None)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tenfold", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        status = end.value.code or 0
+        assert isinstance(status, int)
+        out, err = (os.fsdecode(text) for text in capsysbinary.readouterr())
+        return status, out, err
+
+    return call
