@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from tenfold.cli.program import Answer, from_options, read_options
+from tenfold.cli.program import Answer, from_options
 from tenfold.core.configuration import Option, Options
 from tenfold.core.options import Classes
 from tenfold.core.progress import parse_duration
@@ -32,7 +31,6 @@ class Some(Base):
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA")]
-Config = Annotated[Path | None, typer.Option(is_eager=True, callback=read_options)]
 
 
 @pytest.fixture
@@ -41,9 +39,7 @@ def call() -> Callable[..., Any]:
 
     @app.command()
     @from_options
-    def make(
-        data: Data, options: Some, out: Annotated[str, typer.Option()] = "here", config: Config = None
-    ) -> Answer:
+    def make(data: Data, options: Some, out: Annotated[str, typer.Option()] = "here") -> Answer:
         """Make some."""
         return {"data": data, "out": out, **options.to_json()}, f"made of {data}"
 
@@ -81,18 +77,3 @@ def test_old_flags_are_hidden_and_still_count(call: Any) -> None:
     result = call("cells", "--with", "cgan", "--no-exchange", "--json")
     assert json.loads(result.stdout)["learning_curve"] is False
     assert result.stderr == "warning: --exchange is now called --learning-curve\n"
-
-
-@pytest.mark.parametrize("words", ["cells", "cells --with x --seed -1", "cells --with x --budget soon", "--with x"])
-def test_wrong_usage_ends_with_status_2(words: str, call: Any) -> None:
-    assert call(*words.split()).exit_code == 2
-
-
-@pytest.mark.parametrize("name", ["exchange", "learning_curve"])
-def test_an_earlier_configuration_gives_the_defaults(name: str, call: Any, tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
-    options = {"data": "my cells", "seed": 5, "budget": 90.0, "method": "cgan", name: False}
-    file.write_text(json.dumps({"options": options}))
-    read = json.loads(call("--config", str(file), "--seed", "6", "--json").stdout)
-    assert (read["data"], read["seed"], read["budget"]) == ("my cells", 6, 90.0)
-    assert read["learning_curve"] is False

@@ -41,6 +41,10 @@ def run(data: Any, out: Path, **options: Any) -> None:
     tenfold.run(data, out=out, grow=options.pop("method", None), **options)
 
 
+def reproduce(data: Any, out: Path, **options: Any) -> None:
+    tenfold.reproduce("mixup", out=out, **options)
+
+
 def preview(data: Any, out: Path, **options: Any) -> None:
     tenfold.preview(options.pop("method", QUICK_CGAN), data, out.with_suffix(".png"), **options)
 
@@ -56,7 +60,7 @@ def test_the_same_seed_gives_the_same_files_and_another_others(verb: Writes, tmp
     assert any(first[name] != other[name] for name in set(first) & set(other))
 
 
-@pytest.mark.parametrize("verb", [fit, grow, sample, restyle, run])
+@pytest.mark.parametrize("verb", [fit, grow, sample, restyle, run, reproduce])
 def test_a_directory_that_holds_something_is_left_alone(
     verb: Writes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,14 +117,9 @@ def test_images_are_in_the_report_and_beside_it(counted: list[int], tmp_path: Pa
     assert result["file"] in done.text
 
 
-def test_a_directory_with_something_else_is_left_alone(counted: list[int], tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("mine")
-    (tmp_path / "file").write_text("mine")
-    for taken, words in (("mine", "not empty"), ("file", "is a file")):
-        with pytest.raises(InputError, match=words):
-            tenfold.reproduce("counted", out=tmp_path / taken, workers=1)
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+def test_another_scale_in_the_same_directory_and_a_single_seed_are_refused(
+    counted: list[int], tmp_path: Path
+) -> None:
     tenfold.reproduce("counted", quick=True, out=tmp_path / "trial", workers=1)
     with pytest.raises(InputError, match=r"other options \(quick\)"):
         tenfold.reproduce("counted", out=tmp_path / "trial", workers=1)
