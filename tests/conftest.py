@@ -6,25 +6,16 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import settings
 from PIL import Image
 
-from tenfold.core.keys import Key
+from made_up_images import noise_image
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests run in a process a core
 
 settings.register_profile("any machine", deadline=None)  # a busy one would fail what only takes long
 settings.load_profile("any machine")
-
-Pixels = npt.NDArray[np.uint8]
-
-
-def noise_image(name: object, *shape: int) -> Pixels:
-    """Values of 8 bits that depend on the name alone, so that no two names give the same image."""
-    return (Key("tests") / ascii(name)).numpy_generator().integers(0, 256, shape or (8, 8), dtype=np.uint8)
 
 
 @pytest.fixture

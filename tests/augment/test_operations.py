@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
-from conftest import noise_image
+from made_up_images import noise_image
 from tenfold.augment import operations as tones
 from tenfold.augment.operations import KNOTS, border_colour, sampling_grid, warp
 from tenfold.augment.tensors import SIGNED, UNIT, Range, to_float

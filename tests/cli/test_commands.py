@@ -116,8 +116,8 @@ def a_verdict() -> Verdict:
         ArmResult("cgan", None, None, None, none, None, 60.0, 1, "collapsed"),
     )
     return Verdict(
-        "helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, {"mixup": 20}, 0.004, Wins(15, 3, 2),
-        warnings=("few images",),
+        "helped", "mixup", "classical", gain, 0.028, 0.01, 4, 5, 80, 80, arms, {"mixup": 20}, 0.004, 0.998, 0.96,
+        Wins(15, 3, 2), warnings=("few images",),
     )  # fmt: skip
 
 
@@ -162,14 +162,15 @@ def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(
     status, out, err = tenfold("run", "digits")
     lines = out.splitlines()
     assert (status, err) == (0, "")
-    assert lines[0] == "Growing helped: mixup is 3.0 points better than classical alone."
-    assert [cell.strip() for cell in lines[3].split("  ") if cell] == [
+    assert lines[0] == "mixup helped: about 3 more of 100 images are right."
+    assert lines[1] == "Growing helped: mixup is 3.0 points better than classical alone."
+    assert [cell.strip() for cell in lines[4].split("  ") if cell] == [
         "mixup", "93.0 % (91.0 to 95.0)", "+3.0 points (+1.0 to +5.0)", "helped", "1 min 40 s",
     ]  # fmt: skip
-    assert "baseline" in lines[4]
-    assert "FAILED" in lines[5]
-    assert lines[6].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
-    assert lines[7:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
+    assert "baseline" in lines[5]
+    assert "FAILED" in lines[6]
+    assert lines[7].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
+    assert lines[9:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
     assert json.loads(tenfold("run", "digits", "--json")[1]) == verdict_json(a_verdict())
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from conftest import noise_image
+from made_up_images import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data import audit as auditing

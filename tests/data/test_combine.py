@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import noise_image
+from made_up_images import noise_image
 from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import noise_image
+from made_up_images import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import LONGEST_SLUG_BYTES, class_folders, export

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import noise_image
+from made_up_images import noise_image
 from tenfold.core.errors import InputError
 from tenfold.data.load import load
 

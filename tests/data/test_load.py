@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import noise_image
+from made_up_images import noise_image
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.data import load as subset

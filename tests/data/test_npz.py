@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import noise_image
+from made_up_images import noise_image
 from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset
