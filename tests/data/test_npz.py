@@ -204,7 +204,7 @@ def test_equal_rows_share_a_group_and_rows_of_two_classes_are_left_out(tmp_path:
 
 
 def test_constant_columns_are_told() -> None:
-    data = easy_vectors([5, 5])
+    data = easy_vectors([10, 10])
     images = data.images.copy()
     images[:, 2] = 0.1
     for names, name in (((), "number 2"), (tuple("abcdef"), "'c'")):

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import re
 import typing
 import warnings
+from collections import Counter
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -17,66 +20,92 @@ from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split
-from tenfold.data.splits import FoldPlan, SealedFold, make_splits, open_fold, part_of, plan_folds
+from tenfold.data.splits import FoldPlan, SealedFold, is_tested, make_splits, open_fold, part_of, plan_folds
 from tenfold.methods import method_class, method_names
 
 KEY = Key("splits")
 
 
-def a_set(members: list[tuple[int, int]]) -> ImageDataset:
-    """One image for each (label, group)."""
-    members = sorted(members)
-    counts = np.bincount([label for label, _ in members], minlength=4)
-    return easy_set(counts.tolist(), (1, 4, 4), groups=[group for _, group in members])
+Layout = list[list[tuple[int, int]]]
+"""Of each group the classes that it holds, and of how many images each."""
+CLASSES = 8
+LAYOUTS = int(os.environ.get("TENFOLD_LAYOUTS", "300"))
+"""As many are tried; 20,000 take some minutes."""
 
 
-def planned(data: ImageDataset) -> FoldPlan:
+def layouts(most_classes: int, most_groups: int = 40) -> st.SearchStrategy[Layout]:
+    held = st.tuples(st.integers(0, CLASSES - 1), st.one_of(st.integers(1, 3), st.integers(1, 30)))
+    return st.lists(st.lists(held, min_size=1, max_size=most_classes), min_size=2, max_size=most_groups)
+
+
+of_one_class, of_several = layouts(1), st.one_of(layouts(3), layouts(CLASSES, 6), layouts(CLASSES))
+"""Groups as with duplicates, and as with patients; a few with many classes each are the hardest."""
+
+
+def a_set(layout: Layout) -> ImageDataset:
+    columns = [(label, group) for group, held in enumerate(layout) for label, images in held for _ in range(images)]
+    labels, groups = np.array(sorted(columns)).T
+    names, images = tuple("abcdefgh"[:CLASSES]), np.zeros((len(labels), 1, 1, 1), np.uint8)
+    sources = tuple(map(str, range(len(labels))))
+    return ImageDataset("made up", images, labels, names, groups, sources, np.full(len(labels), "train"))
+
+
+def planned(data: ImageDataset, wanted: int = 5, **options: bool) -> FoldPlan:
     try:
-        return plan_folds(data)
+        return plan_folds(data, wanted, **options)
     except InputError:
+        with pytest.raises(InputError, match="add images"):
+            plan_folds(data, wanted, **options)
         assume(False)
         raise
 
 
-pure = st.lists(st.integers(0, 15), min_size=2, max_size=60).map(lambda groups: [(g % 4, g) for g in groups])
-"""Each group is of one class, as with duplicates."""
-mixed = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 15)), min_size=2, max_size=60)
-"""Groups of several classes, as with patients."""
+def given_up(plan: FoldPlan) -> set[int]:
+    """The classes of which the plan says that some folds train on none."""
+    lost = [re.findall(r"'(\w)' ", warning) for warning in plan.warnings if "nothing is trained on" in warning]
+    return {"abcdefgh".index(name) for names in lost for name in names}
 
 
 def check(data: ImageDataset, plan: FoldPlan, splits: list[Split]) -> None:
     times_tested = np.zeros(len(data), int)
+    everything = set(data.labels)
+    assert len(splits) == plan.folds
     for split in splits:
         parts = (split.train, split.validation, split.test)
         assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(data))), "every image has one place"
         groups = [set(data.groups[part]) for part in parts]
         assert all(not one & other for one, other in combinations(groups, 2))
-        assert set(data.labels[split.test]) <= set(plan.evaluated)
         assert len(split.test)
-        assert set(data.labels[split.train]) >= set(data.labels[np.setdiff1d(np.arange(len(data)), split.test)])
+        assert everything - set(data.labels[split.train]) <= given_up(plan), "every class is trained on"
+        assert len(split.validation) or not could_validate(data, plan, split)
         times_tested[split.test] += 1
-    never_tested = ~np.isin(data.labels, plan.evaluated)
-    tied_to_them = np.isin(data.groups, data.groups[never_tested])
-    assert np.array_equal(times_tested, np.where(tied_to_them, 0, 1))
+    assert np.array_equal(times_tested, is_tested(data))
+    assert set(data.labels[times_tested > 0]) == {*plan.evaluated, *plan.rare}
     for label in plan.evaluated:
-        assert times_tested[data.labels == label].any()
+        assert len(set(data.groups[(data.labels == label) & (times_tested > 0)])) >= plan.folds
 
 
-@settings(max_examples=300)
-@given(st.one_of(pure, mixed), st.integers(0, 9))
-def test_groups_never_straddle_and_each_is_tested_once(members: list[tuple[int, int]], repeat: int) -> None:
-    data = a_set(members)
-    plan = planned(data)
-    of_one_class = all(len(set(data.labels[data.groups == group])) == 1 for group in data.groups)
+def could_validate(data: ImageDataset, plan: FoldPlan, split: Split) -> bool:
+    """Whether a group could be spared that holds a class which counts."""
+    train = data.take(split.train)
+    holds = [set(train.labels[train.groups == group]) for group in set(train.groups)]
+    left = Counter(label for held in holds for label in held)
+    return any(held & set(plan.evaluated) and all(left[label] > 1 for label in held) for held in holds)
+
+
+@settings(max_examples=LAYOUTS)
+@given(st.one_of(of_one_class, of_several), st.integers(0, 9), st.integers(2, 5), st.booleans())
+def test_groups_never_straddle_and_each_is_tested_once(
+    layout: Layout, repeat: int, wanted: int, judge_rare: bool
+) -> None:
+    data = a_set(layout)
+    plan = planned(data, wanted, judge_rare=judge_rare)
+    if all(len(held) == 1 for held in layout):
+        assert not given_up(plan)
     with warnings.catch_warnings():
-        if of_one_class:
-            warnings.simplefilter("error")
+        warnings.simplefilter("error")
         splits = make_splits(data, plan, repeat, KEY)
     check(data, plan, splits)
-    if of_one_class:
-        assert len(splits) == plan.folds
-        for split in splits:
-            assert set(data.labels[split.train]) == set(data.labels), "every class is trained on in every fold"
 
 
 def test_folds_are_stratified() -> None:
@@ -94,18 +123,57 @@ def test_a_class_with_one_image_or_patient_always_trains_and_is_never_tested() -
             assert 20 in split.train
 
 
-def test_a_small_class_lowers_the_folds_with_a_warning() -> None:
-    plan = plan_folds(easy_set([10, 3], (1, 4, 4)))
-    assert plan.folds == 3
-    assert plan.warnings == ("class 'class 1' has only 3 images (or groups): 3 folds instead of 5",)
-    assert plan_folds(easy_set([5, 5], (1, 4, 4))) == FoldPlan(5, (0, 1))
+def test_a_rare_class_sets_no_folds_for_the_others_and_does_not_count() -> None:
+    data = easy_set([30, 20, 9, 2], (1, 4, 4))
+    plan = plan_folds(data)
+    assert (plan.folds, plan.evaluated, plan.rare) == (5, (0, 1), (2, 3))
+    (warning,) = plan.warnings
+    assert "'class 2' (9), 'class 3' (2); trained on and tested all the same (--judge-rare" in warning
+    tested = np.concatenate([split.test for split in make_splits(data, plan, 0, KEY)])
+    assert np.array_equal(np.sort(tested), np.arange(len(data)))
+
+
+def test_rare_classes_count_where_that_is_asked_for() -> None:
+    plan = plan_folds(easy_set([30, 20, 9, 2], (1, 4, 4)), judge_rare=True)
+    assert (plan.folds, plan.evaluated, plan.rare) == (2, (0, 1, 2, 3), ())
+    assert "under 10: 'class 2' (9), 'class 3' (2); each weighs much" in plan.warnings[0]
+    assert plan.warnings[1] == "class 'class 3' has only 2 images (or groups): 2 folds instead of 5"
+
+
+@pytest.mark.parametrize(
+    ("counts", "folds", "evaluated", "rare"),
+    [
+        ([10, 10, 9], 5, (0, 1), (2,)),
+        ([300, 8, 2], 5, (0, 1), (2,)),
+        ([9, 7, 5], 5, (0, 1, 2), ()),
+        ([9, 7, 4], 5, (0, 1), (2,)),
+        ([300, 4, 3], 3, (0, 1, 2), ()),
+        ([4, 1, 3], 3, (0, 2), ()),
+    ],
+)
+def test_where_all_classes_are_rare_those_count_that_fill_the_folds_and_else_all(
+    counts: list[int], folds: int, evaluated: tuple[int, ...], rare: tuple[int, ...]
+) -> None:
+    plan = plan_folds(easy_set(counts, (1, 4, 4)))
+    assert (plan.folds, plan.evaluated, plan.rare) == (folds, evaluated, rare)
+    assert len(plan.warnings) == bool(rare) + (min(counts[label] for label in evaluated) < 10) + (folds < 5)
 
 
 def test_a_patient_with_the_only_image_of_a_class_leaves_the_others_to_judge() -> None:
-    # Patient 0 alone has class 2, so patient 0 is never tested; class 1 keeps one other patient only.
-    data = a_set([(0, g) for g in range(6)] + [(1, 0), (1, 7), (2, 0), *((3, g) for g in range(8, 12))])
+    # Patient 0 alone has class 2 and is never tested; of class 1 that leaves one patient to test.
+    data = a_set([[(0, 1), (1, 1), (2, 1)], *[[(0, 1)]] * 6, [(1, 1)], *[[(3, 1)]] * 5])
     plan = plan_folds(data)
-    assert plan.evaluated == (0, 3)
+    assert (plan.evaluated, plan.rare) == ((0, 3), (1,))
+    assert any("1 images of other classes are never tested" in warning for warning in plan.warnings)
+    check(data, plan, make_splits(data, plan, 0, KEY))
+
+
+def test_what_cannot_be_had_is_said() -> None:
+    # Two folds, three patients, any two of which share a class: one of the classes has both in one fold.
+    data = a_set([[(0, 1), (1, 1)], [(1, 1), (2, 1)], [(2, 1), (0, 1)]])
+    plan = plan_folds(data)
+    assert plan.folds == 2
+    assert len(given_up(plan)) == 1
     check(data, plan, make_splits(data, plan, 0, KEY))
 
 

@@ -80,6 +80,16 @@ def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
     )
 
 
+def test_rare_classes_are_named_unless_they_are_to_count() -> None:
+    options = {"arms": "raw", "repeats": 1, "learning_curve": False}
+    forecast = prove_forecast(easy_set([10, 10, 3]), **options)
+    assert (forecast.to_json()["rare"], forecast.to_json()["folds"]) == (["class 2"], 5)
+    assert "so trained on and tested without weight: class 2." in forecast.text
+    counted = prove_forecast(easy_set([10, 10, 3]), judge_rare=True, **options)
+    assert (counted.to_json()["rare"], counted.to_json()["folds"]) == ([], 3)
+    assert "--judge-rare" in counted.command
+
+
 def test_a_tiny_set_is_told_that_it_can_only_show_large_effects(folder: Path) -> None:
     result = prove_forecast(folder, arms="raw", repeats=1, learning_curve=False)
     assert result.to_json()["only_large_effects"]

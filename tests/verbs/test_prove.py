@@ -74,7 +74,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
     assert config["options"] == {
         "data": str(folder), "arms": f"classical,raw,placebo,classical+{QUICK_CGAN}", "budget": None, "repeats": 2,
         "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0, "test": None,
-        "learning_curve": True, "device": "auto",
+        "judge_rare": False, "learning_curve": True, "device": "auto",
     }  # fmt: skip
 
     page = (out / "report.html").read_text("utf-8")
@@ -86,6 +86,24 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
     assert command is not None
     assert "--repeats 2" in command[0]
     assert not list(out.rglob(".*.json*")), "no temporary file is left"
+
+
+def test_rare_classes_are_tested_and_do_not_count_and_who_always_trains_is_not_missed(tmp_path: Path) -> None:
+    # Patient 0 has the only image of the last class and one of the first, so that both always train.
+    data = easy_set([13, 12, 4, 1], groups=[0, *range(1, 29), 0])
+    verdict = prove(data, arms="raw", repeats=1, learning_curve=False, out=tmp_path / "out", workers=1).to_json()
+    assert (verdict["images"], verdict["groups"], verdict["folds"]) == (12 + 12, 12 + 12, 5)
+    raw = verdict["arms"]["raw"]
+    assert raw["balanced_accuracy"] == pytest.approx(sum(raw["recall"][:2]) / 2, abs=1e-3)
+    low, high = raw["recall_intervals"][2]
+    assert high - low > 0.4, "four images"
+    assert raw["recall"][3] is None
+    for part in (
+        "'class 2' (4); trained on and tested",
+        "1 images of other classes are never",
+        "'class 3' cannot be",
+    ):
+        assert sum(part in warning for warning in verdict["warnings"]) == 1
 
 
 def test_a_finished_study_is_not_done_again_also_where_its_device_is_named_now(

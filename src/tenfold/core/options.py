@@ -119,6 +119,13 @@ class StudyOptions(TrainingOptions):
             "DIR",
         ),
     ] = None
+    judge_rare: Annotated[
+        bool,
+        Option(
+            "Let classes of fewer than ten independent images (or groups) count in the verdict as much as others, "
+            "and lower the number of folds to theirs. Default: only where no two classes have as many."
+        ),
+    ] = False
     learning_curve: Annotated[
         bool,
         Option(

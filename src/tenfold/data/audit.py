@@ -159,7 +159,8 @@ def _named(dataset: ImageDataset, indices: Pairs) -> Names:
 
 
 STRONG_IMBALANCE = 20
-FOLDS = 5
+RARE = 10
+"""A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
 FILE_WARNINGS = (WRONG_EXTENSION, FIRST_FRAME, BROKEN_EXIF)
 
 
@@ -188,8 +189,11 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
         f"class {name!r} has a single {noun}: it is trained on{grown}, but cannot be evaluated"
         for name in findings.single_image_classes
     ]
-    if small := [name for name, count in findings.counts.items() if 1 < count < FOLDS]:
-        done.append(f"fewer than {FOLDS} {noun}s in {', '.join(map(repr, small))}: fewer folds")
+    if small := [name for name, count in findings.counts.items() if 1 < count < RARE]:
+        done.append(
+            f"fewer than {RARE} {noun}s in {', '.join(map(repr, small))}: too few to count in a verdict beside "
+            "larger classes (--judge-rare lets them)"
+        )
     return tuple(done)
 
 

@@ -123,7 +123,7 @@ class ArmResult(OldNames):
     outcome: Outcome | None
     """Corrected for there being several arms; None where there is no difference to judge."""
     recall: tuple[Interval | None, ...]
-    """Sensitivity, one a class; None for a class that cannot be evaluated."""
+    """Sensitivity, one a class, rare ones that do not count among them; None for a class that cannot be tested."""
     external_accuracy: float | None
     seconds: float
     """Training and growing, summed over the arm's trials."""

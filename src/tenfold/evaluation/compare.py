@@ -120,7 +120,7 @@ def _result(
     matrix = decision.matrix
     design, predicted, counted = matrix.design, matrix.predicted[name], matrix.trials(name)
     labels, groups, evaluated, folds = design.labels, design.groups, design.evaluated, matrix.image_folds
-    shares = (predicted, labels, groups, evaluated, len(design.class_names), folds)
+    shares = (predicted, labels, groups, {*evaluated, *design.rare}, len(design.class_names), folds)
     against = decision.arms[name].interval if name in decision.arms else None
     return ArmResult(
         name,
@@ -266,7 +266,7 @@ def _warnings_of_data(matrix: PredictionMatrix, step: Step | None) -> list[str]:
     warnings = [
         f"Class '{name}' cannot be evaluated: too few independent images. It is trained on all the same."
         for label, name in enumerate(matrix.design.class_names)
-        if label not in matrix.design.evaluated
+        if label not in {*matrix.design.evaluated, *matrix.design.rare}
     ]
     if step is None:
         return warnings

@@ -26,16 +26,18 @@ class Design:
     """What was studied, and by which rules it is judged."""
 
     labels: Indices
-    """Of the N images that `Trial.test_indices` point into."""
+    """Of the N images that `Trial.test_indices` point into; UNTESTED of those that always train."""
     groups: Indices
     class_names: Sequence[str]
     evaluated: Sequence[int]
-    """The classes that are tested."""
+    """The classes that are tested and count, the same each."""
     folds: int
     baseline: str
     candidates: Collection[str]
     """The arms of which one is to help: the study chooses between them. The baseline may be among them."""
     margin: float = 0.01
+    rare: Collection[int] = ()
+    """Classes that are tested too, and do not count."""
     curve: Collection[str] = ()
     """The arms that are the baseline on fewer real images, which are not judged."""
     more_real: Collection[str] = ()

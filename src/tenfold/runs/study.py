@@ -20,9 +20,10 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.audit import Audit, audit, cleaned
 from tenfold.data.combine import with_external_test
 from tenfold.data.load import load, require_classes
-from tenfold.data.splits import plan_folds
+from tenfold.data.splits import is_tested, plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
+from tenfold.evaluation.prediction_matrix import UNTESTED
 from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.arms import (
     baseline_for,
@@ -106,11 +107,11 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     findings = audit(loaded)
     dataset = cleaned(loaded, findings)
     study = dataset.part("train")
-    fold_plan = plan_folds(study)
+    fold_plan = plan_folds(study, judge_rare=options.judge_rare)
     for warning in (*findings.warnings, *fold_plan.warnings):
         warn(warning)
-    for label in np.setdiff1d(study.labels, fold_plan.evaluated):
-        warn(f"class '{study.class_names[label]}' has too few independent images to be evaluated; it is trained on")
+    for label in np.setdiff1d(study.labels, (*fold_plan.evaluated, *fold_plan.rare)):
+        warn(f"class '{study.class_names[label]}' has too few independent images to be tested; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
     baseline = baseline_for(study)
     arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve, baseline), baseline)
@@ -183,7 +184,13 @@ def run_study(
     sealed = External(external.labels, external.groups) if len(external) else None
     verdict = compare(done.trials, design, external=sealed, looks=done.looks)
     with_warnings = replace(
-        verdict, warnings=(*prepared.remarks, *_warnings(done, plan, prepared.options.budget), *verdict.warnings)
+        verdict,
+        warnings=(
+            *prepared.remarks,
+            *_warnings(done, plan, prepared.options.budget),
+            *plan.fold_plan.warnings,
+            *verdict.warnings,
+        ),
     )
     write_json(run.path / "verdict.json", verdict_json(with_warnings))
     return Study(
@@ -195,7 +202,7 @@ def _design(prepared: Prepared) -> Design:
     """What is studied, and the plan's rules by which it is judged."""
     study, plan = prepared.data.part("train"), prepared.plan
     return Design(
-        study.labels,
+        np.where(is_tested(study), study.labels, UNTESTED),
         study.groups,
         study.class_names,
         plan.fold_plan.evaluated,
@@ -203,6 +210,7 @@ def _design(prepared: Prepared) -> Design:
         plan.baseline,
         plan.candidates,
         plan.margin,
+        rare=plan.fold_plan.rare,
         curve=[arm.name for arm in plan.arms if arm.is_curve_point],
         more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
     )

@@ -99,16 +99,18 @@ class Forecast(Result):
     def to_json(self) -> dict[str, Any]:
         """Plain values: seconds, counts, and points of 1/100."""
         data, plan, estimated = self.prepared.data, self.prepared.plan, self.estimate
-        study, evaluated, effect = data.part("train"), plan.fold_plan.evaluated, estimated.detectable
+        study, folds, effect = data.part("train"), plan.fold_plan, estimated.detectable
+        names = dict(enumerate(study.class_names))
         return {
             "data": plan.data,
             "images": len(study),
             "classes": study.class_count,
             "groups": len(np.unique(study.groups)),
-            "not_evaluated": [name for label, name in enumerate(study.class_names) if label not in evaluated],
+            "not_evaluated": [name for label, name in names.items() if label not in (*folds.evaluated, *folds.rare)],
+            "rare": [names[label] for label in folds.rare],
             "reserve_images": len(data.part("reserve")),
             "external_test_images": len(data.part("test")),
-            "folds": plan.fold_plan.folds,
+            "folds": folds.folds,
             "repeats": plan.repeats,
             "ratios": list(ratios_up_to(plan.times)),
             "arms": {arm.name: _arm_json(arm) for arm in estimated.arms},
@@ -209,7 +211,7 @@ def publish(
         | {"device": current_device().description},
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
-        warnings=[*study.plan.fold_plan.warnings, *warnings],
+        warnings=warnings,
         stop_below=study.plan.stop_below,
         arm_notes={arm.name: notes[arm.name] for arm in study.plan.arms if arm.name in notes},
     )
