@@ -164,7 +164,7 @@ def test_a_patient_with_the_only_image_of_a_class_leaves_the_others_to_judge() -
     data = a_set([[(0, 1), (1, 1), (2, 1)], *[[(0, 1)]] * 6, [(1, 1)], *[[(3, 1)]] * 5])
     plan = plan_folds(data)
     assert (plan.evaluated, plan.rare) == ((0, 3), (1,))
-    assert any("1 images of other classes are never tested" in warning for warning in plan.warnings)
+    assert any("1 image(s) of other classes are never tested" in warning for warning in plan.warnings)
     check(data, plan, make_splits(data, plan, 0, KEY))
 
 

@@ -100,7 +100,7 @@ def test_rare_classes_are_tested_and_do_not_count_and_who_always_trains_is_not_m
     assert raw["recall"][3] is None
     for part in (
         "'class 2' (4); trained on and tested",
-        "1 images of other classes are never",
+        "1 image(s) of other classes are never",
         "'class 3' cannot be",
     ):
         assert sum(part in warning for warning in verdict["warnings"]) == 1

@@ -219,7 +219,7 @@ def _given_up(data: ImageDataset, plan: FoldPlan, wanted: int) -> Iterator[str]:
         smallest = data.class_names[min(plan.evaluated, key=lambda label: groups_of[label])]
         yield f"class '{smallest}' has only {plan.folds} images (or groups): {plan.folds} folds instead of {wanted}"
     if beside := int(counts[always][:, list(plan.evaluated)].sum()):
-        yield f"{beside} images of other classes are never tested: their groups hold all that there is of a class"
+        yield f"{beside} image(s) of other classes are never tested: their groups hold all that there is of a class"
     if (np.count_nonzero(dealt, axis=1) >= plan.folds).any():
         stakes = _stakes(counts, plan)
         if (lost := untrained(dealt, stakes, planned_folds(dealt, stakes, plan.folds))).any():
