@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.runs.arms import Component, curve_arms, default_arms, left_out_of_defaults, parse_arms, parse_component
+from tenfold.runs.arms import (
+    Component,
+    curve_arms,
+    default_arms,
+    left_out_of_defaults,
+    parse_arms,
+    parse_component,
+    typed_baseline,
+)
 
 
 def names(wanted: str | list[str]) -> list[str]:
@@ -18,7 +26,22 @@ def test_arms_are_read_in_order() -> None:
 
 def test_the_baseline_joins_where_it_is_missing() -> None:
     assert names("mixup") == ["classical", "mixup"]
-    assert names("classical(policy=light)") == ["classical", "classical(policy=light)"]
+    assert names("raw,classical+mixup") == ["classical", "raw", "classical+mixup"]
+
+
+def test_a_setting_of_the_baseline_that_was_typed_is_the_baseline_and_not_joined_by_another() -> None:
+    arms = parse_arms("placebo,classical(policy=light,flips=no),classical(policy=strong)")
+    assert [arm.name for arm in arms] == ["placebo", "classical(flips=no,policy=light)", "classical(policy=strong)"]
+    assert arms[0].components[0] == arms[1].components[0], "a control is laid on what it is compared with"
+    for wanted, baseline in {
+        "classical(policy=light),mixup": "classical(policy=light)",
+        "classical(policy=light),classical": "classical",
+        "classical(policy=light)#2,classical(policy=light)@50%,classical(policy=light)+mixup": "classical",
+    }.items():
+        assert typed_baseline(wanted) == baseline
+        assert baseline in names(wanted)
+    half, _ = curve_arms("classical(flips=no,policy=light)")
+    assert (half.name, half.components) == ("classical(flips=no,policy=light)@50%", arms[1].components)
 
 
 def test_commas_and_signs_in_brackets_separate_options_not_arms() -> None:

@@ -13,7 +13,7 @@ from made_up_plans import plan_for, whole_set
 
 from made_up_sets import easy_set
 from tenfold.runs.cost_probe import Cost, CostProbe, independent_images
-from tenfold.runs.forecast import Detectable, detectable, estimate, wall_seconds
+from tenfold.runs.forecast import Detectable, Fits, detectable, estimate, fitting, wall_seconds
 from tenfold.runs.plan import MARGIN, Plan
 
 DATA = whole_set()
@@ -105,6 +105,24 @@ def test_arms_wait_for_the_baseline_of_their_fold() -> None:
     assert wall_seconds(plan, times, 1, 3) == 11
     assert wall_seconds(plan, times, 1, 2) == 20 + 1
     assert wall_seconds(plan, times, 1, 6) == 11, "more workers have nothing to do meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("available", "repeats", "folds"),
+    [
+        (5.0, 0, {"classical": 0, "raw": 0, "classical+cgan": 0}),
+        (50.0, 0, {"classical": 3, "raw": 2, "classical+cgan": 0}),
+        (200.0, 0, {"classical": 3, "raw": 3, "classical+cgan": 1}),
+        (360.0, 1, {"classical": 3, "raw": 3, "classical+cgan": 3}),
+        (719.0, 1, {"classical": 3, "raw": 3, "classical+cgan": 3}),
+        (1e9, 4, {"classical": 3, "raw": 3, "classical+cgan": 3}),
+    ],
+)
+def test_what_fits_into_a_budget(available: float, repeats: int, folds: dict[str, int]) -> None:
+    plan = plan_for(DATA, "classical,raw,classical+cgan", repeats=4)
+    paces = {"classical": 10.0, "raw": 10.0, "classical+cgan": 100.0}
+    times = {(name, repeat): pace for name, pace in paces.items() for repeat in range(4)}
+    assert fitting(plan, times, available, 1) == Fits(repeats, folds)
 
 
 @settings(deadline=None, max_examples=40)

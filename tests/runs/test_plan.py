@@ -12,7 +12,7 @@ from made_up_sets import easy_set
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.plan import Plan, Task, classifier_for
-from tenfold.runs.repeats import TrialJobs
+from tenfold.runs.trial_jobs import TrialJobs
 
 DATA = whole_set()
 PLAN = plan_for(DATA)
@@ -89,7 +89,35 @@ def test_the_baseline_and_then_the_arms_with_most_to_do_come_first() -> None:
 def test_the_cheapest_come_first_where_the_time_may_be_short() -> None:
     plan = plan_for(DATA, "classical+cgan,classical@50%,classical+mixup,raw,classical")
     order = list(dict.fromkeys(task.arm.name for task in plan.tasks(0, cheapest_first=True)))
-    assert order == ["classical", "raw", "classical+mixup", "classical@50%", "classical+cgan"]
+    assert order == ["classical", "raw", "classical+mixup", "classical+cgan", "classical@50%"]
+
+
+def test_where_the_time_may_be_short_arms_of_a_price_go_through_the_folds_together() -> None:
+    plan = plan_for(DATA, "classical+cgan,raw,classical+dagan,classical")
+    order = [(task.fold, task.arm.name) for task in plan.tasks(0, cheapest_first=True)]
+    cheap, dear = ["classical", "raw"], ["classical+cgan", "classical+dagan"]
+    assert order == [(fold, name) for arms in (cheap, dear) for fold in range(3) for name in arms]
+
+
+@pytest.mark.parametrize(
+    ("arms", "taken_over"),
+    [
+        ("classical,classical+mixup", {"classical"}),
+        ("classical,classical(policy=light)+mixup", {"classical"}),
+        ("classical,classical(policy=light,flips=no)+mixup", set()),
+        ("classical(policy=light),classical+mixup", set()),
+        ("classical(policy=light),classical(policy=light)+mixup", {"classical"}),
+        ("classical(flips=no,policy=light),classical(flips=no,policy=light)@50%", set()),
+        ("classical,classical#2", set()),
+        ("classical,raw", set()),
+    ],
+)
+def test_an_arm_takes_over_what_the_baseline_leaves_open_too(arms: str, taken_over: set[str]) -> None:
+    plan = plan_for(DATA, arms)
+    assert plan.baseline == plan.arms[0].name
+    assert not plan.awaits_baseline(plan.arms[0])
+    assert plan.takes_over(plan.arms[-1]) == taken_over
+    assert plan.awaits_baseline(plan.arms[-1]) == bool(taken_over)
 
 
 def test_new_images_can_be_done_without() -> None:

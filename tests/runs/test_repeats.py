@@ -10,6 +10,7 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up_plans import plan_for, run_trial, whole_set
 
@@ -19,7 +20,9 @@ from tenfold.methods import MethodFailed, method_class
 from tenfold.runs import trial as module
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.plan import Plan
-from tenfold.runs.repeats import Done, Limits, TrialJobs, run_trials
+from tenfold.runs.repeats import Done, Limits, run_trials
+from tenfold.runs.trial_jobs import TrialJobs
+from tenfold.training.classifier_io import load_classifier
 
 DATA = whole_set()
 
@@ -129,10 +132,10 @@ def test_no_repeat_is_begun_that_would_outlast_the_budget(
 
 def test_what_comes_after_the_trials_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "run_trial", made_up(10.0))
-    limits = Limits(130.0, tail_seconds=lambda trials: max(trial.wall_seconds for trial in trials) if trials else 0)
+    limits = Limits(130.0, tail_seconds=lambda trials, repeats: 10.0 if trials else 0.0)
     trials, _ = done(plan_for(DATA, repeats=4), tmp_path, limits=limits)
     assert max(trial.repeat for trial in trials) == 1
-    slow = replace(limits, tail_seconds=lambda trials: 20.0)
+    slow = replace(limits, tail_seconds=lambda trials, repeats: 20.0 * (repeats > 1))
     trials, _ = done(plan_for(DATA, repeats=4), tmp_path / "slow", limits=slow)
     assert max(trial.repeat for trial in trials) == 0
 
@@ -165,16 +168,29 @@ def run(plan: Plan, directory: Path, **limits: Any) -> Done:
     return run_trials(plan, DATA, RunDirectory(directory), workers=1, limits=Limits(**limits), report=lambda *_: None)
 
 
-def test_arms_for_which_the_first_repeat_has_no_time_are_named_and_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("budget", "folds"),
+    [
+        (1e-20, {}),
+        (10.0, {"classical": 1}),
+        (20.0, {"raw": 1, "classical": 1}),
+        (75.0, {"raw": 2, "classical": 3, "classical+mixup": 2, "classical+cgan": 1}),
+        (105.0, {"raw": 3, "classical": 3, "classical+mixup": 3, "classical+cgan": 1}),
+    ],
+)
+def test_what_was_finished_of_a_first_repeat_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: float, folds: dict[str, int]
 ) -> None:
     stopwatch(monkeypatch)
     plan = plan_for(DATA, "raw,classical,classical+mixup,classical+cgan", repeats=2)
-    result = run(plan, tmp_path, budget_seconds=100.0, started=1000.0)
-    assert result.left_out == ("classical+cgan",)
-    assert [trial.arm for trial in result.trials] == ["raw"] * 3 + ["classical"] * 3 + ["classical+mixup"] * 3
-    kept = len(list(tmp_path.glob("jobs/*/result.json")))
-    assert kept == 10, "what was finished of the arm left out is there for a longer budget"
+    result = run(plan, tmp_path, budget_seconds=budget, started=1000.0)
+    assert result.broken_off
+    assert [(t.arm, t.repeat, t.fold) for t in result.trials] == [
+        (arm, 0, fold) for arm, count in folds.items() for fold in range(count)
+    ]
+    again = run(plan, tmp_path, started=1000.0)
+    assert not again.broken_off
+    assert len(again.trials) == 4 * 2 * 3
 
 
 def test_a_later_repeat_that_the_time_cuts_short_does_not_count(
@@ -183,12 +199,23 @@ def test_a_later_repeat_that_the_time_cuts_short_does_not_count(
     stopwatch(monkeypatch)
     plan = plan_for(DATA, "raw,classical", repeats=2)
 
-    def late(trials: Any) -> float:
+    def late(trials: Any, repeats: int) -> float:
         return 0.0 if len(trials) <= 6 else 50.0  # what is left to do turns out to be more than was thought
 
     result = run(plan, tmp_path, budget_seconds=120.0, started=1000.0, tail_seconds=late)
     assert {trial.repeat for trial in result.trials} == {0}
-    assert result.left_out == ()
+    assert not result.broken_off
+
+
+def test_the_networks_of_the_baseline_in_the_first_repeat_are_kept(tmp_path: Path) -> None:
+    plan = plan_for(DATA, "raw,classical", repeats=2)
+    result = run(plan, tmp_path)
+    assert sorted(result.classifiers) == [0, 1, 2]
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 3 + len(list(tmp_path.glob("data/*.safetensors")))
+    data = DATA.part("train")
+    trial = next(trial for trial in result.trials if (trial.arm, trial.repeat, trial.fold) == ("classical", 0, 1))
+    probabilities = load_classifier(result.classifiers[1]).probabilities(data.images[trial.test_indices])
+    assert probabilities == pytest.approx(np.array(trial.test_probabilities), abs=1e-5)
 
 
 def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
@@ -199,7 +226,7 @@ def test_workers_whose_time_is_up_are_stopped_at_once(tmp_path: Path) -> None:
     result = run_trials(endless, DATA, RunDirectory(tmp_path), workers=2, limits=limits, report=lambda *_: None)
     assert time.monotonic() - start < 30, "a worker that is still starting leaves when it has started"
     assert result.trials == ()
-    assert result.left_out == ("raw", "classical")
+    assert result.broken_off
     assert active_children() == []
 
 

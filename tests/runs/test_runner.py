@@ -118,10 +118,25 @@ def test_images_and_arrays_are_mapped_from_the_run(tmp_path: Path, executor: Exe
 
 def test_the_time_ends_jobs_in_this_process_before_they_begin(tmp_path: Path) -> None:
     jobs = [job("sleeps", config={"seconds": 0.2, "number": number}) for number in range(4)]
-    left = iter([10.0, 10.0, 0.1])
-    finished = alone(jobs, tmp_path, time_left=lambda: next(left))
+    left = iter([10.0, 10.0, 10.0, 10.0])
+    finished = alone(jobs, tmp_path, time_left=lambda: next(left, 0.1))
     assert [of.job for of in finished] == jobs[:2], "one more would have taken longer than what was left"
     assert abs(finished[0].result["deadline"] - time.time()) < 11
+
+
+def test_one_that_takes_too_long_does_not_keep_out_shorter_ones_of_another_kind(tmp_path: Path) -> None:
+    long = [job("sleeps", config={"seconds": 0.3, "number": number}) for number in range(2)]
+    short = squares(2)
+    left = iter([10.0, 10.0])
+    finished = alone([*long, *short], tmp_path, time_left=lambda: next(left, 0.2))
+    assert [of.job for of in finished] == [long[0], *short]
+
+
+def test_a_training_in_this_process_is_broken_off_at_its_deadline(tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert alone([job("trains_for_ever")], tmp_path, time_left=lambda: 0.3) == []
+    assert time.monotonic() - start < 60
+    assert not list(tmp_path.glob("jobs/*/result.json"))
 
 
 @pytest.mark.usefixtures("no_process_left")

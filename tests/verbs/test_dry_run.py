@@ -114,3 +114,14 @@ def test_an_interrupt_ends_it_in_one_line(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("tenfold.runs.cost_probe.train_classifier", interrupted)
     with pytest.raises(Interrupted, match="nothing behind"):
         prove_forecast(folder, arms="raw")
+
+
+def test_what_fits_into_a_budget_is_told(folder: Path) -> None:
+    texts = {}
+    for budget in (0.001, 3600.0):
+        result = prove_forecast(folder, arms="raw", repeats=2, budget=budget, workers=1)
+        texts[budget] = result.text
+        assert result.to_json()["fits"]["seconds"] == budget
+    assert "All of that fits into 1 h." in texts[3600.0]
+    assert "Into 0 s fit, of the folds of the first repeat, none of 5 of classical, raw" in texts[0.001]
+    assert prove_forecast(folder, arms="raw", repeats=2, workers=1).to_json()["fits"] is None

@@ -15,6 +15,7 @@ from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.evaluation.serialise import verdict_json
 from tenfold.methods import MethodFailed, method_class
+from tenfold.report.text import verdict_text
 from tenfold.runs import trial as module
 from tenfold.runs.study import Study
 from tenfold.verbs.prove import prove
@@ -142,31 +143,81 @@ def test_other_images_or_options_in_the_same_directory_are_refused(
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")} == before
 
 
-def test_a_budget_that_allows_no_comparison_is_refused_and_keeps_what_is_done(
-    proved: Callable[..., Study], tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=r"budget of 0 s.*longer --budget \(--dry-run"):
-        proved(repeats=4, budget=0.001)
-    assert not (tmp_path / "out/verdict.json").exists()
-    assert proved(repeats=4, budget=600).verdict.repeats == 4
+def test_a_budget_in_which_nothing_is_finished_ends_in_what_is_known(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = prove(folder, arms="raw", repeats=4, budget=0.001, out=out, workers=1)
+    assert study.sentence.startswith("No training of classical was finished")
+    assert "ended before classical was through a single fold" in study.verdict.warnings[0]
+    assert "The rest, folds of 4 arms and 3 repeats, would take" in study.verdict.warnings[1]
+    document = read_json(out / "verdict.json")
+    assert (document["verdict"], document["repeats"], document["estimate_points"]) == ("not_proven", 0, None)
+    assert "ended before classical" in (out / "report.html").read_text("utf-8")
+    assert "arm" in verdict_text(document)
+    study = prove(folder, arms="raw", repeats=4, budget=600, out=out, workers=1)
+    assert study.verdict.repeats == 4
+    assert not (out / "rest.json").exists()
 
 
-def test_arms_that_the_budget_leaves_out_are_named(
-    proved: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trial takes 10 s by the clock that budgets are told by."""
     now, run_trial = [0.0], module.run_trial
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
-    def slow(config: Any, context: Any) -> dict[str, Any]:
+    def trial(config: Any, context: Any) -> dict[str, Any]:
         now[0] += 10
         return run_trial(config, context) | {"wall_seconds": 10.0}
 
-    monkeypatch.setattr(module, "run_trial", slow)
-    study = proved(arms=f"raw,mixup,classical+{QUICK_CGAN}", repeats=4, budget=150)
-    assert [arm.name for arm in study.verdict.arms] == ["classical", "raw", "mixup"]
-    remark = f"The budget of 2 min 30 s ended before these arms were through: classical+{QUICK_CGAN}."
-    assert study.verdict.warnings[0] == remark
-    assert "ended before these arms" in (tmp_path / "out/report.html").read_text("utf-8")
+    monkeypatch.setattr(module, "run_trial", trial)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_budget_that_ends_in_the_first_repeat_gives_a_first_look(folder: Path, tmp_path: Path) -> None:
+    arms, out = "raw,mixup", tmp_path / "out"
+    study = prove(folder, arms=arms, repeats=4, budget=73, learning_curve=False, out=out, workers=1)
+    verdict = study.verdict
+    assert (verdict.repeats, verdict.folds, verdict.finished_folds) == (1, 4, (0, 1))
+    assert [arm.name for arm in verdict.arms] == ["classical", "raw", "mixup"]
+    assert {arm.outcome for arm in verdict.arms[1:]} <= {"not_proven", "promising"}
+    told, rest = verdict.warnings[:2]
+    assert told.endswith("rests on the images of folds 1 and 2 of 4.")
+    assert rest.startswith("The rest, folds of 3 arms and 3 repeats, would take about ")
+    assert rest.endswith("; the same command without --budget goes on from here.")
+    document = read_json(out / "verdict.json")
+    assert document["finished_folds"] == [1, 2]
+    assert "a first look at 4 images, folds 1 and 2 of 4" in document["sentence"]
+    assert "folds 1 and 2 of 4" in (out / "report.html").read_text("utf-8")
+    assert read_json(out / "rest.json")["trials"] == 3 * 4 * 4 - 7
+
+
+@pytest.mark.usefixtures("slow")
+def test_arms_without_a_fold_are_named(folder: Path, tmp_path: Path) -> None:
+    study = prove(folder, arms="raw,mixup", repeats=4, budget=22, out=tmp_path / "out", workers=1)
+    missing = "Not compared, because there was no time for a fold of them: mixup."
+    assert study.verdict.warnings[1] == missing
+    assert missing in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_baseline_alone_is_told_where_there_was_no_time_for_more(folder: Path, tmp_path: Path) -> None:
+    study = prove(folder, arms="raw", repeats=4, budget=12, out=tmp_path / "out", workers=1)
+    assert "no arm but classical, whose balanced accuracy is" in study.sentence
+    document = read_json(tmp_path / "out/verdict.json")
+    assert (document["estimate_points"], document["finished_folds"]) == (None, [1])
+    assert "nan" not in (tmp_path / "out/report.html").read_text("utf-8").split("<style")[0]
+    assert "nan" not in verdict_text(document)
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_same_command_without_its_budget_goes_on(folder: Path) -> None:
+    first = prove(folder, arms="raw", repeats=1, budget=32, workers=1)
+    assert len(first.trials) == 3
+    again = prove(folder, arms="raw", repeats=1, budget=32, workers=1)
+    assert again.directory != first.directory, "the same question anew"
+    whole = prove(folder, arms="raw", repeats=1, workers=1)
+    assert whole.directory in (first.directory, again.directory)
+    assert whole.seconds_before == 30.0
+    assert not (whole.directory / "rest.json").exists()
 
 
 @pytest.mark.parametrize("there", [True, False])

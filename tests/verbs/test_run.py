@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -191,3 +192,42 @@ def test_a_winner_that_fails_on_all_images_gives_way_to_the_baseline(
     monkeypatch.setattr(method_class("mixup"), "fit", fail_at_last)
     assert ran(arms="classical+mixup").classifier["arm"] == "classical"
     assert "not this time" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+def test_a_budget_in_which_nothing_is_finished_leaves_a_classifier_all_the_same(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(folder, arms="raw", repeats=1, budget=0.001, out=out, workers=1)
+    assert result.verdict.repeats == 0
+    assert load_classifier(out).class_names == ("a", "b", "c")
+    assert (result.classifier["arm"], result.classifier["interval"]) == ("classical", None)
+    page = (out / "report.html").read_text("utf-8")
+    assert "The classifier was trained for as long as there was time" in page
+
+
+def test_where_the_time_is_up_the_best_classifier_of_a_fold_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr("tenfold.verbs.run.end_of", lambda prepared: time.time() - 1)
+    result = run(folder, arms="raw", repeats=1, out=out, workers=1)
+    own = [trial for trial in result.study.trials if trial.arm == "classical"]
+    best = max(own, key=lambda trial: (trial.inner_score, -trial.inner_loss))
+    document = read_json(out / "classifier.json")
+    assert (document["arm"], document["fold"]) == ("classical", best.fold + 1)
+    assert document["trained_on_images"] == best.details["real_images"] < 10
+    kept, trained = (load_classifier(path) for path in (out, result.study.classifiers[best.fold]))
+    images = load(folder).images
+    assert (kept.probabilities(images) == trained.probabilities(images)).all()
+    page = (out / "report.html").read_text("utf-8")
+    assert f"the training part of fold {best.fold + 1}" in page
+    assert "There was no time to train on all images" in page
+
+
+def test_growing_that_is_asked_for_ends_with_the_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.verbs.run.end_of", lambda prepared: time.time() - 1)
+    result = run(folder, arms="raw", repeats=1, out=tmp_path / "out", grow=QUICK_CGAN, workers=1)
+    assert result.grown is None
+    assert result.growth == "Nothing was grown: there was no time for cgan on all images."
+    assert "fold" in result.classifier

@@ -19,6 +19,7 @@ import typer
 import typer.core
 
 import tenfold
+from tenfold.core.clock import command
 from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.exit_codes import exit_codes, say
@@ -56,7 +57,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    app(prog_name="tenfold")
+    with command():
+        app(prog_name="tenfold")
 
 
 def _print_version(wanted: bool) -> None:

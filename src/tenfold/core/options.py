@@ -92,7 +92,7 @@ class StudyOptions(TrainingOptions):
     budget: Annotated[
         float | None,
         Option(
-            "Time for the whole command: 45s, 15m, 1h30m. What does not fit is left out and named. "
+            "Time for the whole command: 45s, 15m, 1h30m. It ends with what is known by then, and goes on without. "
             "Default: no limit.",
             "TIME",
             min=0.001,

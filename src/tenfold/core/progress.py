@@ -139,16 +139,16 @@ class _PlainBar(Bar):
 
 
 @contextmanager
-def progress(title: str, total: int, done: int = 0) -> Iterator[Bar]:
+def progress(title: str, total: int, done: int = 0, seconds_left: float | None = None) -> Iterator[Bar]:
     """Show progress on stderr while the block runs: `with progress("trials", 120) as bar: bar.advance(1)`.
 
-    `done` pieces were finished before, by a run that this one continues.
+    `done` pieces were finished before, by a run that this one continues; `seconds_left` is a first estimate.
     """
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with _live_bar(Bar(title, total, done)) as bar:
+        with _live_bar(Bar(title, total, done, estimate=seconds_left)) as bar:
             yield bar
     else:
-        bar = _PlainBar(title, total, done)
+        bar = _PlainBar(title, total, done, estimate=seconds_left)
         yield bar
         if total:
             note(bar.line())

@@ -142,6 +142,8 @@ class ArmResult(OldNames):
     """None for the baseline, and where the learning curve is not there or too flat to convert a gain."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     """Means over the folds of the first repeat; never part of the verdict."""
+    finished_folds: tuple[int, ...] = ()
+    """Counted from 0: those on which it is judged, where they are not the verdict's."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,13 @@ class Verdict(OldNames):
     external: ExternalComparison | None = None
     interim_looks: tuple[Look, ...] = ()
     warnings: tuple[str, ...] = ()
+    finished_folds: tuple[int, ...] = ()
+    """Counted from 0: of a first repeat that was broken off, those whose images are judged; empty where none was."""
+
+    @property
+    def compared(self) -> bool:
+        """Whether any arm could be compared with the baseline."""
+        return any(arm.against_baseline is not None for arm in self.arms)
 
     @property
     def provisional(self) -> bool:

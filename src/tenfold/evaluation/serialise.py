@@ -61,6 +61,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "external": verdict.external and _external_json(verdict.external),
         "repeats": verdict.repeats,
         "folds": verdict.folds,
+        "finished_folds": [fold + 1 for fold in verdict.finished_folds],  # counted as in words
         "images": verdict.images,
         "groups": verdict.groups,
         "provisional": verdict.provisional and not ended_early(verdict),
@@ -107,6 +108,7 @@ def _arm_json(verdict: Verdict, arm: ArmResult) -> dict[str, Any]:
         "seconds": _rounded(arm.seconds),
         "failed_trials": arm.failed_trials,
         "failure": arm.failure,
+        "finished_folds": [fold + 1 for fold in arm.finished_folds],
     }
 
 

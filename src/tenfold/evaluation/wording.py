@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tenfold.evaluation import ArmResult, Look, Verdict, Worth
+from tenfold.evaluation.folds_wording import folds_words
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ BEYOND = "than the learning curve can tell"
 
 def answer(verdict: Verdict) -> str:
     """The verdict in at most twelve words that a layperson understands; what it rests on is `sentence`."""
+    if not verdict.repeats:
+        return "Nothing is known yet: the time was too short."
+    if not verdict.compared:
+        return "Nothing was compared with the baseline yet."
     subject = "Growing" if len(verdict.pick_counts) > 1 or len(verdict.chosen_arm) > 24 else verdict.chosen_arm
     gain = f"{abs(100 * verdict.difference.estimate):.0f}"
     match verdict.outcome:
@@ -95,12 +99,18 @@ def sentence(verdict: Verdict) -> str:
     difference = verdict.difference
     points, low, high = (100 * share for share in (difference.estimate, difference.low, difference.high))
     study = f"{verdict.images:,} images, {_count(verdict.repeats, 'repeat')} of {verdict.folds} folds"
+    if verdict.finished_folds:
+        study = f"a first look at {verdict.images:,} images, {folds_words(verdict.finished_folds, verdict.folds)}"
     if ended_early(verdict):
         study += ", ended early as planned"
     elif verdict.provisional:
         study += ", provisional"
+    if not verdict.repeats:
+        return f"No training of {verdict.baseline} was finished in the time that was given."
     if nothing_to_choose(verdict):
-        return f"Nothing to choose between: no arm but {verdict.baseline} could be judged ({study})."
+        reached = _arm(verdict, verdict.baseline).balanced_accuracy
+        own = "" if reached is None else f", whose balanced accuracy is {100 * reached.estimate:.1f} %,"
+        return f"Nothing to choose between: no arm but {verdict.baseline}{own} could be judged ({study})."
     alone = f"{verdict.baseline} alone"
     # One decimal is what is printed, so one decimal decides whether there is a difference to name.
     size = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} than {alone}"
@@ -244,28 +254,6 @@ def _each_class(verdict: Verdict, worth: Worth) -> str:
     count = round(worth_a_class(verdict, worth))
     more = f"about {count:,} more real {_plural(str(count), 'image')}" if count else "less than one more real image"
     return f": {more} a class would give the same"
-
-
-def ratio_words(ratios: Mapping[str, int]) -> str:
-    """How many new images for each real one the validation images preferred: `no new images in 12 of 20 folds,
-    ...`.
-    """
-    folds = sum(ratios.values())
-    words: list[str] = []
-    for ratio, times in sorted(ratios.items(), key=lambda item: float(item[0])):
-        new = f"{ratio}{'' if words else ' new'} for each real one" if float(ratio) else "no new images"
-        of_all = f"all {folds}" if times == folds else f"{times}" if words else f"{times} of {folds}"
-        words.append(f"{new} in {of_all}{'' if words else ' fold' if folds == 1 else ' folds'}")
-    return ", ".join(words)
-
-
-def selection_words(selected: Mapping[str, int]) -> str:
-    """What the validation images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds,
-    ...`.
-    """
-    folds = sum(selected.values())
-    first, *others = (f"{options} in {times}" for options, times in selected.items())
-    return ", ".join([f"{first} of {folds} {'fold' if folds == 1 else 'folds'}", *others])
 
 
 def p_words(p_value: float | None) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tenfold.evaluation import ArmResult, Verdict
+from tenfold.evaluation.folds_wording import folds_words
+from tenfold.evaluation.selection_wording import ratio_words, selection_words
 from tenfold.evaluation.serialise import mean_estimate
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
@@ -18,8 +20,6 @@ from tenfold.evaluation.wording import (
     ended_early,
     nothing_to_choose,
     p_words,
-    ratio_words,
-    selection_words,
     sentence,
     worth_rows,
     worth_sentence,
@@ -92,7 +92,8 @@ def _described(verdict: Verdict) -> dict[str, Any]:
         "sentence": sentence(verdict),
         "nothing_to_choose": nothing_to_choose(verdict),
         "ended_early": ended_early(verdict),
-        "plot": interval_svg(
+        "plot": verdict.compared
+        and interval_svg(
             verdict_rows(verdict, CHOSEN_ARM),
             f"Difference to {verdict.baseline} in points, with 95 % intervals",
             band=100 * verdict.margin,
@@ -153,6 +154,7 @@ def _template() -> Template:
     filters: dict[str, Callable[..., Any]] = {
         "whole_percent": whole_percent,
         "p_words": p_words,
+        "folds_words": folds_words,
         "ratio_words": ratio_words,
         "settled_words": selection_words,
         "mean_estimate": mean_estimate,

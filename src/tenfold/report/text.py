@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tenfold.core.progress import about, duration, one_line
-from tenfold.evaluation.wording import p_words, ratio_words, selection_words
+from tenfold.evaluation.folds_wording import folds_words
+from tenfold.evaluation.selection_wording import ratio_words, selection_words
+from tenfold.evaluation.wording import p_words
 
 OUTCOMES = {
     "helped": "helped",
@@ -48,7 +50,7 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     """The arms of a verdict.json as a table, best first, then what the choice was worth, then its warnings."""
     arms: Mapping[str, Mapping[str, Any]] = verdict["arms"]
     order = sorted(arms, key=lambda name: -(arms[name]["balanced_accuracy"] or -1))
-    rows = [_arm_row(name, arms[name], is_baseline=name == verdict["baseline"]) for name in order]
+    rows = [_arm_row(name, arms[name], verdict) for name in order]
     table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
     facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_choice_lines(arms)]
     warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
@@ -105,11 +107,13 @@ def _choice_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return selected + [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
 
 
-def _arm_row(name: str, arm: Mapping[str, Any], *, is_baseline: bool) -> tuple[str, ...]:
+def _arm_row(name: str, arm: Mapping[str, Any], verdict: Mapping[str, Any]) -> tuple[str, ...]:
     accuracy, difference = arm["balanced_accuracy"], arm["against_baseline_points"]
     against, outcome = "", OUTCOMES.get(arm["verdict"] or "", "")
-    if is_baseline:
+    if name == verdict["baseline"]:
         outcome = "baseline"
+    if folds := arm.get("finished_folds"):
+        outcome += f", {folds_words([fold - 1 for fold in folds], verdict['folds'])}"
     if difference is not None:
         against = f"{difference:+.1f} points ({_bounds(arm['interval_points'], '+.1f', 1)})"
     measured = "" if accuracy is None else f"{100 * accuracy:.1f} % ({_bounds(arm['interval'], '.1f', 100)})"
@@ -152,10 +156,27 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
         forecast=forecast,
         table=aligned(heading, rows, numbers=[1, 2, 3]),
         searched=any(arm["classifiers"] > arm["trials"] for arm in arms.values()),
+        fits=_wrapped(_fits_words(forecast)),
         looks=[f"{repeats} repeats ({about(seconds)})" for repeats, seconds in forecast["seconds_to_looks"].items()],
         verdicts=[OUTCOMES[name] for name in forecast["possible_verdicts"]],
         earlier=EARLIER_STUDIES,
     )
+
+
+def _fits_words(forecast: Mapping[str, Any]) -> str:
+    """What a budget allows of it; empty where there is none."""
+    fits = forecast.get("fits")
+    if not fits:
+        return ""
+    given, planned, folds = duration(fits["seconds"]), forecast["repeats"], forecast["folds"]
+    if fits["repeats"] == planned:
+        return f"All of that fits into {given}."
+    if fits["repeats"]:
+        return f"Into {given} fit {fits['repeats']} of {planned} repeats."
+    numbers = sorted(set(fits["folds"].values()), reverse=True)
+    arms = {number: [name for name, count in fits["folds"].items() if count == number] for number in numbers}
+    parts = [f"{number or 'none'} of {folds} of {', '.join(arms[number])}" for number in numbers]
+    return f"Into {given} fit, of the folds of the first repeat, {'; '.join(parts)}: no more than a first look."
 
 
 def predictions_csv(predictions: Sequence[Predicted]) -> str:

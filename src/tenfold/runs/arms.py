@@ -65,11 +65,6 @@ class Arm:
         return any(method_class(component.method).needs_reserve for component in self.components)
 
     @property
-    def awaits_baseline(self) -> bool:
-        """Whether a method of it has options left open, which the baseline selects for all arms of a fold."""
-        return self.rerun == 1 and any(component.make({}).search_space() for component in self.components)
-
-    @property
     def modules(self) -> tuple[str, ...]:
         """The code of its methods."""
         return tuple(method_class(component.method).__module__ for component in self.components)
@@ -101,7 +96,7 @@ class Arm:
 
 
 def baseline_for(data: ImageDataset) -> str:
-    """The arm that all others are compared with."""
+    """The arm that all others are compared with, where no other setting of it was typed."""
     return VECTOR_BASELINE if data.is_vectors else BASELINE
 
 
@@ -146,16 +141,29 @@ def require_vector_arms(arms: Sequence[Arm]) -> None:
                 )
 
 
+def typed_baseline(wanted: str | Sequence[str], baseline: str = BASELINE) -> str:
+    """The baseline among the arms: as it is if it is there, else its first setting, as `classical(policy=light)` is.
+
+    Raises:
+        InputError: text that does not read as arms.
+    """
+    methods = [_suffixes(text) for text in _texts(wanted)]
+    whole = [name for name, percent, rerun in methods if percent == 100 and rerun == 1]
+    alone = [parse_component(name) for name in whole if len(_split(name, "+")) == 1]
+    settings = [_written(component) for component in alone if component.method == baseline]
+    return baseline if baseline in settings else next(iter(settings), baseline)
+
+
 def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[Arm, ...]:
-    """Arms from `a,b(option=value)+c`; the baseline joins if it is missing.
+    """Arms from `a,b(option=value)+c`; the baseline joins if neither it nor a setting of it is there.
 
     A control (`placebo`, `oracle`) is laid on the baseline, because that is what it is compared with.
 
     Raises:
         InputError: an unknown method or option, the same arm twice, or text that does not read as arms.
     """
-    texts = _split(wanted, ",") if isinstance(wanted, str) else list(wanted)
-    arms = [_parse_arm(text.strip(), baseline) for text in texts]
+    baseline = typed_baseline(wanted, baseline)
+    arms = [_parse_arm(text, baseline) for text in _texts(wanted)]
     names = [arm.name for arm in arms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -165,6 +173,10 @@ def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[A
     return tuple(arms)
 
 
+def _texts(wanted: str | Sequence[str]) -> list[str]:
+    return [text.strip() for text in (_split(wanted, ",") if isinstance(wanted, str) else wanted)]
+
+
 def _parse_arm(text: str, baseline: str) -> Arm:
     methods_text, percent, rerun = _suffixes(text)
     components = tuple(parse_component(part.strip()) for part in _split(methods_text, "+"))
@@ -172,7 +184,7 @@ def _parse_arm(text: str, baseline: str) -> Arm:
     name = "+".join(_written(component) for component in components)
     name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
     if is_control and len(components) == 1:
-        components = (Component(baseline), *components)
+        components = (parse_component(baseline), *components)
     methods = [component.method for component in components]
     if len(set(methods)) < len(methods):
         raise InputError(f"the arm '{text}' names one method twice")

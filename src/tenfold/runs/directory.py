@@ -27,6 +27,8 @@ from tenfold.runs import Arrays, Finished, Job, fingerprint_of
 
 LAST_FILE = "report.html"
 """Written at the end: a run that has it is finished."""
+REST_FILE = "rest.json"
+"""There where a budget ended a run, which another budget, or none, goes on with."""
 CODE = "(code)"
 """Among what a run reads: the hash of the code that decides its outcome."""
 COMMAND = "(command)"
@@ -222,12 +224,20 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
     base, command = _runs_of(name), asked["command"]
     for path in sorted(base.parent.glob("*/config.json"), reverse=True):
         directory = path.parent
-        if not directory.name.startswith(f"{base.name}-") or (directory / LAST_FILE).exists():
+        if not directory.name.startswith(f"{base.name}-"):
             continue
         config = _config(directory, command, ())
+        if (directory / LAST_FILE).exists() and not _has_rest(directory, config, asked):
+            continue
         if config and not _difference(directory, config, asked, changeable) and not _busy(directory):
             return directory
     return None
+
+
+def _has_rest(directory: Path, config: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether a finished run was ended by its budget, and is asked for with another one."""
+    budgets = [run.get("options", {}).get("budget") for run in (config, asked)]
+    return (directory / REST_FILE).exists() and budgets[0] != budgets[1]
 
 
 def _busy(directory: Path) -> bool:

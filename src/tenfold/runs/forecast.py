@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,16 @@ class Detectable:
 
 
 @dataclass(frozen=True)
+class Fits:
+    """What a budget allows."""
+
+    repeats: int
+    """Whole ones."""
+    folds: Mapping[str, int]
+    """Arm -> folds of the first repeat that are finished, where that one is not whole."""
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The whole forecast of a plan."""
 
@@ -78,15 +89,27 @@ class Estimate:
     looks: Mapping[int, float]
     """Repeats after which the study may end early -> seconds until then."""
     detectable: Detectable
+    fits: Fits | None = None
+    """Where there is a budget."""
 
 
-def estimate(data: ImageDataset, plan: Plan, cost_probe: CostProbe, *, workers: int, cores: int) -> Estimate:
+def estimate(
+    data: ImageDataset,
+    plan: Plan,
+    cost_probe: CostProbe,
+    *,
+    workers: int,
+    cores: int,
+    budget_seconds: float | None = None,
+) -> Estimate:
     """Scale a cost probe up to the whole plan.
 
     Args:
         workers: trials at the same time.
         cores: what they share; more workers than cores gain nothing.
+        budget_seconds: for the trials.
     """
+    start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
     study, external = data.part("train"), data.part("test")
     predicted = len(study) / plan.fold_plan.folds + len(external)
 
@@ -97,9 +120,9 @@ def estimate(data: ImageDataset, plan: Plan, cost_probe: CostProbe, *, workers: 
         prediction = cost_probe.prediction if cost.prediction is None else cost.prediction
         return cost.methods + classifiers + diagnosing + cost.leak_check + predicted * prediction
 
+    times = {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(plan.repeats)}
+
     def on_the_clock(repeats: int) -> float:
-        start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
-        times = {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(repeats)}
         return start + wall_seconds(plan, times, repeats, min(workers, cores))
 
     def work(arm: Arm) -> ArmWork:
@@ -116,18 +139,17 @@ def estimate(data: ImageDataset, plan: Plan, cost_probe: CostProbe, *, workers: 
         on_the_clock(plan.repeats),
         {look: on_the_clock(look) for look in plan.looks if look < plan.repeats},
         detectable(study, plan, cost_probe),
+        None if budget_seconds is None else fitting(plan, times, budget_seconds - start, min(workers, cores)),
     )
 
 
 def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
     """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and one for
     each value that is tried of an option which is left open and which the baseline does not select."""
-    baseline = next(one for one in plan.arms if one.name == plan.baseline)
-    taken_over = () if arm == baseline or arm.rerun > 1 else [part.method for part in baseline.components]
     open_ = {
         component.method: trainings_to_select(component.make({}))
         for component in arm.components
-        if component.method not in taken_over
+        if component.method not in plan.takes_over(arm)
     }
     if makes_images and not arm.fixes_ratio:
         return sum(open_.values()) + len(plan.training(arm).ratios)
@@ -140,28 +162,46 @@ def _has_diagnostics(arm: Arm, repeat: int) -> bool:
 
 
 def wall_seconds(plan: Plan, seconds: Mapping[tuple[str, int], float], repeats: int, workers: int) -> float:
-    """How long the workers need: each takes the next trial as it is free, arms wait for the baseline of their fold,
-    and all wait at a repeat's end.
+    """How long the workers need; all wait at a repeat's end.
 
     Args:
         seconds: of one trial, by arm and repeat.
     """
-    total = 0.0
+    return sum(_finished(plan, seconds, repeat, workers)[-1][0] for repeat in range(repeats))
+
+
+def fitting(plan: Plan, seconds: Mapping[tuple[str, int], float], available: float, workers: int) -> Fits:
+    """What of the plan is finished in so many seconds, in the order of a study that has a budget."""
+    first = _finished(plan, seconds, 0, workers, cheapest_first=True)
+    in_time = Counter(task.arm.name for at, task in first if at <= available)
+    folds = {arm.name: in_time[arm.name] for arm in plan.arms}
+    if in_time.total() < len(first):
+        return Fits(0, folds)
+    repeats, used = 1, first[-1][0]
+    while repeats < plan.repeats and (used := used + _finished(plan, seconds, repeats, workers)[-1][0]) <= available:
+        repeats += 1
+    return Fits(repeats, folds)
+
+
+def _finished(
+    plan: Plan, seconds: Mapping[tuple[str, int], float], repeat: int, workers: int, *, cheapest_first: bool = False
+) -> list[tuple[float, Task]]:
+    """When each trial of a repeat ends: workers take the next as they are free, arms wait for the baseline of their
+    fold."""
     awaiting = {arm.name for arm in plan.arms if plan.awaits_baseline(arm)}
-    for repeat in range(repeats):
-        waiting, running, selected = list(plan.tasks(repeat)), list[tuple[float, int, Task]](), set[int]()
-        now = 0.0
-        while waiting or running:
-            ready = (task for task in waiting if task.fold in selected or task.arm.name not in awaiting)
-            if len(running) < workers and (task := next(ready, None)):
-                waiting.remove(task)
-                heapq.heappush(running, (now + seconds[task.arm.name, repeat], len(waiting), task))
-                continue
-            now, _, task = heapq.heappop(running)
-            if task.arm.name == plan.baseline:
-                selected.add(task.fold)
-        total += now
-    return total
+    waiting, running = list(plan.tasks(repeat, cheapest_first=cheapest_first)), list[tuple[float, int, Task]]()
+    selected, finished, now = set[int](), list[tuple[float, Task]](), 0.0
+    while waiting or running:
+        ready = (task for task in waiting if task.fold in selected or task.arm.name not in awaiting)
+        if len(running) < workers and (task := next(ready, None)):
+            waiting.remove(task)
+            heapq.heappush(running, (now + seconds[task.arm.name, repeat], len(waiting), task))
+            continue
+        now, _, task = heapq.heappop(running)
+        finished.append((now, task))
+        if task.arm.name == plan.baseline:
+            selected.add(task.fold)
+    return finished
 
 
 def detectable(study: ImageDataset, plan: Plan, cost_probe: CostProbe) -> Detectable:

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.splits import FoldPlan
 from tenfold.methods import Method
-from tenfold.runs.arms import BASELINE, Arm, Component, baseline_for
+from tenfold.runs.arms import BASELINE, Arm, Component, baseline_for, typed_baseline
 from tenfold.runs.code import code_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 
@@ -133,6 +134,8 @@ class TrialConfig:
     seed: int
     repeat: int
     fold: int
+    keep_classifier: bool = False
+    """Whether the network stays beside the result, for when a budget allows no training on all images."""
 
 
 @dataclass(frozen=True)
@@ -176,24 +179,49 @@ class Plan:
         """The arms between which the validation images choose: the baseline is one, whatever it is made of."""
         return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
 
+    def takes_over(self, arm: Arm) -> frozenset[str]:
+        """The methods of the arm whose open options the baseline selects for it, because it leaves them open too.
+
+        Beside the baseline `classical(policy=light)` the arm `classical+mixup` selects a policy of its own.
+        """
+        if arm.name == self.baseline or arm.rerun > 1:
+            return frozenset()
+        baseline = next((one.components for one in self.arms if one.name == self.baseline), ())
+        selects = {part.method: set(part.make({}).search_space()) for part in baseline}
+        left_open = {part.method: set(part.make({}).search_space()) for part in arm.components}
+        return frozenset(
+            name for name, options in left_open.items() if options and options <= selects.get(name, set())
+        )
+
     def awaits_baseline(self, arm: Arm) -> bool:
         """Whether its trials need what the baseline chose in their fold."""
-        return arm.name != self.baseline and arm.awaits_baseline
+        return bool(self.takes_over(arm))
 
     def tasks(self, repeat: int, *, cheapest_first: bool = False) -> Iterator[Task]:
         """The trials of one repeat: the baseline's, which others await, then the arms with most to do, so that no
         worker waits for one at the end.
 
-        Where the time may be too short for all of them, the cheapest come first.
+        Where the time may be too short for all of them, the cheapest come first, fold by fold, so that they all have
+        the same folds when it is up: the arms without a generator, then those with one, then the learning curve.
         """
+        folds = range(self.fold_plan.folds)
 
         def work(arm: Arm) -> tuple[bool, bool, int]:
             return arm.trains_generator, arm.is_curve_point, len(arm.components)
 
-        by_work = sorted(self.arms, key=work, reverse=not cheapest_first)
-        for arm in sorted(by_work, key=lambda arm: arm.name != self.baseline):
-            for fold in range(self.fold_plan.folds):
-                yield Task(arm, repeat, fold)
+        if not cheapest_first:
+            by_work = sorted(self.arms, key=work, reverse=True)
+            for arm in sorted(by_work, key=lambda arm: arm.name != self.baseline):
+                yield from (Task(arm, repeat, fold) for fold in folds)
+            return
+
+        def turn(arm: Arm) -> tuple[bool, bool]:
+            return arm.is_curve_point, arm.trains_generator
+
+        cheapest = sorted(self.arms, key=lambda arm: (*turn(arm), arm.name != self.baseline, len(arm.components)))
+        for _, alike in groupby(cheapest, turn):
+            together = list(alike)
+            yield from (Task(arm, repeat, fold) for fold in folds for arm in together)
 
     def training(self, arm: Arm) -> ArmConfig:
         """How one of the arms is trained."""
@@ -225,7 +253,7 @@ def make_plan(
         seed=seed,
         times=times,
         classifier=classifier_for(study),
-        baseline=baseline_for(study),
+        baseline=typed_baseline([arm.name for arm in arms], baseline_for(study)),
         code=code_of("tenfold.runs.trial:run_trial", tuple(sorted({name for arm in arms for name in arm.modules}))),
         outside={arm.name: fingerprint for arm in arms if (fingerprint := arm.external_fingerprint())},
     )

@@ -1,30 +1,29 @@
-"""A study's trials as jobs, repeat by repeat: interim looks between them, within a time budget."""
+"""A study's trials, repeat by repeat: interim looks between them, within a time budget."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
-from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
-from tenfold.data.splits import make_splits
 from tenfold.evaluation import Look
 from tenfold.runs import Job
-from tenfold.runs.arms import Arm
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
 from tenfold.runs.executors.processes import executor_for
-from tenfold.runs.plan import Plan, Task, TrialConfig
+from tenfold.runs.plan import Plan, Task
 from tenfold.runs.runner import run_jobs
-from tenfold.training.device import available_cores, current_device
+from tenfold.runs.trial_jobs import TrialJobs
+from tenfold.training.device import available_cores
 
 Report = Callable[[Trial, bool], None]
 """Called for each trial as it becomes known: (trial, whether it was found finished)."""
 
 GRACE = 1.05
-"""Of the budget: a repeat that is nearly through is not broken off for a few seconds."""
+"""Of the budget: a later repeat, which counts as a whole or not at all, is not broken off for a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,30 @@ class Limits:
     budget_seconds: float | None = None
     started: float = field(default_factory=time.monotonic)
     """The monotonic clock when the command began: what came before the trials is part of the budget."""
-    tail_seconds: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
-    """What the command still has to do once the trials are done, judged by the trials so far."""
+    tail_seconds: Callable[[Sequence[Trial], int], float] = lambda trials, repeats: 0.0
+    """What the command still has to do once so many repeats are done or begun, judged by the trials so far."""
     p_value: Callable[[Sequence[Trial]], float] | None = None
     """Of the primary comparison, for the interim looks."""
+
+    def seconds_left(self, trials: Sequence[Trial], repeat: int = 0) -> float | None:
+        """Until the trials of a repeat must end, judged by all trials so far; None is no limit."""
+        if self.budget_seconds is None:
+            return None
+        budget = self.budget_seconds * (GRACE if repeat else 1.0)
+        return max(0.0, self.started + budget - self.tail_seconds(trials, repeat + 1) - time.monotonic())
 
 
 @dataclass(frozen=True)
 class Done:
-    """What was finished: every arm in it has all folds of all repeats in it."""
+    """What was finished: whole repeats, or a part of the first one."""
 
     trials: tuple[Trial, ...]
     """In the order of the plan's arms."""
     looks: tuple[Look, ...] = ()
-    left_out: tuple[str, ...] = ()
-    """Arms for which the budget did not last."""
+    broken_off: bool = False
+    """Whether the time was up in the first repeat, so that arms lack folds of it."""
+    classifiers: Mapping[int, Path] = field(default_factory=dict)
+    """Fold -> where the classifier lies that the baseline's trial of the first repeat has trained."""
 
 
 def run_trials(
@@ -56,33 +64,34 @@ def run_trials(
 ) -> Done:
     """Do what the plan asks for, repeat by repeat, as far as the limits allow.
 
-    A repeat is begun only if the budget lets it end, judged by the time that the trials so far have taken. Where
-    the judgement was wrong the repeat is broken off and does not count; where that is the first one, the arms
-    that were through are kept. After the interim looks the study ends early if the case is clear.
+    Of the first repeat counts what was finished. A later one is begun only if the budget lets it end, judged by the
+    time that the trials so far have taken; where the judgement was wrong it is broken off and does not count. After
+    the interim looks the study ends early if the case is clear.
 
     Raises:
         SystemFault: a worker process was killed from outside.
     """
-    clock = _Clock(limits, workers or available_cores())
+    at_a_time = workers or available_cores()
     jobs = TrialJobs(plan, data, run)
     trials: list[Trial] = []
     looks: list[Look] = []
-    left_out: tuple[str, ...] = ()
+    classifiers: dict[int, Path] = {}
+    broken_off = False
     with executor_for(workers) as executor:
         for repeat in range(plan.repeats):
-            if repeat and not clock.allows_repeat(trials, repeat):
+            if repeat and not _allows_repeat(limits, trials, repeat, at_a_time):
                 break
-            cheapest_first = repeat == 0 and limits.budget_seconds is not None
-            tasks = jobs.of_repeat(repeat, cheapest_first=cheapest_first)
-            time_left = partial(clock.left, list(trials))
+            tasks = jobs.of_repeat(repeat, cheapest_first=repeat == 0 and limits.budget_seconds is not None)
+            time_left = partial(_time_left, limits, tuple(trials), repeat)
             finished = _run_repeat(tasks, run, executor, time_left, report)
-            whole = {arm.name for arm in plan.arms if _count(finished, arm.name) == plan.fold_plan.folds}
-            left_out = tuple(arm.name for arm in plan.arms if arm.name not in whole)
-            if left_out and repeat:
-                left_out = ()
+            if repeat == 0:
+                classifiers = jobs.kept_classifiers(tasks)
+            broken_off = len(finished) < len(tasks)
+            if broken_off and repeat:
+                broken_off = False
                 break
-            trials += [trial for trial in finished if trial.arm in whole]
-            if left_out:
+            trials += finished
+            if broken_off:
                 break
             if limits.p_value is not None and repeat + 1 < plan.repeats and repeat + 1 in plan.looks:
                 p_value = limits.p_value(trials)
@@ -91,38 +100,23 @@ def run_trials(
                     break
     order = [arm.name for arm in plan.arms]
     ordered = sorted(trials, key=lambda trial: (order.index(trial.arm), trial.repeat, trial.fold))
-    return Done(tuple(ordered), tuple(looks), left_out)
+    return Done(tuple(ordered), tuple(looks), broken_off, classifiers)
 
 
-def _count(trials: Sequence[Trial], arm: str) -> int:
-    return sum(trial.arm == arm for trial in trials)
+def _allows_repeat(limits: Limits, trials: Sequence[Trial], repeats: int, at_a_time: int) -> bool:
+    """Whether one more repeat, as long as those before, would end in time.
+
+    Found trials count with the time that they took when they were made.
+    """
+    if limits.budget_seconds is None:
+        return True
+    spent = sum(trial.wall_seconds for trial in trials) / at_a_time
+    used = max(spent, time.monotonic() - limits.started)
+    return used + spent / repeats + limits.tail_seconds(trials, repeats + 1) <= limits.budget_seconds
 
 
-class _Clock:
-    """What is left of the budget. Found trials count with the time that they took when they were made."""
-
-    def __init__(self, limits: Limits, workers: int) -> None:
-        self.limits = limits
-        self.workers = workers
-
-    def allows_repeat(self, trials: Sequence[Trial], repeats: int) -> bool:
-        """Whether one more repeat, as long as those before, would end in time."""
-        if self.limits.budget_seconds is None:
-            return True
-        spent = self._work(trials)
-        used = max(spent, time.monotonic() - self.limits.started)
-        return used + spent / repeats + self.limits.tail_seconds(trials) <= self.limits.budget_seconds
-
-    def left(self, before: Sequence[Trial], finished: Sequence[Trial]) -> float | None:
-        """Seconds until trials must end, with a little grace for a repeat that is nearly through."""
-        if self.limits.budget_seconds is None:
-            return None
-        tail = self.limits.tail_seconds([*before, *finished])
-        end = self.limits.started + GRACE * self.limits.budget_seconds - tail
-        return max(0.0, end - time.monotonic())
-
-    def _work(self, trials: Sequence[Trial]) -> float:
-        return sum(trial.wall_seconds for trial in trials) / self.workers
+def _time_left(limits: Limits, before: Sequence[Trial], repeat: int, finished: Sequence[Trial]) -> float | None:
+    return limits.seconds_left([*before, *finished], repeat)
 
 
 def _run_repeat(
@@ -140,57 +134,3 @@ def _run_repeat(
             finished.append(Trial(**one.result))
             report(finished[-1], one.found)
     return finished
-
-
-class TrialJobs:
-    """The trials of a study as jobs, and in the run's directory what they read: the images and the splits, once."""
-
-    def __init__(self, plan: Plan, data: ImageDataset, run: RunDirectory) -> None:
-        self.plan = plan
-        self._run = run
-        self._images = run.keep(data)
-        self._study = data.part("train")
-        self._shape = data.image_shape
-        self._device = current_device().kind
-        self._baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
-
-    def of_repeat(self, repeat: int, *, cheapest_first: bool = False) -> dict[Task, Job]:
-        """In the order in which to do them; what awaits the baseline needs that of its own fold alone."""
-        key = Key(f"seed-{self.plan.seed}")
-        splits = [
-            self._run.keep(split.arrays()) for split in make_splits(self._study, self.plan.fold_plan, repeat, key)
-        ]
-        jobs: dict[Task, Job] = {}
-        for task in self.plan.tasks(repeat, cheapest_first=cheapest_first):
-            needs: dict[str, Job] = self._shared(task.arm)
-            if self.plan.awaits_baseline(task.arm):
-                needs["baseline"] = jobs[Task(self._baseline, repeat, task.fold)]
-            jobs[task] = self._job(task, {"images": self._images, "split": splits[task.fold]}, needs)
-        return jobs
-
-    def _job(self, task: Task, reads: dict[str, str], needs: dict[str, Job]) -> Job:
-        config = TrialConfig(self.plan.training(task.arm), self.plan.seed, task.repeat, task.fold)
-        return Job(
-            "tenfold.runs.trial:run_trial",
-            asdict(config),
-            reads | self._outside(task.arm),
-            needs,
-            task.arm.modules,
-            self._device,
-            label=f"{task.arm.name}, repeat {task.repeat + 1}, fold {task.fold + 1}",
-            kind=task.arm.name,
-        )
-
-    def _outside(self, arm: Arm) -> dict[str, str]:
-        return {"outside": found} if (found := self.plan.outside.get(arm.name)) else {}
-
-    def _shared(self, arm: Arm) -> dict[str, Job]:
-        """By method: the training that is one for all trials, such as a source network's."""
-        jobs = {}
-        for component in arm.components:
-            if shared := component.make({}).shared_training(self._shape):
-                function, config = shared
-                jobs[component.method] = Job(
-                    function, config, self._outside(arm), device=self._device, label=f"shared by {component.method}"
-                )
-        return jobs

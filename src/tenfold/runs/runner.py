@@ -37,11 +37,14 @@ def run_jobs(
     while missing or running:
         left = time_left() if time_left is not None else None
         for job in [job for job in missing.values() if all(of.hash in finished for of in job.needs.values())]:
-            late = left is not None and left <= seconds_of.get(job.alike, 0.0)
-            if late or not executor.accepts(job):
+            if left is not None and left <= seconds_of.get(job.alike, 0.0):
+                continue  # one of another kind may still end in time
+            if not executor.accepts(job):
                 break
             executor.submit(missing.pop(job.hash), run, None if left is None else time.time() + left)
             running += 1
+        if time_left is not None:
+            left = time_left()  # the first worker takes seconds to start
         completed = executor.completed(left) if running else []
         if not completed:
             executor.stop()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tenfold.core.clock import beginning
 from tenfold.core.errors import InputError, Interrupted
 from tenfold.core.files import write_json
 from tenfold.core.options import StudyOptions
-from tenfold.core.progress import duration, note, progress, warn
+from tenfold.core.progress import note, progress, warn
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.audit import Audit, audit, cleaned
@@ -23,6 +23,7 @@ from tenfold.data.load import load, require_classes
 from tenfold.data.splits import is_tested, plan_folds
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
+from tenfold.evaluation.first_look import first_look
 from tenfold.evaluation.prediction_matrix import UNTESTED
 from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.arms import (
@@ -32,14 +33,20 @@ from tenfold.runs.arms import (
     left_out_of_defaults,
     parse_arms,
     require_vector_arms,
+    typed_baseline,
 )
+from tenfold.runs.budget import budget_warnings, keep_rest
 from tenfold.runs.directory import CODE, COMMAND, RunDirectory
+from tenfold.runs.pace import Pace, seconds_of_training
 from tenfold.runs.plan import Plan, make_plan
 from tenfold.runs.repeats import Done, Limits, run_trials
 from tenfold.training.device import available_cores
 
+Tail = Callable[[Sequence[Trial], int], float]
+"""Seconds that a command needs after so many repeats, judged by the trials so far."""
 
-def no_tail(trials: Sequence[Trial]) -> float:
+
+def no_tail(trials: Sequence[Trial], repeats: int) -> float:
     """Nothing worth counting is left to do."""
     return 0.0
 
@@ -52,13 +59,15 @@ class Prepared:
     audit: Audit
     plan: Plan
     started: float
-    """The monotonic clock before the images were read."""
+    """The monotonic clock as the command began."""
     source: str
     """The data as it was named."""
     options: StudyOptions
     """With the arms in full."""
     remarks: tuple[str, ...] = ()
     """What the reader of the verdict must know before anything is trained."""
+    slowdown: float = 1.0
+    """Seconds that have passed until here for each of computing, which a busy machine makes more."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -82,6 +91,8 @@ class Study(Result):
     trials: tuple[Trial, ...]
     seconds_before: float = 0.0
     """What the trials took that earlier runs had finished."""
+    classifiers: Mapping[int, Path] = field(default_factory=dict)
+    """Fold -> where the classifier lies that the baseline has trained there in the first repeat."""
 
     @property
     def sentence(self) -> str:
@@ -98,7 +109,7 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     Raises:
         InputError: the data or an option cannot be used.
     """
-    started = time.monotonic()
+    began = beginning()
     name = data.name if isinstance(data, ImageDataset) else str(data)
     loaded = data if isinstance(data, ImageDataset) else load(data, **options.reading)
     require_classes(loaded)
@@ -113,8 +124,9 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     for label in np.setdiff1d(study.labels, (*fold_plan.evaluated, *fold_plan.rare)):
         warn(f"class '{study.class_names[label]}' has too few independent images to be tested; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
-    baseline = baseline_for(study)
-    arms = parse_arms(options.arms if options.arms is not None else default_arms(has_reserve, baseline), baseline)
+    usual = baseline_for(study)
+    wanted = options.arms if options.arms is not None else default_arms(has_reserve, usual)
+    arms, baseline = parse_arms(wanted, usual), typed_baseline(wanted, usual)
     if study.is_vectors:
         require_vector_arms(arms)
     needy = next((arm.name for arm in arms if arm.needs_reserve), None)
@@ -131,10 +143,11 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
         dataset,
         findings,
         plan,
-        started,
+        began.at,
         name,
         replace(options, arms=asked_for),
         remarks=(missing,) if missing else (),
+        slowdown=began.slowdown,
     )
 
 
@@ -158,44 +171,36 @@ def opened(
     )
 
 
-def run_study(
-    prepared: Prepared, run: RunDirectory, workers: int | None, *, tail: Callable[[Sequence[Trial]], float] = no_tail
-) -> Study:
+def run_study(prepared: Prepared, run: RunDirectory, workers: int | None, *, tail: Tail = no_tail) -> Study:
     """Run all trials, judge them, and write check.json and verdict.json.
 
-    `tail` estimates the seconds that the caller needs after the trials, which the budget has to pay for too.
+    `tail` estimates the seconds that the caller needs after the trials, which the budget has to pay for too. Where
+    that ends in the first repeat, what was finished of it is judged, as a first look.
 
     Raises:
-        InputError: the budget is too short for any comparison.
         Interrupted: Ctrl-C; the finished trials are kept.
     """
     write_json(run.path / "check.json", prepared.audit.to_json())
-    data, plan = prepared.data, prepared.plan
+    data, plan, budget = prepared.data, prepared.plan, prepared.options.budget
     design = _design(prepared)
-    limits = Limits(
-        prepared.options.budget,
-        prepared.started,
-        tail,
-        lambda trials: primary_p_value(trials, design),
-    )
-    done, before = _run_with_progress(data, plan, run, limits, workers)
+    limits = Limits(budget, prepared.started, tail, lambda trials: primary_p_value(trials, design))
+    pace = Pace(plan, workers or available_cores(), seconds_of_training(data.part("train"), plan))
+    done, before = _run_with_progress(data, run, limits, workers, pace)
     external = data.part("test")
-    _require_comparison(done, plan, prepared.options.budget)
     sealed = External(external.labels, external.groups) if len(external) else None
-    verdict = compare(done.trials, design, external=sealed, looks=done.looks)
-    with_warnings = replace(
-        verdict,
-        warnings=(
-            *prepared.remarks,
-            *_warnings(done, plan, prepared.options.budget),
-            *plan.fold_plan.warnings,
-            *verdict.warnings,
-        ),
-    )
+    if done.broken_off:
+        verdict = first_look(done.trials, design, external=sealed)
+    else:
+        verdict = compare(done.trials, design, external=sealed, looks=done.looks)
+    told = [] if budget is None else budget_warnings(done, plan, verdict, budget, pace.rest)
+    before_it = (*prepared.remarks, *_early_end(done, plan), *told, *plan.fold_plan.warnings)
+    with_warnings = replace(verdict, warnings=(*before_it, *verdict.warnings))
     write_json(run.path / "verdict.json", verdict_json(with_warnings))
+    keep_rest(pace.rest if told else None, run)
     return Study(
-        run.path, with_warnings, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before
-    )
+        run.path, with_warnings, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before,
+        done.classifiers,
+    )  # fmt: skip
 
 
 def _design(prepared: Prepared) -> Design:
@@ -216,38 +221,22 @@ def _design(prepared: Prepared) -> Design:
     )
 
 
-def _require_comparison(done: Done, plan: Plan, budget: float | None) -> None:
-    through = {trial.arm for trial in done.trials}
-    judged = [arm for arm in plan.arms if arm.name in through and not arm.is_curve_point]
-    if budget is not None and (plan.baseline not in through or len(judged) < min(2, len(plan.arms))):
-        raise InputError(
-            f"the budget of {duration(budget)} ended before {plan.baseline} and one more arm were through; the "
-            "finished trials are kept: give the same command with a longer --budget (--dry-run says how long)"
-        )
-
-
-def _warnings(done: Done, plan: Plan, budget: float | None) -> list[str]:
-    """What the reader must know of a study that ended before all that was planned."""
-    warnings = []
-    if budget is not None and done.left_out:
-        arms = ", ".join(done.left_out)
-        warnings.append(f"The budget of {duration(budget)} ended before these arms were through: {arms}.")
-    repeats = max(trial.repeat for trial in done.trials) + 1
+def _early_end(done: Done, plan: Plan) -> list[str]:
+    """What the reader must know of a study that an interim look has ended."""
     stopped = next((look for look in done.looks if look.stopped), None)
-    if stopped is not None:
-        warnings.append(
-            f"Ended early, as planned, after {stopped.repeats} of {plan.repeats} repeats: p = {stopped.p_value:.2g}, "
-            f"below {plan.stop_below:g}."
-        )
-    elif budget is not None and repeats < plan.repeats:
-        warnings.append(f"The budget of {duration(budget)} allowed {repeats} of {plan.repeats} repeats.")
-    return warnings
+    if stopped is None:
+        return []
+    return [
+        f"Ended early, as planned, after {stopped.repeats} of {plan.repeats} repeats: p = {stopped.p_value:.2g}, "
+        f"below {plan.stop_below:g}."
+    ]
 
 
 def _run_with_progress(
-    dataset: ImageDataset, plan: Plan, run: RunDirectory, limits: Limits, workers: int | None
+    dataset: ImageDataset, run: RunDirectory, limits: Limits, workers: int | None, pace: Pace
 ) -> tuple[Done, float]:
     """The trials, and the seconds of those that were found finished, as if as many workers had done them."""
+    plan = pace.plan
     total = plan.repeats * plan.fold_plan.folds * len(plan.arms)
     studied = int((dataset.roles == "train").sum())
     note(
@@ -255,34 +244,28 @@ def _run_with_progress(
         f"{total} trials "
         f"(arms: {len(plan.arms)}, repeats: {plan.repeats}, folds: {plan.fold_plan.folds})"
     )
-    seconds_of: dict[str, list[float]] = {}
+    known: list[Trial] = []
     before: list[float] = []
-    at_a_time = workers or available_cores()
+
+    def seconds_left() -> float | None:
+        estimates = (pace.rest.seconds, limits.seconds_left(known))
+        return min((seconds for seconds in estimates if seconds is not None), default=None)
+
     try:
-        with progress("trials", total) as bar:
+        with progress("trials", total, seconds_left=seconds_left()) as bar:
 
             def report(trial: Trial, from_disk: bool) -> None:
-                seconds_of.setdefault(trial.arm, []).append(trial.wall_seconds)
+                known.append(trial)
+                pace.add(trial)
                 if from_disk:
                     before.append(trial.wall_seconds)
                 if trial.failed:
                     warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
-                bar.advance(1, note=trial.arm, seconds_left=_seconds_left(plan, seconds_of, at_a_time))
+                bar.advance(1, note=trial.arm, seconds_left=seconds_left())
 
             done = run_trials(plan, dataset, run, workers=workers, limits=limits, report=report)
-            return done, sum(before) / at_a_time
+            return done, sum(before) / (workers or available_cores())
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the finished trials are kept. Go on with the same command and --out {run.path}"
         ) from None
-
-
-def _seconds_left(plan: Plan, seconds_of: Mapping[str, Sequence[float]], workers: int) -> float:
-    """Each arm has its own pace: a generator's trial takes many times a plain one's."""
-    each = plan.repeats * plan.fold_plan.folds
-    known = float(np.mean([np.mean(seconds) for seconds in seconds_of.values()]))
-    work = 0.0
-    for arm in plan.arms:
-        seconds = seconds_of.get(arm.name, ())
-        work += (each - len(seconds)) * (float(np.mean(seconds)) if seconds else known)
-    return work / workers

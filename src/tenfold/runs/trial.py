@@ -33,6 +33,7 @@ from tenfold.runs.plan import (
     select_open_options,
 )
 from tenfold.training.classifier import TrainedClassifier, train_classifier
+from tenfold.training.classifier_io import CLASSIFIER, save_classifier
 from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed, failing_for_memory
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def run_trial(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """The job of a trial: a `TrialConfig` in, the fields of a `Trial` out.
+    """The job of a trial: a `TrialConfig` in, the fields of a `Trial` out, and its classifier in a file if asked for.
 
     It reads `images` and `split`, and needs `baseline` where that selects its arm's open options, and under the name
     of a method what that one's shared training has left.
@@ -53,7 +54,8 @@ def run_trial(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     asked = from_json(TrialConfig, config)
     split = Split(asked.repeat, asked.fold, **context.arrays("split"))
     shared = {method: directory for method, (_, directory) in needed.items()}
-    return dataclasses.asdict(judged(asked, context.data("images"), split, selected, shared))
+    kept = context.directory / CLASSIFIER if asked.keep_classifier else None
+    return dataclasses.asdict(judged(asked, context.data("images"), split, selected, shared, kept=kept))
 
 
 def judged(
@@ -62,12 +64,15 @@ def judged(
     split: Split,
     selected: SelectedHyperparameters | None = None,
     shared: Mapping[str, Path] | None = None,
+    *,
+    kept: Path | None = None,
 ) -> Trial:
     """Train one arm on one fold and predict its test images. A method that fails gives a failed Trial.
 
     Args:
         selected: what the baseline chose in this fold for options that are left open.
         shared: method -> the directory of a training that all its trials share.
+        kept: where the classifier is written.
     """
     start = time.perf_counter()
     try:
@@ -85,6 +90,8 @@ def judged(
             if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
                 return _failed(config, leaked, start)
             probabilities = tested(fold, fitted.classifier)
+            if kept is not None:
+                save_classifier(kept, fitted.classifier, {"arm": arm.name, "trained_on_images": len(fold.train)})
             return Trial(
                 arm=arm.name,
                 repeat=config.repeat,

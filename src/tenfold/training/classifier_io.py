@@ -15,6 +15,8 @@ from tenfold.networks.backbone_classifier import network_description, network_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
 
+CLASSIFIER = "classifier.safetensors"
+
 
 def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, Any]) -> None:
     """Write `path` (.safetensors) and the JSON beside it, which says how to use it and what it reached (`extra`)."""
@@ -40,7 +42,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         InputError: there is no classifier, it is no safetensors file, or its JSON is missing or does not fit.
     """
     if path.is_dir():
-        path = path / "classifier.safetensors"
+        path = path / CLASSIFIER
     if not path.exists():
         raise InputError(f"{path}: no such classifier; `tenfold run DATA` makes one")
     if path.suffix != ".safetensors":

@@ -18,6 +18,7 @@ import torch
 from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import State, checkpoint_of
+from tenfold.training.deadline import TimeIsUp, current_deadline
 from tenfold.training.device import Device, current_device, is_out_of_memory, threads
 from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble, failing_for_memory
 
@@ -38,7 +39,7 @@ class TrainingLoop:
         device: where networks live; `current_device()` unless given.
         callbacks: who is told of it.
         checkpoint: a file that holds the state every 20 seconds and at the end; one that is there is taken up.
-        budget: seconds from now on; steps are cut to what fits. None is no limit.
+        budget: seconds from now on; steps are cut to what fits. None is no limit but that of `ending_at`.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class TrainingLoop:
     ) -> None:
         self.device = device or current_device()
         self.callbacks, self.checkpoint, self.budget = tuple(callbacks), checkpoint, budget
-        self.started = time.monotonic()
+        self.started, self.deadline = time.monotonic(), current_deadline()
+        if budget is None and self.deadline is not None and self.deadline.shortens:
+            self.budget = self.deadline.seconds_left
 
     @classmethod
     def named(cls, identity: str) -> TrainingLoop:
@@ -76,6 +79,7 @@ class TrainingLoop:
         Raises:
             Diverged: trouble came more often than the training's `most_recoveries`.
             TrainingFailed: the device has too little memory, even for the smallest parts of a batch.
+            TimeIsUp: the block of `ending_at` around the loop says so.
             InputError: the checkpoint is of another training.
         """
         with threads(thread_count), failing_for_memory(self.device):
@@ -171,10 +175,16 @@ class _Run:
         )  # fmt: skip
 
     def _advance(self) -> None:
-        step, place = self.step, self.place
+        step, place, deadline = self.step, self.place, self.loop.deadline
+        late = deadline is not None and deadline.seconds_left <= 0
+        if deadline is not None and late and not deadline.shortens:
+            raise TimeIsUp
         losses = _take(step, place.number, place.rate_factor)
         place.number += 1
-        self._cut_to_budget()
+        if late:
+            place.steps = step.steps = place.number
+        else:
+            self._cut_to_budget()
         self._tell(lambda callback: callback.step(place.number, step.steps, losses))
         last = place.number >= step.steps
         if last or (step.look_every and (place.number - step.first_look) % step.look_every == 0):

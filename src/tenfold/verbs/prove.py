@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
 from tenfold.report.text import forecast_text
+from tenfold.runs.arms import BASELINE, VECTOR_BASELINE
 from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
@@ -29,7 +30,8 @@ from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
 
-SECONDS_TO_PUBLISH = 3.0
+SECONDS_TO_PUBLISH = 2.0
+"""Of computing: the verdict, its figures and the report."""
 ARM_NOTES = {
     "raw": "the real images, nothing else",
     "classical": "the baseline: each image turned, moved and scaled a little, anew each time",
@@ -69,9 +71,14 @@ def prove(
     """
     prepared = prepare(data, StudyOptions.of(options, changes))
     with opened(prepared, out, "prove") as run:
-        study = run_study(prepared, run, workers, tail=lambda trials: SECONDS_TO_PUBLISH)
+        study = run_study(prepared, run, workers, tail=lambda trials, repeats: seconds_to_publish(prepared))
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
+
+
+def seconds_to_publish(prepared: Prepared) -> float:
+    """What follows the last training, on this machine as busy as it was when the study was prepared."""
+    return SECONDS_TO_PUBLISH * prepared.slowdown
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,7 @@ class Forecast(Result):
             "seconds_to_looks": {
                 str(repeats): round(seconds + self.other_seconds, 1) for repeats, seconds in estimated.looks.items()
             },
+            "fits": estimated.fits and {"seconds": self.prepared.options.budget, **asdict(estimated.fits)},
             "pilot": {
                 "seconds": round(self.cost_probe.seconds, 1),
                 "inner_images": round(self.cost_probe.validation_images, 1),
@@ -160,9 +168,12 @@ def prove_forecast(
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
-    estimated = estimate(prepared.data, prepared.plan, cost_probe, workers=workers or cores, cores=cores)
+    other_seconds = reading_seconds + seconds_to_publish(prepared)
+    left = None if options.budget is None else options.budget - other_seconds
+    size = {"workers": workers or cores, "cores": cores}
+    estimated = estimate(prepared.data, prepared.plan, cost_probe, **size, budget_seconds=left)
     command = as_typed("prove", [prepared.source], options, workers=workers)
-    return Forecast(prepared, cost_probe, estimated, reading_seconds + SECONDS_TO_PUBLISH, command)
+    return Forecast(prepared, cost_probe, estimated, other_seconds, command)
 
 
 def _arm_json(arm: ArmWork) -> dict[str, Any]:
@@ -196,10 +207,10 @@ def publish(
             if "samples" in trial.details:
                 made = unpacked(trial.details["samples"])
                 sheets.append(generated_sheet(images, *made, title=f"Generated images: {trial.arm}"))
-    notes = VECTOR_NOTES if images.is_vectors else ARM_NOTES
+    untold = () if study.verdict.repeats else study.verdict.warnings  # of no verdict none are told
     content = ReportContent(
         data_name=study.data.name,
-        verdict=study.verdict,
+        verdict=study.verdict if study.verdict.repeats else None,
         class_names=study.data.class_names,
         # What is left out as the set is cleaned is listed beside the files that could not be read.
         audit=study.audit.to_json()
@@ -211,20 +222,30 @@ def publish(
         | {"device": current_device().description},
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
-        warnings=warnings,
+        warnings=[*untold, *warnings],
         stop_below=study.plan.stop_below,
-        arm_notes={arm.name: notes[arm.name] for arm in study.plan.arms if arm.name in notes},
+        arm_notes=_notes(study),
     )
     path = study.directory / LAST_FILE
     write_text(path, render(content))
     return path
 
 
+def _notes(study: Study) -> dict[str, str]:
+    """A few words under the names of arms that are not made of methods alone, and under the baseline's."""
+    usual, notes = (BASELINE, ARM_NOTES)
+    if study.data.is_vectors:
+        usual, notes = (VECTOR_BASELINE, VECTOR_NOTES)
+    names = {arm.name: usual if arm.name == study.plan.baseline else arm.name for arm in study.plan.arms}
+    return {arm: notes[name] for arm, name in names.items() if name in notes}
+
+
 def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
     """What classifier.json tells, for people."""
+    which = f"the training part of fold {classifier['fold']}:" if "fold" in classifier else "all"
     words = {
         "Files": "classifier.safetensors and classifier.json, for `tenfold predict`",
-        "Trained with": f"{classifier['arm']}, on all {classifier['trained_on_images']:,} images",
+        "Trained with": f"{classifier['arm']}, on {which} {classifier['trained_on_images']:,} images",
     }
     if classifier["interval"]:
         accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.core.keys import Key
 from tenfold.core.options import RunOptions
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
-from tenfold.core.types import Data, Trial
-from tenfold.data.splits import with_grown
+from tenfold.core.types import Data
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.serialise import verdict_json
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
-from tenfold.runs.plan import most_chosen
 from tenfold.runs.study import Study, opened, prepare, run_study
-from tenfold.runs.trial import ArmImages, external_test, train_arm
-from tenfold.training.classifier_io import save_classifier
+from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.recipe import Recipe
-from tenfold.training.step import TrainingFailed
 from tenfold.verbs import on_chosen_device
+from tenfold.verbs.final_classifier import end_of, final_classifier, tail_of
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
-from tenfold.verbs.prove import SECONDS_TO_PUBLISH, publish
+from tenfold.verbs.prove import publish
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,46 +92,36 @@ def run(
     # What was grown once is kept; as long as nothing was, another method may be asked for.
     changeable = ["grow"] if out is not None and not (Path(out) / "grown").exists() else []
     with opened(prepared, out, "run", changeable) as directory:
-        study = run_study(prepared, directory, workers, tail=_tail)
+        study = run_study(prepared, directory, workers, tail=tail_of(prepared, grows=forced is not None))
         helped = study.verdict.outcome == "helped"
         winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
         component = forced or _generating(winner)
+        end = end_of(prepared)
         sample, grown_set = None, None
         try:
             if component is not None:
-                sample = _grown(study, component, winner)
+                with ending_at(end):
+                    sample = _grown(study, component, winner)
                 source = Source("grow", component.method, plan.seed, only_new=False)
                 grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
             growth = _growth(study, winner, helped, grown_set)
         except MethodFailed as error:
             warn(str(error))
             growth = f"Nothing was grown: {error}."
-        noun = "rows" if study.data.is_vectors else "images"
-        note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} {noun}")
-        warnings = [growth]
-        try:
-            classifier = _final_classifier(study, winner, _ready(study, winner, component, sample))
-        except (MethodFailed, TrainingFailed) as error:
-            warnings.append(f"On all images {winner.name} failed ({error}); the classifier is {plan.baseline}'s.")
-            warn(warnings[-1])
-            classifier = _final_classifier(study, next(arm for arm in plan.arms if arm.name == plan.baseline))
+        except TimeIsUp:
+            growth = f"Nothing was grown: there was no time for {component and component.method} on all images."
+        final = final_classifier(study, winner, _ready(study, winner, component, sample), end)
+        for remark in final.remarks:
+            warn(remark)
         publish(
             study,
             "run",
             seconds=time.monotonic() - prepared.started + study.seconds_before,
             generated=sample,
-            classifier=classifier,
-            warnings=warnings,
+            classifier=final.summary,
+            warnings=[growth, *final.remarks],
         )
-    return RunResult(study, classifier, grown_set, growth)
-
-
-def _tail(trials: Sequence[Trial]) -> float:
-    """Seconds for growing the whole set and training the final classifier, after the slowest arm so far."""
-    whole = [trial for trial in trials if not trial.failed]
-    slowest = max((trial.wall_seconds for trial in whole), default=0.0)
-    growing = max((trial.details["seconds"]["methods"] for trial in whole), default=0.0)
-    return slowest + growing + SECONDS_TO_PUBLISH
+    return RunResult(study, dict(final.summary), grown_set, growth)
 
 
 def _generating(arm: Arm) -> Component | None:
@@ -180,33 +165,3 @@ def _growth(study: Study, winner: Arm, helped: bool, grown_set: GrowResult | Non
         )
     noun = "rows" if study.data.is_vectors else "images"
     return f"No files were grown: {winner.name} works on the {noun} while training, as the final classifier was."
-
-
-def _final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe] | None = None) -> dict[str, Any]:
-    """Train on every studied image, keep the weights, and say what to expect of them."""
-    images = with_grown(study.data.part("train"), study.data)
-    key = Key(f"seed-{study.plan.seed}") / "final"
-    judged = next(arm for arm in study.verdict.arms if arm.name == winner.name)
-    reached = judged.balanced_accuracy
-    # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
-    ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
-    selected = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
-    classifier = train_arm(
-        study.plan.training(winner),
-        ArmImages(images, None, study.data.part("reserve")),
-        key,
-        selected,
-        ratio=None if ratio is None else float(ratio),
-        ready=ready,
-    ).classifier
-    summary: dict[str, Any] = {
-        "arm": winner.name,
-        "trained_on_images": len(images),
-        "settled": {name: dict(options) for name, options in selected.items()},
-        "new_images_for_each": None if ratio is None else float(ratio),
-        "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
-        "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
-        "external_test": external_test(classifier, study.data),
-    }
-    save_classifier(study.directory / "classifier.safetensors", classifier, summary)
-    return summary

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.training.checkpoint import checkpoints_in
+from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import Device, one_thread, using
 
 
@@ -65,10 +66,11 @@ class Serial:
         self._waiting.append((job, run, deadline))
 
     def completed(self, timeout: float | None = None) -> list[Finished]:
-        """The next job's result; a job in this process cannot be broken off, so the timeout is not heard."""
+        """The next job's result; the timeout is not heard, but a job's trainings are broken off at its deadline."""
         job, run, deadline = self._waiting.popleft()
-        with one_thread():
+        with one_thread(), suppress(TimeIsUp):
             return [perform(job, run, self._device, deadline, self._advance)]
+        return []
 
     def stop(self) -> None:
         self._waiting.clear()
@@ -87,12 +89,16 @@ def perform(
     deadline: float | None = None,
     advance: Callable[..., None] | None = None,
 ) -> Finished:
-    """Do a job and keep its result, in whatever process this is."""
+    """Do a job and keep its result, in whatever process this is.
+
+    Raises:
+        TimeIsUp: the deadline, on the clock of `time.time`, came in the middle of a training.
+    """
     needed = {name: (run.result(of), run.of(of)) for name, of in job.needs.items()}
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
-    with using(device), checkpoints_in(run.of(job)):
+    with using(device), checkpoints_in(run.of(job)), ending_at(deadline):
         result = job.load()(job.config, context)
         device.synchronise()
     finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())

@@ -26,6 +26,7 @@ from tenfold.core.errors import SystemFault
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor, Serial, perform
+from tenfold.training.deadline import TimeIsUp
 from tenfold.training.device import Device, available_cores, current_device
 
 
@@ -66,6 +67,8 @@ class Processes:
         finished = []
         for future in done:
             job = self._running.pop(future)
+            if isinstance(future.exception(), TimeIsUp):
+                continue
             with _broken_pool_told():
                 finished.append(replace(future.result(), job=job))
             if job.alike not in self._bears:
