@@ -1,9 +1,9 @@
-"""Does the verdict keep its word? Thousands of simulated studies, whose truth is known.
+"""Does the verdict keep its word, and does it find what is there? Thousands of studies whose truth is known.
 
-Counts how often the 95 % interval holds the truth, how often arms that are all equal are said to have helped, and
-how often a true effect is found.
+Rules for choosing the arm are compared on simulated studies and on studies of real learners: how often equal arms are
+said to have helped, how often the interval holds the truth, how often a true gain is found.
 
-    python benchmarks/simulated_gates.py [--studies 500] [--out benchmarks/results/simulated-gates.md]
+    python benchmarks/simulated_gates.py [--studies 1000] [--out benchmarks/results/simulated-gates.md]
 
 Sections that are finished are kept beside the output until all are, so that an interrupted run goes on.
 """
@@ -11,221 +11,367 @@ Sections that are finished are kept beside the output until all are, so that an 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Iterator
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
-from simulated_studies import PROCESSES, Floats, Process, Studies, simulate, trials
+from shared import table
+from simulated_learners import Learners, learn
+from simulated_studies import Floats, Process, Studies, simulate, trials
 
+from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
+from tenfold.evaluation.choice import Choice, cross_fitted_choice
 from tenfold.evaluation.compare import Design, compare
-from tenfold.evaluation.crossed import crossed_test, holm, mean_squares
+from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, holm
+from tenfold.evaluation.strata import Strata
 
-SEED = Key("simulated-gates-0")
+SEED = Key("simulated-gates-1")
 MARGIN = 0.01
-SIZES, REPEATS = (150, 600, 2000), (2, 4, 10)
-BATCH = 50
+BATCH = 25
 
-Who = int | str
-"""An arm's number, "PICK", or "PICK retrained": the same choices, judged by other trainings of the chosen arms."""
-COMPARED: tuple[Who, ...] = (1, "PICK", "PICK retrained")
+NONE = (0.0, 0.0, 0.0, 0.0)
+EQUAL = {
+    "200 images, 90 %, luck 0.8": Process(0.90, NONE, 0.008),
+    "200 images, 90 %, luck 1.5": Process(0.90, NONE, 0.015),
+    "200 images, 90 %, eight arms": Process(0.90, 2 * NONE, 0.008),
+    "200 images, 90 %, the same arm again": Process(0.90, NONE, 0.008, opinion=0.0),
+    "200 images, 90 %, one arm with a better log loss": Process(0.90, NONE, 0.008, vague=(0.8, 0.0, 0.8, 0.8, 0.8)),
+    "200 images, 70 %, luck 3": Process(0.70, NONE, 0.03, difficulty=3, opinion=0.5),
+    "600 images, 70 %, luck 3": Process(0.70, NONE, 0.03, difficulty=3, opinion=0.5, images=600),
+    "600 images, 95.5 %, 10 classes": Process(0.955, NONE, 0.006, images=600, classes=10),
+    "420 images, classes 20 : 1": Process(0.89, NONE, 0.008, images=420, imbalance=20),
+    "210 images, classes 20 : 1": Process(0.89, NONE, 0.008, images=210, imbalance=20),
+    "30 patients, lognormal sizes, 80 % alike": Process(
+        0.85, NONE, 0.01, images=300, groups=30, alike=0.8, opinion=1
+    ),
+    "60 images, 80 %, luck 4": Process(0.80, NONE, 0.04, images=60),
+    "200 images, 10 % of trainings collapsed": Process(0.90, NONE, 0.008, collapsed=0.1),
+}
+"""The baseline and arms that are as good; luck in points. Five of the last six are an outside review's."""
 
+BETTER = {
+    "200 images, 90 %, one of four +3": Process(0.90, (0.03, 0, 0, 0), 0.008),
+    "200 images, 90 %, one of four +3, luck 1.5": Process(0.90, (0.03, 0, 0, 0), 0.015),
+    "200 images, 90 %, one of four +3, vaguer": Process(0.90, (0.03, 0, 0, 0), 0.008, vague=(0, 0.8, 0, 0, 0)),
+    "200 images, 90 %, two of four +3": Process(0.90, (0.03, 0.03, 0, -0.02), 0.008),
+    "200 images, 90 %, a single arm +3": Process(0.90, (0.03,), 0.008),
+    "600 images, 90 %, one of four +2": Process(0.90, (0.02, 0, 0, 0), 0.008, images=600),
+    "60 images, 80 %, one of four +8": Process(0.80, (0.08, 0, 0, 0), 0.015, images=60),
+    "30 patients, one of four +5": Process(0.85, (0.05, 0, 0, 0), 0.01, images=300, groups=30, alike=0.8, opinion=1),
+    "420 images, classes 20 : 1, one of four +3": Process(0.89, (0.03, 0, 0, 0), 0.008, images=420, imbalance=20),
+}
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What the product says of one comparison in each of S studies."""
-
-    estimates: Floats
-    lows: Floats
-    highs: Floats
-    errors: Floats
-    p_values: Floats
-
-    @property
-    def helped(self) -> Floats:
-        return (self.lows > 0) & (self.estimates >= MARGIN)
-
-    def holds(self, truth: float) -> int:
-        return int(np.count_nonzero((self.lows <= truth) & (truth <= self.highs)))
-
-
-def batches(process: Process, images: int, repeats: int, studies: int, key: Key) -> Iterator[Studies]:
-    for batch in range(0, studies, BATCH):
-        yield simulate(process, images, repeats, min(BATCH, studies - batch), (key / batch).numpy_generator())
-
-
-def judge(studies: Studies, who: Who, repeats: int) -> Judged:
-    """The product's interval from the first `repeats`."""
-    if who == "PICK":
-        tables, choices = studies.picked()[:, :, :repeats], studies.choice_variances(repeats)
-    elif who == "PICK retrained":
-        tables, choices = studies.retrained(repeats), studies.choice_variances(repeats, retrained=True)
-    else:
-        tables = studies.tables(int(who))[:, :, :repeats]
-        choices = np.zeros(len(tables))
-    folds = studies.folds[:, :repeats]
-    tests = [crossed_test(table.astype(float), folds, choice) for table, choice in zip(tables, choices, strict=True)]
-    return Judged(*np.array([[t.estimate, t.low, t.high, t.standard_error, p] for t, p in tests]).T)
-
-
-def joined(parts: list[Judged]) -> Judged:
-    return Judged(*(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])))
-
-
-def former_half(table: Floats) -> float:
-    """Half of the interval before: repeats in place of trainings, n - 1 degrees of freedom."""
-    squares = mean_squares(table.astype(float))
-    variance = max(squares.groups + squares.repeats - squares.rest, squares.groups) / table.size
-    return float(stdtrit(len(table) - 1, 0.975) * math.sqrt(variance)) if table.any() else 3 / len(table)
+LEARNERS = {
+    "digits, 200 images, equal": Learners("digits", 200, (150, 150, 150, 150, 150)),
+    "digits, 200 images, one better": Learners("digits", 200, (100, 400, 100, 100, 100)),
+    "mnist, 200 images, equal": Learners("mnist", 200, (100, 100, 100, 100, 100)),
+    "mnist, 200 images, one better": Learners("mnist", 200, (60, 200, 60, 60, 60)),
+    "mnist, 600 images, equal": Learners("mnist", 600, (100, 100, 100, 100, 100)),
+    "mnist, 600 images, one better": Learners("mnist", 600, (100, 200, 100, 100, 100)),
+}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Coverage of one comparison at one number of images and repeats."""
+class Judged:
+    """What a rule says of one study."""
 
-    held: int
-    former: int
-    """With the formula before; 0 where there was none."""
-    width: float
-    """Half of the mean interval, in points."""
-
-
-def truths(process: Process, images: int, studies: int, key: Key) -> dict[Who, float]:
-    """The first arm's is known; PICK's are means over many studies."""
-    picked, retrained = [], []
-    for batch in batches(process, images, 2, studies, key):
-        picked.append(batch.picked().mean())
-        retrained.append(np.array([0.0, *process.gains])[batch.inner_scores.argmax(0)].mean())
-    return {1: process.gains[0], "PICK": float(np.mean(picked)), "PICK retrained": float(np.mean(retrained))}
+    test: CrossedTest
+    truth: float
+    """The true gain of the arms that were chosen, mean over folds."""
+    helped: bool
 
 
-def coverage(process: Process, images: int, studies: int, key: Key) -> dict[tuple[Who, int], Cell]:
-    """How often the intervals of an arm and of PICK hold the truth, which 3 times as many studies tell."""
-    truth = truths(process, images, 3 * studies, key / "truth")
-    judged: dict[tuple[Who, int], list[Judged]] = {(who, repeats): [] for who in COMPARED for repeats in REPEATS}
-    former = dict.fromkeys(judged, 0)
-    for batch in batches(process, images, max(REPEATS), studies, key):
-        tables = {1: batch.tables(1), "PICK": batch.picked()}
-        for who, repeats in judged:
-            judged[who, repeats].append(judge(batch, who, repeats))
-            if who in tables:
-                for table in tables[who][:, :, :repeats]:
-                    former[who, repeats] += int(abs(table.mean() - truth[who]) <= former_half(table))
-    cells = {}
-    for (who, repeats), parts in judged.items():
-        whole = joined(parts)
-        width = 50 * float(np.mean(whole.highs - whole.lows))
-        cells[who, repeats] = Cell(whole.holds(truth[who]), former[who, repeats], width)
-    return cells
+def passes(test: CrossedTest) -> bool:
+    return test.interval.low > 0 and test.interval.estimate >= MARGIN
 
 
-def null(process: Process, images: int, studies: int, key: Key) -> dict[str, float]:
-    """How many studies say 'helped' where all arms are equal, and what PICK gains there by luck, in points."""
-    counts = dict.fromkeys(
-        ["PICK 2", "PICK 4", "PICK 10", "looks", "retrained 4", "retrained looks", "arm", "any"], 0
-    )
-    gains = []
-    for batch in batches(process, images, 10, studies, key):
-        looks = {repeats: judge(batch, "PICK", repeats) for repeats in REPEATS}
-        fresh = {repeats: judge(batch, "PICK retrained", repeats) for repeats in REPEATS}
-        for repeats, look in looks.items():
-            counts[f"PICK {repeats}"] += int(look.helped.sum())
-        counts["looks"] += int(helped_at_planned_looks(looks).sum())
-        counts["retrained 4"] += int(fresh[4].helped.sum())
-        counts["retrained looks"] += int(helped_at_planned_looks(fresh).sum())
-        arms = [judge(batch, arm, 4) for arm in range(1, len(batch.correct))]
-        adjusted = np.array(
-            [holm(list(p_values)) for p_values in zip(*(arm.p_values for arm in arms), strict=True)]
-        ).T
-        counts["arm"] += int(arms[0].helped.sum())
-        counts["any"] += int(
-            np.any([a.helped & (p < 0.05) for a, p in zip(arms, adjusted, strict=True)], axis=0).sum()
-        )
-        gains.append(looks[10].estimates)
-    return {**counts, "gain": 100 * float(np.mean(np.concatenate(gains)))}
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One study's tables, from which every rule judges."""
+
+    accuracy: Floats
+    """A - 1 x n x R."""
+    loss: Floats
+    folds: Floats
+    """n x R."""
+    validation: Floats
+    """A x R x K."""
+    gains: Floats
+    """A: true ones."""
+    strata: Strata
+
+    def test(self, table: Table, choice: float = 0.0) -> CrossedTest:
+        return crossed_test(table, self.folds, choice, self.strata)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        return list(np.ndindex(self.validation.shape[1:]))
+
+    def of(self, chosen: Floats) -> Judged:
+        """The arms chosen at each place, 0 for the baseline, judged by their own trainings."""
+        tables = [np.zeros(self.folds.shape), *self.accuracy]
+        names = tuple(map(str, range(len(tables))))
+        choice = Choice(names, tuple(self.places), (chosen.ravel() == np.arange(len(tables))[:, None]).astype(float))
+        test = self.test(choice.judged(tables, self.folds), choice_variance(choice.gains(tables)))
+        return Judged(test, float(self.gains[chosen].mean()), passes(test))
 
 
-def helped_at_planned_looks(looks: dict[int, Judged]) -> Floats:
-    """Looks at 2 and 4 repeats stop early at p < .001 alone; else 10 decide."""
-    stopped = {repeats: looks[repeats].p_values < 0.001 for repeats in (2, 4)}
-    return np.where(stopped[2], looks[2].helped, np.where(stopped[4], looks[4].helped, looks[10].helped))
+def former(study: Study) -> Judged:
+    """Until now: each fold's validation images choose, and other trainings of the chosen arms judge."""
+    chosen, repeats = study.validation.argmax(axis=0), study.folds.shape[1]
+    tables = np.stack([np.zeros(study.folds.shape), *study.accuracy])
+    of_groups = np.stack([chosen[r][study.folds[:, r]] for r in range(repeats)], axis=1)
+    times = (of_groups == np.arange(len(tables))[:, None, None]).astype(float)
+    others = times.sum(axis=2, keepdims=True) - times
+    gains = tables.mean(axis=(1, 2))[chosen]
+    test = study.test((others * tables).sum(axis=0) / (repeats - 1), choice_variance(gains))
+    return Judged(test, float(study.gains[chosen].mean()), passes(test))
 
 
-def null_of_the_product(process: Process, images: int, repeats: int, studies: int, key: Key) -> dict[str, int]:
-    """The same through `compare`, trials and all."""
-    counts = {"PICK": 0, "any": 0}
-    names = [f"arm-{arm}" for arm in range(1 + len(process.gains))]
-    for batch in batches(process, images, repeats, studies, key):
-        for study in range(batch.correct.shape[1]):
-            classes = range(process.classes)
-            rules = (classes, process.folds, names[0], names, MARGIN)
-            verdict = compare(
-                trials(batch, study), Design(batch.labels, batch.groups, [str(label) for label in classes], *rules)
+def pooled_validation(study: Study) -> Judged:
+    """The arm with the best mean over all validation splits."""
+    best = study.validation.mean(axis=(1, 2)).argmax()
+    return study.of(np.full(study.validation.shape[1:], best))
+
+
+def cross_fitted(*kinds: str) -> Callable[[Study], Judged]:
+    """By the images outside of a fold in the other repeats; the rule that ships takes both kinds of evidence."""
+
+    def rule(study: Study) -> Judged:
+        names = [str(arm) for arm in range(1, len(study.gains))]
+        choice = cross_fitted_choice(names, [getattr(study, kind) for kind in kinds], study.folds, study.places)
+        judged = study.of(1 + choice.chosen.reshape(study.validation.shape[1:]))
+        leading = study.test(study.accuracy[names.index(choice.leading)])
+        return replace(judged, helped=judged.helped and passes(leading))
+
+    return rule
+
+
+def table_under_it(study: Study) -> Judged:
+    """Holm's method over the arms: what the table under the headline shows."""
+    tests = [study.test(of_arm) for of_arm in study.accuracy]
+    adjusted = holm([test.p_value for test in tests])
+    helped = any(passes(test) and p < 0.05 for test, p in zip(tests, adjusted, strict=True))
+    best = int(np.argmax([test.interval.estimate for test in tests]))
+    return Judged(tests[best], float(study.gains[1 + best]), helped)
+
+
+def largest(kind: str) -> Callable[[Study], Judged]:
+    """Max-T: the arm with the largest t, against the largest of as many where signs of groups are drawn."""
+
+    def rule(study: Study) -> Judged:
+        tests = [study.test(of_arm) for of_arm in getattr(study, kind)]
+        of_groups = getattr(study, kind).mean(axis=2)
+        centred = of_groups - of_groups.mean(axis=1, keepdims=True)
+        signs = (SEED / "signs").numpy_generator().choice([-1.0, 1.0], (400, centred.shape[1]))
+        drawn = np.abs(signs @ centred.T / np.maximum(np.sqrt((centred**2).sum(axis=1)), 1e-12)).max(axis=1)
+        values = [test.interval.estimate / test.interval.standard_error for test in tests]
+        best = int(np.argmax(values))
+        p_value = max(tests[best].p_value, (1 + np.count_nonzero(drawn >= values[best])) / (1 + len(drawn)))
+        test = study.test(study.accuracy[best])
+        helped = p_value < 0.05 and values[best] > 0 and test.interval.estimate >= MARGIN
+        return Judged(test, float(study.gains[1 + best]), helped)
+
+    return rule
+
+
+SHIPPED = "cross-fitted, both"
+RULES: Mapping[str, Callable[[Study], Judged]] = {
+    "validation of the fold": former,
+    "pooled validation": pooled_validation,
+    "max-T, accuracy": largest("accuracy"),
+    "max-T, log loss": largest("loss"),
+    "cross-fitted, accuracy": cross_fitted("accuracy"),
+    "cross-fitted, log loss": cross_fitted("loss"),
+    SHIPPED: cross_fitted("accuracy", "loss"),
+    "(Holm's table)": table_under_it,
+}
+
+
+def drawn(process: Process | Learners, repeats: int, studies: int, key: Key) -> Iterator[Study]:
+    for batch in range(0, studies, BATCH):
+        count, own = min(BATCH, studies - batch), key / batch
+        if isinstance(process, Learners):
+            many = learn(process, repeats, count, own)
+        else:
+            many = simulate(process, repeats, count, own.numpy_generator())
+        yield from split(many)
+
+
+def split(many: Studies) -> Iterator[Study]:
+    accuracy, loss, gains = many.accuracy_gains(), many.loss_gains(), np.array(many.gains)
+    strata = Strata.of(many.labels, many.weights, many.groups)
+    for study in range(accuracy.shape[1]):
+        yield Study(accuracy[:, study], loss[:, study], many.folds, many.validation_scores[:, study], gains, strata)
+
+
+def judged_by(
+    rules: Sequence[str], process: Process | Learners, repeats: int, studies: int
+) -> dict[str, list[Judged]]:
+    key, results = SEED / repr(process) / repeats, {rule: list[Judged]() for rule in rules}
+    for study in drawn(process, repeats, studies, key):
+        for rule in rules:
+            results[rule].append(RULES[rule](study))
+    return results
+
+
+def helped(judged: Sequence[Judged]) -> str:
+    return percent([one.helped for one in judged])
+
+
+def covered(judged: Sequence[Judged], truths: Sequence[float] | None = None) -> str:
+    truth = truths or [one.truth for one in judged]
+    within = [
+        one.test.interval.low <= true <= one.test.interval.high for one, true in zip(judged, truth, strict=True)
+    ]
+    return percent(within)
+
+
+def percent(hits: Sequence[bool]) -> str:
+    """With its Monte Carlo standard error."""
+    share = float(np.mean(hits))
+    return f"{100 * share:.1f} ± {100 * np.sqrt(max(share * (1 - share), 1 / len(hits) ** 2) / len(hits)):.1f}"
+
+
+def rules_compared(
+    settings: Mapping[str, Process], studies: int, shown: Callable[[Sequence[Judged]], str]
+) -> list[str]:
+    rows = []
+    for name, process in settings.items():
+        results = judged_by(list(RULES), process, 4, studies)
+        rows.append([name, *(shown(results[rule]) for rule in RULES)])
+    return table(["setting", *RULES], rows)
+
+
+def false_help(studies: int) -> list[str]:
+    return [
+        "The baseline and arms that are as good, 4 repeats: % of studies that say “helped”.",
+        "",
+        *rules_compared(EQUAL, studies, helped),
+    ]
+
+
+def power(studies: int) -> list[str]:
+    return ["True gains in points, 4 repeats: % “helped”.", "", *rules_compared(BETTER, studies, helped)]
+
+
+def coverage(studies: int) -> list[str]:
+    rows = []
+    for name, process in {**EQUAL, **BETTER}.items():
+        cells = []
+        for repeats in (2, 4, 10):
+            chosen = judged_by([SHIPPED], process, repeats, studies)[SHIPPED]
+            cells += [covered(chosen), helped(chosen)]
+        rows.append([name, *cells])
+    head = [
+        "setting",
+        *(f"{what}, {repeats} repeats" for repeats in (2, 4, 10) for what in ("holds the truth", "helped")),
+    ]
+    return [
+        "The rule that ships; the truth is the gain of the arms that a study chose. In %.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def promised(studies: int) -> list[str]:
+    rows = []
+    for images, accuracy, luck in ((60, 0.8, 0.015), (200, 0.9, 0.008), (600, 0.9, 0.008), (2000, 0.95, 0.004)):
+        process = Process(accuracy, (0.03,), luck, images=images)
+        for _ in range(6):  # an effect that is the smallest detectable of studies in which it is there
+            tests = [one.test for one in judged_by([SHIPPED], process, 4, 100)[SHIPPED]]
+            effect = float(np.mean([test.smallest_detectable(MARGIN) for test in tests]))
+            process = replace(process, gains=(min(effect, 0.99 - accuracy),))
+        found = judged_by([SHIPPED], process, 4, studies)[SHIPPED]
+        rows.append([images, f"{100 * accuracy:g}", f"{100 * process.gains[0]:.2f}", helped(found)])
+    head = ["images", "accuracy %", "smallest detectable effect, points", "found, %"]
+    return ["A single arm that is better by what the verdict says could be found, 4 repeats.", "", *table(head, rows)]
+
+
+def real_learners(studies: int) -> list[str]:
+    rows, count = [], max(100, studies // 4)
+    for name, learners in LEARNERS.items():
+        results = judged_by(list(RULES), learners, 4, count)
+        gain = 100 * float(np.mean([one.truth for one in results[SHIPPED]]))
+        rows.append([name, f"{gain:+.1f}", covered(results[SHIPPED]), *(helped(results[rule]) for rule in RULES)])
+    head = ["learners", "gain of the chosen arm", "interval holds it", *RULES]
+    return [
+        f"Ridge regression on random features, {count} studies of fresh images each, 4 repeats: % “helped”.",
+        "True gains are those of the same trainings on 1,000 other images.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def product(studies: int) -> list[str]:
+    rows, count = [], min(studies, 200)
+    for name, process in {"equal": Process(0.9, NONE, 0.008), "one +3": Process(0.9, (0.03, 0, 0, 0), 0.008)}.items():
+        agreed, said, contradicted = [], [], 0
+        for batch in range(0, count, BATCH):
+            many = simulate(process, 4, BATCH, (SEED / "product" / name / batch).numpy_generator())
+            design = Design(
+                many.labels,
+                many.groups,
+                ["0", "1"],
+                (0, 1),
+                process.folds,
+                "arm-0",
+                [f"arm-{arm}" for arm in range(5)],
             )
-            counts["PICK"] += verdict.outcome == "helped"
-            counts["any"] += any(arm.outcome == "helped" for arm in verdict.arms)
-    return counts
+            for number, study in enumerate(split(many)):
+                verdict = compare(trials(many, number), design)
+                said.append(verdict.outcome == "helped")
+                agreed.append(said[-1] == RULES[SHIPPED](study).helped)
+                contradicted += said[-1] != any(arm.outcome == "helped" for arm in verdict.arms)
+        rows.append([name, percent(said), f"{sum(agreed)} of {count}", contradicted])
+    head = ["200 images, 90 %", "verdict “helped”, %", "as the tables above judge it", "headline and table disagree"]
+    return [f"{count} studies through `tenfold.evaluation.compare.compare`, trials and all.", "", *table(head, rows)]
 
 
-def few_differ(process: Process, images: int, repeats: int, studies: int, key: Key) -> dict[str, list[int]]:
-    """By the number of images that were ever judged differently: studies, intervals with the truth, 'helped'."""
-    counts: dict[str, list[int]] = {name: [0, 0, 0] for name in ("0", "1..2", "3..5", "6..10", "above 10")}
-    for batch in batches(process, images, repeats, studies, key):
-        judged, differ = judge(batch, 1, repeats), (batch.tables(1) != 0).any(axis=2).sum(axis=1)
-        holds = (judged.lows <= process.gains[0]) & (process.gains[0] <= judged.highs)
-        for row, held, helped in zip(np.digitize(differ, [1, 3, 6, 11]), holds, judged.helped, strict=True):
-            for column, counted in enumerate((True, held, helped)):
-                counts[list(counts)[row]][column] += int(counted)
-    return counts
-
-
-def power(
-    images: int,
-    effect: float,
-    *,
-    repeats: int = 4,
-    process: Process = PROCESSES["95.5 %, 10 classes"],
-    studies: int = 200,
-    picked: bool = False,
-    key: Key = SEED / "power",
-) -> tuple[float, float]:
-    """The share of studies that say 'helped' where one arm gains `effect`, and their mean standard error.
-
-    `picked` judges PICK, whose gain is smaller, since it does not always pick that arm; else the arm itself.
-    """
-    better = replace(process, gains=(effect,))
-    key = key / images / effect / repeats
-    judged = joined(
-        [judge(b, "PICK" if picked else 1, repeats) for b in batches(better, images, repeats, studies, key)]
-    )
-    return float(judged.helped.mean()), float(judged.errors.mean())
-
-
-def smallest_detectable(images: int, process: Process, key: Key) -> float:
-    """The effect that is 2.8 of its own mean standard errors."""
-    effect = 0.03
-    for _ in range(4):
-        limit = 0.999 - process.accuracy
-        effect = min(2.8 * power(images, effect, process=process, studies=200, key=key)[1], limit)
-    return effect
-
-
-def predicted_power(effect: float, error: float) -> float:
-    """Share 'helped' if the estimate were normal with this standard error."""
-    return float(ndtr((effect - max(MARGIN, 1.96 * error)) / error))
+SECTIONS: Mapping[str, Callable[[int], list[str]]] = {
+    "Equal arms: false “helped”": false_help,
+    "Power": power,
+    "The rule that ships: coverage and power by repeats": coverage,
+    "The smallest detectable effect": promised,
+    "Real learners": real_learners,
+    "Through the product": product,
+}
 
 
 def main() -> None:
-    from simulated_report import write_report
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--studies", type=int, default=500)
+    parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("simulated-gates.md"))
-    wanted = parser.parse_args()
-    write_report(wanted.out, wanted.studies)
+    options = parser.parse_args()
+    kept_at = options.out.with_suffix(".json.part")
+    kept = read_json(kept_at) if kept_at.exists() else {}
+    for title, section in SECTIONS.items():
+        name = f"{title}, {options.studies} studies"
+        if name not in kept:
+            start = time.perf_counter()
+            kept[name] = {"lines": section(options.studies), "seconds": time.perf_counter() - start}
+            write_json(kept_at, kept)
+        print(f"{title}: {kept[name]['seconds']:.0f} s", *kept[name]["lines"], sep="\n", flush=True)
+    seconds = sum(one["seconds"] for one in kept.values())
+    lines = [
+        "# Simulated studies: does the verdict keep its word, and find what is there?",
+        "",
+        f"`python benchmarks/simulated_gates.py --studies {options.studies}` ({platform.machine()}, {os.cpu_count()} "
+        f"cores, one used; {seconds:.0f} s; all draws from",
+        f"the key `{SEED.path}`). {options.studies} studies a cell unless said otherwise; ± is the Monte Carlo",
+        "standard error. How studies come about is told in simulated_studies.py and simulated_learners.py. The rule",
+        f"that ships is “{SHIPPED}”; “(Holm's table)” is what a table of single arms shows.",
+        "",
+    ]
+    for title in SECTIONS:
+        lines += [f"## {title}", "", *kept[f"{title}, {options.studies} studies"]["lines"], ""]
+    write_text(options.out, "\n".join(lines))
+    kept_at.unlink()
 
 
 if __name__ == "__main__":

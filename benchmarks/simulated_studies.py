@@ -1,11 +1,10 @@
 """Studies that take no training: images of differing difficulty, arms with opinions, trainings with luck.
 
 An image is recognised where difficulty + the arm's opinion of it + the training's luck + noise is above 0, all of
-them normal. Difficulty makes most images nearly always right and some nearly always wrong. An arm's opinion of
-an image stays the same over repeats: it is what more images would average out. Luck belongs to one training and is
+them normal. Difficulty makes most images nearly always right and some nearly always wrong. An arm's opinion of an
+image stays the same over repeats: it is what more images would average out. Luck belongs to one training and is
 shared by all it judges; part of it is common to all arms, which share splits and initialisation, and so is half of
-the noise. The validation images that the chosen arm chooses by are other images of the same study, judged by the same
-trainings.
+the noise. How far above 0 an image is, is how surely it is recognised, and the log loss follows from that.
 """
 
 from __future__ import annotations
@@ -15,15 +14,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from tenfold.core.types import Trial
-from tenfold.evaluation.crossed import choice_variance, retrained_picks
+from tenfold.evaluation.log_loss import MOST_LOSS, TEMPERATURES
 
 Floats = npt.NDArray[Any]
 Whole = npt.NDArray[np.int64]
 
-INNER_PARTS = 5
+VALIDATION_PARTS = 5
+CONFIDENCE = 3.0
+"""The logit of the truth, for an image one standard deviation above 0."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,22 @@ class Process:
     """Of each other arm over the baseline."""
     luck: float
     """Standard deviation of one training's accuracy by an arm's own luck; the arms' common luck has the same."""
-    difficulty: float = 5.0
+    images: int = 200
+    difficulty: float = 4.0
     opinion: float = 0.6
-    group_size: int = 1
     classes: int = 2
     imbalance: float = 1.0
     """Images of the first class for each one of another."""
     folds: int = 5
+    groups: int | None = None
+    """Patients of lognormal numbers of images, which fare alike; each image is its own unless given."""
+    alike: float = 0.5
+    """Share of the variance of difficulty and opinion that the images of a patient have in common."""
+    collapsed: float = 0.0
+    """Share of trainings that learned little."""
+    vague: tuple[float, ...] = ()
+    """By how much each arm, the baseline first, is sure of the wrong images: the standard deviation of the logarithm
+    by which its confidence varies, accuracy being the same."""
 
     @property
     def spread(self) -> float:
@@ -56,161 +66,130 @@ class Process:
         return self.luck * self.spread / float(np.exp(-(threshold**2) / 2) / np.sqrt(2 * np.pi))
 
 
-EQUAL = (0.0, 0.0, 0.0, 0.0)
-
-PROCESSES = {
-    "98 %, small luck": Process(0.98, (0.0, 0.005), 0.002, difficulty=6),
-    "98 %, large luck": Process(0.98, (0.005, 0.0), 0.006, difficulty=6),
-    "97 %, four arms": Process(0.97, (0.0, 0.005, 0.01, -0.01), 0.005),
-    "95.5 %, 10 classes": Process(0.955, (0.005, 0.01), 0.006, difficulty=4, classes=10),
-    "92.5 %": Process(0.925, (0.01,), 0.004, difficulty=6, opinion=0.5),
-    "90 %, large luck": Process(0.90, (0.02, 0.01), 0.015, difficulty=4, opinion=0.7),
-    "90 %, groups of 4": Process(0.90, (0.01,), 0.008, difficulty=4, opinion=1.0, group_size=4),
-    "90 %, 2 folds": Process(0.90, (0.01,), 0.008, difficulty=4, folds=2),
-    "90 %, same arm again": Process(0.90, (0.0, 0.0, 0.0), 0.008, difficulty=4, opinion=0.0),
-    "89 %, classes 5 : 1": Process(0.89, (0.01, 0.02), 0.008, imbalance=5),
-    "70 %, small luck": Process(0.70, (0.03,), 0.010, difficulty=3, opinion=0.5),
-    "70 %, large luck": Process(0.70, (0.02,), 0.030, difficulty=3, opinion=0.5),
-}
-"""By the baseline's accuracy. Luck is the standard deviation of a training's accuracy."""
-
-NULL_PROCESSES = {
-    "95.5 %, luck 0.6, same arm again": Process(0.955, EQUAL, 0.006, difficulty=4, opinion=0.0, classes=10),
-    "95.5 %, luck 0.6": Process(0.955, EQUAL, 0.006, difficulty=4, classes=10),
-    "98 %, luck 0.4": Process(0.98, EQUAL, 0.004, difficulty=6),
-    "92.5 %, luck 0.4": Process(0.925, EQUAL, 0.004, difficulty=6, opinion=0.5),
-    "89 %, luck 0.8, classes 5 : 1": Process(0.89, EQUAL, 0.008, imbalance=5),
-    "90 %, luck 0.8": Process(0.90, EQUAL, 0.008, difficulty=4),
-    "90 %, luck 0.8, groups of 4": Process(0.90, EQUAL, 0.008, difficulty=4, opinion=1.0, group_size=4),
-    "90 %, luck 1.5": Process(0.90, EQUAL, 0.015, difficulty=4),
-    "70 %, luck 3.0": Process(0.70, EQUAL, 0.030, difficulty=3, opinion=0.5),
-}
-"""The baseline and four arms that are as good; luck in points."""
-
-
 @dataclass(frozen=True, eq=False)
 class Studies:
-    """S studies of n groups x R repeats."""
+    """S studies of N images in n groups x R repeats of K folds; the first arm is the baseline."""
 
-    correct: npt.NDArray[np.bool_]
-    """Arms x S x N images x R; the first arm is the baseline."""
-    inner_scores: Floats
-    """Arms x S x R x K folds."""
+    logits: Floats
+    """A x S x N x R: of the truth; above 0 where the image is recognised."""
+    validation_scores: Floats
+    """A x S x R x K."""
     labels: Whole
     groups: Whole
+    """Of images in order of their groups."""
     weights: Floats
     image_folds: Whole
     """N x R."""
+    gains: tuple[float, ...]
+    """True ones of all arms, the baseline's 0."""
 
     @property
     def folds(self) -> Whole:
-        """Groups x R."""
+        """n x R."""
         return self.image_folds[np.unique(self.groups, return_index=True)[1]]
 
-    def tables(self, arm: int) -> Floats:
-        """S x n x R: an arm minus the baseline, its mean the difference in balanced accuracy."""
-        return self._tables(self.correct[arm])
+    def first(self, repeats: int) -> Studies:
+        """The same studies, ended earlier."""
+        parts = (self.logits[..., :repeats], self.validation_scores[:, :, :repeats], self.labels, self.groups)
+        return Studies(*parts, self.weights, self.image_folds[:, :repeats], self.gains)
 
-    def chosen(self) -> Whole:
-        """S x N x R: the arm that the validation images of the image's fold preferred."""
-        best = self.inner_scores.argmax(0)
-        return np.stack([best[:, r][:, folds] for r, folds in enumerate(self.image_folds.T)], axis=2)
+    def accuracy_gains(self) -> Floats:
+        """A - 1 x S x n x R: each arm - the baseline, its mean the difference in balanced accuracy."""
+        right = self.tables((self.logits > 0).astype(np.float64))
+        return right[1:] - right[:1]
 
-    def picked(self) -> Floats:
-        """S x n x R: the chosen arm minus the baseline."""
-        return self._tables(np.take_along_axis(self.correct, self.chosen()[None], 0)[0])
+    def loss_gains(self) -> Floats:
+        """A - 1 x S x n x R: by how much each arm's log loss is below the baseline's, as `log_loss.losses` has it."""
+        at = np.stack([np.minimum(np.logaddexp(0, -self.logits / t), MOST_LOSS) for t in TEMPERATURES])
+        total, losses = np.einsum("tasnr,n->tas", at, self.weights), np.empty(self.logits.shape)
+        for repeat, fold in np.ndindex(self.validation_scores.shape[2:]):
+            inside = self.image_folds[:, repeat] == fold
+            outside = total - np.einsum("tasnr,n->tas", at[:, :, :, inside], self.weights[inside])
+            best = outside.argmin(axis=0)[None, :, :, None]
+            losses[:, :, inside, repeat] = np.take_along_axis(at[:, :, :, inside, repeat], best, 0)[0]
+        of_groups = self.tables(losses)
+        return of_groups[:1] - of_groups[1:]
 
-    def retrained(self, repeats: int) -> Floats:
-        """S x n x R, from the first `repeats`: the same choices, judged by other trainings of the chosen arms."""
-        group_size = len(self.labels) // (int(self.groups[-1]) + 1)
-        chosen = self.chosen()[:, ::group_size, :repeats]
-        chosen = chosen == np.arange(1, len(self.correct))[:, None, None, None]
-        differences = np.stack([self.tables(arm)[:, :, :repeats] for arm in range(1, len(self.correct))])
-        return np.stack([retrained_picks(differences[:, s], chosen[:, s]) for s in range(len(differences[0]))])
-
-    def choice_variances(self, repeats: int, *, retrained: bool = False) -> Floats:
-        """S: what the choice adds to the variance of the chosen arm, from the first `repeats`."""
-        arms = len(self.correct)
-        gains = np.stack([self.tables(arm)[:, :, :repeats].mean((1, 2)) for arm in range(arms)], axis=1)
-        best = self.inner_scores[:, :, :repeats].argmax(0)
-        chosen = [gain[arm] for gain, arm in zip(gains, best, strict=True)]
-        if retrained:
-            return np.array([choice_variance(gain) for gain in chosen])
-        # What the chosen arm's own mean squares do not count: K choices are independent, and they count R x K.
-        return np.array([np.var(gain, ddof=1) * (1 / gain.shape[1] - 1 / gain.size) for gain in chosen])
-
-    def _tables(self, correct: npt.NDArray[np.bool_]) -> Floats:
-        groups = int(self.groups[-1]) + 1
-        difference = correct.astype(np.float32) - self.correct[0]
-        weighted = difference * (self.weights * groups).astype(np.float32)[:, None]
-        studies, images, repeats = weighted.shape
-        table: Floats = weighted.reshape(studies, groups, images // groups, repeats).sum(2)
+    def tables(self, values: Floats) -> Floats:
+        """A x S x N x R of images -> A x S x n x R of groups, with the weighted sum of images as the mean."""
+        starts = np.unique(self.groups, return_index=True)[1]
+        table: Floats = np.add.reduceat(values * (self.weights * len(starts))[:, None], starts, axis=2)
         return table
 
 
-def simulate(process: Process, images: int, repeats: int, studies: int, draw: np.random.Generator) -> Studies:
+def simulate(process: Process, repeats: int, studies: int, draw: np.random.Generator) -> Studies:
     """Draw `studies` studies; they share their splits, which images know nothing of."""
-    groups = images // process.group_size
-    sizes = np.cumsum([process.imbalance, *[1.0] * (process.classes - 1)])
-    group_labels = np.searchsorted(sizes / sizes[-1], (np.arange(groups) + 0.5) / groups)
-    labels = np.repeat(group_labels, process.group_size)
+    groups, group_labels = _groups(process, draw)
+    labels, shape = group_labels[groups], (studies, len(groups))
     weights = 1 / (process.classes * np.bincount(labels)[labels])
-    shape = (studies, len(labels))
+
+    def normal(*size: int) -> Floats:
+        return draw.standard_normal(size, dtype=np.float32)
 
     def of_images(deviation: float) -> Floats:
-        """Normal, half of its variance common to an image's group."""
-        own = draw.standard_normal(shape, dtype=np.float32)
-        if process.group_size == 1:
+        own = normal(*shape)
+        if process.groups is None:
             return np.float32(deviation) * own
-        common = draw.standard_normal((studies, groups), dtype=np.float32).repeat(process.group_size, axis=1)
-        return np.float32(deviation * np.sqrt(0.5)) * (own + common)
+        common = normal(studies, len(group_labels))[:, groups]
+        return np.float32(deviation) * (
+            np.float32(np.sqrt(1 - process.alike)) * own + np.float32(np.sqrt(process.alike)) * common
+        )
 
     def split(parts: int) -> Whole:
         """N: parts of equal size, the same share of each class in all of them."""
-        order = np.argsort(group_labels + draw.random(groups))
-        rank = np.empty(groups, dtype=np.int64)
-        rank[order] = np.arange(groups)
-        return np.repeat(rank % parts, process.group_size)
+        order = np.argsort(group_labels + draw.random(len(group_labels)))
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        return (rank % parts)[groups]
 
-    def luck(*lead: int) -> Floats:
-        size = (*lead, studies, repeats, process.folds)
-        return np.float32(process.latent_luck) * draw.standard_normal(size, dtype=np.float32)
-
-    arms = 1 + len(process.gains)
+    arms, trainings = 1 + len(process.gains), (studies, repeats, process.folds)
     total = np.sqrt(process.spread**2 + 2 * process.latent_luck**2)
     means = (ndtri(process.accuracy + np.array([0.0, *process.gains])) * total).astype(np.float32)
-    difficulty, opinions = of_images(process.difficulty), [of_images(process.opinion) for _ in range(arms)]
-    training_luck = luck(arms) + luck()
+    fixed = of_images(process.difficulty), [of_images(process.opinion) for _ in range(arms)]
+    luck = np.float32(process.latent_luck) * (normal(arms, *trainings) + normal(*trainings))
+    collapsed = draw.random((arms, *trainings)) < process.collapsed
     noise = np.float32(np.sqrt(0.5))
 
-    def recognised(repeat: int, trained: Whole) -> list[npt.NDArray[np.bool_]]:
-        """For each arm S x N, judged by the training of fold `trained`, N."""
-        common = difficulty + noise * draw.standard_normal(shape, dtype=np.float32)
-        return [
-            common
-            + opinions[arm]
-            + noise * draw.standard_normal(shape, dtype=np.float32)
-            + training_luck[arm][:, repeat][:, trained]
-            > -means[arm]
-            for arm in range(arms)
-        ]
+    def above(repeat: int, trained: Whole) -> Floats:
+        """A x S x N: how far above 0 each image is by the training of fold `trained`, N."""
+        common, result = fixed[0] + noise * normal(*shape), np.empty((arms, *shape), np.float32)
+        for arm in range(arms):
+            result[arm] = common + fixed[1][arm] + noise * normal(*shape) + luck[arm][:, repeat][:, trained]
+            weak = collapsed[arm][:, repeat][:, trained]
+            learned = np.float32(0.3) * result[arm] + np.float32(0.7 * process.spread) * normal(*shape)
+            result[arm] = np.where(weak, learned + np.float32(0.7) * means[arm], result[arm] + means[arm])
+        return result
 
-    correct = np.empty((arms, *shape, repeats), dtype=bool)
-    inner_scores = np.empty((arms, studies, repeats, process.folds), dtype=np.float32)
+    logits = np.empty((arms, *shape, repeats), np.float32)
+    validation = np.empty((arms, *trainings), np.float32)
     folds = np.stack([split(process.folds) for _ in range(repeats)], axis=1)
     for repeat in range(repeats):
-        correct[..., repeat] = recognised(repeat, folds[:, repeat])
+        logits[..., repeat] = above(repeat, folds[:, repeat]) * np.float32(CONFIDENCE / process.spread)
         # A fifth of the images for each of the folds' validation splits, without those that the fold tests.
-        part = split(max(INNER_PARTS, process.folds))
-        shares = _inner_weights(labels, part, part != folds[:, repeat], process)
-        for arm, right in enumerate(recognised(repeat, np.minimum(part, process.folds - 1))):
-            inner_scores[arm, :, repeat] = right.astype(np.float32) @ shares
-    # The loss breaks ties.
-    inner_scores += np.float32(1e-4) * draw.random(inner_scores.shape, dtype=np.float32)
-    return Studies(correct, inner_scores, labels, np.repeat(np.arange(groups), process.group_size), weights, folds)
+        part = split(max(VALIDATION_PARTS, process.folds))
+        shares = _validation_weights(labels, part, part != folds[:, repeat], process)
+        validation[:, :, repeat] = (above(repeat, np.minimum(part, process.folds - 1)) > 0).astype(
+            np.float32
+        ) @ shares
+    for arm, deviation in enumerate(process.vague):
+        logits[arm] *= np.exp(np.float32(deviation) * normal(*logits[arm].shape))
+    validation += np.float32(1e-4) * draw.random(validation.shape, dtype=np.float32)  # the loss breaks ties
+    return Studies(logits, validation, labels, groups, weights, folds, (0.0, *process.gains))
 
 
-def _inner_weights(labels: Whole, part: Whole, usable: npt.NDArray[np.bool_], process: Process) -> Floats:
+def _groups(process: Process, draw: np.random.Generator) -> tuple[Whole, Whole]:
+    """The group of each image, and the class of each group."""
+    if process.groups is None:
+        sizes = np.ones(process.images, dtype=np.int64)
+        share = np.cumsum([process.imbalance, *[1.0] * (process.classes - 1)])
+        labels = np.searchsorted(share / share[-1], (np.arange(process.images) + 0.5) / process.images)
+    else:
+        drawn = draw.lognormal(-0.5, 1.0, process.groups) * process.images / process.groups
+        sizes, labels = np.maximum(1, np.rint(drawn)).astype(np.int64), np.arange(process.groups) % process.classes
+    return np.repeat(np.arange(len(sizes)), sizes), labels
+
+
+def _validation_weights(labels: Whole, part: Whole, usable: npt.NDArray[np.bool_], process: Process) -> Floats:
     """N x K: the balanced accuracy of each fold's validation images is the weighted sum of what is right."""
     member = (part[:, None] == np.arange(process.folds)) & usable[:, None]
     weights = np.zeros(member.shape, dtype=np.float32)
@@ -221,25 +200,17 @@ def _inner_weights(labels: Whole, part: Whole, usable: npt.NDArray[np.bool_], pr
 
 
 def trials(studies: Studies, study: int) -> list[Trial]:
-    """One study as the product's own trials: arm-0 is the baseline; the wrong ones get the next class."""
-    labels, classes = studies.labels, int(studies.labels.max()) + 1
-    one_hot = np.eye(classes).tolist()
-    done = []
-    for arm, inner_scores in enumerate(studies.inner_scores[:, study]):
-        predicted = np.where(studies.correct[arm, study].T, labels, (labels + 1) % classes)
-        for repeat, fold in np.ndindex(*inner_scores.shape):
+    """One study as the product's own trials: arm-0 is the baseline; what the truth lacks, the next class gets."""
+    labels, classes, done = studies.labels, int(studies.labels.max()) + 1, []
+    for arm, scores in enumerate(studies.validation_scores[:, study]):
+        of_truth = expit(studies.logits[arm, study].astype(np.float64))
+        for repeat, fold in np.ndindex(*scores.shape):
             members = np.flatnonzero(studies.image_folds[:, repeat] == fold)
+            rows, at = np.zeros((len(members), classes)), np.arange(len(members))
+            rows[at, labels[members]] = of_truth[members, repeat]
+            rows[at, (labels[members] + 1) % classes] = 1 - of_truth[members, repeat]
+            score = float(scores[repeat, fold])
             done.append(
-                Trial(
-                    arm=f"arm-{arm}",
-                    repeat=repeat,
-                    fold=fold,
-                    inner_score=float(inner_scores[repeat, fold]),
-                    inner_loss=1.0,
-                    test_indices=members.tolist(),
-                    test_probabilities=[one_hot[label] for label in predicted[repeat, members]],
-                    external_predictions=[],
-                    wall_seconds=1.0,
-                )
+                Trial(f"arm-{arm}", repeat, fold, score, 1.0, members.tolist(), rows.tolist(), [], wall_seconds=1.0)
             )
     return done

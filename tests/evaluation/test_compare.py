@@ -215,14 +215,14 @@ def test_sentences():
         return sentence(judge(base + grown, LABELS, margin=margin))
 
     assert sentence_of(40).startswith(
-        "Growing helped: gan is 25.0 points better than classical alone (95 % interval +11"
+        "Growing helped: gan is 25.0 points better than classical alone (95 % interval +10.8"
     )
     assert sentence_of(40).endswith("; 40 images, 4 repeats of 2 folds).")
     assert sentence_of(10).startswith("Growing hurt: gan is 50.0 points worse than classical alone")
     equal = sentence_of(30, margin=0.1)
     assert equal.startswith("No practical difference: gan is as good as classical alone, within 10 points (")
     assert sentence_of(31).startswith("Not proven: gan is 2.5 points better than classical alone (")
-    assert "a gain above 12.5 points is ruled out, one of 12.6 is found in four such studies" in sentence_of(31)
+    assert "a gain above 10.0 points is ruled out, one of 10.7 is found in four such studies" in sentence_of(31)
     assert "(most often" not in sentence_of(40)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from tenfold.evaluation import Interval
+from tenfold.evaluation.strata import Strata
 
 Table = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -93,11 +94,14 @@ def mean_squares(table: Table) -> MeanSquares:
     )
 
 
-def crossed_variance(table: Table, folds: Indices | None = None, choice: float = 0.0) -> CrossedVariance:
+def crossed_variance(
+    table: Table, folds: Indices | None = None, choice: float = 0.0, strata: Strata | None = None
+) -> CrossedVariance:
     """The variance of the mean of an n x R table, n >= 2, as an estimate for other images and other trainings.
 
     `folds`, n x R, tells which of a repeat's classifiers judged the group; without it, a repeat counts as one
-    training. `choice` is what `choice_variance` gives where the arm differs from training to training.
+    training. `choice` is what `choice_variance` gives where the arm differs from training to training. `strata` are
+    the classes of the groups, where these are weighed by class.
 
     Sum of the variance between groups, MS_g / (nR), and of that of the trainings' luck, (MS_t - MS_0) / (nR)
     where that is positive: MS_t is the mean square of trainings, MS_0 what it would be without luck. Trainings
@@ -110,14 +114,16 @@ def crossed_variance(table: Table, folds: Indices | None = None, choice: float =
     Pan and Wall 2002 (degrees of freedom of a sandwich variance). Coverage: benchmarks/results/simulated-gates.md.
     """
     n = len(table)
+    parts = _squares(table) if strata is None else strata.squares(table)
+    table = table if strata is None else strata.residuals(table)
     squares = mean_squares(table)
-    deviations = (table.mean(axis=1) - table.mean()) ** 2
     # A table of equal numbers can miss its own mean by a rounding error: that is no variance.
-    images = squares.groups / table.size if squares.groups / table.size > 1e-24 else 0.0
-    unevenness = float(np.mean(deviations**2) - np.mean(deviations) ** 2)
+    images = float(parts.sum()) if parts.sum() > 1e-24 else 0.0
+    parts = parts / max(images, 1e-24)
+    unevenness = float(np.mean(parts**2) - np.mean(parts) ** 2)
     degrees = float(n - 1)
     if images > 0 and unevenness > 0:
-        degrees = min(degrees, 2 * n * float(np.mean(deviations)) ** 2 / unevenness)
+        degrees = min(degrees, 2 * n * float(np.mean(parts)) ** 2 / unevenness)
 
     of_trainings, without_luck, trainings = _trainings(table, folds, squares.rest)
     luck = max(of_trainings - without_luck, 0.0) / table.size
@@ -127,6 +133,13 @@ def crossed_variance(table: Table, folds: Indices | None = None, choice: float =
         of_all = (images + choice) ** 2 / degrees + (of_trainings / table.size) ** 2 / (trainings - 1)
         degrees = max((images + luck + choice) ** 2 / of_all, min(degrees, trainings - 1))
     return CrossedVariance(images, luck, choice, squares.rest / table.size, degrees)
+
+
+def _squares(table: Table) -> Table:
+    """n: the parts of the variance of the mean of groups that count the same."""
+    n = len(table)
+    squares: Table = (table.mean(axis=1) - table.mean()) ** 2 / (n * (n - 1))
+    return squares
 
 
 def _trainings(table: Table, folds: Indices | None, rest: float) -> tuple[float, float, int]:
@@ -193,7 +206,9 @@ class CrossedTest:
         return max(half, margin) + float(stdtrit(self.degrees, POWER)) * self.interval.standard_error
 
 
-def crossed_test(table: Table, folds: Indices | None = None, choice: float = 0.0) -> CrossedTest:
+def crossed_test(
+    table: Table, folds: Indices | None = None, choice: float = 0.0, strata: Strata | None = None
+) -> CrossedTest:
     """The mean of an n x R table, n >= 2, with its 95 % interval, tested against 0.
 
     Arguments are those of `crossed_variance`.
@@ -201,7 +216,7 @@ def crossed_test(table: Table, folds: Indices | None = None, choice: float = 0.0
     groups. That bounds the share of groups that would show some by 3 / n and no lower (rule of three, Hanley and
     Lippman-Hand 1983), and one or two unlike groups tell no more than none: the interval is not narrower then.
     """
-    estimate, variance = float(table.mean()), crossed_variance(table, folds, choice)
+    estimate, variance = float(table.mean()), crossed_variance(table, folds, choice, strata)
     error, degrees = float(np.sqrt(variance.total)), variance.degrees
     student = float(stdtrit(degrees, 0.5 + CONFIDENCE / 2))
     unlike = np.count_nonzero((table != np.median(table)).any(axis=1))
@@ -240,9 +255,11 @@ def coverage_note(table: Table, folds: Indices | None = None) -> str | None:
     return None
 
 
-def crossed_interval(table: Table, folds: Indices | None = None, choice: float = 0.0) -> Interval:
+def crossed_interval(
+    table: Table, folds: Indices | None = None, choice: float = 0.0, strata: Strata | None = None
+) -> Interval:
     """The interval of `crossed_test`."""
-    return crossed_test(table, folds, choice).interval
+    return crossed_test(table, folds, choice, strata).interval
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

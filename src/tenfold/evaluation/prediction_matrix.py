@@ -14,6 +14,7 @@ from tenfold.core.types import Trial, class_weights
 from tenfold.evaluation.choice import Choice, Place, cross_fitted_choice
 from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, group_folds, group_table
 from tenfold.evaluation.log_loss import losses
+from tenfold.evaluation.strata import Strata
 
 Arm = Mapping[Place, Trial]
 Indices = npt.NDArray[np.int64]
@@ -73,6 +74,11 @@ class PredictionMatrix:
         return group_folds(self.image_folds, self.weights, self.design.groups)
 
     @cached_property
+    def strata(self) -> Strata:
+        """The classes of the groups."""
+        return Strata.of(self.design.labels, self.weights, self.design.groups)
+
+    @cached_property
     def baseline_table(self) -> Table:
         """Groups x repeats, the balanced accuracy of the baseline as its mean."""
         return self.table(self.predicted[self.design.baseline])
@@ -111,7 +117,7 @@ class PredictionMatrix:
         """The chosen arm's mean of such tables."""
         differences = [tables[name] for name in choice.names]
         variance = choice_variance(choice.gains(differences))
-        return crossed_test(choice.judged(differences, self.folds), self.folds, variance)
+        return crossed_test(choice.judged(differences, self.folds), self.folds, variance, self.strata)
 
     @cached_property
     def repeat_numbers(self) -> list[int]:
