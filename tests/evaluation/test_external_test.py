@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import ttest_1samp
 
 from tenfold.core.keys import Key
-from tenfold.evaluation.external_test import compare_external, mcnemar, paired_interval
+from tenfold.evaluation.external_test import compare_external, paired_difference
 
 
 def judge(picked, base, groups=None):
@@ -44,20 +44,6 @@ def test_the_luck_of_trainings_is_not_the_merit_of_an_arm():
         predicted = np.where(wrong, 1 - labels, labels)
         found += compare_external(*predicted, labels, np.arange(2000)).p_value < 0.05
     assert found / 200 <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_binomial_test_of_scipy(one, other):
-    expected = binomtest(one, one + other).pvalue if one + other else 1.0
-    assert mcnemar(one, other) == pytest.approx(expected)
-
-
-def test_paired_interval_stored_value():
-    # Documentation of R's statpsych, ci.prop.ps(.05, 12, 4, 26, 6): standard error, lower and upper limit.
-    interval = paired_interval(26, 4, 48)
-    result = (interval.standard_error, interval.low, interval.high)
-    assert result == pytest.approx((0.09448809, 0.2548067, 0.6251933), abs=1e-7)
-    assert interval.estimate == pytest.approx(22 / 48)
 
 
 counts = st.tuples(*[st.integers(0, 12)] * 4).filter(any)
@@ -157,6 +143,26 @@ def clustered_coverage(key, studies, patients=40):
 
 def test_coverage_with_patients_of_several_images():
     assert 0.90 <= clustered_coverage(Key("patients' coverage"), 400) <= 0.98
+
+
+def test_folds_whose_trainings_fared_unlike_make_the_interval_wider():
+    """Three trainings judged 40 images each: what sets them apart is not certain to be the same in others."""
+    folds = np.repeat(np.arange(3), 40)
+    change = (np.tile([1.0, -1.0], 60) + np.array([0.8, 0.0, -0.8])[folds])[:, None] / 2
+    images = np.arange(120)
+    apart, _ = paired_difference(change, images)
+    by_fold, p_value = paired_difference(change, images, folds=folds[:, None])
+    assert by_fold.estimate == pytest.approx(apart.estimate, abs=1e-12)
+    assert by_fold.high - by_fold.low > 1.5 * (apart.high - apart.low)
+    assert p_value > 0.9
+
+
+def test_weights_make_small_and_large_sets_count_the_same():
+    change = np.repeat([1.0, 0.0], [10, 90])[:, None]
+    weights = np.repeat([1 / 20, 1 / 180], [10, 90])
+    interval, _ = paired_difference(change, np.arange(100), weights)
+    assert interval.estimate == pytest.approx(0.5)
+    assert interval.low <= 0.5 <= interval.high
 
 
 def test_what_does_not_match_is_refused():

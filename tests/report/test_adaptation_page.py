@@ -33,7 +33,7 @@ def adapted(**changes: Any) -> dict[str, Any]:
         "classes": [{"name": EVIL, "source_images": 9, "predicted": 0, "mean_confidence": None, "recall": None}],
         "labelled": {"written": 8, "of": 12, "confidence": 0.9, "directory": "labelled"},
         "test": {
-            "name": "t", "images": 100, **CELL, "against": "source only", "gain_points": [4.0, 1.0, 7.0],
+            "name": "t", "groups": 25, **CELL, "against": "source only", "gain_points": [4.0, 1.0, 7.0],
             "p_value": 0.01, "rank_correlation": 0.8, "best_arm": "MCC",
         },
         "domain_probe": {"source only": 0.98, "MCC": None},
@@ -55,6 +55,12 @@ def test_the_page_of_an_adaptation_is_whole_and_inert() -> None:
     bare = render_adaptation(adapted(test=None, arms=[{**adapted()["arms"][0], "test": None}]), b"png")
     assert "how often they err is not known" in bare
     text = adaptation_text(adapted())
+    measured = (
+        "On held-out source: balanced accuracy. On the sealed test: plain accuracy on 100 images in 25 independent "
+        "groups; each arm is one classifier; the interval is about other images, not about other trainings."
+    )
+    assert measured in page
+    assert measured in text.replace("\n", " ")
     assert "MCC (chosen)" in text
     assert "0.900 COLLAPSED" in text
     assert "8 of 12 target images" in text
@@ -63,7 +69,11 @@ def test_the_page_of_an_adaptation_is_whole_and_inert() -> None:
 def test_the_page_of_a_merging_is_whole_and_inert() -> None:
     document: dict[str, Any] = {
         "sentence": "Pooling helps.",
-        "sources": [{"name": EVIL, "images": 4, "counts": [1, 3]}, {"name": "b", "images": 5, "counts": [2, 3]}],
+        "sources": [
+            {"name": EVIL, "images": 4, "groups": 2, "counts": [1, 3]},
+            {"name": "b", "images": 5, "groups": 5, "counts": [2, 3]},
+        ],
+        "folds": 3,
         "class_names": ["x", EVIL],
         "ways": [{"name": "pooled", "cells": [CELL, None], "mean": 0.912}],
         "mends": [{"difference": "they differ", "remedy": "mended"}],
@@ -76,7 +86,10 @@ def test_the_page_of_a_merging_is_whole_and_inert() -> None:
     assert EVIL not in page
     assert "91.2 %" in page
     assert "they differ: mended" in page
-    assert "91.2 % (90.0 to 92.0)" in merging_text(document)
+    text = merging_text(document)
+    assert "91.2 % (90.0 to 92.0)" in text
+    assert "b (5 images): every image is judged once, by that one of 3 trainings" in text.replace("\n", " ")
+    assert "(4 images in 2 independent groups), b (5 images): every image" in page
 
 
 def test_the_image_of_features_takes_any_names() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from made_up_content import told_in_full, verdict
@@ -22,11 +23,17 @@ def test_facts_stand_below_the_table_and_no_line_is_too_wide():
         "ties count half)",
         "By these data a gain is 100 % probable, one above 1 points 91 %; its log loss is +0.021 better "
         "(+0.009 to +0.033, p < 0.001)",
-        "External test: chosen arm 91.2 %, classical 90.1 %, difference +1.1 points (-0.4 to +2.6), "
-        "p = 0.27, 796 images, mean of 20 trainings",
+        "External test (plain accuracy, mean of 20 trainings): chosen arm 91.2 %, classical 90.1 %, difference +1.1 "
+        "points (-0.4 to +2.6), p = 0.27, 796 images",
         "classical+cgan: no new images in 12 of 20 folds, 2 for each real one in 8",
         "warning: something to know",
     ]
+
+
+def test_groups_of_the_external_test_are_told_where_they_are_fewer_than_its_images():
+    sealed = replace(told_in_full().external, groups=90)
+    (line,) = [line for line in lines_of(told_in_full(external=sealed)) if line.startswith("External test")]
+    assert line.endswith("796 images in 90 independent groups")
 
 
 def test_what_there_is_not_is_not_told():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from made_up_plans import plan_for, run_trial, whole_set
@@ -282,6 +283,23 @@ def test_the_external_test_is_told_as_shares() -> None:
     assert (scores["images"], scores["accuracy"], scores["balanced_accuracy"]) == (4, 0.75, 0.75)
     assert scores["interval"][0] < 0.75 < scores["interval"][1]
     assert external_test(Oracle(), STUDY) is None
+
+
+def test_four_images_of_a_patient_judge_a_classifier_like_one() -> None:
+    right = np.repeat(Key("patients judged").numpy_generator().random(40) < 0.7, 4)
+
+    class OfPatients:
+        def probabilities(self, images: Any) -> Any:
+            return np.eye(2)[1 - right.astype(int)]
+
+    def judged(groups: npt.NDArray[np.int64]) -> dict[str, Any]:
+        scores = external_test(OfPatients(), easy_set([160, 0], groups=groups.tolist(), roles=["test"] * 160))
+        assert scores is not None
+        return scores
+
+    alone, together = judged(np.arange(160)), judged(np.repeat(np.arange(40), 4))
+    assert (alone["groups"], together["groups"], alone["accuracy"]) == (160, 40, together["accuracy"])
+    assert 1.8 < np.ptp(together["interval"]) / np.ptp(alone["interval"]) < 2.2
 
 
 def test_the_validation_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from made_up_folders import write_folders
 from PIL import Image
 
 from made_up_sets import easy_set, easy_vectors
+from tenfold.adaptation.selection import SOURCE, AdaptedArm
 from tenfold.adaptation.sets import read_sets
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
+from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.report.documents import adaptation_text
 from tenfold.verbs.adapt import adapt, adapt_forecast
-from tenfold.verbs.adapt_result import Adaptation
+from tenfold.verbs.adapt_result import Adaptation, TrainedArms, judged, sealed_test
 from tenfold.verbs.predict import predict
 
 STEPS = 25
@@ -140,6 +143,27 @@ def test_without_a_test_nothing_is_claimed(folders: Path, tmp_path: Path) -> Non
     assert "nothing is known of how often it is right" in adaptation.sentence
     assert not any(mend["applied"] for mend in adaptation.document["mends"])
     assert "not mended" in adaptation_text(adaptation.document)
+
+
+def test_patients_of_four_images_count_once() -> None:
+    """Two arms of which each is right or wrong on all images of a patient."""
+    labels, draw = np.arange(240) // 120, Key("adapted patients").numpy_generator()
+    right = {name: np.repeat(draw.random(60) < share, 4) for name, share in (("MCC", 0.8), (SOURCE, 0.6))}
+    predicted = {name: np.where(hits, labels, 1 - labels) for name, hits in right.items()}
+    both = tuple(AdaptedArm(name, None, 0.9, 0.9, (0.5, 0.5), {}) for name in right)  # type: ignore[arg-type]
+    trained = TrainedArms(both, {}, {})
+
+    def widths(groups: npt.NDArray[np.int64]) -> list[float]:
+        test = easy_set([120, 120], groups=groups.tolist())
+        arms = [
+            {"name": arm.name, "chosen": arm is both[0], "test": judged(test, predicted[arm.name])} for arm in both
+        ]
+        told = sealed_test(test, arms, both[0], trained, predicted)
+        assert told["groups"] == len(np.unique(groups))
+        return [np.ptp(told["interval"]), np.ptp(told["gain_points"][1:])]
+
+    ratios = np.divide(widths(np.arange(240) // 4), widths(np.arange(240)))
+    assert ((ratios > 1.8) & (ratios < 2.2)).all(), ratios
 
 
 def test_a_forecast_writes_nothing(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from made_up_sets import easy_set
@@ -14,7 +17,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.training.loop import TrainingLoop
-from tenfold.verbs.merge import deal_folds, merge
+from tenfold.verbs.merge import ALIGNED, POOLED, _gains, _way_json, alone_name, deal_folds, merge
 
 
 def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
@@ -26,6 +29,15 @@ def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
     assert all(cell["images"] == 18 for way in merging.document["ways"] for cell in way["cells"])
     assert read_json(tmp_path / "run" / "merge.json")["sentence"] == merging.sentence
     assert "judged on made-up other" in merging.text
+    page = unescape((tmp_path / "run" / "report.html").read_text())
+    assert f"<h1>{merging.sentence}</h1>" in page
+    gains = merging.document["gains"]
+    assert len(gains["pooled"]) == 2
+    for gain in (*gains["pooled"], gains["aligned"]):
+        estimate, low, high = gain["points"]
+        assert low <= estimate <= high
+        assert f"{estimate:+.1f} points" in merging.sentence
+        assert f"({low:+.1f} to {high:+.1f})" in merging.sentence
     out = tmp_path / "run"
     assert merging.document["command"] == f"tenfold adapt 'made-up easy' 'made-up other' --steps 20 --out {out}"
     assert "Learned from, and judged on" in (tmp_path / "run" / "report.html").read_text()
@@ -70,6 +82,27 @@ def test_folds_are_of_whole_groups_and_of_every_class() -> None:
         assert len(set(folds[data.groups == group])) == 1
     for label in (0, 1):
         assert set(folds[data.labels == label]) == {0, 1, 2}
+
+
+def test_patients_of_four_images_count_once_in_accuracies_and_gains() -> None:
+    """Two sets of 120 patients, of whom each way recognises all images or none, as many in each fold."""
+    draw, one, folds = Key("merged patients").numpy_generator(), easy_set([240, 240]), np.repeat(np.arange(3), 160)
+    shares = {"own": 0.7, POOLED: 0.8, ALIGNED: 0.8}
+    right = {way: np.tile(np.repeat(draw.random(40) < share, 4), 3) for way, share in shares.items()}
+    says = {way: np.where(hits, one.labels, 1 - one.labels) for way, hits in right.items()}
+    sources = [replace(one, name=name) for name in ("a", "b")]
+    predicted = {way: {0: says[way], 1: says[way]} for way in (POOLED, ALIGNED)}
+    predicted |= {alone_name(name): {0: says["own"], 1: says["own"]} for name in ("a", "b")}
+
+    def widths(groups: npt.NDArray[np.int64]) -> list[float]:
+        grouped = [source.with_columns(groups=groups) for source in sources]
+        gains = _gains(grouped, [folds, folds], predicted)
+        bounds = [gain["points"][1:] for gain in (*gains["pooled"], gains["aligned"])]
+        bounds.append(_way_json(POOLED, grouped, [folds, folds], predicted[POOLED])["cells"][0]["interval"])
+        return [high - low for low, high in bounds]
+
+    ratios = np.divide(widths(np.arange(480) // 4), widths(np.arange(480)))
+    assert ((ratios > 1.8) & (ratios < 2.2)).all(), ratios
 
 
 def test_sets_that_cannot_be_merged_are_refused(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from made_up_folders import files, records, write_folders
 
-from made_up_sets import QUICK_CGAN, easy_set
+from made_up_sets import QUICK_CGAN, easy_set, of_patients
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.evaluation import Verdict
+from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import GeneratorMethod, MethodFailed, method_class
 from tenfold.runs import study as conduct
 from tenfold.training.classifier_io import load_classifier
@@ -164,6 +165,24 @@ def test_the_sealed_images_judge_the_final_classifier(ran: Callable[..., RunResu
     actual = classifier["external_test"]
     assert (actual["images"], actual["accuracy"]) == (6, round(float(np.mean(right)), 4))
     assert classifier["trained_on_images"] == 10
+
+
+def test_the_final_classifier_is_judged_by_patients(ran: Callable[..., RunResult], tmp_path: Path) -> None:
+    """Four images a patient, in the study and in the sealed test, tell half as much as four patients would."""
+    study = easy_set([24, 24], (1, 12, 12))
+    sealed = easy_set([20, 20], (1, 12, 12), key="sealed", groups=range(100, 140), roles=["test"] * 40)
+    data = study.joined(sealed)
+    mislabelled = Key("mislabelled patients").numpy_generator().random(len(data)) < 0.2
+    data = data.with_columns(labels=np.where(mislabelled, 1 - data.labels, data.labels))
+    classifier = ran(of_patients(data)).classifier
+    external = classifier["external_test"]
+    assert (external["images"], external["groups"]) == (160, 40)
+    of_images = wilson_interval(external["accuracy"], 160)
+    assert 1.7 < np.ptp(external["interval"]) / np.ptp(of_images) < 2.4
+    of_images = wilson_interval(classifier["cross_validated_balanced_accuracy"], 192)
+    assert 1.5 < np.ptp(classifier["interval"]) / np.ptp(of_images) < 2.6
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "of 160 images in 40 independent groups recognised: plain accuracy of this one classifier" in page
 
 
 def test_a_generator_that_collapses_in_the_end_spoils_nothing_else(

@@ -114,6 +114,14 @@ def share_interval(
     return Interval(estimate, low, high, error)
 
 
+def accuracy_interval(correct: Table, groups: Indices, folds: Indices | None = None) -> Interval:
+    """Plain accuracy, every image counting the same, with its 95 % interval; `correct` is N x R, 1 where recognised.
+
+    One stratum: nobody fixed how many images of each class there were to be.
+    """
+    return share_interval(correct, np.zeros_like(groups), groups, np.ones(len(groups)), folds)
+
+
 def balanced_accuracy_interval(
     correct: Table, labels: Indices, groups: Indices, classes: Sequence[int], folds: Indices | None = None
 ) -> Interval:

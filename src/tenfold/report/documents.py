@@ -13,7 +13,7 @@ from typing import Any
 from tenfold.core.progress import duration, one_line
 from tenfold.report.figures import Row, interval_svg
 from tenfold.report.page import embedded, environment
-from tenfold.report.text import WIDTH, aligned
+from tenfold.report.text import ONE_TRAINING, WIDTH, aligned, images_in_groups
 
 Document = Mapping[str, Any]
 
@@ -55,7 +55,8 @@ def claim_text(document: Document) -> str:
 
 def render_adaptation(document: Document, embedding: bytes) -> str:
     """The page of an adaptation, with a PNG of source and target features."""
-    page = environment({"signed": signed, "duration": duration}).get_template("adaptation.html")
+    filters: dict[str, Callable[..., Any]] = {"signed": signed, "duration": duration, "measures": measures}
+    page = environment(filters).get_template("adaptation.html")
     most = max((row["predicted"] for row in document["classes"]), default=1) or 1
     return page.render(document=document, embedding=embedded(embedding)["address"], most=most)
 
@@ -72,14 +73,25 @@ def adaptation_text(document: Document) -> str:
         document,
         aligned(heading, [_arm(arm) for arm in document["arms"]]),
         mends,
+        _wrapped(measures(document)),
         f"labelled/: {labelled['written']:,} of {labelled['of']:,} target images, of which it is at least "
         f"{100 * labelled['confidence']:g} % sure",
     )
 
 
+def measures(document: Document) -> str:
+    """Which accuracies an adaptation tells, and what their intervals are about."""
+    source = "On held-out source: balanced accuracy."
+    if (test := document["test"]) is None:
+        return source
+    of = images_in_groups(test["images"], test.get("groups"))
+    return f"{source} On the sealed test: plain accuracy on {of}; each arm is {ONE_TRAINING}."
+
+
 def render_merging(document: Document) -> str:
     """The page of merged sets."""
-    return environment({"duration": duration}).get_template("merging.html").render(document=document)
+    filters: dict[str, Callable[..., Any]] = {"duration": duration, "measures": merging_measures}
+    return environment(filters).get_template("merging.html").render(document=document)
 
 
 def merging_text(document: Document) -> str:
@@ -87,7 +99,20 @@ def merging_text(document: Document) -> str:
     names = [source["name"] for source in document["sources"]]
     rows = [(way["name"], *map(_accuracy, way["cells"])) for way in document["ways"]]
     table = aligned(("learned from", *(f"judged on {name}" for name in names)), rows)
-    return _with_table(document, table, [f"{mend['difference']}; {mend['remedy']}" for mend in document["mends"]])
+    mends = [f"{mend['difference']}; {mend['remedy']}" for mend in document["mends"]]
+    return _with_table(document, table, mends, _wrapped(one_line(merging_measures(document))))
+
+
+def merging_measures(document: Document) -> str:
+    """Which accuracy a merging tells, of what, and what its intervals are about."""
+    sets = ", ".join(
+        f"{source['name']} ({images_in_groups(source['images'], source['groups'])})" for source in document["sources"]
+    )
+    return (
+        f"Plain accuracy on {sets}: every image is judged once, by that one of {document['folds']} trainings "
+        "that did not see it. The intervals count which images happen to be in these sets and how each training "
+        "happened to end, of which so few trainings tell little."
+    )
 
 
 def figure(value: float, unit: str) -> str:

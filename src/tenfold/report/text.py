@@ -31,6 +31,7 @@ WIDTH = 118
 
 EARLIER_STUDIES = "digits, wbc and pneumoniamnist"
 """Those that tell how much two arms differ; see runs/forecast.py."""
+ONE_TRAINING = "one classifier; the interval is about other images, not about other trainings"
 
 
 class Predicted(Protocol):
@@ -55,6 +56,12 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_choice_lines(arms)]
     warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
     return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
+
+
+def images_in_groups(images: int, groups: int | None) -> str:
+    """`796 images in 90 independent groups`; the groups only where they are known and fewer."""
+    told = _counted(images, "image")
+    return told if groups is None or groups == images else f"{told} in {_counted(groups, 'independent group')}"
 
 
 def _wrapped(line: str) -> str:
@@ -94,11 +101,12 @@ def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
     if not external:
         return []
     return [
-        f"External test: chosen arm {_bound(external['pick_accuracy'], '.1f', 100)} %, "
+        f"External test (plain accuracy, mean of {external['trainings']} trainings): "
+        f"chosen arm {_bound(external['pick_accuracy'], '.1f', 100)} %, "
         f"{verdict['baseline']} {_bound(external['baseline_accuracy'], '.1f', 100)} %, "
         f"difference {_bound(external['difference_points'], '+.1f', 1)} points "
         f"({_bounds(external['interval_points'], '+.1f', 1)}), "
-        f"{p_words(external['p_value'])}, {external['images']:,} images, mean of {external['trainings']} trainings"
+        f"{p_words(external['p_value'])}, {images_in_groups(external['images'], external.get('groups'))}"
     ]
 
 

@@ -22,7 +22,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Split, Trial
 from tenfold.data.splits import Fold, open_fold, part_of
 from tenfold.evaluation.leaks import leak
-from tenfold.evaluation.scores import balanced_accuracy, wilson_interval
+from tenfold.evaluation.scores import accuracy_interval, balanced_accuracy
 from tenfold.methods import MethodFailed, spread
 from tenfold.runs.arms import Component
 from tenfold.runs.diagnostics import diagnostics_of, samples
@@ -264,16 +264,20 @@ def _seen(recipe: Recipe, fold: Fold) -> str | None:
 
 
 def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str, Any] | None:
-    """Accuracy on the sealed external test images, as shares with a 95 % interval; None where there are none."""
+    """Accuracy on the sealed external test images as shares of 1; None where there are none.
+
+    The plain accuracy's interval is about other images of other groups, not about other trainings.
+    """
     external = data.part("test")
     if not len(external):
         return None
     predicted = classifier.probabilities(external.rows).argmax(1)
-    share = float((predicted == external.labels).mean())
+    accuracy = accuracy_interval((predicted == external.labels)[:, None].astype(np.float64), external.groups)
     return {
         "images": len(external),
-        "accuracy": round(share, 4),
-        "interval": [round(bound, 4) for bound in wilson_interval(share, len(external))],
+        "groups": len(np.unique(external.groups)),
+        "accuracy": round(accuracy.estimate, 4),
+        "interval": [round(accuracy.low, 4), round(accuracy.high, 4)],
         "balanced_accuracy": round(balanced_accuracy(external.labels, predicted), 4),
     }
 

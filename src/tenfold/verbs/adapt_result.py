@@ -19,11 +19,11 @@ from tenfold.core.files import write_bytes, write_json, write_text
 from tenfold.core.results import Document
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
-from tenfold.evaluation.external_test import mcnemar, paired_interval
-from tenfold.evaluation.scores import balanced_accuracy, recalls, wilson_interval
+from tenfold.evaluation.external_test import compare_external
+from tenfold.evaluation.scores import accuracy_interval, balanced_accuracy, recalls
 from tenfold.report.documents import adaptation_text, render_adaptation
 from tenfold.report.figures import Panel, embedding_png
-from tenfold.report.text import predictions_csv
+from tenfold.report.text import images_in_groups, predictions_csv
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.device import hardware
 from tenfold.verbs.predict import predictions_of
@@ -85,7 +85,7 @@ def write_adaptation(
         "failures": dict(trained.failures),
         "classes": _classes(sets, rows, predicted.get(chosen.name)),
         "labelled": _label(directory / LABELLED, sets, rows, options["confidence"]),
-        "test": _test(sets.test, arms, chosen, trained, predicted) if sets.test is not None else None,
+        "test": sealed_test(sets.test, arms, chosen, trained, predicted) if sets.test is not None else None,
         "warnings": [*sets.warnings, *_doubts(trained, chosen)],
         "options": dict(options),
         "command": run["command"],
@@ -158,42 +158,48 @@ def _arm(
         "information": round(arm.information, 5),
         "missing_classes": arm.missing,
         "collapsed": arm.collapsed,
-        "test": None if test is None or predicted is None else judged(test.labels, predicted),
+        "test": None if test is None or predicted is None else judged(test, predicted),
         "seconds": trained.seconds[arm.name],
         **arm.details,
     }
 
 
-def judged(truth: Labels, predicted: Labels) -> dict[str, Any]:
-    """How often predictions of N images are right."""
-    share = float((predicted == truth).mean())
+def judged(data: ImageDataset, predicted: Labels, folds: Labels | None = None) -> dict[str, Any]:
+    """How often predictions of N images are right; the interval is over other images, by their groups.
+
+    It is over other trainings too where `folds` names N trainings that judged an image each.
+    """
+    right = (predicted == data.labels)[:, None].astype(np.float64)
+    accuracy = accuracy_interval(right, data.groups, None if folds is None else folds[:, None])
     return {
-        "accuracy": round(share, 5),
-        "interval": [round(bound, 5) for bound in wilson_interval(share, len(truth))],
-        "balanced_accuracy": round(balanced_accuracy(truth, predicted), 5),
+        "accuracy": round(accuracy.estimate, 5),
+        "interval": [round(accuracy.low, 5), round(accuracy.high, 5)],
+        "balanced_accuracy": round(balanced_accuracy(data.labels, predicted), 5),
     }
 
 
-def _test(
+def sealed_test(
     test: ImageDataset,
     arms: list[dict[str, Any]],
     chosen: AdaptedArm,
     trained: TrainedArms,
     predicted: Mapping[str, Labels],
 ) -> dict[str, Any]:
-    ours, theirs = (predicted[arm.name] == test.labels for arm in (chosen, trained.base))
-    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    gain = paired_interval(only_ours, only_theirs, len(test))
+    """The chosen arm on the sealed test, alone and against the source alone; one training of each."""
+    ours, theirs = (predicted[arm.name][None] for arm in (chosen, trained.base))
+    comparison = compare_external(ours, theirs, test.labels, test.groups)
+    gain = comparison.difference
     truth = [arm["test"]["accuracy"] for arm in arms]
     figures = [arm.information for arm in trained.arms]
     varied = len(set(truth)) > 1 and len(set(figures)) > 1
     return {
         "name": test.name,
         "images": len(test),
+        "groups": comparison.groups,
         **next(arm["test"] for arm in arms if arm["chosen"]),
         "against": trained.base.name,
         "gain_points": [round(100 * value, 3) for value in (gain.estimate, gain.low, gain.high)],
-        "p_value": mcnemar(only_ours, only_theirs),
+        "p_value": comparison.p_value,
         "rank_correlation": float(spearmanr(figures, truth).statistic) if varied else None,
         "best_arm": arms[int(np.argmax(truth))]["name"],
     }
@@ -231,8 +237,9 @@ def _sentence(document: Mapping[str, Any]) -> str:
         f", {gain:+.1f} points against {test['against']} ({low:+.1f} to {high:+.1f})"
     )  # fmt: skip
     share, bounds = test["accuracy"], test["interval"]
+    of = images_in_groups(test["images"], test["groups"])
     return (
-        f"{opening}: {100 * share:.1f} % of {test['images']:,} sealed test images are recognised "
+        f"{opening}: {100 * share:.1f} % of {of} of the sealed test are recognised "
         f"({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}){against}."
     )
 

@@ -23,8 +23,9 @@ from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
 from tenfold.core.types import Data, ImageDataset
 from tenfold.data.combine import equal_to_any
+from tenfold.evaluation.external_test import paired_difference
 from tenfold.report.documents import merging_text, render_merging
-from tenfold.runs import Context, Job
+from tenfold.runs import Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.processes import executor_for
 from tenfold.runs.runner import run_all
@@ -34,6 +35,7 @@ from tenfold.verbs.adapt import MODULES
 from tenfold.verbs.adapt_result import judged
 
 FOLDS = 3
+POOLED, ALIGNED = "pooled", "pooled + DANN"
 
 Labels = npt.NDArray[np.int64]
 
@@ -98,16 +100,22 @@ def merge(
         ways = ways_of([source.name for source in framed])
         with executor_for(workers) as executor:
             done = run_all("trainings", jobs_of(ways, framed, folds, run, options), run, executor)
-        results = [(one.job.config["way"], one.job.config["fold"], one.result["predicted"]) for one in done]
+        predicted = {way.name: _predicted(way, folds, done) for way in ways}
         document = {
             "sources": [
-                {"name": source.name, "images": len(source), "counts": source.counts().tolist()} for source in framed
+                {
+                    "name": source.name,
+                    "images": len(source),
+                    "groups": len(np.unique(source.groups)),
+                    "counts": source.counts().tolist(),
+                }
+                for source in framed
             ],
             "class_names": list(framed[0].class_names),
             "mends": [{"difference": mend.difference, "remedy": mend.remedy} for mend in mending],
-            "ways": [
-                _way_json(way, framed, folds, [one[1:] for one in results if one[0] == way.name]) for way in ways
-            ],
+            "ways": [_way_json(name, framed, folds, labels) for name, labels in predicted.items()],
+            "gains": _gains(framed, folds, predicted),
+            "folds": FOLDS,
             "warnings": warnings,
             "options": config,
             "command": as_typed("adapt", config["sources"], options, out=directory),
@@ -156,11 +164,16 @@ def deal_folds(source: ImageDataset, key: Key) -> Labels:
     return np.array([fold_of[int(group)] for group in source.groups], np.int64)
 
 
+def alone_name(source: str) -> str:
+    """The way that learns from a single source."""
+    return f"{source} alone"
+
+
 def ways_of(names: Sequence[str]) -> list[Way]:
     """Each source alone, all pooled, and of three or more all without each one."""
     every = tuple(range(len(names)))
-    ways = [Way(f"{name} alone", (number,), every) for number, name in enumerate(names)]
-    ways += [Way("pooled", every, every), Way("pooled + DANN", every, every, aligned=True)]
+    ways = [Way(alone_name(name), (number,), every) for number, name in enumerate(names)]
+    ways += [Way(POOLED, every, every), Way(ALIGNED, every, every, aligned=True)]
     if len(names) > 2:
         for number, name in enumerate(names):
             rest = tuple(other for other in every if other != number)
@@ -222,33 +235,69 @@ def train_fold(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     }
 
 
+def _predicted(way: Way, folds: Sequence[Labels], done: Sequence[Finished]) -> dict[int, Labels]:
+    """For each source that a way is judged on, its N predictions: each image's by the training of its own fold."""
+    labels = {number: np.zeros(len(folds[number]), np.int64) for number in way.judged_on}
+    for one in done:
+        if one.job.config["way"] == way.name:
+            for number, predicted in labels.items():
+                predicted[folds[number] == one.job.config["fold"]] = one.result["predicted"][str(number)]
+    return labels
+
+
 def _way_json(
-    way: Way,
-    sources: Sequence[ImageDataset],
-    folds: Sequence[Labels],
-    results: Sequence[tuple[int, Mapping[str, list[int]]]],
+    name: str, sources: Sequence[ImageDataset], folds: Sequence[Labels], predicted: Mapping[int, Labels]
 ) -> dict[str, Any]:
     """How often a way is right on each source; every image was judged in its own fold."""
-    cells: list[dict[str, Any] | None] = [None] * len(sources)
-    for number in way.judged_on:
-        truth, predicted = sources[number].labels, np.zeros(len(sources[number]), np.int64)
-        for fold, labels in results:
-            predicted[folds[number] == fold] = labels[str(number)]
-        cells[number] = judged(truth, predicted) | {"images": len(truth)}
-    shown = [cell["accuracy"] for cell in cells if cell]
-    return {"name": way.name, "cells": cells, "mean": round(float(np.mean(shown)), 5)}
+    cells = [
+        judged(source, predicted[number], folds[number]) | {"images": len(source)} if number in predicted else None
+        for number, source in enumerate(sources)
+    ]
+    return {
+        "name": name,
+        "cells": cells,
+        "mean": round(float(np.mean([cell["accuracy"] for cell in cells if cell])), 5),
+    }
+
+
+def _gains(
+    sources: Sequence[ImageDataset], folds: Sequence[Labels], predicted: Mapping[str, Mapping[int, Labels]]
+) -> dict[str, Any]:
+    """What pooling gains on each source over that source alone, and DANN over pooling on all of them."""
+    numbers = range(len(sources))
+    pooled, aligned = ([predicted[way][number] for number in numbers] for way in (POOLED, ALIGNED))
+    alone = [predicted[alone_name(source.name)][number] for number, source in enumerate(sources)]
+    return {
+        "pooled": [
+            _gain(sources[number : number + 1], [folds[number]], [pooled[number]], [alone[number]])
+            for number in numbers
+        ],
+        "aligned": _gain(sources, folds, aligned, pooled),
+    }
+
+
+def _gain(
+    sources: Sequence[ImageDataset], folds: Sequence[Labels], ours: Sequence[Labels], theirs: Sequence[Labels]
+) -> dict[str, Any]:
+    """By how much plain accuracy differs, every source counting the same; a fold's training judges all sources."""
+    labels = [source.labels for source in sources]
+    right, other = (np.concatenate([*map(np.equal, one, labels)]).astype(np.float64) for one in (ours, theirs))
+    weights = np.concatenate([np.full(len(one), 1 / (len(one) * len(sources))) for one in labels])
+    # Groups of different sources are different ones, whatever their numbers.
+    apart = [np.unique(one.groups, return_inverse=True)[1] * len(sources) + k for k, one in enumerate(sources)]
+    groups, inside = np.concatenate(apart), np.concatenate(folds)
+    gain, p_value = paired_difference((right - other)[:, None], groups, weights, inside[:, None])
+    return {"points": [round(100 * value, 3) for value in (gain.estimate, gain.low, gain.high)], "p_value": p_value}
 
 
 def _sentence(document: Mapping[str, Any]) -> str:
-    alone = [document["ways"][number]["cells"][number]["accuracy"] for number in range(len(document["sources"]))]
-    pooled, aligned = (
-        next(way for way in document["ways"] if way["name"] == name) for name in ("pooled", "pooled + DANN")
-    )
-    gains = [cell["accuracy"] - own for cell, own in zip(pooled["cells"], alone, strict=True)]
-    names = [source["name"] for source in document["sources"]]
-    each = ", ".join(f"{100 * gain:+.1f} points on {name}" for gain, name in zip(gains, names, strict=True))
-    dann = 100 * (aligned["mean"] - pooled["mean"])
+    def told(gain: Mapping[str, Any], where: str) -> str:
+        points, low, high = gain["points"]
+        return f"{points:+.1f} points {where} ({low:+.1f} to {high:+.1f})"
+
+    gains, names = document["gains"], [source["name"] for source in document["sources"]]
+    each = ", ".join(told(gain, f"on {name}") for gain, name in zip(gains["pooled"], names, strict=True))
     return (
-        f"Pooling, against each source alone: {each}; DANN between the sources, against pooling: {dann:+.1f} points "
-        "on average."
+        f"Pooling, against each source alone: {each}; DANN between the sources, against pooling: "
+        f"{told(gains['aligned'], 'on average')}."
     )

@@ -18,7 +18,7 @@ from tenfold.core.types import Data
 from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
-from tenfold.report.text import forecast_text
+from tenfold.report.text import ONE_TRAINING, forecast_text, images_in_groups
 from tenfold.runs.arms import BASELINE, VECTOR_BASELINE
 from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
@@ -249,10 +249,11 @@ def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
     }
     if classifier["interval"]:
         accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])
-        words["Balanced accuracy to expect"] = f"{accuracy}, from cross-validation"
+        words["Balanced accuracy to expect"] = f"{accuracy}, mean of the classifiers of the cross-validation"
     if external := classifier["external_test"]:
         accuracy = _percent(external["accuracy"], external["interval"])
-        words["On the sealed external test"] = f"{accuracy} of {external['images']:,} images recognised"
+        of = images_in_groups(external["images"], external["groups"])
+        words["On the sealed external test"] = f"{accuracy} of {of} recognised: plain accuracy of this {ONE_TRAINING}"
     return words
 
 
