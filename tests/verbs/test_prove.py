@@ -174,7 +174,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("slow")
 def test_a_budget_that_ends_in_the_first_repeat_gives_a_first_look(folder: Path, tmp_path: Path) -> None:
     arms, out = "raw,mixup", tmp_path / "out"
-    study = prove(folder, arms=arms, repeats=4, budget=73, learning_curve=False, out=out, workers=1)
+    study = prove(folder, arms=arms, repeats=4, budget=74, learning_curve=False, out=out, workers=1)
     verdict = study.verdict
     assert (verdict.repeats, verdict.folds, verdict.finished_folds) == (1, 4, (0, 1))
     assert [arm.name for arm in verdict.arms] == ["classical", "raw", "mixup"]
@@ -210,9 +210,9 @@ def test_the_baseline_alone_is_told_where_there_was_no_time_for_more(folder: Pat
 
 @pytest.mark.usefixtures("slow")
 def test_the_same_command_without_its_budget_goes_on(folder: Path) -> None:
-    first = prove(folder, arms="raw", repeats=1, budget=32, workers=1)
+    first = prove(folder, arms="raw", repeats=1, budget=33, workers=1)
     assert len(first.trials) == 3
-    again = prove(folder, arms="raw", repeats=1, budget=32, workers=1)
+    again = prove(folder, arms="raw", repeats=1, budget=33, workers=1)
     assert again.directory != first.directory, "the same question anew"
     whole = prove(folder, arms="raw", repeats=1, workers=1)
     assert whole.directory in (first.directory, again.directory)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-MOST_SLOWDOWN = 5.0
+MOST_SLOWDOWN = 8.0
 """More than that is waiting for something else, such as a slow disk."""
 
 
@@ -21,7 +21,7 @@ class Beginning:
 
     @property
     def slowdown(self) -> float:
-        """Seconds that have passed since then for each of computing; from 1 to 5."""
+        """Seconds that have passed since then for each of computing; from 1 to 8."""
         work = time.process_time() - self.worked
         return min(max((time.monotonic() - self.at) / work, 1.0), MOST_SLOWDOWN) if work > 0 else 1.0
 

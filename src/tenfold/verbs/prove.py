@@ -30,7 +30,7 @@ from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
 
-SECONDS_TO_PUBLISH = 2.0
+SECONDS_TO_PUBLISH = 3.0
 """Of computing: the verdict, its figures and the report."""
 ARM_NOTES = {
     "raw": "the real images, nothing else",
