@@ -58,9 +58,9 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
 
 
-def images_in_groups(images: int, groups: int | None) -> str:
+def images_in_groups(images: int, groups: int | None, noun: str = "image") -> str:
     """`796 images in 90 independent groups`; the groups only where they are known and fewer."""
-    told = _counted(images, "image")
+    told = _counted(images, noun)
     return told if groups is None or groups == images else f"{told} in {_counted(groups, 'independent group')}"
 
 

@@ -237,9 +237,9 @@ def _sentence(document: Mapping[str, Any]) -> str:
         f", {gain:+.1f} points against {test['against']} ({low:+.1f} to {high:+.1f})"
     )  # fmt: skip
     share, bounds = test["accuracy"], test["interval"]
-    of = images_in_groups(test["images"], test["groups"])
+    of = images_in_groups(test["images"], test["groups"], "sealed test image")
     return (
-        f"{opening}: {100 * share:.1f} % of {of} of the sealed test are recognised "
+        f"{opening}: {100 * share:.1f} % of {of} are recognised "
         f"({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}){against}."
     )
 
