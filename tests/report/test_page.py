@@ -11,9 +11,11 @@ import pytest
 from made_up_content import arm, content, interval, sheet, told_in_full, verdict
 from PIL import Image
 
-from tenfold.evaluation import Look, Worth
-from tenfold.evaluation.serialise import sentence
+from tenfold.core.keys import Key
+from tenfold.evaluation import Interval, LogLoss, Look, Worth
+from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.report.page import duration, plain, points, render
+from tenfold.report.text import verdict_text
 
 VOID = {"meta", "img", "rect", "line", "path", "circle", "br"}
 
@@ -144,6 +146,40 @@ def test_a_planned_end_is_said():
     assert "p < 0.001" in ended
     assert "only below p = 0.002" in ended
     assert "The look after 2 repeats ended it." in ended
+
+
+def test_the_terminal_and_the_page_agree_in_every_number():
+    """Also in those near the middle between two printed ones, where rounding twice and once differ."""
+    draw = Key("every number").numpy_generator()
+
+    def near_the_middle(low, high):
+        return Interval(*(draw.integers(low, high, 3) / 1000 + 0.00045 + draw.random(3) / 10_000), 0.01)
+
+    arms = [
+        arm(f"arm {n}", 0, 0.01, "helped", balanced_accuracy=near_the_middle(500, 999), seconds=1,
+            against_baseline=near_the_middle(-40, 40))
+        for n in range(40)
+    ]  # fmt: skip
+    one = verdict(
+        arms=(arm("classical", 0.85), *arms),
+        log_loss=LogLoss(Interval(0.02049, 0.01146, 0.03147, 0.01), 0.02249),
+        probability_of_gain=0.98496,
+        external=replace(told_in_full().external, pick_accuracy=near_the_middle(500, 999), p_value=0.014996),
+    )
+    page, terminal = words_of(verdict=one), " ".join(verdict_text(verdict_json(one)).split())
+    page = page.replace("−", "-")
+    rows = re.findall(r"arm \d+ +(\S+) % \((\S+) to (\S+)\) +(\S+) points \((\S+) to (\S+)\)", terminal)
+    assert len(rows) == 40
+    for share, low, high, *gain in rows:
+        gain = ["0.0" if value in ("+0.0", "-0.0") else value for value in gain]
+        assert f"{share} {low}–{high} {gain[0]} {gain[1]} to {gain[2]}" in page
+    better, low, high, p = re.search(r"log loss is \+(\S+) better \((\S+) to (\S+), (p = \S+)\)", terminal).groups()
+    assert f"{better} nats lower (better) an image (95 % interval of the gain {low} to {high}, {p})" in page
+    picked, p = re.search(r"chosen arm (\S+) %.* points \(.*\), (p = \S+), 796", terminal).groups()
+    assert f"The chosen arm recognised {picked} %" in page
+    assert f"{p}." in page
+    probable = re.search(r"a gain is (\d+ %)", terminal).group(1)
+    assert f"a gain has a probability of {probable}" in page
 
 
 def test_groups_of_the_external_test_are_told():

@@ -12,7 +12,7 @@ from typing import Any
 
 from tenfold.core.progress import duration, one_line
 from tenfold.report.figures import Row, interval_svg
-from tenfold.report.page import embedded, environment
+from tenfold.report.page import embedded, environment, percent
 from tenfold.report.text import ONE_TRAINING, WIDTH, aligned, images_in_groups
 
 Document = Mapping[str, Any]
@@ -140,7 +140,7 @@ def _with_table(document: Document, table: str, mends: Sequence[str], *facts: st
 def _arm(arm: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"{arm['name']}{' (chosen)' if arm['chosen'] else ''}",
-        f"{100 * arm['source_score']:.1f} %",
+        f"{percent(arm['source_score'])} %",
         f"{arm['information']:.3f}{' COLLAPSED' if arm['collapsed'] else ''}",
         _accuracy(arm["test"]),
         duration(arm["seconds"]),
@@ -151,7 +151,7 @@ def _accuracy(cell: Mapping[str, Any] | None) -> str:
     if cell is None:
         return ""
     low, high = cell["interval"]
-    return f"{100 * cell['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{percent(cell['accuracy'])} % ({percent(low)} to {percent(high)})"
 
 
 def _estimate(cell: Mapping[str, Any] | None, unit: str) -> str:

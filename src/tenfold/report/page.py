@@ -153,7 +153,7 @@ def environment(filters: Mapping[str, Callable[..., Any]]) -> Environment:
 def _template() -> Template:
     filters: dict[str, Callable[..., Any]] = {
         "whole_percent": whole_percent,
-        "p_words": p_words,
+        "p_words": lambda p_value: p_words(float(f"{p_value:.4g}")),
         "folds_words": folds_words,
         "ratio_words": ratio_words,
         "settled_words": selection_words,
@@ -164,19 +164,22 @@ def _template() -> Template:
 
 
 def points(share: float) -> str:
-    """A difference of shares as signed points: 0.031 -> `+3.1`, with a true minus sign."""
-    number = f"{100 * share:+.1f}".replace("-", "−")
+    """A difference of shares as signed points: 0.031 -> `+3.1`, with a true minus sign.
+
+    Rounded to verdict.json's digits first, as `percent` is, since the terminal's figures come from there.
+    """
+    number = f"{round(100 * share, 4):+.1f}".replace("-", "−")
     return "0.0" if number in ("+0.0", "−0.0") else number
 
 
 def percent(share: float) -> str:
     """A share as a percentage without its sign: 0.912 -> `91.2`."""
-    return f"{100 * share:.1f}"
+    return f"{100 * round(share, 4):.1f}"
 
 
 def whole_percent(share: float) -> str:
     """A share that is known only roughly: 0.574 -> `57 %`."""
-    return f"{100 * share:.0f} %"
+    return f"{100 * round(share, 4):.0f} %"
 
 
 def duration(seconds: float) -> str:

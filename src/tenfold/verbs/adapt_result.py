@@ -23,6 +23,7 @@ from tenfold.evaluation.external_test import compare_external
 from tenfold.evaluation.scores import accuracy_interval, balanced_accuracy, recalls
 from tenfold.report.documents import adaptation_text, render_adaptation
 from tenfold.report.figures import Panel, embedding_png
+from tenfold.report.page import percent
 from tenfold.report.text import images_in_groups, predictions_csv
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.device import hardware
@@ -239,8 +240,8 @@ def _sentence(document: Mapping[str, Any]) -> str:
     share, bounds = test["accuracy"], test["interval"]
     of = images_in_groups(test["images"], test["groups"], "sealed test image")
     return (
-        f"{opening}: {100 * share:.1f} % of {of} are recognised "
-        f"({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}){against}."
+        f"{opening}: {percent(share)} % of {of} are recognised "
+        f"({percent(bounds[0])} to {percent(bounds[1])}){against}."
     )
 
 
