@@ -1,8 +1,8 @@
 """What classical augmentation and mixing are worth, alone and together, on few images and on more.
 
 For each set, size and seed the same images: a subset of so many a class, of which about a sixth is the validation
-split that stops trainings early and selects `classical`. The light, standard and strong rows are the candidates among
-which `auto` chose; so `auto` costs no training of its own here.
+split that stops trainings early and selects what `classical` leaves open. Every row is one training, `auto` too: what
+it chose by short tries is trained anew.
 
     TENFOLD_DATA=... python benchmarks/augmentation.py [--sets mnist,cifar10] [--per-class 20,100,500] [--seeds 5]
         [--mixing-seeds 5] [--augmix-seeds 5] [--work DIR] [--out FILE.md]
@@ -26,14 +26,16 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.data.splits import make_splits, plan_folds
+from tenfold.methods import make_method
 from tenfold.runs import Context
 from tenfold.runs.arms import parse_arms
-from tenfold.runs.plan import Plan, classifier_for, make_plan, select_hyperparameters, words
+from tenfold.runs.plan import Plan, classifier_for, make_plan
 from tenfold.runs.trial import ArmImages, train_arm
+from tenfold.runs.tries import words
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 
 MIXING = ("mixup", "cutmix", "augmix", "manifold")
-NAMED = {f"policy={policy}, flips=no": f"classical({policy})" for policy in ("light", "standard", "strong")}
+NAMED = {policy: f"classical({policy})" for policy in ("light", "standard", "strong")}
 ARMS = ("raw", *NAMED.values(), "classical(auto)", *MIXING, *(f"classical+{name}" for name in MIXING))
 TESTED = 5000
 """Test images, the same for all."""
@@ -72,19 +74,17 @@ def measure(config: Config, context: Context) -> dict[str, Any]:
         result["seconds"][arm] = round(sum(classifier.details["seconds"].values()), 2)
         return classifier
 
-    (component,) = arms["classical"].components
-
-    def tried(options: Mapping[str, str]) -> TrainedClassifier:
-        recipe = component.make(dict(options)).fit(train, None, key / "classical")
-        classifier = train_classifier(train, validation, recipe, key / "classifier", classifier_for(data))
-        return note(NAMED.get(words(options), words(options)), classifier)
-
-    settling = select_hyperparameters(component.make({}).search_space(), tried)
-    result |= {"settled": words(settling.options), "inner_losses": dict(settling.losses)}
-    note("classical(auto)", settling.classifier)
+    for policy, name in NAMED.items():
+        recipe = make_method("classical", {"policy": policy, "flips": "no"}).fit(train, None, key)
+        note(name, train_classifier(train, validation, recipe, key / "classifier", classifier_for(data)))
+    chosen = train_arm(plan.training(arms["classical"]), ArmImages(train, validation, None), key)
+    note("classical(auto)", chosen.classifier)
+    selected = chosen.details["settled"]
+    result |= {"settled": words(selected["classical"]), "inner_losses": chosen.details["inner_losses"]["classical"]}
+    result["seconds"]["choosing"] = chosen.details["seconds"]["choosing"]
     for arm in arms.values():
         if arm.name != "classical" and not {part.method for part in arm.components}.intersection(left_out):
-            note(arm.name, _trained(arm, train, validation, key, plan, {"classical": settling.options}))
+            note(arm.name, _trained(arm, train, validation, key, plan, selected))
     return result
 
 

@@ -8,6 +8,7 @@ from made_up_sets import easy_set
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.methods import make_method
+from tenfold.methods.classical import MANY
 
 POLICIES = ["light", "standard", "strong", "trivial", "rand"]
 
@@ -29,6 +30,15 @@ def test_what_is_auto_is_left_open_and_what_is_given_is_not() -> None:
 
 def test_where_nothing_is_there_to_choose_by_it_is_standard_without_flips() -> None:
     assert torch.equal(changed(random_images()), changed(random_images(), policy="standard", flips="no"))
+
+
+def test_many_images_are_changed_lightly() -> None:
+    few, many = easy_set([4, 4]), easy_set([MANY // 2, MANY // 2])
+    usual = [make_method("classical").for_set(train).default_options()["policy"] for train in (few, many)]
+    assert usual == ["standard", "light"]
+    (change,) = make_method("classical").fit(many, None, Key("fit")).transforms
+    made, _ = change(random_images(), torch.zeros(4), Key("draws").torch_generator())
+    assert torch.equal(made, changed(random_images(), policy="light", flips="no"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -15,6 +15,7 @@ from made_up_sets import easy_set
 from tenfold.runs.cost_probe import Cost, CostProbe, independent_images
 from tenfold.runs.forecast import Detectable, Fits, detectable, estimate, fitting, wall_seconds
 from tenfold.runs.plan import MARGIN, Plan
+from tenfold.runs.tries import SHARE
 
 DATA = whole_set()
 STUDY = DATA.part("train")
@@ -37,17 +38,17 @@ def cost_probe_for(plan: Plan, **changes: Any) -> CostProbe:
 def test_every_training_is_counted() -> None:
     plan = plan_for(DATA, ARMS, repeats=4)
     estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=2)
-    counted = {arm.name: (arm.trials, arm.classifiers, arm.generators) for arm in estimated.arms}
-    # 3 folds x 4 repeats; the baseline tries three policies and a flip.
-    # Three ratios where they are chosen; two more to diagnose each fold of the first repeat.
+    counted = {arm.name: (arm.trials, arm.classifiers, arm.tries, arm.generators) for arm in estimated.arms}
+    # 3 folds x 4 repeats; the baseline tries mirroring, and three ratios are tried where they are
+    # chosen. Two more classifiers diagnose each fold of the first repeat.
     assert counted == {
-        "raw": (12, 12, 0),
-        "classical": (12, 12 * 4, 0),
-        "placebo": (12, 12, 0),
-        "oracle": (12, 12, 0),
-        "classical+cgan": (12, 12 * 3 + 6, 12),
-        "classical+cgan(times=1)": (12, 12 + 6, 12),
-        "classical@50%": (12, 12, 0),
+        "raw": (12, 12, 0, 0),
+        "classical": (12, 12, 12 * 2, 0),
+        "placebo": (12, 12, 0, 0),
+        "oracle": (12, 12, 0, 0),
+        "classical+cgan": (12, 12 + 6, 12 * 3, 12),
+        "classical+cgan(times=1)": (12, 12 + 6, 0, 12),
+        "classical@50%": (12, 12, 0, 0),
     }
 
 
@@ -56,7 +57,7 @@ def test_options_that_an_arm_chooses_for_itself_are_counted(tmp_path: Path) -> N
     probe = f"probe(source={tmp_path / 'source.npz'})"
     plan = plan_for(DATA, f"classical,classical+classifier,{probe},classical+classifier+cgan", repeats=1)
     estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=1)
-    assert [arm.classifiers for arm in estimated.arms] == [3 * 4, 3 * 4, 3 * 2, 3 * (4 + 3) + 6]
+    assert [arm.tries for arm in estimated.arms] == [3 * 2, 3 * 4, 3 * 2, 3 * (4 + 3)]
 
 
 def test_a_network_of_its_own_predicts_at_its_own_pace() -> None:
@@ -75,7 +76,7 @@ def test_seconds_are_those_of_all_that_a_trial_does() -> None:
     plan = plan_for(DATA, "classical,classical+cgan", repeats=2)
     estimated = estimate(DATA, plan, cost_probe_for(plan), workers=1, cores=1)
     predicted = (16 / 3 + 4) * 0.1
-    plain, grown = (1 + 40 + 0.5 + predicted), (1 + 30 + 0.5 + predicted)
+    plain, grown = (1 + 10 * (1 + 2 * SHARE) + 0.5 + predicted), (1 + 10 * (1 + 3 * SHARE) + 0.5 + predicted)
     assert estimated.arms[0].seconds == pytest.approx(6 * plain)
     assert estimated.arms[1].seconds == pytest.approx(6 * grown + 3 * (20 + 3))
     assert estimated.seconds == pytest.approx(estimated.arms[0].seconds + estimated.arms[1].seconds)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -137,9 +138,9 @@ def test_arms_start_from_the_same_weights_and_repeats_from_others(monkeypatch: p
         raise Diverged("enough seen")
 
     monkeypatch.setattr(module, "train_classifier", stop)
-    plan = plan_for(DATA, "raw,classical,mixup")
+    plan = plan_for(DATA, "raw,classical(policy=light,flips=no),mixup")
     for arm in plan.arms:
-        run_trial(DATA, plan, Task(arm, 0, 0))
+        run_trial(DATA, plan, Task(arm, 0, 0), {"classical": {"policy": "light", "flips": "no"}})
     assert len(set(keys)) == 1
     run_trial(DATA, plan, Task(plan.arms[0], 1, 0))
     run_trial(DATA, plan, Task(plan.arms[0], 0, 1))
@@ -302,46 +303,61 @@ def test_four_images_of_a_patient_judge_a_classifier_like_one() -> None:
     assert 1.8 < np.ptp(together["interval"]) / np.ptp(alone["interval"]) < 2.2
 
 
-def test_the_validation_images_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores are given: 0 new images score best, so the trial is the baseline's."""
-    train_classifier, trained = module.train_classifier, []
+def watched(monkeypatch: pytest.MonkeyPatch, loss_of: Callable[[Recipe, ImageDataset], float]) -> list[Any]:
+    """Every training of a classifier as (its arguments, itself), its validation loss given."""
+    train_classifier, trained = module.train_classifier, list[Any]()
 
-    def watched(train: ImageDataset, validation: ImageDataset, recipe: Recipe, *rest: Any) -> Any:
-        result = train_classifier(train, validation, recipe, *rest)
-        count = 0 if recipe.extra is None else len(recipe.extra)
-        trained.append(count)
-        return replace(result, inner_score=best.get(count, 0.5))
+    def watching(*arguments: Any) -> Any:
+        train, _, recipe, *_ = arguments
+        trained.append((arguments, replace(train_classifier(*arguments), inner_loss=loss_of(recipe, train))))
+        return trained[-1][1]
 
-    monkeypatch.setattr(module, "train_classifier", watched)
+    monkeypatch.setattr(module, "train_classifier", watching)
     monkeypatch.setattr(module, "diagnostics_of", lambda *_: {})
+    return trained
+
+
+def ratio_of(recipe: Recipe, train: ImageDataset) -> float:
+    return 0.0 if recipe.extra is None else len(recipe.extra) / len(train)
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_short_tries_choose_how_many_new_images_are_used(monkeypatch: pytest.MonkeyPatch, best: int) -> None:
+    trained = watched(monkeypatch, lambda recipe, train: abs(ratio_of(recipe, train) - best))
     plan = plan_for(DATA, f"raw,classical,{GROWING}", times=2.0)
-    task, images = task_of(plan, "classical+"), 0
     selected = {"classical": {"policy": "light", "flips": "no"}}
-    for ratio in (0, 1, 2):
-        best: dict[int, float] = {images * ratio: 0.9}
-        result = run_trial(DATA, plan, task, selected)
-        images = result.details["real_images"]
-        best = {images * ratio: 0.9}
-        trained.clear()
-        result = run_trial(DATA, plan, task, selected)
-        assert trained == [0, images, 2 * images]
-        assert result.details["ratio"] == ratio
-        assert result.details["extra_images"] == images * ratio
-        assert set(result.details["inner_scores_of_ratios"]) == {"0", "1", "2"}
-    best = {0: 0.9}
+    details = run_trial(DATA, plan, task_of(plan, "classical+"), selected).details
+    assert [ratio_of(recipe, train) for (train, _, recipe, *_), _ in trained] == [0, 1, 2, best]
+    assert details["ratio"] == best
+    assert details["extra_images"] == best * details["real_images"]
+    assert details["inner_losses_of_ratios"] == {f"{ratio}": abs(ratio - best) for ratio in (0, 1, 2)}
+
+
+def test_an_arm_that_does_without_its_new_images_is_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(monkeypatch, ratio_of)
+    plan = plan_for(DATA, f"raw,classical,{GROWING}")
     baseline = run_trial(DATA, plan, task_of(plan, "classical"))
-    assert run_trial(DATA, plan, task).test_probabilities == baseline.test_probabilities
+    grown = run_trial(DATA, plan, task_of(plan, "classical+"), baseline.details["settled"])
+    assert grown.test_probabilities == baseline.test_probabilities
 
 
-def test_of_equal_scores_the_fewest_new_images_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    train_classifier = module.train_classifier
-
-    def equal(*arguments: Any) -> Any:
-        return replace(train_classifier(*arguments), inner_score=0.5, inner_loss=1.0)
-
-    monkeypatch.setattr(module, "train_classifier", equal)
+def test_of_equal_losses_the_fewest_new_images_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(monkeypatch, lambda *_: 1.0)
     plan = plan_for(DATA, GROWING)
     assert run_trial(DATA, plan, task_of(plan, "classical+")).details["ratio"] == 0
+
+
+@pytest.mark.parametrize("arm", ["raw", "classical", "placebo", "classical#2", GROWING, "classical+classifier"])
+def test_every_arm_is_judged_by_one_training_whose_key_took_part_in_no_choice(
+    monkeypatch: pytest.MonkeyPatch, arm: str
+) -> None:
+    trained = watched(monkeypatch, lambda *_: 1.0)
+    plan = plan_for(DATA, f"raw,classical,{arm}" if arm not in ("raw", "classical") else "raw,classical")
+    run_trial(DATA, plan, task_of(plan, arm))
+    *tries, ((_, _, _, key, config), _) = trained
+    assert config.steps == SHORT.steps
+    assert all(brief.steps < SHORT.steps and used != key for (_, _, _, used, brief), _ in tries)
+    assert bool(tries) == (arm != "raw")
 
 
 def test_without_related_images_nothing_is_aligned_with_them(tmp_path: Path) -> None:

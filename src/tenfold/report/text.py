@@ -155,15 +155,22 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
     """The JSON of a forecast in plain words, its command last."""
     arms: Mapping[str, Mapping[str, Any]] = forecast["arms"]
     rows = [
-        (name, f"{arm['trials']:,}", f"{arm['classifiers']:,}", f"{arm['generators'] or ''}", about(arm["seconds"]))
+        (
+            name,
+            f"{arm['trials']:,}",
+            f"{arm['classifiers']:,}",
+            f"{arm['tries'] or ''}",
+            f"{arm['generators'] or ''}",
+            about(arm["seconds"]),
+        )
         for name, arm in arms.items()
     ]
-    heading = ("arm", "trials", "classifiers", "generators", "computing time")
+    heading = ("arm", "trials", "classifiers", "short tries", "generators", "computing time")
     return _filled(
         "forecast.txt",
         forecast=forecast,
-        table=aligned(heading, rows, numbers=[1, 2, 3]),
-        searched=any(arm["classifiers"] > arm["trials"] for arm in arms.values()),
+        table=aligned(heading, rows, numbers=[1, 2, 3, 4]),
+        searched=any(arm["tries"] for arm in arms.values()),
         fits=_wrapped(_fits_words(forecast)),
         looks=[f"{repeats} repeats ({about(seconds)})" for repeats, seconds in forecast["seconds_to_looks"].items()],
         verdicts=[OUTCOMES[name] for name in forecast["possible_verdicts"]],

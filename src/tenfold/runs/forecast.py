@@ -15,7 +15,8 @@ from tenfold.evaluation import Outcome
 from tenfold.evaluation.crossed import CONFIDENCE, POWER
 from tenfold.runs.arms import Arm
 from tenfold.runs.cost_probe import CostProbe, independent_images
-from tenfold.runs.plan import Plan, Task, trainings_to_select
+from tenfold.runs.plan import Plan, Task
+from tenfold.runs.tries import SHARE, tries_to_select
 
 LASTING, PASSING = 0.08, 0.40
 """Share of the variance of one classifier's errors in which two arms differ: LASTING + PASSING / repeats.
@@ -43,6 +44,9 @@ class ArmWork:
     name: str
     trials: int
     classifiers: int
+    """Trained in full: one a trial, and those that diagnose."""
+    tries: int
+    """Short trainings, by which options and numbers of new images are chosen."""
     generators: int
     seconds: float
     """Of one core."""
@@ -129,9 +133,9 @@ def estimate(
         folds, cost = plan.fold_plan.folds, cost_probe.costs[arm.components]
         trials = folds * plan.repeats
         diagnosing = DIAGNOSTIC_TRAININGS * folds if _has_diagnostics(arm, 0) else 0
-        classifiers = trials * trainings(arm, plan, makes_images=cost.makes_images) + diagnosing
+        short = trials * tries(arm, plan, makes_images=cost.makes_images)
         spent = folds * sum(seconds(arm, repeat) for repeat in range(plan.repeats))
-        return ArmWork(arm.name, trials, classifiers, trials if arm.trains_generator else 0, spent)
+        return ArmWork(arm.name, trials, trials + diagnosing, short, trials if arm.trains_generator else 0, spent)
 
     return Estimate(
         tuple(work(arm) for arm in plan.arms),
@@ -143,18 +147,17 @@ def estimate(
     )
 
 
-def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
-    """Classifiers trained in one trial: one for each number of new images that is to be chosen between, and one for
+def tries(arm: Arm, plan: Plan, *, makes_images: bool) -> int:
+    """Short trainings in one trial: one for each number of new images that is to be chosen between, and one for
     each value that is tried of an option which is left open and which the baseline does not select."""
-    open_ = {
-        component.method: trainings_to_select(component.make({}))
-        for component in arm.components
-        if component.method not in plan.takes_over(arm)
-    }
-    if makes_images and not arm.fixes_ratio:
-        return sum(open_.values()) + len(plan.training(arm).ratios)
-    last_is_trained = bool(open_.get(arm.components[-1].method))  # with what was chosen for all
-    return sum(open_.values()) + (0 if last_is_trained else 1)
+    open_ = [component for component in arm.components if component.method not in plan.takes_over(arm)]
+    for_options = sum(tries_to_select(component.make({})) for component in open_)
+    return for_options + (len(plan.training(arm).ratios) if makes_images and not arm.fixes_ratio else 0)
+
+
+def trainings(arm: Arm, plan: Plan, *, makes_images: bool) -> float:
+    """What a trial trains, its tries among it, in whole classifiers."""
+    return 1 + SHARE * tries(arm, plan, makes_images=makes_images)
 
 
 def _has_diagnostics(arm: Arm, repeat: int) -> bool:

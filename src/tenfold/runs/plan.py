@@ -4,96 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
 
-from tenfold.core.types import ImageDataset, Trial
+from tenfold.core.types import ImageDataset
 from tenfold.data.splits import FoldPlan
-from tenfold.methods import Method
-from tenfold.runs.arms import BASELINE, Arm, Component, baseline_for, typed_baseline
+from tenfold.runs.arms import BASELINE, Arm, baseline_for, typed_baseline
 from tenfold.runs.code import code_of
-from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
-
-SelectedHyperparameters = Mapping[str, Mapping[str, str]]
-"""Method -> option -> value."""
-
-Train = Callable[[Mapping[str, str]], TrainedClassifier]
-"""A classifier with the method's open options at these values."""
-
-
-@dataclass(frozen=True, eq=False)
-class HyperparameterSelection:
-    """What was chosen for one method, and by what."""
-
-    options: Mapping[str, str]
-    classifier: TrainedClassifier
-    """The one with these options."""
-    losses: Mapping[str, float] = field(default_factory=dict)
-    """Cross entropy on the validation images by what was tried: {"policy=strong, flips=no": 0.31}."""
-
-
-def select_hyperparameters(search_space: Mapping[str, tuple[str, ...]], train: Train) -> HyperparameterSelection:
-    """Choose the options one after the other, each with those before it chosen and those after it as usual.
-
-    They are chosen by the loss on the validation images and not by the errors there, of which few images make too few
-    to tell candidates apart.
-    """
-    options = {name: candidates[0] for name, candidates in search_space.items()}
-    best = train(options)
-    losses = {words(options): best.inner_loss}
-    for name, candidates in search_space.items():
-        for value in candidates[1:]:
-            tried = {**options, name: value}
-            classifier = train(tried)
-            losses[words(tried)] = classifier.inner_loss
-            if classifier.inner_loss < best.inner_loss:
-                options, best = tried, classifier
-    return HyperparameterSelection(options, best, losses)
-
-
-def select_open_options(
-    arm: Arm,
-    selected: SelectedHyperparameters,
-    train: Callable[[Sequence[Component], SelectedHyperparameters], TrainedClassifier],
-) -> dict[str, HyperparameterSelection]:
-    """For each method with open options that are not selected yet, what the validation images choose.
-
-    One method after the other, each on top of those that stand before it in the arm.
-    """
-    selections: dict[str, HyperparameterSelection] = {}
-    options = dict(selected)
-    for count, component in enumerate(arm.components, 1):
-        search_space = component.make({}).search_space()
-        if search_space and component.method not in selected:
-
-            def on_top(
-                tried: Mapping[str, str], count: int = count, method: str = component.method
-            ) -> TrainedClassifier:
-                return train(arm.components[:count], {**options, method: tried})
-
-            selections[component.method] = select_hyperparameters(search_space, on_top)
-            options[component.method] = selections[component.method].options
-    return selections
-
-
-def trainings_to_select(method: Method) -> int:
-    """Classifiers that selecting the method's options takes; 0 where none is open."""
-    search_space = method.search_space()
-    return 1 + sum(len(candidates) - 1 for candidates in search_space.values()) if search_space else 0
-
-
-def most_chosen(trials: Sequence[Trial], arm: str) -> SelectedHyperparameters:
-    """What the arm chose in most folds, for when nothing is left to choose by; of equals the earlier one."""
-    chosen = [trial.details["settled"] for trial in trials if trial.arm == arm and "settled" in trial.details]
-    return max(chosen, key=chosen.count, default={})
-
-
-def words(options: Mapping[str, str]) -> str:
-    """{"policy": "strong", "flips": "no"} as `policy=strong, flips=no`."""
-    return ", ".join(f"{name}={value}" for name, value in options.items())
-
+from tenfold.training.classifier import ClassifierConfig
 
 MARGIN = 0.01
 """The smallest difference in balanced accuracy that counts in practice."""

@@ -26,12 +26,8 @@ from tenfold.evaluation.scores import accuracy_interval, balanced_accuracy
 from tenfold.methods import MethodFailed, spread
 from tenfold.runs.arms import Component
 from tenfold.runs.diagnostics import diagnostics_of, samples
-from tenfold.runs.plan import (
-    ArmConfig,
-    SelectedHyperparameters,
-    TrialConfig,
-    select_open_options,
-)
+from tenfold.runs.plan import ArmConfig, TrialConfig
+from tenfold.runs.tries import SelectedHyperparameters, select_open_options, shortened
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import CLASSIFIER, save_classifier
 from tenfold.training.device import current_device
@@ -115,7 +111,7 @@ def tested(fold: Fold, classifier: TrainedClassifier) -> npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FittedArm:
-    """A trained arm: the classifier that the validation images preferred, and all that its methods made."""
+    """A trained arm: its one classifier, and all that its methods made."""
 
     classifier: TrainedClassifier
     recipe: Recipe
@@ -145,9 +141,10 @@ def train_arm(
     """Fit the arm's methods, add their recipes up, and train the classifier that reads the sum.
 
     Within a repeat and fold every arm gets the same key, so that arms differ by their methods and not by
-    the classifier's first weights. How many new images a classifier is trained on is chosen by the
-    validation images between `config.ratios`, unless the arm fixes it or `ratio` is given; so are options that a
-    method leaves open, unless they are `selected`. What is `ready` of a method, by its name, is not fitted again.
+    the classifier's first weights. How many new images a classifier is trained on is chosen by short tries, by their
+    loss on the validation images between `config.ratios`, unless the arm fixes it or `ratio` is given; so are options
+    that a method leaves open, unless they are `selected`. The classifier that is judged took part in no choice: it is
+    the only one of its key. What is `ready` of a method, by its name, is not fitted again.
 
     Raises:
         MethodFailed: a method gave nothing usable.
@@ -174,33 +171,36 @@ def train_arm(
     def recipe_of(components: Sequence[Component], options: SelectedHyperparameters) -> Recipe:
         return sum((fit(component, options.get(component.method, {})) for component in components), Recipe())
 
-    def classifier_of(recipe: Recipe) -> TrainedClassifier:
-        return train_classifier(train, validation, recipe, key / "classifier", config.classifier)
+    def loss(recipe: Recipe) -> float:
+        short, brief = shortened(recipe, config.classifier)
+        return train_classifier(train, validation, short, key / "tries", brief).inner_loss
 
     selections = {}
     if validation is not None:
-        selections = select_open_options(arm, selected or {}, lambda *tried: classifier_of(recipe_of(*tried)))
+        selections = select_open_options(arm, train, selected or {}, lambda *tried: loss(recipe_of(*tried)))
     options = {**(selected or {}), **{name: found.options for name, found in selections.items()}}
     choosing = _since(start)
     recipe = recipe_of(arm.components, options)
     fitted = _since(start) - choosing
     chooses = recipe.extra is not None and not arm.fixes_ratio
-    ratios: Sequence[float | None] = [None]
-    if chooses:
-        ratios = [ratio] if ratio is not None else config.ratios if validation is not None else [config.times]
-    trained: list[tuple[float | None, TrainedClassifier]]
-    if not chooses and (last := selections.get(arm.components[-1].method)):
-        trained = [(None, last.classifier)]  # it was trained to be chosen
-    else:
-        trained = [(ratio, classifier_of(_with(recipe, ratio, train))) for ratio in ratios]
-    # The fewest new images win a tie: what does not help is not worth making.
-    chosen, classifier = min(trained, key=lambda pair: (-pair[1].inner_score, pair[1].inner_loss, pair[0] or 0))
+    losses: dict[float, float] = {}
+    if chooses and ratio is None:
+        ratio = config.times
+        if validation is not None:
+            losses = {tried: loss(_with(recipe, tried, train)) for tried in config.ratios}
+            # The fewest new images win a tie: what does not help is not worth making.
+            ratio = min(losses, key=lambda tried: (losses[tried], tried))
+    choosing = _since(start) - fitted
+    used = _with(recipe, ratio if chooses else None, train)
+    classifier = train_classifier(train, validation, used, key / "classifier", config.classifier)
     told = {part.method: fit(part, options.get(part.method, {})).details for part in arm.components}
     details = _details(told, classifier.details)
-    details["seconds"] = details["seconds"] | {"methods": round(fitted, 3), "choosing": choosing}
-    if chosen is not None:
-        scores = {f"{ratio:g}": [trial.inner_score, trial.inner_loss] for ratio, trial in trained}
-        details |= {"ratio": chosen, "inner_scores_of_ratios": scores}
+    details["seconds"] = details["seconds"] | {"methods": round(fitted, 3), "choosing": round(choosing, 3)}
+    if chooses:
+        details |= {
+            "ratio": ratio,
+            "inner_losses_of_ratios": {f"{tried:g}": found for tried, found in losses.items()},
+        }
     if selections:
         details["settled"] = {name: dict(found.options) for name, found in selections.items()}
         details["inner_losses"] = {name: dict(found.losses) for name, found in selections.items()}

@@ -14,9 +14,10 @@ from tenfold.data.splits import with_grown
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm
 from tenfold.runs.forecast import trainings
-from tenfold.runs.plan import Plan, most_chosen
+from tenfold.runs.plan import Plan
 from tenfold.runs.study import Prepared, Study, Tail
 from tenfold.runs.trial import ArmImages, external_test, train_arm
+from tenfold.runs.tries import most_chosen
 from tenfold.training.classifier_io import CLASSIFIER, load_classifier, save_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.recipe import Recipe

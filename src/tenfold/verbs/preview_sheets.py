@@ -19,7 +19,7 @@ from tenfold.methods import Method
 from tenfold.report.image_sheet import Cell, Sheet
 from tenfold.report.share_law import ShareLaw
 from tenfold.runs.arms import Component
-from tenfold.runs.plan import words
+from tenfold.runs.tries import words
 from tenfold.training.recipe import Transform
 from tenfold.verbs.grow import grow_images
 from tenfold.verbs.sheets import beside_nearest, filled, real_cells, spread_over_classes

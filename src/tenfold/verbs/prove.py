@@ -24,8 +24,9 @@ from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
-from tenfold.runs.plan import most_chosen, ratios_up_to
+from tenfold.runs.plan import ratios_up_to
 from tenfold.runs.study import Prepared, Study, opened, prepare, run_study
+from tenfold.runs.tries import most_chosen
 from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
@@ -180,6 +181,7 @@ def _arm_json(arm: ArmWork) -> dict[str, Any]:
     return {
         "trials": arm.trials,
         "classifiers": arm.classifiers,
+        "tries": arm.tries,
         "generators": arm.generators,
         "seconds": round(arm.seconds, 1),
     }
