@@ -10,6 +10,7 @@ from made_up_studies import noise_study, trials_of
 from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value, sentence, verdict_json
+from tenfold.evaluation.wording import answer, start_sentence
 
 
 def judge(trials, labels, **changes):
@@ -347,3 +348,31 @@ def test_the_headline_never_contradicts_the_table(seed, repeats, gain, arms):
     if verdict.outcome == "hurt":
         assert not any(result.outcome == "helped" for result in verdict.arms)
     assert (verdict.outcome == "promising") <= (repeats == 1)
+
+
+def test_another_start_that_is_better_is_no_growing_that_helped():
+    base, probe = trials_of("classical", shares(30), LABELS), trials_of("probe", shares(40), LABELS)
+    mixed = trials_of("mixup", shares(30, offset=1), LABELS)
+    verdict = judge(base + probe + mixed, LABELS, candidates=["classical", "mixup"], starts=["probe"])
+    assert verdict.chosen_arm == "mixup"
+    assert verdict.outcome in ("not_proven", "nothing_preferred")
+    assert (verdict.start.name, verdict.start.outcome) == ("probe", "better")
+    assert arm(verdict, "probe").outcome == "better"
+    assert verdict.start.difference.estimate == pytest.approx(0.25)
+    assert verdict.best_supported == "probe"
+    assert start_sentence(verdict).startswith("probe is a better start: 25.0 points better than classical alone (")
+    assert verdict_json(verdict)["start"]["verdict"] == "better"
+    swapped = judge(base + probe, LABELS, baseline="probe", candidates=["probe"], starts=["classical"])
+    assert (swapped.start.outcome, swapped.best_supported) == ("worse", "probe")
+    assert start_sentence(swapped).startswith("No other start was shown to be better: classical is 25.0 points worse")
+    alone = judge(base + probe, LABELS, candidates=["classical"], starts=["probe"])
+    assert answer(alone) == "probe is a better start; nothing was grown."
+
+
+def test_what_is_best_supported_is_the_larger_gain_that_was_shown():
+    base, grown = trials_of("classical", shares(30), LABELS), trials_of("gan", shares(38), LABELS)
+    for right, best in ((40, "probe"), (36, "gan"), (20, "gan")):
+        trials = base + grown + trials_of("probe", shares(right), LABELS)
+        verdict = judge(trials, LABELS, candidates=["gan"], starts=["probe"])
+        assert (verdict.outcome, verdict.best_supported) == ("helped", best)
+    assert judge(base, LABELS).best_supported == "classical"

@@ -27,8 +27,8 @@ from tenfold.evaluation.wording import (
     answer,
     p_words,
     sentence,
-    worth_sentence,
 )
+from tenfold.evaluation.worth_wording import worth_sentence
 
 
 def about(estimate, half=0.02):

@@ -140,3 +140,22 @@ def test_only_a_given_number_of_new_images_is_not_chosen_by_the_validation_image
     chosen, given, control = parse_arms("classical+cgan,classical+cgan(times=1),placebo")[1:]
     assert [arm.fixes_ratio for arm in (chosen, given, control)] == [False, True, True]
     assert [arm.trains_generator for arm in (chosen, given, control)] == [True, True, False]
+
+
+def test_the_default_arms_are_laid_on_the_baseline() -> None:
+    on_transfer = default_arms(True, "classical+transfer")
+    assert on_transfer[:3] == ("raw", "classical", "placebo")
+    assert on_transfer[3:5] == ("classical+transfer+mixup", "classical+transfer+cgan")
+    arms = parse_arms(on_transfer, "classical+transfer")
+    assert arms[0].name == "classical+transfer"
+    placebo = next(arm for arm in arms if arm.name == "placebo")
+    assert [part.method for part in placebo.components] == ["classical", "transfer", "placebo"]
+    assert "probe+mixup" not in default_arms(True, "probe"), "what reads an image once cannot mix"
+    assert "probe+cgan" in default_arms(True, "probe")
+
+
+def test_what_a_classifier_begins_with_is_told_apart_from_growing() -> None:
+    classical, probe, both = parse_arms("classical,probe,classical+transfer+mixup")
+    assert [part.method for part in probe.start] == ["probe"]
+    assert [part.method for part in both.start] == ["transfer"]
+    assert classical.start == ()

@@ -133,3 +133,12 @@ def test_the_plan_is_plain_json_and_says_the_code() -> None:
 
 def test_small_images_get_fewer_steps() -> None:
     assert classifier_for(easy_set([1, 1], (1, 8, 8))).steps < classifier_for(easy_set([1, 1], (1, 28, 28))).steps
+
+
+def test_only_what_begins_as_the_baseline_does_may_help() -> None:
+    plan = plan_for(DATA, "raw,classical,mixup,classifier,classical+classifier+mixup,placebo")
+    assert plan.candidates == ("classical", "mixup")
+    assert plan.starts == ("classifier", "classical+classifier+mixup")
+    on_it = plan_for(DATA, "classical,classifier,classifier+mixup", baseline="classifier")
+    assert on_it.candidates == ("classifier", "classifier+mixup")
+    assert on_it.starts == ("classical",)

@@ -89,6 +89,14 @@ class StudyOptions(TrainingOptions):
             "ARM,ARM,...",
         ),
     ] = None
+    baseline: Annotated[
+        str | None,
+        Option(
+            "The arm that all others are compared with, such as classical+transfer; the default arms are laid on it. "
+            "Default: classical, in the first setting of it that --arms holds; of vectors raw.",
+            "ARM",
+        ),
+    ] = None
     budget: Annotated[
         float | None,
         Option(

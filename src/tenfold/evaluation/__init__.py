@@ -8,9 +8,10 @@ from typing import Literal
 
 from tenfold.core.results import OldNames
 
-Outcome = Literal["helped", "promising", "hurt", "no_practical_difference", "nothing_preferred", "not_proven"]
+GrowthOutcome = Literal["helped", "promising", "hurt", "no_practical_difference", "nothing_preferred", "not_proven"]
+Outcome = Literal[GrowthOutcome, "better", "worse"]
 """promising: what a single repeat may say of help at most · nothing_preferred: no arm looked better than the baseline
-in any fold.
+in any fold · better, worse: what helped and hurt are called of a start, which does not grow anything.
 """
 
 
@@ -112,6 +113,18 @@ class LogLoss:
 
 
 @dataclass(frozen=True)
+class StartComparison:
+    """The best other start, such as a pre-trained network, against the baseline's: judged as growing is."""
+
+    name: str
+    """The start that most folds chose by what happened outside of them."""
+    outcome: Outcome
+    difference: Interval
+    """In balanced accuracy, share in -1..1."""
+    p_value: float
+
+
+@dataclass(frozen=True)
 class ArmResult(OldNames):
     """What one arm reached, and how that compares with the baseline. Accuracies are shares in 0..1."""
 
@@ -150,7 +163,7 @@ class ArmResult(OldNames):
 class Verdict(OldNames):
     """The answer: did growing help, by how much, and how sure is that."""
 
-    outcome: Outcome
+    outcome: GrowthOutcome
     chosen_arm: str
     """The arm that most folds chose by what happened outside of them; the baseline where there is no other."""
     baseline: str
@@ -172,6 +185,8 @@ class Verdict(OldNames):
     probability_above_margin: float
     """That it is better by more than the margin."""
     wins: Wins
+    start: StartComparison | None = None
+    """None where all arms begin as the baseline does."""
     log_loss: LogLoss | None = None
     """None where there is no arm to choose."""
     curve: tuple[CurvePoint, ...] = ()
@@ -188,6 +203,17 @@ class Verdict(OldNames):
     def compared(self) -> bool:
         """Whether any arm could be compared with the baseline."""
         return any(arm.against_baseline is not None for arm in self.arms)
+
+    @property
+    def best_supported(self) -> str:
+        """The arm that was shown to do better, by the larger gain where growing and another start both were; else the
+        baseline."""
+        shown = [(0.0, self.baseline)]
+        if self.outcome == "helped":
+            shown.append((self.difference.estimate, self.chosen_arm))
+        if self.start and self.start.outcome == "better":
+            shown.append((self.start.difference.estimate, self.start.name))
+        return max(shown)[1]
 
     @property
     def provisional(self) -> bool:

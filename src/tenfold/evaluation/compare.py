@@ -8,15 +8,27 @@ that follows (`decision`) says the same of the study and of its arms.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from tenfold.core.keys import Key
 from tenfold.core.types import Trial
-from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, Look, Verdict, Wins, Worth
+from tenfold.evaluation import (
+    ArmResult,
+    ExternalComparison,
+    GrowthOutcome,
+    Interval,
+    LogLoss,
+    Look,
+    StartComparison,
+    Verdict,
+    Wins,
+    Worth,
+)
+from tenfold.evaluation.arm_details import diagnostics, mean, ratios, selected_hyperparameters
 from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, coverage_note, repeats_share
 from tenfold.evaluation.decision import Decision, Step
 from tenfold.evaluation.external_test import compare_external
@@ -54,7 +66,8 @@ class External:
 
 def primary_p_value(trials: Sequence[Trial], design: Design) -> float:
     """Two-sided p-value of the chosen arm - baseline so far, for the interim looks."""
-    step = Decision(prediction_matrix(trials, design)).primary
+    matrix = prediction_matrix(trials, design)
+    step = Decision(matrix, matrix.candidates).primary
     return step.test.p_value if step else 1.0
 
 
@@ -71,12 +84,13 @@ def compare(
             test each image once a repeat.
     """
     matrix, arms, baseline = prediction_matrix(trials, design), by_arm(trials), design.baseline
-    decision, points = Decision(matrix), _curve(matrix)
-    step = decision.primary
+    growth, starts = Decision(matrix, matrix.candidates), Decision(matrix, matrix.starts, of_starts=True)
+    points = _curve(matrix)
+    step = growth.primary
     test = step.test if step else CrossedTest(Interval(0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
     warnings = [*_warnings_of_arms(matrix, arms, looks), *_warnings_of_data(matrix, step)]
     return Verdict(
-        outcome=decision.outcome,
+        outcome=cast("GrowthOutcome", growth.outcome),
         chosen_arm=step.choice.leading if step else baseline,
         baseline=baseline,
         difference=test.interval,
@@ -87,7 +101,9 @@ def compare(
         images=int(np.count_nonzero(matrix.weights)),
         groups=len(matrix.baseline_table),
         arms=tuple(
-            _failed(name, arm, matrix) if name in matrix.failed else _result(name, arm, decision, points, external)
+            _failed(name, arm, matrix)
+            if name in matrix.failed
+            else _result(name, arm, starts if name in matrix.starts else growth, points, external)
             for name, arm in arms.items()
             if name not in design.curve
         ),
@@ -96,6 +112,7 @@ def compare(
         probability_of_gain=test.probability_above(0.0) if step else 0.0,
         probability_above_margin=test.probability_above(design.margin) if step else 0.0,
         wins=_wins(matrix, step),
+        start=_start(starts),
         log_loss=_log_loss(matrix, step),
         curve=learning_curve(points, folds=matrix.folds, perfect=matrix.perfect),
         worth=_worth_of_choice(matrix, points, step),
@@ -132,16 +149,23 @@ def _result(
         seconds=_seconds(arm),
         specificity=specificities(*shares),
         calibration=calibration(*confidences(arm, matrix.places, labels), Key("calibration")),
-        extra_images=_mean(trial.details.get("extra_images", 0) for trial in counted),
-        ratios=_ratios(counted),
-        selected_hyperparameters=_selected_hyperparameters(counted),
+        extra_images=mean(trial.details.get("extra_images", 0) for trial in counted),
+        ratios=ratios(counted),
+        selected_hyperparameters=selected_hyperparameters(counted),
         worth=_worth(matrix, points, matrix.table(predicted)) if against else None,
-        diagnostics=_diagnostics(arm),
+        diagnostics=diagnostics(arm),
     )
 
 
 def _seconds(arm: Arm) -> float:
     return math.fsum(trial.wall_seconds for trial in arm.values())
+
+
+def _start(decision: Decision) -> StartComparison | None:
+    step = decision.primary
+    if step is None:
+        return None
+    return StartComparison(step.choice.leading, decision.outcome, step.test.interval, step.test.p_value)
 
 
 def _wins(matrix: PredictionMatrix, step: Step | None) -> Wins:
@@ -217,37 +241,6 @@ def _external_accuracy(trials: Iterable[Trial], external: External | None) -> fl
         if trial.external_predictions
     ]
     return float(np.mean(scores)) if scores else None
-
-
-def _ratios(trials: Sequence[Trial]) -> dict[str, int]:
-    chosen = Counter(trial.details["ratio"] for trial in trials if "ratio" in trial.details)
-    return {f"{ratio:g}": chosen[ratio] for ratio in sorted(chosen)}
-
-
-def _selected_hyperparameters(trials: Sequence[Trial]) -> dict[str, int]:
-    chosen = Counter(
-        f"{method}({','.join(f'{name}={value}' for name, value in sorted(options.items()))})"
-        for trial in trials
-        for method, options in trial.details.get("settled", {}).items()
-    )
-    return dict(chosen.most_common())
-
-
-def _diagnostics(arm: Arm) -> dict[str, float]:
-    """Means over the diagnosed folds of the figures that all of them have, and what was thrown away in all trials."""
-    diagnosed = [trial.details["diagnostics"] for trial in arm.values() if trial.details.get("diagnostics")]
-    common = set.intersection(*map(set, diagnosed)) if diagnosed else set()
-    figures = {name: _mean(of_trial[name] for of_trial in diagnosed) for name in sorted(common)}
-    of_generators = [trial.details for trial in arm.values() if "drawn" in trial.details]
-    if drawn := sum(details["drawn"] for details in of_generators):
-        for name in ("wrong_label", "near_copies"):
-            figures[f"rejected_{name}"] = sum(details[name] for details in of_generators) / drawn
-        figures["drawn"] = float(drawn)
-    return figures
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
 
 
 def _warnings_of_arms(matrix: PredictionMatrix, arms: Mapping[str, Arm], looks: Sequence[Look]) -> list[str]:

@@ -8,7 +8,7 @@ of any false "helped" stays at that of the first test. That an arm hurt, and wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,9 +33,12 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What the tables of a study say."""
+    """What the tables of a study say of the choice between some of its arms."""
 
     matrix: PredictionMatrix
+    candidates: Sequence[str]
+    of_starts: bool = False
+    """Whether the candidates are other starts, of which nothing is said to have helped or hurt."""
 
     @cached_property
     def arms(self) -> Mapping[str, CrossedTest]:
@@ -47,7 +50,7 @@ class Decision:
     @cached_property
     def steps(self) -> list[Step]:
         """The choice between all candidates, then between those left by the leading arm, while they help."""
-        left, steps = self.matrix.candidates, list[Step]()
+        left, steps = list(self.candidates), list[Step]()
         while left and (not steps or steps[-1].helped):
             choice = self.matrix.choice(left)
             test = self.matrix.test(choice, self.matrix.against_baseline)
@@ -74,14 +77,15 @@ class Decision:
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
         """Of each arm but the baseline."""
-        candidates, helpful = self.matrix.candidates, {step.choice.leading for step in self.steps if step.helped}
+        helpful = {step.choice.leading for step in self.steps if step.helped}
         adjusted = dict(zip(self.arms, holm([test.p_value for test in self.arms.values()]), strict=True))
+        helpful |= {
+            name
+            for name, test in self.arms.items()
+            if name not in self.candidates and self._helps(test.interval, adjusted[name])
+        }
         return {
-            name: self._outcome(
-                test.interval,
-                helped=name in helpful or (name not in candidates and self._helps(test.interval, adjusted[name])),
-                hurt=adjusted[name] < SIGNIFICANCE,
-            )
+            name: self._outcome(test.interval, helped=name in helpful, hurt=adjusted[name] < SIGNIFICANCE)
             for name, test in self.arms.items()
         }
 
@@ -93,7 +97,7 @@ class Decision:
         if -margin <= difference.low and difference.high <= margin:
             return "no_practical_difference"
         if helped:
-            return "promising" if first_look else "helped"
+            return "promising" if first_look else "better" if self.of_starts else "helped"
         if hurt and difference.estimate <= -margin and not first_look:
-            return "hurt"
+            return "worse" if self.of_starts else "hurt"
         return "not_proven"

@@ -43,6 +43,8 @@ class Design:
     """The arms that are the baseline on fewer real images, which are not judged."""
     more_real: Collection[str] = ()
     """The arms that are the baseline on more real images."""
+    starts: Collection[str] = ()
+    """The arms whose classifier begins elsewhere than the baseline's, between which the study chooses apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,11 @@ class PredictionMatrix:
         }
         own = of_arms[self.design.baseline]
         return {name: group_table(own - of_arm, self.weights, self.design.groups) for name, of_arm in of_arms.items()}
+
+    @property
+    def starts(self) -> list[str]:
+        """The other starts, without those that failed."""
+        return [name for name in self.arms if name in self.design.starts]
 
     @property
     def candidates(self) -> list[str]:

@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, Verdict, Worth
+from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, StartComparison, Verdict, Worth
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
     added_images,
     answer,
     ended_early,
     sentence,
-    worth_a_class,
-    worth_sentence,
+    start_sentence,
 )
+from tenfold.evaluation.worth_wording import worth_a_class, worth_sentence
 
 __all__ = ["CHOSEN_ARM", "answer", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
 
@@ -29,6 +29,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.outcome,
         "answer": answer(verdict),
         "sentence": sentence(verdict),
+        "start": verdict.start and _start_json(verdict, verdict.start),
         "pick": verdict.chosen_arm,
         "pick_counts": dict(verdict.pick_counts),
         "baseline": verdict.baseline,
@@ -119,6 +120,17 @@ def _worth_json(verdict: Verdict, worth: Worth, name: str) -> dict[str, float | 
         "high": _rounded(worth.high),
         "new_images": _rounded(added_images(verdict, name)),
         "per_class": _rounded(worth_a_class(verdict, worth)),
+    }
+
+
+def _start_json(verdict: Verdict, start: StartComparison) -> dict[str, Any]:
+    return {
+        "name": start.name,
+        "verdict": start.outcome,
+        "sentence": start_sentence(verdict),
+        "points": _points(start.difference.estimate),
+        "interval_points": _bounds_points(start.difference),
+        "p_value": _significant(start.p_value),
     }
 
 

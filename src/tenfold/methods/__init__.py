@@ -48,6 +48,9 @@ class Method(ABC):
     is_control: ClassVar[bool] = False
     """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
 
+    is_start: ClassVar[bool] = False
+    """A start is what a classifier begins with, such as a pre-trained network, and no way of growing a set."""
+
     needs_reserve: ClassVar[bool] = False
     """It is handed the real images that no fold holds; every other method has the training fold alone."""
 

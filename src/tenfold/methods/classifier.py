@@ -26,6 +26,7 @@ class Config:
 @final
 class Method(methods.Method):
     Config = Config
+    is_start = True
     reads_vectors = True
 
     def search_space(self) -> Mapping[str, tuple[str, ...]]:

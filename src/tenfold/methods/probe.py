@@ -20,6 +20,7 @@ Config = BackboneConfig
 @final
 class Method(BackboneStart, methods.Method):
     Config = Config
+    is_start = True
     takes_no_steps = True
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:

@@ -44,6 +44,7 @@ _Config = Config
 @final
 class Method(BackboneStart, methods.Method):
     Config = Config
+    is_start = True
     config: _Config
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:

@@ -34,6 +34,8 @@ LARGE, SMALL = 13.5, 12
 INK, SOFT, LINE, BAND, ACCENT, CARD = "#1b1d21", "#5c626c", "#e2e4e8", "#e9edf3", "#2d4fa8", "#ffffff"
 MARKS = {
     "helped": ("#12733f", "^"),
+    "better": ("#12733f", "^"),
+    "worse": ("#b3261e", "v"),
     "promising": ("#12733f", "o"),
     "hurt": ("#b3261e", "v"),
     "no_practical_difference": ("#4a5a78", "s"),

@@ -21,9 +21,9 @@ from tenfold.evaluation.wording import (
     nothing_to_choose,
     p_words,
     sentence,
-    worth_rows,
-    worth_sentence,
+    start_sentence,
 )
+from tenfold.evaluation.worth_wording import worth_rows, worth_sentence
 from tenfold.report.diagnostics_table import diagnosed, figures_of
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.image_sheet import Sheet, images_png
@@ -90,6 +90,7 @@ def _described(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict,
         "answer": answer(verdict),
         "sentence": sentence(verdict),
+        "start_told": start_sentence(verdict),
         "nothing_to_choose": nothing_to_choose(verdict),
         "ended_early": ended_early(verdict),
         "plot": verdict.compared

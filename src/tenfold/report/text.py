@@ -23,6 +23,8 @@ OUTCOMES = {
     "no_practical_difference": "no practical difference",
     "nothing_preferred": "nothing preferred",
     "not_proven": "not proven",
+    "better": "better start",
+    "worse": "worse start",
     "failed": "FAILED",
 }
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -53,7 +55,9 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     order = sorted(arms, key=lambda name: -(arms[name]["balanced_accuracy"] or -1))
     rows = [_arm_row(name, arms[name], verdict) for name in order]
     table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
-    facts = [*_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict), *_choice_lines(arms)]
+    start = [f"Start: {verdict['start']['sentence']}"] if verdict.get("start") else []
+    facts = [*start, *_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict)]
+    facts += _choice_lines(arms)
     warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
     return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
 

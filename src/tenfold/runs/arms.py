@@ -74,6 +74,11 @@ class Arm:
         return "".join(component.make({}).external_fingerprint() for component in self.components)
 
     @property
+    def start(self) -> tuple[Component, ...]:
+        """What its classifier begins with, where that is not the usual network with fresh weights."""
+        return tuple(component for component in self.components if method_class(component.method).is_start)
+
+    @property
     def trains_generator(self) -> bool:
         """Whether its new images come from a network that learned from the real ones."""
         return any(method_class(component.method).trains_generator for component in self.components)
@@ -102,12 +107,21 @@ def baseline_for(data: ImageDataset) -> str:
 
 def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]:
     """What `prove` compares when nothing is said; `probe` is among it where the extra `weights` is installed."""
-    arms: tuple[str, ...] = ("raw", "classical", "placebo", "classical+mixup", "classical+cgan")
-    if pretrained.available():
-        arms += ("probe",)
     if baseline == VECTOR_BASELINE:
-        arms = ("raw", "placebo", "mixup")
+        arms: tuple[str, ...] = ("raw", "placebo", "mixup")
+    else:
+        grown = (f"{baseline}+{method}" for method in ("mixup", "cgan"))
+        arms = ("raw", BASELINE, "placebo", *(arm for arm in grown if _can_be_had(arm)))
+        if pretrained.available() and baseline != "probe":
+            arms += ("probe",)
     return (*arms, "oracle") if has_reserve else arms
+
+
+def _can_be_had(arm: str) -> bool:
+    try:
+        return bool(_parse_arm(arm, arm))
+    except InputError:
+        return False
 
 
 def left_out_of_defaults(baseline: str = BASELINE) -> str | None:
@@ -151,7 +165,8 @@ def typed_baseline(wanted: str | Sequence[str], baseline: str = BASELINE) -> str
     whole = [name for name, percent, rerun in methods if percent == 100 and rerun == 1]
     alone = [parse_component(name) for name in whole if len(_split(name, "+")) == 1]
     settings = [_written(component) for component in alone if component.method == baseline]
-    return baseline if baseline in settings else next(iter(settings), baseline)
+    usual = "+".join(_written(component) for component in _components(baseline))
+    return usual if usual in settings else next(iter(settings), usual)
 
 
 def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[Arm, ...]:
@@ -179,18 +194,22 @@ def _texts(wanted: str | Sequence[str]) -> list[str]:
 
 def _parse_arm(text: str, baseline: str) -> Arm:
     methods_text, percent, rerun = _suffixes(text)
-    components = tuple(parse_component(part.strip()) for part in _split(methods_text, "+"))
+    components = _components(methods_text)
     is_control = any(method_class(component.method).is_control for component in components)
     name = "+".join(_written(component) for component in components)
     name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
     if is_control and len(components) == 1:
-        components = (parse_component(baseline), *components)
+        components = (*_components(baseline), *components)
     methods = [component.method for component in components]
     if len(set(methods)) < len(methods):
         raise InputError(f"the arm '{text}' names one method twice")
     # They are made at once, so that a wrong option is told now and not after an hour of training.
     _refuse_conflicts(text, [component.make({}) for component in components])
     return Arm(name, components, is_control, percent, rerun)
+
+
+def _components(text: str) -> tuple[Component, ...]:
+    return tuple(parse_component(part.strip()) for part in _split(text, "+"))
 
 
 def _refuse_conflicts(text: str, methods: Sequence[Method]) -> None:

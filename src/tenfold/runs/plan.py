@@ -96,8 +96,20 @@ class Plan:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The arms between which the validation images choose: the baseline is one, whatever it is made of."""
-        return tuple(arm.name for arm in self.arms if arm.may_be_picked or arm.name == self.baseline)
+        """The arms of which one is to help, and the baseline: those that begin where it does."""
+        begins = self._baseline.start
+        grown = (arm.name for arm in self.arms if arm.may_be_picked and arm.start == begins)
+        return tuple(dict.fromkeys((self.baseline, *grown)))
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The arms whose classifier begins elsewhere than the baseline's, which is no merit of growing."""
+        begins = self._baseline.start
+        return tuple(arm.name for arm in self.arms if arm.may_be_picked and arm.start != begins)
+
+    @property
+    def _baseline(self) -> Arm:
+        return next(arm for arm in self.arms if arm.name == self.baseline)
 
     def takes_over(self, arm: Arm) -> frozenset[str]:
         """The methods of the arm whose open options the baseline selects for it, because it leaves them open too.
@@ -157,12 +169,14 @@ def make_plan(
     repeats: int,
     seed: int,
     times: float,
+    baseline: str | None = None,
 ) -> Plan:
     """Freeze the plan for these images.
 
     Args:
         study: the images that folds are drawn from.
         whole: these and the reserve and the external test set.
+        baseline: the arm that others are compared with; unless given, the usual one of such images.
     """
     return Plan(
         data=whole.name,
@@ -173,7 +187,7 @@ def make_plan(
         seed=seed,
         times=times,
         classifier=classifier_for(study),
-        baseline=typed_baseline([arm.name for arm in arms], baseline_for(study)),
+        baseline=baseline or typed_baseline([arm.name for arm in arms], baseline_for(study)),
         code=code_of("tenfold.runs.trial:run_trial", tuple(sorted({name for arm in arms for name in arm.modules}))),
         outside={arm.name: fingerprint for arm in arms if (fingerprint := arm.external_fingerprint())},
     )

@@ -124,7 +124,7 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     for label in np.setdiff1d(study.labels, (*fold_plan.evaluated, *fold_plan.rare)):
         warn(f"class '{study.class_names[label]}' has too few independent images to be tested; it is trained on")
     has_reserve = bool((dataset.roles == "reserve").any())
-    usual = baseline_for(study)
+    usual = options.baseline or baseline_for(study)
     wanted = options.arms if options.arms is not None else default_arms(has_reserve, usual)
     arms, baseline = parse_arms(wanted, usual), typed_baseline(wanted, usual)
     if study.is_vectors:
@@ -134,7 +134,16 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
         raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
     if options.learning_curve:
         arms += tuple(arm for arm in curve_arms(baseline) if arm not in arms)
-    plan = make_plan(study, dataset, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times)
+    plan = make_plan(
+        study,
+        dataset,
+        arms,
+        fold_plan,
+        repeats=options.repeats,
+        seed=options.seed,
+        times=options.times,
+        baseline=baseline,
+    )
     missing = left_out_of_defaults(baseline) if options.arms is None else None
     if missing:
         note(missing)
@@ -218,6 +227,7 @@ def _design(prepared: Prepared) -> Design:
         rare=plan.fold_plan.rare,
         curve=[arm.name for arm in plan.arms if arm.is_curve_point],
         more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
+        starts=plan.starts,
     )
 
 

@@ -94,17 +94,19 @@ def run(
     with opened(prepared, out, "run", changeable) as directory:
         study = run_study(prepared, directory, workers, tail=tail_of(prepared, grows=forced is not None))
         helped = study.verdict.outcome == "helped"
-        winner = next(arm for arm in plan.arms if arm.name == (study.verdict.chosen_arm if helped else plan.baseline))
-        component = forced or _generating(winner)
+        arms = {arm.name: arm for arm in plan.arms}
+        winner = arms[study.verdict.best_supported]
+        grower = arms[study.verdict.chosen_arm if helped else plan.baseline]
+        component = forced or _generating(grower)
         end = end_of(prepared)
         sample, grown_set = None, None
         try:
             if component is not None:
                 with ending_at(end):
-                    sample = _grown(study, component, winner)
+                    sample = _grown(study, component, grower)
                 source = Source("grow", component.method, plan.seed, only_new=False)
                 grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
-            growth = _growth(study, winner, helped, grown_set)
+            growth = _growth(study, grower, helped, grown_set)
         except MethodFailed as error:
             warn(str(error))
             growth = f"Nothing was grown: {error}."
