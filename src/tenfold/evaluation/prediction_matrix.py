@@ -11,8 +11,16 @@ import numpy.typing as npt
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.types import Trial, class_weights
-from tenfold.evaluation.choice import Choice, Place, cross_fitted_choice
-from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, group_folds, group_table
+from tenfold.evaluation.choice import UNSETTLED, Choice, Place, cross_fitted_choice
+from tenfold.evaluation.crossed import (
+    CrossedTest,
+    Table,
+    choice_variance,
+    crossed_test,
+    crossed_variance,
+    group_folds,
+    group_table,
+)
 from tenfold.evaluation.log_loss import losses
 from tenfold.evaluation.strata import Strata
 
@@ -116,15 +124,16 @@ class PredictionMatrix:
         return [name for name in self.arms if name in self.design.candidates and name != self.design.baseline]
 
     def choice(self, names: Sequence[str]) -> Choice:
-        """What the study chooses between these arms, by accuracy and log loss alike."""
-        evidence = [[kind[name] for name in names] for kind in (self.against_baseline, self.loss_gain)]
-        return cross_fitted_choice(names, evidence, self.folds, self.places)
+        """What the study chooses between these arms, by log loss: accuracy alone judges them."""
+        return cross_fitted_choice(names, [[self.loss_gain[name] for name in names]], self.folds, self.places)
 
     def test(self, choice: Choice, tables: Mapping[str, Table]) -> CrossedTest:
         """The chosen arm's mean of such tables."""
         differences = [tables[name] for name in choice.names]
-        variance = choice_variance(choice.gains(differences))
-        return crossed_test(choice.judged(differences, self.folds), self.folds, variance, self.strata)
+        judged = choice.judged(differences, self.folds)
+        images = crossed_variance(judged, self.folds, strata=self.strata).images
+        of_choice = choice_variance(choice.gains(differences)) + UNSETTLED * choice.disagreement * images
+        return crossed_test(judged, self.folds, of_choice, self.strata)
 
     @cached_property
     def repeat_numbers(self) -> list[int]:
