@@ -108,3 +108,15 @@ def test_a_class_without_images_is_no_obstacle() -> None:
     train = train.take(np.flatnonzero(train.labels != 1))
     grown = cgan.Method(SMALL).grow(train, 1, Key("one"))
     assert set(grown.labels) == {0, 2}
+
+
+def test_small_images_take_fewer_steps_at_twice_the_rate_and_given_steps_stay() -> None:
+    usual = cgan.Config().learning_rate
+    small, large = easy_set([2, 2]), easy_set([2, 2], (1, 28, 28))
+    of = [
+        (m.config.steps, m.config.learning_rate)
+        for m in (cgan.Method(cgan.Config()).for_set(s) for s in (small, large))
+    ]
+    assert of == [(250, 2 * usual), (1000, usual)]
+    given = cgan.Method(cgan.Config(steps=500)).for_set(small).config
+    assert (given.steps, given.learning_rate) == (500, usual)
