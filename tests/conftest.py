@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
@@ -41,6 +44,23 @@ def data_directory() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("TENFOLD_DATA names no directory of real sets")
     return Path(named)
+
+
+@pytest.fixture(autouse=True)
+def global_generators_are_left_alone() -> Iterator[None]:
+    """Every draw is named by a key: nothing that a test does may move the generators that all programs share.
+
+    Not Python's own, from which packages draw while they are imported; torch's as soon as something imported torch.
+    """
+    torch = sys.modules.get("torch")
+    before = global_generators(torch)
+    yield
+    assert global_generators(torch) == before
+
+
+def global_generators(torch: ModuleType | None) -> tuple[object, ...]:
+    _, numbers, *place = np.random.get_state()  # noqa: NPY002
+    return numbers.tobytes(), place, torch and torch.get_rng_state().numpy().tobytes()
 
 
 @pytest.fixture(autouse=True)

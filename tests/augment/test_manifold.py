@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -128,6 +130,13 @@ def test_a_layer_used_twice_is_mixed_once() -> None:
     assert torch.allclose(logits, soft @ rows(), atol=1e-6)
 
 
+@pytest.fixture
+def weightless() -> Iterator[None]:
+    with torch.device("meta"):  # torch's own first weights would come from the global generator
+        yield
+
+
+@pytest.mark.usefixtures("weightless")
 def test_the_layers_taken_by_default_stand_before_the_last_linear_one() -> None:
     plain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
     assert mixable_layers(plain) == ["input", "0", "3"]

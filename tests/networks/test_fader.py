@@ -31,7 +31,8 @@ def test_images_of_any_size_come_back_in_it(shape: tuple[int, int, int]) -> None
 
 
 def test_digits_get_the_maps_of_the_article() -> None:
-    network = Fader((1, 28, 28), 10, 16, 16, True)
+    with torch.device("meta"):
+        network = Fader((1, 28, 28), 10, 16, 16, True)
     assert [block[0].out_channels for block in network.down] == [16, 32]
     assert network.small == (7, 7)
     assert network.to_code.in_features == 32 * 7 * 7

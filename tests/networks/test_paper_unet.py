@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import copy
-
 import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from tenfold.core.keys import Key
-from tenfold.generators.gan import GanStep
-from tenfold.generators.problem import GanConfig, GanProblem
 from tenfold.networks import paper_unet as uresnet
 from tenfold.networks.blocks import SeededDropout, build
 from tenfold.networks.paper_unet import BatchNorm, PaperCritic, PaperGenerator, map_sizes
-from tenfold.training.checkpoint import State
-from tenfold.training.device import Device
 
-NOISE_SIZE = 6
+NOISE_SIZE, KEY = 6, Key("paper")
 SMALL = (1, 28, 28)
 
 
@@ -54,8 +48,8 @@ def test_every_size_comes_back_and_is_scored(shape: tuple[int, int, int]) -> Non
 def test_the_sizes_are_those_of_the_article() -> None:
     assert map_sizes(28, 28, 4) == [(side, side) for side in (28, 14, 7, 4, 2)]
     with torch.device("meta"):
-        small, its_critic = PaperGenerator(SMALL, 100), PaperCritic(SMALL)
-        large, its_other = PaperGenerator((3, 128, 128), 100), PaperCritic((3, 128, 128))
+        small, its_critic = PaperGenerator(SMALL, 100, KEY), PaperCritic(SMALL, KEY)
+        large, its_other = PaperGenerator((3, 128, 128), 100, KEY), PaperCritic((3, 128, 128), KEY)
     assert [dense.out_features for dense in small.noises] == [2 * 2 * 8, 4 * 4 * 4, 7 * 7 * 2]
     assert (len(small.blocks), len(large.blocks)) == (5, 6)
     counts = [sum(one.numel() for one in network.parameters()) for network in (small, its_critic, large, its_other)]
@@ -71,7 +65,7 @@ def test_the_sizes_are_those_of_the_article() -> None:
 @pytest.mark.parametrize(("side", "share", "count"), [(28, 0.5, 3), (64, 0.5, 3), (128, 0.05, 4)])
 def test_only_what_shrinks_and_grows_maps_is_dropped_from(side: int, share: float, count: int) -> None:
     with torch.device("meta"):
-        networks = PaperGenerator((3, side, side), 100), PaperCritic((3, side, side))
+        networks = PaperGenerator((3, side, side), 100, KEY), PaperCritic((3, side, side), KEY / 1)
     drops = [[layer for layer in network.modules() if isinstance(layer, SeededDropout)] for network in networks]
     assert [len(layers) for layers in drops] == [2 * count + 1, count]
     assert {layer.share for layers in drops for layer in layers} == {share}
@@ -157,41 +151,3 @@ def test_what_is_kept_is_float_but_for_the_dropouts_state_and_loads_from_a_file(
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(kept)))
     # In training mode: the dropout goes on too.
     assert torch.equal(other(noise, images), network(noise, images))
-
-
-@pytest.mark.usefixtures("narrow")
-def test_a_copy_goes_on_alike_and_the_global_generator_is_left_alone() -> None:
-    noise, images = batch(2)
-    before = torch.get_rng_state()
-    network = generator()
-    twin = copy.deepcopy(network)
-    first = network(noise, images)
-    assert torch.equal(twin(noise, images), first)
-    assert not torch.equal(network(noise, images), first)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.usefixtures("narrow")
-def test_a_training_goes_on_to_the_bit_from_what_was_kept() -> None:
-    config = GanConfig(steps=4, batch_size=3, noise_size=NOISE_SIZE, loss="wasserstein", penalty=10.0,
-                               penalty_every=1, critic_steps=2, augment=0.0, learning_rate=1e-3)  # fmt: skip
-
-    def started(name: str) -> GanStep:
-        _, images = batch(8)
-
-        def draw(pool: Tensor, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-            chosen = torch.randint(8, (2, count), generator=random)
-            return pool[chosen[0]], pool[chosen[1]]
-
-        networks = generator(name=name), critic(name=f"{name} critic")
-        problem = GanProblem(*networks, images, draw, images[:2], torch.ones(2))
-        return GanStep(problem, config, Key(name), 0, Device())
-
-    one, other = started("a"), started("b")
-    one.step(0)
-    halfway = State.of(one.parts(), {}).pack()
-    one.step(1)
-    State.unpack(halfway).restore(other.parts())
-    assert State.of(other.parts(), {}).pack() == halfway
-    other.step(1)
-    assert State.of(other.parts(), {}).pack() == State.of(one.parts(), {}).pack() != halfway

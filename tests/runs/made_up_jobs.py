@@ -76,7 +76,7 @@ class Doubling(Step):
     steps = 6
 
     def __init__(self, killed_at: int) -> None:
-        network = nn.Linear(1, 1, bias=False)
+        network = nn.utils.skip_init(nn.Linear, 1, 1, bias=False)
         nn.init.ones_(network.weight)
         self.networks, self.optimizers, self.killed_at = {"network": network}, {}, killed_at
 

@@ -138,11 +138,8 @@ def test_features_have_their_stored_values():
 def test_features_depend_on_the_image_alone():
     images = Key("backbones").numpy_generator().integers(0, 256, (67, 1, 8, 8)).astype(np.uint8)
     assert len(images) > module.BATCH
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
     module._imagenet.cache_clear()
     features = imagenet_features(images)
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_allclose(imagenet_features(images[64:]), features[64:], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(imagenet_features(images[:1].repeat(3, axis=1)), features[:1], rtol=1e-3, atol=1e-4)
     assert imagenet_features(images[:0]).shape == (0, 1280)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,6 @@ from tenfold.core.errors import InputError
 from tenfold.training import loop as loop_module
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import checkpoints_in
-from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
 from tenfold.training.step import Diverged, Look, Step, TrainingFailed
@@ -125,16 +123,12 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     class Other(MadeUpStep):
         def __init__(self, attempt: int = 0) -> None:
             super().__init__(attempt)
-            self.networks = self.networks | {"third": nn.Linear(2, 2)}
+            self.networks = self.networks | {"third": nn.utils.skip_init(nn.Linear, 2, 2)}
 
     checkpoint = tmp_path / "checkpoint.safetensors"
     trained(checkpoint=checkpoint)
-    for start in (Other,):
-        with pytest.raises(InputError, match="another training"):
-            trained(start, checkpoint=checkpoint)
-    checkpoint.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="another training"):
-        trained(checkpoint=checkpoint)
+        trained(Other, checkpoint=checkpoint)
 
 
 def spoil_at(*steps: int) -> Callable[[MadeUpStep, int], None]:
@@ -324,32 +318,11 @@ def test_the_pace_is_taken_from_steps_that_leave_nothing() -> None:
     assert len(made) == 1
 
 
-def test_a_training_leaves_the_global_generator_and_the_threads_as_they_were() -> None:
-    state, count = torch.get_rng_state(), torch.get_num_threads()
-    TrainingLoop().run(MadeUpStep, thread_count=1)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.get_num_threads() == count
-
-
 def test_a_step_reads_no_value_back_from_the_device() -> None:
     """On the meta device an `.item()`, a copy to the host and a tensor left on the CPU all raise."""
     step = MadeUpStep(device="meta")
     for number in range(3):
         loop_module._take(step, number, 1.0)
-
-    class Peeking(MadeUpStep):
-        def step(self, number: int) -> dict[str, Tensor]:
-            losses = super().step(number)
-            losses["loss"].item()
-            return losses
-
-    with pytest.raises(RuntimeError, match="meta"):
-        loop_module._take(Peeking(device="meta"), 0, 1.0)
-
-
-def test_the_loop_puts_the_device_in_the_hands_of_the_training() -> None:
-    device = replace(Device("cpu"), precision="bfloat16")
-    assert TrainingLoop(device).device is device
 
 
 @pytest.mark.usefixtures("every_step")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.networks import pretrained
-from tenfold.networks.blocks import channels_last
+from tenfold.networks.blocks import channels_last, empty
 from tenfold.networks.convnet import NETWORKS, Backbone, SmallConvNet, VectorNet
 from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
 
@@ -137,7 +137,7 @@ class BackboneNet(nn.Module):
         return logits
 
     def description(self) -> dict[str, Any]:
-        """What `backbone_net_of` needs to build the same network again."""
+        """What `network_of` needs to build the same network again, beside its weights."""
         return {"trunk": self.trunk.description(), "frozen": self.frozen, "began_with": self.began_with}
 
 
@@ -171,14 +171,6 @@ def backbone_of(description: dict[str, Any]) -> Backbone:
     raise ValueError(f"there is no backbone '{description['kind']}'")
 
 
-def backbone_net_of(description: dict[str, Any], class_count: int, weights: dict[str, Tensor]) -> BackboneNet:
-    """The classifier that was told so, with its weights; raises what `backbone_of` does, and RuntimeError."""
-    network = BackboneNet(backbone_of(description["trunk"]), class_count, frozen=bool(description["frozen"]))
-    network.load_state_dict(weights, assign=True)
-    network.began_with = str(description["began_with"])
-    return channels_last(network)
-
-
 @torch.no_grad()
 def with_head(network: BackboneNet, weight: Tensor, bias: Tensor) -> BackboneNet:
     """The network with this head: K x F and K."""
@@ -207,8 +199,11 @@ def network_of(
         InputError: the package that holds its layers is not installed.
         LookupError, RuntimeError, TypeError, ValueError: the description and the weights do not fit.
     """
-    if "backbone" in description:
-        return backbone_net_of(description["backbone"], class_count, weights)
-    network = NETWORKS[description["network"]](shape, class_count, int(description["width"]))
+    if (told := description.get("backbone")) is not None:
+        backbone_net = BackboneNet(backbone_of(told["trunk"]), class_count, frozen=bool(told["frozen"]))
+        backbone_net.load_state_dict(weights, assign=True)
+        backbone_net.began_with = str(told["began_with"])
+        return channels_last(backbone_net)
+    network = empty(lambda: NETWORKS[description["network"]](shape, class_count, int(description["width"])))
     network.load_state_dict(weights)
     return channels_last(network)
