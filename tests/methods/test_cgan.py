@@ -9,7 +9,6 @@ from made_up_sets import easy_set
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators import Conditions
 from tenfold.generators.problem import GanProblem
 from tenfold.methods import cgan
 from tenfold.networks.blocks import build
@@ -33,19 +32,6 @@ def test_every_size_is_drawn_and_judged(shape: tuple[int, int, int]) -> None:
     used = [name for name, weight in generator.named_parameters() if weight.grad is not None and weight.grad.any()]
     assert "to_picture.weight" in used
     assert "embedding.weight" in used
-
-
-@pytest.mark.parametrize("side", [8, 28, 40, 41, 45, 64, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int, channels: int) -> None:
-    train = easy_set([3, 2], (channels, side, side))
-    trained, empty = (cgan.Method(SMALL).generator(train) for _ in range(2))
-    trained.network = trained.problem(train, Key("one")).generator.eval()
-    empty.load(trained.network.state_dict())
-    labels = Conditions.of_labels(np.array([0, 1]))
-    first, second = (one.sample(labels, [1, 2], train.image_shape) for one in (trained, empty))
-    assert np.array_equal(first, second)
-    assert first.shape == (2, channels, side, side)
 
 
 def problem_of(train: ImageDataset) -> GanProblem:
@@ -91,16 +77,6 @@ def test_what_is_held_out_is_never_drawn() -> None:
     assert not apart & drawn
     assert len(drawn) == 108
     assert problem_of(easy_set([30, 30])).held_out is None, "too few to spare"
-
-
-def test_a_short_training_moves_towards_the_classes() -> None:
-    train = easy_set([8, 8], noise=10)
-    config = cgan.Config(steps=120, batch_size=16, width=4, label_filter=False)
-    grown = cgan.Method(config).grow(train, 2, Key("one"))
-    means = [train.images[train.labels == k].mean(0) for k in range(2)]
-    made = [grown.images[grown.labels == k].mean(0) for k in range(2)]
-    right = sum(np.abs(made[k] - means[k]).mean() < np.abs(made[k] - means[1 - k]).mean() for k in range(2))
-    assert right == 2
 
 
 def test_a_class_without_images_is_no_obstacle() -> None:

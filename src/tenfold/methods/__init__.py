@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -144,6 +144,21 @@ class GeneratorMethod(Method):
     generator_class: ClassVar[type[Generator]]
     trains_generator = True
     config: GeneratorConfig
+
+    shown: ClassVar[int | None] = None
+    step_bounds: ClassVar[tuple[int, int]]
+    """How often each image is shown where the options do not say how many steps; the fewest and most taken for it."""
+
+    def for_set(self, train: ImageDataset) -> Self:
+        steps = self.config.steps or self.steps_for(train)
+        return self if steps == self.config.steps else type(self)(replace(self.config, steps=steps))
+
+    def steps_for(self, train: ImageDataset) -> int | None:
+        """The steps of a training on these images, where the options do not say; None: nothing decides them."""
+        if self.shown is None:
+            return None
+        fewest, most = self.step_bounds
+        return min(max(self.shown * len(train) // self.config.batch_size, fewest), most)
 
     def trainings(self, train: ImageDataset) -> int:
         """How many networks it trains, one after another."""

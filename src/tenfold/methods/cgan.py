@@ -10,9 +10,9 @@ collapse (Shahbazi et al. 2022).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -69,13 +69,9 @@ class Cgan(GanGenerator):
         return channels, *shrunk(torch.zeros(1, 1, height, width, device="cpu")).shape[2:]
 
 
-_Config = Config
-
-
 @final
 class Method(GeneratorMethod):
     Config = Config
-    config: _Config
     generator_class = Cgan
 
     def for_set(self, train: ImageDataset) -> Self:

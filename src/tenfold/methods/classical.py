@@ -88,8 +88,7 @@ class Method(methods.Method):
         )
 
     def _augmentation(self) -> Augmentation:
-        config = replace(self.config, **self.default_options())
-        return Augmentation(config)
+        return Augmentation(replace(self.config, **self.default_options()))
 
 
 class Augmentation:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, final
+from typing import Any, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,6 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import Conditions, ConditionsOf
 from tenfold.generators.gan import GanGenerator
-from tenfold.generators.losses import Loss
 from tenfold.generators.problem import GanConfig, GanProblem, Pair
 from tenfold.methods import GeneratorMethod, KeptGenerator, MethodFailed, load_generator
 from tenfold.networks.blocks import build
@@ -35,8 +34,6 @@ from tenfold.networks.unet import Critic, Generator, Head, read_at
 from tenfold.training.batches import as_floats
 from tenfold.training.loop import TrainingLoop
 
-SHOWN, STEPS = 80, (150, 2000)
-"""How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 MOST_PROBES = 16
 """Classes at which variety is looked at, and a tenth of them held out where there are twice as many."""
 
@@ -52,12 +49,9 @@ class Config(GanConfig):
     batch_size: PositiveInt = 64
     noise_size: PositiveInt = 64
     learning_rate: PositiveFloat = 6e-4
-    last_rate: PositiveFloat = 0.25
     beta2: NonNegativeFloat = 0.95
-    loss: Loss = "relativistic"
     penalty: NonNegativeFloat = 0.05
     penalty_every: PositiveInt = 8
-    critic_steps: PositiveInt = 1
     fade_in_share: NonNegativeFloat = 0.0
     variety: NonNegativeFloat = 2.0
     enough_variety: NonNegativeFloat = 0.2
@@ -150,7 +144,7 @@ class Dagan(GanGenerator):
             draw=draw,
             probe=torch.stack([images[kind[0]] for kind in probe]),
             probe_spread=torch.stack([images[kind].std(0, correction=0).mean() for kind in probe]),
-            held_out=_first_pairs(images, held) if held else None,
+            held_out=(images[[kind[1] for kind in held]], images[[kind[0] for kind in held]]) if held else None,
             penalty_scale=1.0 if paper else images[0].numel() / 1024,
         )
 
@@ -180,18 +174,13 @@ class Method(GeneratorMethod):
     Config, PRESETS = Config, PRESETS
     config: _Config
     generator_class = Dagan
+    shown, step_bounds = 80, (150, 2000)
 
     def __init__(self, config: _Config) -> None:
         if config.generator:
             own = {name: getattr(config, name) for name in ("generator", "times", "label_filter", "truncation")}
             config = replace(_dagan_of(load_generator(Path(config.generator))), **own)
         super().__init__(config)
-
-    def for_set(self, train: ImageDataset) -> Self:
-        if self.config.steps is not None:
-            return self
-        shows = int(SHOWN * len(train) / self.config.batch_size)
-        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
 
 
 def _dagan_of(kept: KeptGenerator) -> Config:
@@ -232,8 +221,3 @@ class _Pairs:
         first = (torch.rand(count, generator=random) * sizes).long()
         second = (first + 1 + (torch.rand(count, generator=random) * (sizes - 1)).long()) % sizes
         return self._members[self._starts[kinds] + first], self._members[self._starts[kinds] + second]
-
-
-def _first_pairs(images: Tensor, kinds: list[npt.NDArray[np.int64]]) -> Pair:
-    first, second = (torch.from_numpy(np.array([kind[place] for kind in kinds])) for place in (0, 1))
-    return images[second], images[first]

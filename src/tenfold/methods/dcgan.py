@@ -56,16 +56,10 @@ class Config(GanConfig):
     fade_in_share: NonNegativeFloat = 0.0
     steps: PositiveInt = 300
     """Of each network: with one a class the time grows with the classes."""
-    batch_size: PositiveInt = 32
-    noise_size: PositiveInt = 32
     learning_rate: PositiveFloat = 1e-3
-    last_rate: PositiveFloat = 0.25
     beta1: NonNegativeFloat = 0.5
     beta2: NonNegativeFloat = 0.99
-    penalty: NonNegativeFloat = 0.3
     augment: NonNegativeFloat = 0.0
-    hold_out: NonNegativeFloat = 0.1
-    watch_every: PositiveInt = 50
     width: PositiveInt = 12
     """Channels of the largest map (quick: twice that for images up to 14 pixels), doubled at each halving, up to
     four times; article: of every map but the generator's first, which has eight times as many."""

@@ -10,8 +10,8 @@ behind this project is the preset `article`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, final
+from dataclasses import dataclass
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -32,8 +32,6 @@ from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe, standard_augmentation
 
-SHOWN, STEPS = 30, (600, 2000)
-"""How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 GUIDE_WIDTH, JUDGE_WIDTH = 8, 24
 """Channels of the first layer of the two classifiers."""
 
@@ -106,7 +104,8 @@ class Restyler(Generator):
 
     def conditions(self, real: ImageDataset, key: Key) -> ConditionsOf:
         """The class of a real image, in the style of an image of another class, or of two."""
-        codes, styles = codes_of(self.network, self._in_shape(real.images)), StyleSources(real.labels, key / "styles")
+        codes = codes_of(self.network, _resized(real.images, self.image_shape))
+        styles = StyleSources(real.labels, key / "styles")
 
         def conditions(chosen: Indices, seeds: Indices) -> Conditions:
             labels = real.labels[chosen]
@@ -144,9 +143,6 @@ class Restyler(Generator):
             f"{least:.0%} none are used".replace("%", " %")
         )
 
-    def _in_shape(self, images: Images) -> Images:
-        return _resized(images, self.image_shape)
-
     def _classifier(self, real: ImageDataset, width: int, key: Key) -> TrainedClassifier:
         config = ClassifierConfig(steps=self.config.judge_steps, width=width)
         return train_classifier(real, None, standard_augmentation(), key, config)
@@ -160,17 +156,8 @@ def _resized(images: Images, shape: tuple[int, int, int]) -> Images:
     return to_uint8(resized)
 
 
-_Config = Config
-
-
 @final
 class Method(GeneratorMethod):
     Config, PRESETS = Config, PRESETS
-    config: _Config
     generator_class = Restyler
-
-    def for_set(self, train: ImageDataset) -> Self:
-        if self.config.steps is not None:
-            return self
-        shows = SHOWN * len(train) // self.config.batch_size
-        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
+    shown, step_bounds = 30, (600, 2000)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +30,6 @@ from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
 from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
-
-SHOWN, STEPS = 60, (400, 2000)
-"""How often each image is shown unless steps are given, and the fewest and most steps that are taken for it."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +67,11 @@ class Vae(NoiseGenerator):
         return Decoder(self.image_shape, len(self.class_names), self.config)
 
 
-_Config = Config
-
-
 @final
 class Method(GeneratorMethod):
     Config = Config
-    config: _Config
     generator_class = Vae
-
-    def for_set(self, train: ImageDataset) -> Self:
-        if self.config.steps is not None:
-            return self
-        shows = SHOWN * len(train) // self.config.batch_size
-        return type(self)(replace(self.config, steps=min(max(shows, STEPS[0]), STEPS[1])))
+    shown, step_bounds = 60, (400, 2000)
 
 
 class VaeStep(Step):

@@ -101,13 +101,10 @@ class CodeReader(nn.Module):
     or by growing faster than the reader learns.
     """
 
-    def __init__(
-        self, code_size: int, class_count: int, width: int = 128, layers: int = 2, scaled: bool = True
-    ) -> None:
+    def __init__(self, code_size: int, class_count: int, width: int = 128, scaled: bool = True) -> None:
         super().__init__()
         self.scale = nn.BatchNorm1d(code_size, affine=False) if scaled else nn.Identity()
-        widths = [code_size, *[width] * layers]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.hidden = nn.ModuleList([nn.Linear(code_size, width), nn.Linear(width, width)])
         self.head = nn.Linear(width, class_count)
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -27,8 +27,6 @@ BLOCK = 3
 """Convolutions of a dense block."""
 FORGOTTEN = 0.01
 """Of the batch normalisation's running figures, at each batch: a decay of 0.99."""
-GENERATOR_KEY, CRITIC_KEY = Key("paper generator"), Key("paper critic")
-"""For networks that weights are loaded into, or that never train."""
 
 
 class PaperGenerator(nn.Module):
@@ -40,7 +38,7 @@ class PaperGenerator(nn.Module):
         key: names the draws of the dropout.
     """
 
-    def __init__(self, shape: tuple[int, int, int], noise_size: int, key: Key = GENERATOR_KEY) -> None:
+    def __init__(self, shape: tuple[int, int, int], noise_size: int, key: Key) -> None:
         super().__init__()
         channels, *size = shape
         widths = widths_for(max(size))
@@ -92,7 +90,7 @@ class PaperCritic(nn.Module):
         key: names the draws of the dropout.
     """
 
-    def __init__(self, shape: tuple[int, int, int], key: Key = CRITIC_KEY) -> None:
+    def __init__(self, shape: tuple[int, int, int], key: Key) -> None:
         super().__init__()
         channels, height, width = shape
         side = max(height, width)

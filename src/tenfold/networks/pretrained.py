@@ -203,7 +203,6 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 SIDE = 128
 """Pixels; the weights were trained at 224, which takes three times as long."""
 FEATURE_COUNT = LAST
-BATCH = 64
 
 
 def available() -> bool:

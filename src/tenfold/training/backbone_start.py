@@ -107,7 +107,8 @@ class BackboneStart:
         if not self.config.source:
             return backbone_named(self.config.backbone, self.config.side)
         trained = load_classifier(self.shared) if self.shared else _trained(self.config.source, side)
-        return ClassifierBackbone(copy.deepcopy(_plain(trained)), trained.image_shape)
+        assert isinstance(trained.network, SmallConvNet)
+        return ClassifierBackbone(copy.deepcopy(trained.network), trained.image_shape)
 
 
 @functools.lru_cache(maxsize=4)
@@ -135,8 +136,3 @@ def _trained(source: str, side: int) -> TrainedClassifier:
     data = _loaded(source, side)
     key = Key(f"source/{data.fingerprint()}")
     return train_classifier(data, None, standard_augmentation(), key, SOURCE_TRAINING)
-
-
-def _plain(trained: TrainedClassifier) -> SmallConvNet:
-    assert isinstance(trained.network, SmallConvNet)
-    return trained.network

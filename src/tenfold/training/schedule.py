@@ -95,7 +95,7 @@ def late_cosine(number: int, steps: int) -> float:
     return 1.0 if share < 0.5 else max(0.01, 0.5 * (1 + math.cos(math.pi * (2 * share - 1))))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Average:
     """A moving average of one network's weights, as the loop takes it after each step."""
 
@@ -106,8 +106,8 @@ class Average:
     """(steps taken, steps in all) -> how far the average moves towards the network; 0 where it does not move."""
     copies_buffers: bool = False
     """Buffers, such as the statistics of batch normalisation, are copied; otherwise averaged like weights."""
-    _pairs: list[_Pairs] = field(default_factory=list, init=False, repr=False)
-    """Found once: it takes longer than moving them."""
+    _pairs: tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]] | None = field(default=None, init=False)
+    """What moves, towards what, and what is copied; found once, since that takes longer than moving them."""
 
     @torch.no_grad()
     def update(self, averaged: nn.Module, network: nn.Module, number: int, steps: int) -> None:
@@ -115,25 +115,15 @@ class Average:
         weight = self.weight(number, steps)
         if not weight:
             return
-        if not self._pairs:
-            self._pairs.append(_Pairs.of(averaged, network, self.copies_buffers))
-        (pairs,) = self._pairs
-        torch._foreach_lerp_(pairs.slow, pairs.fast, weight)
-        for slow, fast in pairs.copied:
-            slow.copy_(fast)
+        self._pairs = self._pairs or self._pairs_of(averaged, network)
+        slow, fast, copied = self._pairs
+        torch._foreach_lerp_(slow, fast, weight)
+        for target, source in copied:
+            target.copy_(source)
 
-
-@dataclass(frozen=True, eq=False)
-class _Pairs:
-    slow: list[Tensor]
-    fast: list[Tensor]
-    copied: list[tuple[Tensor, Tensor]]
-
-    @classmethod
-    def of(cls, averaged: nn.Module, network: nn.Module, copies_buffers: bool) -> _Pairs:
-        if copies_buffers:
-            copied = list(zip(averaged.buffers(), network.buffers(), strict=True))
-            return cls(list(averaged.parameters()), list(network.parameters()), copied)
-        both = zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
-        moved = [(slow, fast) for slow, fast in both if slow.is_floating_point()]
-        return cls([slow for slow, _ in moved], [fast for _, fast in moved], [])
+    def _pairs_of(self, *both: nn.Module) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+        if self.copies_buffers:
+            slow, fast = (list[Tensor](network.parameters()) for network in both)
+            return slow, fast, list(zip(*(network.buffers() for network in both), strict=True))
+        slow, fast = ([one for one in each.state_dict().values() if one.is_floating_point()] for each in both)
+        return slow, fast, []
