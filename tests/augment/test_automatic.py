@@ -191,20 +191,6 @@ def test_bytes_and_floats_give_the_same() -> None:
         )
 
 
-def test_the_same_bytes_on_one_thread_and_on_two() -> None:
-    images = floats(3 * COUNT, 3, 61, 67)
-    operation, strength = every_operation(0.7, times=3)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = operate(images, operation, strength)
-        torch.set_num_threads(2)
-        two = operate(images, operation, strength)
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(one, two)
-
-
 def test_another_memory_layout_gives_the_same() -> None:
     images = floats(COUNT, 3, 16, 16)
     operation, strength = every_operation(0.7)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_tensors import follows
 from torch import Tensor
 
 from tenfold.augment import CutMix, MixUp
@@ -29,14 +29,6 @@ def bytes_of(*shape: int, key: str = "pictures") -> Tensor:
 def one_channel_each(count: int, height: int, width: int) -> Tensor:
     """Constant images, lit in a channel of their own: the mixture tells what was mixed, and how much of it."""
     return torch.eye(count)[:, :, None, None].repeat(1, 1, height, width)
-
-
-def within(drawn: Tensor, alpha: float) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """The draws that a float32 can tell from 0 and 1, and the Beta law among them."""
-    law, edge = scipy.stats.beta(alpha, alpha), 1e-6
-    values = drawn.double().numpy()
-    total = law.cdf(1 - edge) - law.cdf(edge)
-    return values[(values > edge) & (values < 1 - edge)], lambda x: (law.cdf(x) - law.cdf(edge)) / total
 
 
 ALL: list[Callable[..., Mixer]] = [
@@ -87,39 +79,6 @@ def test_images_and_labels_are_mixed_with_one_weight_and_partner(make: Callable[
 
 
 @every_mixer
-@pytest.mark.parametrize("shape", [(9, 3, 77, 83), (5, 1, 200, 201)], ids=str)
-@pytest.mark.parametrize("as_float", [False, True])
-def test_one_key_gives_the_same_bytes_on_one_thread_and_on_two(
-    make: Callable[..., Mixer], shape: tuple[int, ...], as_float: bool
-) -> None:
-    images, labels = bytes_of(*shape), torch.arange(shape[0]) % 3
-    images = to_float(images) if as_float else images
-    threads, result = torch.get_num_threads(), []
-    try:
-        for count in (1, 2):
-            torch.set_num_threads(count)
-            result.append(make(classes=3)(images, labels, draws()))
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(result[0][0], result[1][0])
-    assert torch.equal(result[0][1], result[1][1])
-    assert not torch.equal(result[0][0], make(classes=3)(images, labels, draws("others"))[0])
-
-
-@every_mixer
-def test_without_a_generator_a_stream_of_its_own_goes_on(make: Callable[..., Mixer]) -> None:
-    images, labels = bytes_of(8, 1, 6, 6), torch.arange(8) % 2
-    first, again, other = make(classes=2, seed=1), make(classes=2, seed=1), make(classes=2, seed=2)
-    before = torch.get_rng_state()
-    one, two = first(images, labels)[0], first(images, labels)[0]
-    assert torch.equal(one, again(images, labels)[0])
-    assert torch.equal(two, again(images, labels)[0])
-    assert not torch.equal(one, two)
-    assert not torch.equal(one, other(images, labels)[0])
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@every_mixer
 def test_one_image_is_left_as_it_is(make: Callable[..., Mixer]) -> None:
     image = bytes_of(1, 2, 4, 4)
     mixed, soft = make(classes=3, value_range=SIGNED)(image, torch.tensor([2]), draws())
@@ -141,14 +100,12 @@ def test_towards_zero_an_image_stays_or_becomes_its_partner_to_the_last_bit(
         assert torch.equal(mixed, to_float(images, value_range)[soft.argmax(1)])
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 4.0])
+@pytest.mark.parametrize("alpha", [0.05, 1.0])
 def test_the_weights_of_two_follow_the_beta_law(alpha: float) -> None:
     mixed, soft = MixUp(alpha)(one_channel_each(1500, 1, 1), torch.eye(1500), draws(f"beta {alpha}"))
     own = mixed[:, :, 0, 0].diagonal()
     assert torch.equal(own, soft.diagonal())
-    drawn, law = within(own, alpha)
-    assert len(drawn) > 500
-    assert scipy.stats.kstest(drawn, law).pvalue > 0.001
+    follows(own, scipy.stats.beta(alpha, alpha))
 
 
 @pytest.mark.parametrize("ways", [3, 5])

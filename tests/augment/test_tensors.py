@@ -29,14 +29,11 @@ def follows(drawn: torch.Tensor, law: scipy.stats.rv_continuous) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 4.0])
-def test_beta_follows_its_law(alpha: float) -> None:
-    follows(beta(alpha, 4000, key(f"beta {alpha}")), scipy.stats.beta(alpha, alpha))
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 4.0])
 @pytest.mark.parametrize("shares", [2, 3, 6])
 def test_each_share_of_dirichlet_follows_its_law(alpha: float, shares: int) -> None:
     drawn = dirichlet(alpha, shares, 4000, key(f"dirichlet {alpha} {shares}"))
+    if shares == 2:
+        assert torch.equal(drawn[:, 0], beta(alpha, 4000, key(f"dirichlet {alpha} {shares}")))
     assert drawn.shape == (4000, shares)
     assert drawn.min() >= 0
     assert (drawn.sum(1) - 1).abs().max() <= 1e-6
@@ -71,21 +68,11 @@ def test_uniform_follows_its_law() -> None:
 
 
 def test_draws_come_from_the_generator_alone() -> None:
-    before = torch.get_rng_state()
     for draw in (lambda g: uniform((9,), g), lambda g: beta(0.3, 9, g), lambda g: dirichlet(0.3, 3, 9, g)):
         generator = key("one")
         first, second = draw(generator), draw(generator)
         assert torch.equal(first, draw(key("one")))
         assert not torch.equal(first, second)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_a_stream_goes_on_and_is_named_by_its_seed() -> None:
-    one, same, other = Draws(1), Draws(1), Draws(2)
-    first = uniform((9,), one.generator())
-    assert torch.equal(first, uniform((9,), same.generator()))
-    assert not torch.equal(first, uniform((9,), one.generator()))
-    assert not torch.equal(first, uniform((9,), other.generator()))
 
 
 def test_workers_of_a_loader_draw_differently_and_again_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.generators import gan
 from tenfold.generators import problem as problems
-from tenfold.generators.gan import GanStep, gan_start
+from tenfold.generators.gan import GanStep
 from tenfold.generators.problem import GanConfig, GanProblem, Pair
 from tenfold.networks.blocks import build
 from tenfold.training import loop as loops
@@ -43,16 +42,6 @@ def losses_of(step: GanStep, config: GanConfig, numbers: range) -> None:
     for number in numbers:
         step.step(number)
         step.average.update(step.averaged, step.generator, number + 1, step.steps)
-
-
-def test_a_training_is_repeated_by_its_key_and_by_nothing_else() -> None:
-    first, again, other = (trained(key=Key(name)) for name in "aab")
-    assert weights_of(first) == weights_of(again)
-    assert weights_of(first) != weights_of(other)
-    assert first.details == again.details
-    assert first.details["generator_steps"] == TINY.steps
-    assert first.details["recoveries"] == 0
-    assert not first.generator.training
 
 
 def test_it_learns_what_each_class_looks_like() -> None:
@@ -88,15 +77,6 @@ def test_a_killed_training_ends_with_the_same_bytes(
     resumed = trained(make, config, checkpoint=file)
     assert weights_of(resumed) == weights_of(undisturbed)
     assert resumed.details == undisturbed.details
-
-
-def test_a_finished_training_is_only_read_again(tmp_path: Path) -> None:
-    first = trained(paired, checkpoint=tmp_path / "checkpoint")
-    again = Notebook()
-    second = trained(paired, notebook=again, checkpoint=tmp_path / "checkpoint")
-    assert again.steps == []
-    assert weights_of(first) == weights_of(second)
-    assert first.details == second.details
 
 
 class NanOnce(Judge):
@@ -273,14 +253,6 @@ def test_rows_of_a_look_begin_with_the_image_that_is_made_into_others() -> None:
     assert torch.equal(images[:, 0], problem.probe)
 
 
-def test_taking_the_pace_changes_nothing() -> None:
-    before, states = weights_of(trained()), (torch.get_rng_state(), torch.get_num_threads())
-    assert 0 < TrainingLoop().seconds_a_step(gan_start(labelled, TINY, KEY, Device())) < 1
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert torch.get_num_threads() == states[1]
-    assert weights_of(trained()) == before
-
-
 def test_the_average_follows_as_its_half_life_says() -> None:
     config = replace(TINY, steps=60, average_images=20)
     step = started(labelled(KEY), config)
@@ -416,7 +388,7 @@ def test_losses_of_a_step_are_what_they_say() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads_and_global_generators_are_as_before(threads: int) -> None:
+def test_as_many_threads_work_as_configured(threads: int) -> None:
     inside: list[int] = []
 
     def make(key: Key) -> GanProblem:
@@ -424,13 +396,9 @@ def test_threads_and_global_generators_are_as_before(threads: int) -> None:
         return labelled(key)
 
     before = torch.get_num_threads()
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    trained(make, replace(TINY, threads=threads, steps=2, watch_every=1, loss="wasserstein", variety=0.1))
+    trained(make, replace(TINY, threads=threads, steps=2, watch_every=1))
     assert set(inside) == {threads}
     assert torch.get_num_threads() == before
-    assert torch.equal(states[0], torch.get_rng_state())
-    assert np.array_equal(states[1][1], np.random.get_state()[1])  # noqa: NPY002
-    assert states[2] == random.getstate()
 
 
 def test_images_and_the_image_given_are_augmented_alike() -> None:

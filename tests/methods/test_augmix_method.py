@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from made_up_sets import SHORT, easy_set
+from made_up_sets import easy_set
 from tenfold.augment import AugMix
 from tenfold.augment.augmix import jensen_shannon
 from tenfold.augment.tensors import SIGNED, to_float
@@ -13,8 +13,7 @@ from tenfold.methods import make_method
 from tenfold.methods.augmix import consistent
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
-from tenfold.training.classifier import train_classifier
-from tenfold.training.recipe import Recipe, cross_entropy
+from tenfold.training.recipe import cross_entropy
 
 
 def network() -> SmallConvNet:
@@ -65,21 +64,3 @@ def test_with_consistency_it_brings_a_loss_and_without_a_transform() -> None:
     assert len(without.transforms) == 1
     with pytest.raises(InputError, match="a loss of their own"):
         _ = with_loss + with_loss
-
-
-@pytest.mark.parametrize("consistency", [0, 12])
-def test_it_trains_and_the_same_key_gives_the_same(consistency: float) -> None:
-    train = easy_set([8, 8, 8], (1, 12, 12))
-    results = []
-    for _ in range(2):
-        recipe = make_method("augmix", {"consistency": consistency}).fit(train, None, Key("one"))
-        results.append(train_classifier(train, None, recipe, Key("one"), SHORT).probabilities(train.images))
-    assert (results[0] == results[1]).all()
-    plain = train_classifier(train, None, Recipe(), Key("one"), SHORT).probabilities(train.images)
-    assert (results[0] != plain).any()
-
-
-def test_options_out_of_range_are_refused() -> None:
-    for option, value in (("strength", "1.5"), ("chains", "0"), ("alpha", "0"), ("depth", "0")):
-        with pytest.raises(InputError, match=rf"augmix\({option}={value}\)"):
-            make_method("augmix", {option: value})

@@ -69,8 +69,3 @@ def test_growing_64_images_tenfold_keeps_their_parents_and_seeds() -> None:
     assert len(np.unique(grown.images.reshape(640, -1), axis=0)) == 640
     siblings = grown.as_dataset(real)
     assert (siblings.groups == real.groups[[parent for (parent,) in grown.parents]]).all()
-
-
-def test_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(InputError, match="'auto', 'light', 'standard'"):
-        make_method("classical", {"policy": "storng"})

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -16,21 +15,9 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators.problem import GanProblem
-from tenfold.methods import MethodFailed, dagan, make_method
+from tenfold.methods import dagan
 
 SMALL = dagan.Config(steps=4, batch_size=8, width=4, noise_size=6, least_diversity=0.0, label_filter=False)
-HEADS: tuple[Any, ...] = ("deform", "pixels", "both")
-SIDES = [8, 16, 28, 32, 45, 64, 128]
-
-
-def random_images(count: int, shape: tuple[int, int, int], name: str = "pictures") -> torch.Tensor:
-    """Smooth ones, as a shift of a fraction of a pixel changes noise beyond recognition."""
-    coarse = torch.rand(count, shape[0], 4, 4, generator=Key(name).torch_generator()) * 2 - 1
-    return F.interpolate(coarse, size=shape[1:], mode="bilinear", align_corners=False)
-
-
-def noise(count: int, name: str = "noise") -> torch.Tensor:
-    return torch.randn(count, SMALL.noise_size, generator=Key(name).torch_generator())
 
 
 def drawn_pairs(counts: list[int], count: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -118,18 +105,6 @@ def test_the_spread_of_the_probe_is_that_of_its_classes() -> None:
     assert problem.probe_spread.numpy() == pytest.approx(np.array(expected), abs=1e-5)
 
 
-def test_no_class_with_two_images_is_too_little() -> None:
-    with pytest.raises(MethodFailed, match="no class has two images"):
-        dagan.Method(SMALL).learn(easy_set([1, 1, 0, 1]), Key("one"))
-
-
-def test_a_class_of_one_image_is_no_source_but_is_grown() -> None:
-    train = easy_set([4, 1])
-    grown = dagan.Method(SMALL).grow(train, 3, Key("one"))
-    assert np.array_equal(np.bincount(grown.labels), [12, 3])
-    assert all(parents == (4,) for parents in grown.parents[12:])
-
-
 def test_the_generator_is_applied_to_classes_it_never_saw() -> None:
     source, new = easy_set([4, 4, 4]), easy_set([2, 3], key="new", noise=5)
     method = dagan.Method(replace(SMALL, head="deform"))
@@ -143,38 +118,5 @@ def test_the_generator_is_applied_to_classes_it_never_saw() -> None:
         assert apart.mean() < stranger.mean(), "what came out is of the class that went in"
 
 
-@pytest.mark.parametrize("side", [28, 45, 64])
-def test_an_empty_network_holds_the_weights_of_a_trained_one(side: int) -> None:
-    train = easy_set([3, 2], (1, side, side))
-    trained, empty = (dagan.Method(SMALL).generator(train) for _ in range(2))
-    trained.network = problem_of(train).generator.eval()
-    empty.load(trained.network.state_dict())
-    conditions = trained.conditions(train, Key("one"))(np.array([0, 4]), np.array([1, 2]))
-    first, second = (one.sample(conditions, [1, 2], train.image_shape) for one in (trained, empty))
-    assert first.shape == (2, 1, side, side)
-    assert np.array_equal(first, second)
-
-
 def problem_of(train: ImageDataset, config: dagan.Config = SMALL) -> GanProblem:
     return dagan.Dagan(config, train.class_names, train.image_shape).problem(train, Key("one"))
-
-
-def test_what_is_given_wins_over_the_preset() -> None:
-    assert make_method("dagan").config == dagan.Config() == dagan.PRESETS["fast"]
-    assert make_method("dagan", {"preset": "paper"}).config == dagan.PRESETS["paper"]
-    paper = make_method("dagan", {"preset": "paper", "steps": 7, "penalty": 0.0}).config
-    assert (paper.steps, paper.penalty) == (7, 0.0)
-    assert (paper.loss, paper.critic_steps, paper.head) == ("wasserstein", 5, "pixels")
-    assert (dagan.Config().loss, dagan.Config().critic_steps, dagan.Config().head) == ("relativistic", 1, "deform")
-    assert dagan.Config().steps is None, "the set decides on them"
-
-
-@pytest.mark.parametrize(("counts", "steps"), [([3, 2], 150), ([300], 375), ([1200], 1500), ([1700], 2000)])
-def test_steps_follow_the_size_of_the_set_unless_they_are_given(counts: list[int], steps: int) -> None:
-    train = easy_set(counts)
-    for config, wanted in (
-        (dagan.Config(), steps),
-        (dagan.Config(steps=7), 7),
-        (dagan.PRESETS["paper"], 20000),
-    ):
-        assert dagan.Method(config).for_set(train).config.steps == wanted

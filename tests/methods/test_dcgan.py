@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +9,9 @@ import torch
 from torch import nn
 
 from made_up_sets import easy_set
-from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.generators import Conditions, Generator, Images, Indices
-from tenfold.generators.gan import GanStep
 from tenfold.methods import MethodFailed, dcgan, make_method
 from tenfold.networks.blocks import build
-from tenfold.training import loop as loops
-from tenfold.training.callbacks import Callback
-from tenfold.training.checkpoint import State
-from tenfold.training.device import Device
-from tenfold.training.loop import TrainingLoop
 
 SMALL: dict[str, Any] = {"steps": 6, "batch_size": 6, "width": 4, "least_diversity": 0.0, "label_filter": False}
 SIDES = (8, 16, 28, 45, 64, 128, 150)
@@ -82,53 +71,6 @@ def test_the_article_has_its_network_and_schedule() -> None:
     assert (config.augment, config.penalty, config.fade_in_share, config.variety) == (0, 0, 0, 0)
 
 
-def test_an_option_that_is_given_wins_over_the_preset_whatever_its_value() -> None:
-    quick, article = dcgan.Config(), dcgan.PRESETS["article"]
-    assert make_method("dcgan").config == quick == dcgan.PRESETS["quick"]
-    assert make_method("dcgan", {"preset": "article"}).config == article
-    given = make_method("dcgan", {"preset": "article", "steps": str(quick.steps), "augment": "0.25"}).config
-    assert given == replace(article, steps=quick.steps, augment=0.25)
-
-
-def test_what_is_no_preset_and_no_value_is_refused() -> None:
-    with pytest.raises(InputError, match=r"dcgan\(preset=thorough\)"):
-        make_method("dcgan", {"preset": "thorough"})
-    with pytest.raises(InputError, match=r"dcgan\(steps=-1\)"):
-        make_method("dcgan", {"steps": -1})
-
-
-@pytest.mark.parametrize("classes", ["one_a_class", "embedded"])
-def test_what_a_seed_gives_does_not_depend_on_its_neighbours(classes: str) -> None:
-    method = dcgan.Method(dcgan.Config(**SMALL, classes=classes))
-    learned = method.learn(easy_set([4, 4, 4]), Key("one"))
-    labels, seeds = np.arange(150) % 3, np.arange(1000, 1150)
-    together = drawn(learned, labels, seeds)
-    for index in (0, 63, 64, 149):
-        alone = drawn(learned, labels[[index]], seeds[[index]])
-        assert np.array_equal(alone[0], together[index])
-    swapped = drawn(learned, (labels + 1) % 3, seeds)
-    assert (swapped != together).any(axis=(1, 2, 3)).all(), "the class decides too"
-
-
-@pytest.mark.parametrize("classes", ["one_a_class", "embedded", "none"])
-def test_weights_load_into_an_empty_network_that_draws_the_same(classes: str) -> None:
-    train = easy_set([4, 4] if classes != "none" else [8])
-    method = dcgan.Method(dcgan.Config(**SMALL, classes=classes))
-    learned = method.learn(train, Key("one"))
-    empty = method.generator(train)
-    assert all(weights.dtype == np.float32 for weights in learned.weights().values())
-    labels = np.arange(8) % train.class_count
-    wanted = drawn(learned, labels, np.arange(8))
-    empty.load({name: torch.zeros(value.shape) for name, value in learned.weights().items()})
-    assert not np.array_equal(drawn(empty, labels, np.arange(8)), wanted)
-    empty.load({name: torch.from_numpy(value) for name, value in learned.weights().items()})
-    assert np.array_equal(drawn(empty, labels, np.arange(8)), wanted)
-
-
-def drawn(generator: Generator, labels: Indices, seeds: Indices) -> Images:
-    return generator.sample(Conditions.of_labels(labels), seeds, generator.image_shape)
-
-
 def test_each_class_has_a_generator_that_learned_from_it_alone() -> None:
     train = easy_set([5, 3, 4])
     method = dcgan.Method(dcgan.Config(**SMALL))
@@ -162,70 +104,3 @@ def test_without_classes_a_set_of_several_is_refused_before_it_is_learned_from(
         method.fit(easy_set([3, 3]), None, Key("one"))
     with pytest.raises(MethodFailed, match=remedy):
         method.more(learned, easy_set([3, 3]), np.arange(6), Key("one"))
-
-
-@pytest.mark.parametrize("classes", ["one_a_class", "embedded"])
-def test_the_bands_of_easy_classes_are_learned(classes: str) -> None:
-    train = easy_set([8, 8], noise=10)
-    method = dcgan.Method(dcgan.Config(classes=classes, steps=80, batch_size=16, width=6, label_filter=False))
-    learned = method.learn(train, Key("one"))
-    labels = np.repeat([0, 1], 20)
-    images = drawn(learned, labels, np.arange(40))
-    means = np.stack([train.images[train.labels == k].mean(0) for k in range(2)])
-    nearest = np.abs(images[:, None] - means).mean((2, 3, 4)).argmin(1)
-    assert (nearest == labels).mean() > 0.9
-
-
-class Killed(Exception):
-    """Stands for a kill, after a checkpoint."""
-
-
-class Kill(Callback):
-    """An end in the midst of a step of the second class."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-
-    def part(self, name: str) -> Kill:
-        return Kill(name)
-
-    def step(self, number: int, steps: int, losses: Mapping[str, torch.Tensor]) -> None:
-        if number == 5 and self.name.startswith("class-1"):
-            raise Killed
-
-
-def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    train, method = easy_set([4, 4]), dcgan.Method(dcgan.Config(**SMALL, watch_every=3))
-    files = {run: tmp_path / run / "checkpoint.safetensors" for run in ("straight", "killed")}
-    straight = method.learn(train, Key("one"), TrainingLoop(checkpoint=files["straight"]))
-    with pytest.raises(Killed):
-        method.learn(train, Key("one"), TrainingLoop(callbacks=[Kill()], checkpoint=files["killed"]))
-    resumed = method.learn(train, Key("one"), TrainingLoop(checkpoint=files["killed"]))
-    for part in ("class-0-class-0", "class-1-class-1"):
-        first, second = (
-            State.unpack((file.parent / part / file.name).read_bytes()).tensors for file in files.values()
-        )
-        assert first.keys() == second.keys()
-        assert all(torch.equal(value, second[name]) for name, value in first.items())
-    assert all(np.array_equal(weights, straight.weights()[name]) for name, weights in resumed.weights().items())
-    assert resumed.details == straight.details
-
-
-def test_the_checkpoint_holds_what_dropout_draws_next() -> None:
-    method, train = make_method("dcgan", {**SMALL, "preset": "article", "classes": "embedded"}), easy_set([4, 4])
-    assert isinstance(method, dcgan.Method)
-
-    def started() -> GanStep:
-        return GanStep(method.generator(train).problem(train, Key("one")), method.config, Key("one"), 0, Device())
-
-    one, other = started(), started()
-    images, labels = one.problem.draw(one.problem.images, 4, Key("draw").torch_generator())
-    first = one.critic(images, labels, 1.0)
-    packed = State.of(one.parts(), {}).pack()
-    second = one.critic(images, labels, 1.0)
-    assert not torch.equal(first, second), "dropout is at work"
-    State.unpack(packed).restore(other.parts())
-    assert torch.equal(other.critic(images, labels, 1.0), second)
-    one.critic.eval()
-    assert torch.equal(one.critic(images, labels, 1.0), one.critic(images, labels, 1.0))

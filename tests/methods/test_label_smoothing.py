@@ -34,12 +34,6 @@ def test_a_share_of_nothing_leaves_the_labels_to_the_last_bit() -> None:
     assert torch.equal(smoothed(0, labels), labels)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1, 2])
-def test_a_share_outside_0_to_1_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match=r"label_smoothing\(share="):
-        make_method("label_smoothing", {"share": share})
-
-
 @pytest.mark.parametrize("mixing", ["mixup", "cutmix", "manifold"])
 def test_smoothing_of_mixed_labels_is_refused_with_the_reason(mixing: str) -> None:
     for arm in (f"raw+label_smoothing+{mixing}", f"{mixing}+label_smoothing"):

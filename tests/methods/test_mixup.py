@@ -78,22 +78,6 @@ def test_what_is_learned_from_mixtures_is_the_classes(name: str) -> None:
     assert (trained.probabilities(train.images).argmax(1) == train.labels).mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("mixup", {"alpha": 0}),
-        ("mixup", {"ways": 1}),
-        ("mixup", {"weights": "each"}),
-        ("cutmix", {"alpha": 0}),
-        ("cutmix", {"weights": "each"}),
-        ("manifold", {"alpha": 0}),
-    ],
-)
-def test_a_value_outside_its_range_is_refused(name: str, options: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=rf"{name}\({next(iter(options))}="):
-        make_method(name, options)
-
-
 def test_two_methods_with_a_loss_of_their_own_are_refused_in_one_arm() -> None:
     assert parse_arms("classical+manifold")[0].name
     with pytest.raises(InputError, match="which each have a loss of their own"):

@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from made_up_sets import easy_set
 from made_up_styles import styled_set
-from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.generators import filtering
 from tenfold.generators.filtering import ROUNDS
 from tenfold.methods import MethodFailed, make_method, restyle
 from tenfold.methods.restyle import Config, Method, Restyler
@@ -63,11 +60,6 @@ def test_what_cannot_be_read_is_refused_and_the_reason_told(
     assert learned.refusal is None
 
 
-def test_an_arm_below_the_gate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MethodFailed, match="none are used"):
-        short(least_swap_accuracy=1.01).fit(styled_set(40), None, Key("one"))
-
-
 def test_images_of_a_label_that_the_judge_refuses_are_left_out(
     learned: Restyler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,45 +82,9 @@ def test_images_of_a_label_that_the_judge_refuses_are_left_out(
         Method(Config()).more(learned, real, np.flatnonzero(real.labels == 1), Key("more"))
 
 
-def test_near_copies_are_marked_and_no_arm_trains_on_them(learned: Restyler, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = styled_set(40)
-    monkeypatch.setattr(filtering, "copies_among", lambda images, *_: (np.arange(len(images)) % 2 == 0, 0.0))
-    monkeypatch.setattr(Method, "learn", lambda *_: learned)
-    recipe = Method(Config()).fit(real, None, Key("one"))
-    grown = Method(Config()).grow(real, 1.0, Key("one"))
-    assert recipe.extra is not None
-    assert len(recipe.extra) == np.count_nonzero(~grown.near_copies)
-    monkeypatch.setattr(filtering, "copies_among", lambda images, *_: (np.ones(len(images), bool), 0.0))
-    with pytest.raises(MethodFailed, match="near copies"):
-        Method(Config()).fit(real, None, Key("one"))
-
-
-def test_each_style_of_another_class_comes_once_before_two_are_mixed() -> None:
-    real = easy_set([6, 3])
-    grown = short().grow(real, 2.0, Key("one"))
-    for label, others in ((0, {6, 7, 8}), (1, {0, 1, 2, 3, 4, 5})):
-        parents = [p for p, own in zip(grown.parents, grown.labels, strict=True) if own == label]
-        single = [p[0] for p in parents if len(p) == 1]
-        assert len(set(single)) == len(single) == min(len(others), len(parents))
-        assert {parent for pair in parents for parent in pair} <= others
-        assert all(len(set(pair)) == 2 for pair in parents if len(pair) > 1)
-    groups = grown.as_dataset(real).groups
-    assert groups.tolist() == [int(real.groups[p[0]]) for p in grown.parents]
-
-
-def test_a_single_style_is_not_mixed_with_itself() -> None:
-    grown = short().grow(easy_set([3, 1]), 3.0, Key("one"))
-    assert {p for p, label in zip(grown.parents, grown.labels, strict=True) if label == 0} == {(3,)}
-
-
 def test_one_class_cannot_be_restyled() -> None:
     with pytest.raises(MethodFailed, match="only one"):
         short().fit(easy_set([6]), None, Key("one"))
-
-
-def test_a_training_that_explodes_is_told() -> None:
-    with pytest.raises(MethodFailed, match="restyle: the losses became NaN"):
-        short(learning_rate=1e30, bounded=False).grow(easy_set([4, 4]), 1, Key("one"))
 
 
 def test_the_judge_takes_no_part_in_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,34 +102,6 @@ def test_the_judge_takes_no_part_in_the_training(monkeypatch: pytest.MonkeyPatch
     assert restyler.judge is not None
     short(preset="article").learn(styled_set(40), Key("one"))
     assert guides[1] is None
-
-
-def test_the_preset_of_the_article_is_its_loss() -> None:
-    config = make_method("restyle", {"preset": "article"}).config
-    assert (config.target, config.bounded, config.reader_steps, config.reader_extra) == ("article", False, 1, 0)
-    assert (config.guide, config.ramp_share, config.dropout, config.scaled_readers) == (0.0, 0.0, 0.2, False)
-    assert make_method("restyle", {"preset": "article", "beta": 0.7}).config.beta == 0.7
-    with pytest.raises(InputError, match="preset"):
-        make_method("restyle", {"preset": "articel"})
-
-
-@pytest.mark.parametrize(("images", "steps"), [(100, 600), (3000, 1406), (60000, 2000)])
-def test_the_steps_follow_the_number_of_images(images: int, steps: int) -> None:
-    assert Method(Config()).for_set(easy_set([images])).config.steps == steps
-    assert Method(Config(steps=7)).for_set(easy_set([images])).config.steps == 7
-
-
-@pytest.mark.parametrize("preset", ["fast", "article"])
-def test_what_was_kept_paints_the_same(preset: str) -> None:
-    real = styled_set(20)
-    restyler, again = short(preset=preset).learn(real, Key("one")), short(preset=preset).generator(real)
-    again.load({name: torch.from_numpy(value) for name, value in restyler.weights().items()})
-    chosen, seeds = np.arange(20), np.arange(20)
-    first, second = (
-        one.sample(one.conditions(real, Key("styles"))(chosen, seeds), seeds, real.image_shape)
-        for one in (restyler, again)
-    )
-    assert np.array_equal(first, second)
 
 
 def test_images_of_another_size_are_restyled_at_theirs() -> None:
