@@ -63,6 +63,12 @@ def global_generators(torch: ModuleType | None) -> tuple[object, ...]:
     return numbers.tobytes(), place, torch and torch.get_rng_state().numpy().tobytes()
 
 
+@pytest.fixture
+def checkpoint_at_every_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of one every twenty seconds."""
+    monkeypatch.setattr("tenfold.training.loop.SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+
+
 @pytest.fixture(autouse=True)
 def without_backbones(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies in tests do without ImageNet features, which take longer than all else; tests/networks sees those."""

@@ -45,22 +45,6 @@ def test_rand_draws_each_operation_alike_and_a_sign_for_each() -> None:
     ), "the first operation tells the second"
 
 
-def test_at_strength_zero_rand_leaves_every_bit() -> None:
-    images = torch.rand(64, 3, 12, 12, generator=Key("zero").torch_generator())
-    changed = RandAugment(2, 0)(images, Key("draws").torch_generator())
-    assert torch.equal(changed, images)
-    assert changed.data_ptr() != images.data_ptr()
-    assert torch.equal(RandAugment(0)(images, Key("draws").torch_generator()), images)
-
-
-def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="count = -1"):
-        RandAugment(-1)
-    for strength in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="strength"):
-            RandAugment(2, strength)
-
-
 WITH_STRENGTH = [kind for kind in Operation if kind < Operation.AUTOCONTRAST]
 
 

@@ -172,14 +172,6 @@ def test_noise_serves_images_larger_than_its_bank() -> None:
     assert not torch.equal(large[0], large[1])
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45), (1, 5, 9)], ids=str)
-def test_at_strength_0_the_images_are_the_same_to_the_bit(shape: tuple[int, int, int]) -> None:
-    images = random_images(5, shape)
-    assert torch.equal(Classical(Ranges())(images, generator()), images)
-    levels = (images * 255).to(torch.uint8)
-    assert torch.equal(Classical(Ranges())(levels, generator()), levels.float().mul(1 / 255))
-
-
 def test_policies_grow_in_strength() -> None:
     images = random_images(200)
     moved = [float((Classical(policy)(images, generator()) - images).abs().mean()) for policy in POLICIES]
@@ -209,17 +201,6 @@ def test_a_batch_too_large_for_the_cache_is_changed_as_its_parts_are() -> None:
 )
 def test_changes_are_told_in_words(values: dict[str, torch.Tensor], text: str) -> None:
     assert only(**values).describe(0) == text
-
-
-@pytest.mark.parametrize("wrong", [{"degrees": -1}, {"erase": 1.5}, {"noise": -0.1}])
-def test_ranges_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        Ranges(**wrong)
-
-
-def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="light, standard, strong"):
-        Classical("storng")
 
 
 @pytest.mark.gpu

@@ -5,8 +5,6 @@ from collections.abc import Callable
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_tensors import follows
 from torch import Tensor
 
@@ -44,33 +42,15 @@ every_mixer = pytest.mark.parametrize("make", ALL, ids=NAMES)
 
 
 @every_mixer
-@settings(max_examples=25)
-@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans())
-def test_any_size_gives_floats_in_range_and_labels_that_sum_to_one(
-    make: Callable[..., Mixer], batch: int, channels: int, height: int, width: int, as_float: bool, numbers: bool
-) -> None:
-    images = bytes_of(batch, channels, height, width)
-    images = to_float(images, SIGNED) if as_float else images
-    labels = torch.randint(3, (batch,), generator=draws("labels"))
-    labels = labels if numbers else torch.eye(3)[labels]
-    before = images.clone(), labels.clone()
-    mixed, soft = make(classes=3, value_range=SIGNED)(images, labels, draws())
-    assert torch.equal(images, before[0]), "the images were changed in place"
-    assert torch.equal(labels, before[1]), "the labels were changed in place"
-    assert mixed.shape == images.shape
-    assert mixed.dtype == soft.dtype == torch.float32
-    assert mixed.abs().max() <= 1 + 1e-6
-    assert soft.shape == (batch, 3)
-    assert soft.min() >= 0
-    assert (soft.sum(1) - 1).abs().max() <= 1e-6
-
-
-@every_mixer
 @pytest.mark.parametrize("as_float", [False, True])
 def test_images_and_labels_are_mixed_with_one_weight_and_partner(make: Callable[..., Mixer], as_float: bool) -> None:
     labels = torch.arange(12)
-    coded = one_channel_each(12, 5, 7)
-    mixed, soft = make(classes=12)(coded if as_float else coded.mul(255).byte(), labels, draws())
+    given = torch.eye(12) if as_float else labels
+    before, coded = given.clone(), one_channel_each(12, 5, 7)
+    mixed, soft = make(classes=12)(coded if as_float else coded.mul(255).byte(), given, draws())
+    assert torch.equal(given, before), "the labels were changed in place"
+    assert soft.min() >= 0
+    assert (soft.sum(1) - 1).abs().max() <= 1e-6
     # The mean of a channel is the share of that image, blended or cut.
     assert torch.allclose(mixed.mean((2, 3)), soft, atol=1e-6)
     several = (soft > 0).sum(1)
@@ -218,13 +198,6 @@ def test_soft_labels_have_torchs_own_cross_entropy() -> None:
     assert torch.allclose(cross_entropy(logits, soft), torch.nn.functional.cross_entropy(logits, soft))
 
 
-@pytest.mark.parametrize("make", [MixUp, CutMix])
-@pytest.mark.parametrize("alpha", [0, -1, float("nan")])
-def test_alpha_above_zero_is_asked_for(make: type[Mixer], alpha: float) -> None:
-    with pytest.raises(ValueError, match=r"alpha=.*above 0"):
-        make(alpha)
-
-
 def test_what_cannot_be_mixed_is_told_with_what_mends_it() -> None:
     images, labels = bytes_of(4, 1, 6, 6), torch.arange(4)
     for make in (MixUp, CutMix):
@@ -238,10 +211,6 @@ def test_what_cannot_be_mixed_is_told_with_what_mends_it() -> None:
             make(classes=4)(images, labels.float())
         with pytest.raises(ValueError, match="hand over uint8"):
             make(classes=4)(images.int(), labels)
-        with pytest.raises(ValueError, match="'image' for a weight each"):
-            make(weights="each")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="2 images or more"):
-        MixUp(ways=1)
     with pytest.raises(ValueError, match="B x C x H x W or B x F"):
         MixUp(classes=4)(torch.zeros(4), labels)
     for shape in ((4, 6), (6, 6, 6)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -10,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tenfold.augment import AugMix, Classical, CutMix, MixUp, RandAugment, TrivialAugment
-from tenfold.augment.sampled_parameters import POLICIES
+from tenfold.augment import (
+    POLICIES,
+    AugMix,
+    Classical,
+    CutMix,
+    ManifoldMixUp,
+    MixUp,
+    RandAugment,
+    Ranges,
+    TrivialAugment,
+)
 from tenfold.augment.tensors import SIGNED, UNIT
 from tenfold.core.keys import Key
 
@@ -66,6 +76,48 @@ def test_any_size_and_any_channels(
     assert changed.shape == images.shape
     assert changed.dtype == torch.float32
     assert ((changed >= low - 1e-6) & (changed <= high + 1e-6)).all()
+
+
+IDLE = [Classical(Ranges()), RandAugment(2, 0), RandAugment(0), AugMix(strength=0)]
+
+
+@pytest.mark.parametrize("idle", IDLE)
+@pytest.mark.parametrize("shape", [(5, 1, 8, 8), (8, 3, 45, 45), (5, 1, 5, 9)], ids=str)
+def test_at_strength_zero_every_bit_stays(idle: Transform, shape: tuple[int, ...]) -> None:
+    images = levels(*shape)
+    floats = images.float().mul(1 / 255)
+    assert torch.equal(idle(images, draws()), floats)
+    changed = idle(floats, draws())
+    assert torch.equal(changed, floats)
+    assert changed.data_ptr() != floats.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: AugMix(chains=0), "chains"),
+        (lambda: AugMix(depth=(3, 1)), "depth"),
+        (lambda: AugMix(depth=(-1, 1)), "depth"),
+        (lambda: AugMix(alpha=0.0), "alpha"),
+        (lambda: AugMix(strength=1.5), "strength"),
+        (lambda: RandAugment(-1), "count = -1"),
+        *((lambda strength=strength: RandAugment(2, strength), "strength") for strength in (-0.1, 1.1, math.nan)),
+        (lambda: Classical("storng"), "light, standard, strong"),
+        (lambda: Ranges(degrees=-1), "degrees"),
+        (lambda: Ranges(erase=1.5), "erase"),
+        (lambda: Ranges(noise=-0.1), "noise"),
+        *((lambda alpha=alpha: MixUp(alpha), "alpha=.*above 0") for alpha in (0, -1, math.nan)),
+        *((lambda alpha=alpha: CutMix(alpha), "alpha=.*above 0") for alpha in (0, -1, math.nan)),
+        (lambda: MixUp(weights="each"), "'image' for a weight each"),
+        (lambda: CutMix(weights="each"), "'image' for a weight each"),
+        (lambda: MixUp(ways=1), "2 images or more"),
+        (lambda: ManifoldMixUp(0), "above 0"),
+        (lambda: ManifoldMixUp(layers=[]), "layers is empty"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: Callable[[], object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make()
 
 
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)

@@ -17,7 +17,6 @@ from tenfold.generators import autoencoder as restyling
 from tenfold.generators.autoencoder import FaderStep, RestylingConfig, reading_loss, train_fader
 from tenfold.networks.autoencoder import Fader
 from tenfold.networks.blocks import build
-from tenfold.training import loop as loops
 from tenfold.training.callbacks import Callback
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
@@ -140,11 +139,10 @@ class Killed(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.usefixtures("looks_often")
+@pytest.mark.usefixtures("looks_often", "checkpoint_at_every_chance")
 def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one whose first attempt had ended in NaN, and with dropout and several readers, which have draws too."""
     config = replace(TINY, steps=8, dropout=0.2, readers=2)
-    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     monkeypatch.setattr(restyling, "FaderStep", Broken)
     whole = trained(config).state_dict()
     path = tmp_path / "checkpoint"

@@ -20,16 +20,9 @@ from tenfold.generators import problem as problems
 from tenfold.generators.gan import GanStep
 from tenfold.generators.problem import GanConfig, GanProblem, Pair
 from tenfold.networks.blocks import build
-from tenfold.training import loop as loops
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import Diverged
-
-
-@pytest.fixture
-def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint at each."""
-    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
 
 
 def started(problem: GanProblem, config: GanConfig = TINY) -> GanStep:
@@ -62,7 +55,7 @@ def test_it_learns_what_each_class_looks_like() -> None:
     st.sampled_from(["float32", "bfloat16"]),
     st.lists(st.integers(1, 20), min_size=1, max_size=2),
 )
-@pytest.mark.usefixtures("every_look")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 def test_a_killed_training_ends_with_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, make: Any, loss: Any, precision: Any, kills: list[int]
 ) -> None:
@@ -152,7 +145,7 @@ def collapsing_at_first(key: Key) -> GanProblem:
     return labelled(key, spread=1e6 if key.path.endswith("/0") else 0.3)
 
 
-@pytest.mark.usefixtures("every_look")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 @pytest.mark.parametrize("kill", [7, 12, 18])
 def test_a_training_killed_after_a_start_anew_goes_on_with_the_images_of_that_start(
     tmp_path: Path, kill: int

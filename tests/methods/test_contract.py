@@ -33,7 +33,6 @@ from tenfold.methods import (
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
 from tenfold.training import backbone_start
-from tenfold.training import loop as loops
 from tenfold.training.callbacks import Callback
 from tenfold.training.classifier import train_classifier
 from tenfold.training.loop import TrainingLoop
@@ -331,11 +330,9 @@ class KilledAfter(Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 @every_generator
-def test_a_training_killed_again_and_again_goes_on_to_the_same_bytes(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+def test_a_training_killed_again_and_again_goes_on_to_the_same_bytes(name: str, tmp_path: Path) -> None:
     train, checkpoint = easy_set([4, 3]), tmp_path / "checkpoint.safetensors"
     method, kills = generator_method(name, steps=6, watch_every=2), 0
     undisturbed = method.learn(train, Key("one"))

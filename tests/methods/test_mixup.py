@@ -45,14 +45,6 @@ def test_within_a_class_the_labels_stay() -> None:
     assert not torch.equal(mixed, images)
 
 
-def test_cutmix_replaces_a_box_and_its_share_of_the_label() -> None:
-    images, labels = batch()
-    mixed, soft = transform_of("cutmix")(images, labels, Key("draws").torch_generator())
-    kept = (mixed == images).double().mean((1, 2, 3))
-    assert torch.allclose(soft.diagonal().double(), kept, atol=1e-6)
-    assert kept.min() < 0.5
-
-
 def test_the_objective_of_manifold_draws_anew_in_each_call() -> None:
     recipe = make_method("manifold", {}).fit(easy_set([2, 2]), None, Key("one"))
     assert recipe.objective is not None

@@ -67,9 +67,6 @@ def test_images_of_a_label_that_the_judge_refuses_are_left_out(
     grown = Method(Config()).more(learned, real, np.arange(40), Key("more"))
     assert learned.judge is not None
     assert np.array_equal(learned.judge(grown.images), grown.labels)
-    counts = {name: grown.details[name] for name in ("drawn", "wrong_label", "usable")}
-    assert counts["drawn"] >= 40 >= len(grown.images)
-    assert counts["usable"] == np.count_nonzero(~grown.near_copies)
 
     def never(self: TrainedClassifier, images: Any) -> Any:
         return np.eye(4, dtype=np.float32)[np.zeros(len(images), int)]
@@ -78,8 +75,6 @@ def test_images_of_a_label_that_the_judge_refuses_are_left_out(
     firsts = Method(Config()).more(learned, real, np.arange(40), Key("more"))
     assert set(firsts.labels) == {0}
     assert firsts.details["wrong_label"] >= 30 * ROUNDS
-    with pytest.raises(MethodFailed, match="agrees with the label of none of"):
-        Method(Config()).more(learned, real, np.flatnonzero(real.labels == 1), Key("more"))
 
 
 def test_one_class_cannot_be_restyled() -> None:

@@ -14,7 +14,6 @@ from made_up_step import STEPS, MadeUpStep, disturbed
 from PIL import Image
 from test_loop import Killed, killed_at, spoil_at
 
-from tenfold.training import loop as loop_module
 from tenfold.training.callbacks import Grids, Metrics, ProgressBar
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import Diverged, Look
@@ -49,11 +48,9 @@ def test_every_look_and_every_trouble_has_its_line(tmp_path: Path) -> None:
     assert [line["step"] for line in lines(tmp_path / "failed")] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 @pytest.mark.parametrize("every", [1, 5])
-def test_what_a_killed_training_leaves_is_what_one_leaves_that_was_not(
-    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+def test_what_a_killed_training_leaves_is_what_one_leaves_that_was_not(every: int, tmp_path: Path) -> None:
     kills = {5, 13, 50}
 
     def train(directory: Path, kills: set[int]) -> None:

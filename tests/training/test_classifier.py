@@ -20,7 +20,6 @@ from tenfold.core.types import ImageDataset
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import Classifier, SmallConvNet
 from tenfold.training import classifier as module
-from tenfold.training import loop as loop_module
 from tenfold.training.classifier import (
     VALUES_IN_ONE_GO,
     ClassifierConfig,
@@ -230,11 +229,9 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(objective=Counting())], ids=["plain", "with a head"])
-def test_a_killed_training_goes_on_to_the_same_weights(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+def test_a_killed_training_goes_on_to_the_same_weights(recipe: Recipe, tmp_path: Path) -> None:
     train, config = easy_set([10, 10], (1, 24, 24)), replace(SHORT, steps=13, looks=4)
     draws: list[int] = []
 

@@ -53,12 +53,6 @@ class Notebook(Callback):
         return [result for result in self.events if result[0] == kind]
 
 
-@pytest.fixture
-def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checkpoints wherever one can be taken."""
-    monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-
-
 def killed_at(steps: set[int]) -> Callable[[MadeUpStep, int], None]:
     """Kill before each of these steps, once."""
 
@@ -79,7 +73,7 @@ def resumed(kind: type[MadeUpStep], kills: set[int], checkpoint: Path) -> dict[s
             continue
 
 
-@pytest.mark.usefixtures("every_step")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kills=st.sets(st.integers(0, STEPS - 1), min_size=1, max_size=4),
@@ -92,7 +86,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     assert resumed(kind, set(kills), checkpoint) == trained(kind)
 
 
-@pytest.mark.usefixtures("every_step")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 def test_a_resume_repeats_no_more_than_a_group_of_batches(tmp_path: Path) -> None:
     taken: list[int] = []
     kill = killed_at({STEPS - 1})
@@ -176,7 +170,7 @@ def test_a_third_roll_back_starts_anew_and_a_fourth_fails() -> None:
         TrainingLoop().run(disturbed(MadeUpStep, spoil_at(4)))
 
 
-@pytest.mark.usefixtures("every_step")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 def test_a_training_that_rolled_back_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     def start(kills: set[int]) -> Callable[[int], MadeUpStep]:
         kill = killed_at(kills)
@@ -325,7 +319,7 @@ def test_a_step_reads_no_value_back_from_the_device() -> None:
         loop_module._take(step, number, 1.0)
 
 
-@pytest.mark.usefixtures("every_step")
+@pytest.mark.usefixtures("checkpoint_at_every_chance")
 def test_a_named_training_goes_on_where_checkpoints_are_kept(tmp_path: Path) -> None:
     taken: list[int] = []
 
