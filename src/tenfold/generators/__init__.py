@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.networks.blocks import channels_last, empty
+from tenfold.networks.blocks import channels_last, device_of, empty
 from tenfold.training.device import Device, current_device, one_thread
 from tenfold.training.loop import TrainingLoop
-from tenfold.training.step import Step
+from tenfold.training.step import Outcome, Step
 
 CHUNK = 64
 """Images are always drawn so many at a time, so that none depends on how many were asked for."""
@@ -182,7 +182,7 @@ class Generator(ABC):
     @property
     def device(self) -> torch.device:
         """Where its network lives."""
-        return next(self.network.parameters()).device
+        return device_of(self.network)
 
 
 class NoiseGenerator(Generator):
@@ -220,6 +220,12 @@ class NoiseGenerator(Generator):
         if drawn.shape[2:] != shape[1:]:
             drawn = F.interpolate(drawn, size=shape[1:], mode="bilinear", align_corners=False)
         return to_uint8(drawn)
+
+
+def details_of(outcome: Outcome) -> dict[str, Any]:
+    """What is told of a generator's training."""
+    figures = {name: round(value, 4) for name, value in outcome.figures.items()}
+    return {"generator_steps": outcome.steps, "recoveries": outcome.recoveries, **outcome.shortage, **figures}
 
 
 def chunks(*columns: Tensor, size: int = CHUNK) -> Iterator[tuple[int, list[Tensor]]]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators import NoiseGenerator
+from tenfold.generators import NoiseGenerator, details_of
 from tenfold.generators.losses import (
     critic_loss,
     diffaugment,
@@ -29,7 +29,7 @@ from tenfold.generators.problem import STRENGTHS, GanConfig, GanProblem, adapted
 from tenfold.training.device import LARGE, Device, keep_large_blocks
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
-from tenfold.training.step import Look, Recovery, Step, Trouble, descend_in_parts
+from tenfold.training.step import Look, LossOf, Recovery, Step, Trouble, descend_in_parts
 
 MakeProblem = Callable[[Key], GanProblem]
 MOST_RECOVERIES = 3
@@ -61,11 +61,7 @@ def train_gan(make_problem: MakeProblem, config: GanConfig, key: Key, loop: Trai
     """
     loop = loop or TrainingLoop()
     outcome = loop.run(gan_start(make_problem, config, key, loop.device), config.threads)
-    figures = {name: round(value, 4) for name, value in outcome.figures.items()}
-    return TrainedGan(
-        outcome.step.networks["averaged"].eval(),
-        {"generator_steps": outcome.steps, "recoveries": outcome.recoveries, **outcome.shortage, **figures},
-    )
+    return TrainedGan(outcome.step.networks["averaged"].eval(), details_of(outcome))
 
 
 def gan_start(make_problem: MakeProblem, config: GanConfig, key: Key, device: Device) -> Callable[[int], GanStep]:
@@ -138,9 +134,9 @@ class GanStep(Step):
         self.critic.requires_grad_(True)
         for turn in range(config.critic_steps):
             penalised = config.penalty > 0 and (number * config.critic_steps + turn) % config.penalty_every == 0
-            losses = self._critic_step(fade, penalised)
+            losses = self._descend("critic", partial(self._critic_loss, fade=fade, penalised=penalised))
         self.critic.requires_grad_(False)  # its weights' slopes are not needed in the generator's step
-        return losses | self._generator_step(fade)
+        return losses | self._descend("generator", partial(self._generator_loss, fade=fade))
 
     def look(self, number: int) -> Look:
         figures, images = monitor(self.problem, self.averaged, self.config.noise_size)
@@ -168,9 +164,8 @@ class GanStep(Step):
         span = min(self.config.average_images, 0.05 * number * self.config.batch_size)
         return 1 - float(0.5 ** (self.config.batch_size / max(span, 1.0)))
 
-    def _critic_step(self, fade: float, penalised: bool) -> dict[str, Tensor]:
-        loss_of = partial(self._critic_loss, fade=fade, penalised=penalised)
-        return descend_in_parts([self.optimizers["critic"]], self._drawn(), self.micro_batches, loss_of)
+    def _descend(self, name: str, loss_of: LossOf) -> dict[str, Tensor]:
+        return descend_in_parts([self.optimizers[name]], self._drawn(), self.micro_batches, loss_of)
 
     def _critic_loss(
         self, real: Tensor, condition: Tensor, noise: Tensor, fade: float, penalised: bool
@@ -199,10 +194,6 @@ class GanStep(Step):
             elif penalised:
                 loss = loss + weight * unit_slope_penalty(self.critic, real, fake, condition, fade, self.random)
         return loss, losses
-
-    def _generator_step(self, fade: float) -> dict[str, Tensor]:
-        loss_of = partial(self._generator_loss, fade=fade)
-        return descend_in_parts([self.optimizers["generator"]], self._drawn(), self.micro_batches, loss_of)
 
     def _generator_loss(
         self, real: Tensor, condition: Tensor, noise: Tensor, fade: float

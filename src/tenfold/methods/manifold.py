@@ -6,11 +6,11 @@ Source: Verma et al. 2019. Deviation: a weight for each image, where the origina
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast, final
+from typing import final
 
 import torch
 from pydantic import PositiveFloat
-from torch import Tensor, nn
+from torch import Tensor
 
 from tenfold import methods
 from tenfold.augment.manifold import ManifoldMixUp
@@ -38,8 +38,7 @@ class Method(methods.Method):
         mix = ManifoldMixUp(self.config.alpha)
 
         def objective(network: Classifier, images: Tensor, soft_labels: Tensor, generator: torch.Generator) -> Tensor:
-            module = cast(nn.Module, network)
-            features, mixed = mix.through(module, network.features, images, soft_labels, generator)
+            features, mixed = mix.through(network, network.features, images, soft_labels, generator)
             return cross_entropy(network.head(features), mixed)
 
         return Recipe(objective=objective)

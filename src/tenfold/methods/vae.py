@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators import NoiseConfig, NoiseGenerator
+from tenfold.generators import NoiseConfig, NoiseGenerator, details_of
 from tenfold.methods import GeneratorMethod
 from tenfold.networks.blocks import Residual, build, pyramid, with_gain
 from tenfold.training.batches import ImagePool
@@ -60,8 +60,7 @@ class Vae(NoiseGenerator):
     def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> Mapping[str, Any]:
         outcome = loop.run(self.start(train, key, loop.device))
         self.network = outcome.step.networks["averaged"]
-        figures = {name: round(value, 4) for name, value in outcome.figures.items()}
-        return {"generator_steps": outcome.steps, "recoveries": outcome.recoveries, **figures}
+        return details_of(outcome)
 
     def make_network(self) -> nn.Module:
         return Decoder(self.image_shape, len(self.class_names), self.config)

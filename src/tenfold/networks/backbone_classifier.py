@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tenfold.networks import pretrained
 from tenfold.networks.blocks import channels_last, empty
-from tenfold.networks.convnet import NETWORKS, Backbone, SmallConvNet, VectorNet
+from tenfold.networks.convnet import NETWORKS, Backbone, Classifier, SmallConvNet, VectorNet
 from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
 
 
@@ -97,7 +97,7 @@ class UnitLength(nn.Module):
         return scaled
 
 
-class BackboneNet(nn.Module):
+class BackboneNet(Classifier):
     """A backbone, its features brought to one scale, and a linear head.
 
     The backbone's batch normalisation keeps its figures in training too: those of a few small batches are worse.
@@ -130,11 +130,6 @@ class BackboneNet(nn.Module):
         """B x C x H x W in [-1, 1] -> B x F, the values of each row of variance about 1."""
         rows: Tensor = self.scale(self.trunk(images))
         return rows
-
-    def forward(self, images: Tensor) -> Tensor:
-        """B x C x H x W in [-1, 1] -> logits B x K."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
 
     def description(self) -> dict[str, Any]:
         """What `network_of` needs to build the same network again, beside its weights."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,21 +34,22 @@ class Backbone(nn.Module, ABC):
         return digest.hexdigest()
 
 
-class Classifier(Protocol):
-    """What the loop needs of a network: features, and a linear layer that reads them."""
+class Classifier(nn.Module, ABC):
+    """Features, and a linear layer that reads them: what the loop needs of a network."""
 
     head: nn.Linear
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """A batch -> B x F."""
-        ...
+        """A batch, as `forward` reads it -> B x F."""
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """A batch -> logits B x K."""
-        ...
+    def forward(self, images: Tensor) -> Tensor:
+        """Float B x C x H x W in [-1, 1], or vectors B x F x 1 x 1 in the units of the data -> logits B x K."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
 
 
-class SmallConvNet(nn.Module):
+class SmallConvNet(Classifier):
     """Plain 3x3 convolutions with batch normalisation; the field's sturdy choice for few small images.
 
     Halves the side until 4 pixels or fewer are left, doubles the width once, and reads a 2 x 2 pooled map, so
@@ -78,16 +79,10 @@ class SmallConvNet(nn.Module):
         self.head = nn.Linear(self.feature_count, class_count)
 
     def features(self, images: Tensor) -> Tensor:
-        """B x C x H x W in [-1, 1] -> B x F."""
         return F.adaptive_avg_pool2d(self.body(self.stem(images)), 2).flatten(1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """B x C x H x W in [-1, 1] -> logits B x K."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
 
-
-class VectorNet(nn.Module):
+class VectorNet(Classifier):
     """Two dense layers with batch normalisation over standardised features: embeddings and tables of numbers.
 
     Args:
@@ -104,14 +99,8 @@ class VectorNet(nn.Module):
         self.head = nn.Linear(self.feature_count, class_count)
 
     def features(self, images: Tensor) -> Tensor:
-        """B x F x 1 x 1, in the units of the data -> B x (4 width)."""
         features: Tensor = self.body(self.standardise(images.flatten(1)))
         return features
-
-    def forward(self, images: Tensor) -> Tensor:
-        """B x F x 1 x 1, in the units of the data -> logits B x K."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
 
 
 NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {"SmallConvNet": SmallConvNet, "VectorNet": VectorNet}
