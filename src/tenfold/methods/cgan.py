@@ -24,7 +24,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.generators.gan import GanGenerator
 from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
 from tenfold.methods import GeneratorMethod
-from tenfold.networks.blocks import Residual, pyramid, with_gain
+from tenfold.networks.blocks import Residual, padded, pyramid, with_gain
 from tenfold.training.batches import as_floats
 
 LARGEST_SIDE = 40
@@ -121,9 +121,7 @@ class Critic(nn.Module):
         self.real = nn.Linear(128, 1)
 
     def forward(self, images: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
-        missing = (0, self.side - images.shape[3], 0, self.side - images.shape[2])
-        padded = F.pad(images, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
-        hidden = self.first(self.from_picture(padded))
+        hidden = self.first(self.from_picture(padded(images, self.side, self.side)))
         for block in self.blocks:
             hidden = block(F.avg_pool2d(hidden, 2))
         hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)

@@ -31,7 +31,7 @@ from tenfold.generators.gan import GanGenerator, train_gan
 from tenfold.generators.losses import Loss
 from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed
-from tenfold.networks.blocks import SeededDropout, channels_last, empty, with_gain
+from tenfold.networks.blocks import SeededDropout, channels_last, empty, padded, with_gain
 from tenfold.training.batches import as_floats
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
@@ -228,8 +228,7 @@ class Critic(nn.Module):
         self.embedding = nn.Embedding(class_count, features) if config.classes == "embedded" else None
 
     def forward(self, images: Tensor, labels: Tensor, fade: float = 1.0) -> Tensor:
-        missing = (0, self.side - images.shape[3], 0, self.side - images.shape[2])
-        hidden = F.pad(images, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+        hidden = padded(images, self.side, self.side)
         if self.quick:
             hidden = F.leaky_relu(self.from_picture(hidden), self.slope)
         for down in self.downs:

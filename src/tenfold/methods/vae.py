@@ -24,7 +24,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import NoiseConfig, NoiseGenerator, details_of
 from tenfold.methods import GeneratorMethod
-from tenfold.networks.blocks import Residual, build, pyramid, with_gain
+from tenfold.networks.blocks import Residual, build, padded, pyramid, with_gain
 from tenfold.training.batches import ImagePool
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
@@ -149,9 +149,7 @@ class Encoder(nn.Module):
         self.to_code = with_gain(nn.Linear(widths[0] * self.start**2 + config.noise_size, 2 * config.noise_size), 0.1)
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        missing = (0, self.side - images.shape[3], 0, self.side - images.shape[2])
-        padded = F.pad(images, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
-        hidden = self.from_image(padded)
+        hidden = self.from_image(padded(images, self.side, self.side))
         for block in self.blocks:
             hidden = block(F.avg_pool2d(hidden, 2))
         known = torch.cat([F.leaky_relu(hidden, 0.2).flatten(1), self.embedding(labels)], 1)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.networks.blocks import SeededDropout
+from tenfold.networks.blocks import SeededDropout, padded
 
 LARGEST_SIDE = 40
 """Larger images are read at half the side and what is drawn is enlarged, which keeps a step affordable."""
@@ -68,8 +68,7 @@ class Fader(nn.Module):
         """B x C x H x W in [-1, 1] -> B x Z."""
         hidden = F.avg_pool2d(images, 2, ceil_mode=True) if self.halved else images
         below, right = (small * 2 ** len(self.down) for small in self.small)
-        missing = (0, right - hidden.shape[3], 0, below - hidden.shape[2])
-        hidden = F.pad(hidden, missing, mode="replicate").contiguous(memory_format=torch.channels_last)
+        hidden = padded(hidden, below, right)
         for index, block in enumerate(self.down):
             hidden = F.max_pool2d(block(hidden), 2)
             if self.dropout:

@@ -169,6 +169,13 @@ class Residual(nn.Module):
         return total
 
 
+def padded(images: Tensor, height: int, width: int) -> Tensor:
+    """Images B x C x H x W that are no larger, with their last rows and columns repeated up to this size."""
+    missing = (0, width - images.shape[3], 0, height - images.shape[2])
+    images = F.pad(images, missing, mode="replicate") if any(missing) else images
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 def pyramid(side: int, width: int) -> tuple[int, list[int]]:
     """The smallest map's side (4..7) and the widths from there up to the largest map."""
     halvings = max(0, math.ceil(math.log2(side / 7)))

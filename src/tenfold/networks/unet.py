@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.augment.operations import warp
-from tenfold.networks.blocks import Residual, with_gain
+from tenfold.networks.blocks import Residual, padded, with_gain
 
 LARGEST_SIDE = 40
 """Larger images are read and judged at half the side or less; the deformation is applied at full size."""
@@ -70,7 +70,7 @@ class Generator(nn.Module):
         read = read_at(images)
         if max(read.shape[2:]) != self.side:  # of another set than it learned from
             read = F.interpolate(read, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        size, read = read.shape[2:], _padded(read, self.sides[0])
+        size, read = read.shape[2:], padded(read, self.sides[0], self.sides[0])
         maps = [F.leaky_relu(self.down_norms[0](self.stem(read)), 0.2)]
         for down, norm in zip(self.downs, self.down_norms[1:], strict=True):
             maps.append(F.leaky_relu(norm(down(maps[-1])), 0.2))
@@ -115,7 +115,7 @@ class Critic(nn.Module):
         self.score = nn.Linear(128, 1)
 
     def forward(self, images: Tensor, others: Tensor, fade: float = 1.0) -> Tensor:
-        hidden = self.stem(_padded(torch.cat([images, others], 1), self.sides[0]))
+        hidden = self.stem(padded(torch.cat([images, others], 1), self.sides[0], self.sides[0]))
         for down, block in zip(self.downs, self.blocks, strict=True):
             hidden = block(down(F.leaky_relu(hidden, 0.2)))
         hidden = F.leaky_relu(self.features(F.leaky_relu(hidden, 0.2).flatten(1)), 0.2)
@@ -166,9 +166,3 @@ def read_at(images: Tensor) -> Tensor:
     while max(images.shape[2:]) > LARGEST_SIDE:
         images = F.avg_pool2d(images, 2, ceil_mode=True)
     return images
-
-
-def _padded(images: Tensor, side: int) -> Tensor:
-    missing = (0, side - images.shape[3], 0, side - images.shape[2])
-    padded = F.pad(images, missing, mode="replicate") if any(missing) else images
-    return padded.contiguous(memory_format=torch.channels_last)
