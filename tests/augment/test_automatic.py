@@ -14,10 +14,6 @@ from tenfold.augment.tensors import SIGNED, UNIT, Range, to_float
 from tenfold.core.keys import Key
 
 
-def random_images(*shape: int) -> torch.Tensor:
-    return torch.randint(256, shape, generator=Key("automatic").torch_generator(), dtype=torch.uint8)
-
-
 def uniform_p_value(operations: torch.Tensor) -> float:
     return float(scipy.stats.chisquare(torch.bincount(operations.flatten(), minlength=COUNT).numpy()).pvalue)
 

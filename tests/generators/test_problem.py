@@ -14,7 +14,6 @@ from tenfold.core.keys import Key
 from tenfold.generators import problem
 
 KEY = Key("generating")
-SHAPE = (1, 8, 8)
 
 
 @settings(max_examples=100)

@@ -26,9 +26,13 @@ def drawn_pairs(counts: list[int], count: int, **options: Any) -> tuple[np.ndarr
     config = replace(SMALL, turns=False, **options)
     problem = problem_of(train, config)
     real, condition = problem.draw(problem.images, count, Key("draws").torch_generator())
-    place = {image.numpy().tobytes(): index for index, image in enumerate(to_float(torch.tensor(train.images)))}
-    first, second = ([place[one.numpy().tobytes()] for one in part] for part in (real, condition))
-    return np.array(first), np.array(second)
+    return places(real, train), places(condition, train)
+
+
+def places(images: torch.Tensor, train: ImageDataset) -> np.ndarray:
+    """Which images of the set they are."""
+    known = {image.numpy().tobytes(): index for index, image in enumerate(to_float(torch.tensor(train.images)))}
+    return np.array([known[image.numpy().tobytes()] for image in images])
 
 
 def test_pairs_are_two_different_images_of_one_class_and_classes_come_equally_often() -> None:
@@ -79,17 +83,12 @@ def test_whole_classes_are_held_out_where_there_are_many() -> None:
     train = easy_set([3] * 40)
     problem = problem_of(train, replace(SMALL, turns=False))
     assert problem.held_out is not None
-    place = {
-        image.numpy().tobytes(): label
-        for image, label in zip(to_float(torch.tensor(train.images)), train.labels.tolist(), strict=True)
-    }
-    real, condition = ([place[one.numpy().tobytes()] for one in part] for part in problem.held_out)
+    real, condition = (train.labels[places(part, train)].tolist() for part in problem.held_out)
     assert real == condition
     assert len(set(real)) == 4
     many = problem.draw(problem.images, 4000, Key("draws").torch_generator())[0]
-    drawn = {place[one.numpy().tobytes()] for one in many}
-    assert drawn == set(range(40)) - set(real)
-    probed = {place[one.numpy().tobytes()] for one in problem.probe}
+    assert set(train.labels[places(many, train)]) == set(range(40)) - set(real)
+    probed = set(train.labels[places(problem.probe, train)])
     assert probed == set(real), "variety is asked of what was not trained on"
     assert problem_of(easy_set([3] * 31), SMALL).held_out is None
 
@@ -98,8 +97,7 @@ def test_the_spread_of_the_probe_is_that_of_its_classes() -> None:
     train = easy_set([4, 3, 1, 2])
     problem = problem_of(train, SMALL)
     images = to_float(torch.tensor(train.images)).numpy()
-    place = {image.tobytes(): label for image, label in zip(images, train.labels.tolist(), strict=True)}
-    labels = [place[one.numpy().tobytes()] for one in problem.probe]
+    labels = train.labels[places(problem.probe, train)].tolist()
     assert sorted(labels) == [0, 1, 3]
     expected = [images[train.labels == label].std(0).mean() for label in labels]
     assert problem.probe_spread.numpy() == pytest.approx(np.array(expected), abs=1e-5)
