@@ -55,7 +55,7 @@ def test_a_backbone_that_is_no_better_is_not_said_to_be() -> None:
 
 
 def test_every_arm_can_be_had() -> None:
-    assert len(parse_arms(list(ARMS.values()))) == len(ARMS) + 1  # and the baseline
+    assert len(parse_arms(list(ARMS.values()))) == len(ARMS)
     names = [job.label for job in make_claim("transfer").jobs(range(3), quick=False)]
     assert len(set(names)) == len(names) == 3 * len(FULL.counts) * len(FULL.arms)
 
