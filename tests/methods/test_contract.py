@@ -398,7 +398,7 @@ def test_the_bands_of_easy_classes_are_learned(name: str, options: dict[str, Any
         *(("dagan", images, (1, 8, 8), steps) for images, steps in ((5, 150), (300, 375), (1700, 2000))),
         *(("vae", images, (1, 8, 8), steps) for images, steps in ((20, 400), (400, 750), (5000, 2000))),
         *(("restyle", images, (1, 2, 2), steps) for images, steps in ((100, 600), (3000, 1406), (60000, 2000))),
-        *(("cgan", 2, (1, side, side), steps) for side, steps in ((14, 400), (15, 1000))),
+        *(("cgan", 2, (1, side, side), steps) for side, steps in ((14, 250), (15, 1000))),
     ],
 )
 def test_steps_follow_the_size_of_the_set_unless_they_are_given(

@@ -10,9 +10,9 @@ collapse (Shahbazi et al. 2022).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
+from typing import Self, final
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,6 @@ from tenfold.training.batches import as_floats
 
 LARGEST_SIDE = 40
 """Larger images are drawn at half the side and enlarged."""
-
 
 SMALL_SIDE, STEPS = 14, (250, 1000)
 """Steps for images up to that side, at twice the learning rate, and for larger ones. On 8 x 8 digits it draws as
@@ -69,9 +68,13 @@ class Cgan(GanGenerator):
         return channels, *shrunk(torch.zeros(1, 1, height, width, device="cpu")).shape[2:]
 
 
+_Config = Config
+
+
 @final
 class Method(GeneratorMethod):
     Config = Config
+    config: _Config
     generator_class = Cgan
 
     def for_set(self, train: ImageDataset) -> Self:
