@@ -21,8 +21,8 @@ def test_facts_stand_below_the_table_and_no_line_is_too_wide():
         "more real images a class would give the same.",
         "The chosen arm would beat classical in 57 % of fresh splits (won 9, tied 5, lost 6 of 20 folds; "
         "ties count half)",
-        "By these data a gain is 100 % probable, one above 1 points 91 %; its log loss is +0.021 better "
-        "(+0.009 to +0.033, p < 0.001)",
+        "By these data a gain is 100 % probable, one above 1 point 91 %; its log loss is 0.021 lower "
+        "(gain +0.009 to +0.033, p < 0.001)",
         "External test (plain accuracy, mean of 20 trainings): chosen arm 91.2 %, classical 90.1 %, difference +1.1 "
         "points (-0.4 to +2.6), p = 0.27, 796 images",
         "classical+cgan: no new images in 12 of 20 folds, 2 for each real one in 8",

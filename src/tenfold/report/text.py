@@ -92,10 +92,12 @@ def _chance_lines(verdict: Mapping[str, Any]) -> list[str]:
     ]
     if (gain := verdict.get("probability_of_gain")) is not None:
         above, margin = 100 * verdict["probability_above_margin"], verdict["margin_points"]
-        sure = f"By these data a gain is {100 * gain:.0f} % probable, one above {margin:g} points {above:.0f} %"
+        points = "point" if margin == 1 else "points"
+        sure = f"By these data a gain is {100 * gain:.0f} % probable, one above {margin:g} {points} {above:.0f} %"
         if loss := verdict.get("log_loss"):
-            interval = f"{_bounds(loss['interval'], '+.3f', 1)}, {p_words(loss['p_value'])}"
-            sure += f"; its log loss is {loss['gain']:+.3f} better ({interval})"
+            interval = f"gain {_bounds(loss['interval'], '+.3f', 1)}, {p_words(loss['p_value'])}"
+            lower = "lower" if loss["gain"] > 0 else "higher"
+            sure += f"; its log loss is {abs(loss['gain']):.3f} {lower} ({interval})"
         lines.append(sure)
     return lines
 
