@@ -173,7 +173,8 @@ def test_the_terminal_and_the_page_agree_in_every_number():
     for share, low, high, *gain in rows:
         gain = ["0.0" if value in ("+0.0", "-0.0") else value for value in gain]
         assert f"{share} {low}–{high} {gain[0]} {gain[1]} to {gain[2]}" in page
-    better, low, high, p = re.search(r"log loss is \+(\S+) better \((\S+) to (\S+), (p = \S+)\)", terminal).groups()
+    loss = re.search(r"log loss is (\S+) lower \(gain (\S+) to (\S+), (p = \S+)\)", terminal)
+    better, low, high, p = loss.groups()
     assert f"{better} nats lower (better) an image (95 % interval of the gain {low} to {high}, {p})" in page
     picked, p = re.search(r"chosen arm (\S+) %.* points \(.*\), (p = \S+), 796", terminal).groups()
     assert f"The chosen arm recognised {picked} %" in page
