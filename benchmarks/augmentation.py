@@ -66,7 +66,7 @@ def measure(config: Config, context: Context) -> dict[str, Any]:
     train = data.take(np.sort(np.concatenate([split.train, split.test])))
     validation = data.take(split.validation)
     arms = {arm.name: arm for arm in parse_arms([name for name in ARMS if "(" not in name])}
-    plan = make_plan(data, data, tuple(arms.values()), plan_folds(data), repeats=1, seed=seed, times=1)
+    plan = make_plan(data, tuple(arms.values()), plan_folds(data), repeats=1, seed=seed, times=1)
     result: dict[str, Any] = {"accuracy": {}, "seconds": {}}
 
     def note(arm: str, classifier: TrainedClassifier) -> TrainedClassifier:

@@ -61,7 +61,7 @@ def measure(config: Config, context: Context) -> dict[str, dict[str, Any]]:
     train = studied.take(np.sort(np.concatenate([split.train, split.test])))
     validation = studied.take(split.validation)
     arms = arms_of(config["related"])
-    plan = make_plan(studied, data, tuple(arms.values()), plan_folds(studied), repeats=1, seed=seed, times=2)
+    plan = make_plan(data, tuple(arms.values()), plan_folds(studied), repeats=1, seed=seed, times=2)
     result: dict[str, dict[str, Any]] = {}
     for arm, one in arms.items():
         try:

@@ -25,9 +25,9 @@ from simulated_studies import Floats, Process, Studies, simulate, trials
 
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
-from tenfold.evaluation.choice import UNSETTLED, Choice, cross_fitted_choice
+from tenfold.evaluation.choice import Choice, cross_fitted_choice
 from tenfold.evaluation.compare import Design, compare
-from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, crossed_variance, holm
+from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, holm
 from tenfold.evaluation.strata import Strata
 
 SEED = Key("simulated-gates-1")
@@ -117,9 +117,7 @@ class Study:
         tables = [np.zeros(self.folds.shape), *self.accuracy]
         names = tuple(map(str, range(len(tables))))
         choice = Choice(names, tuple(self.places), (chosen.ravel() == np.arange(len(tables))[:, None]).astype(float))
-        judged = choice.judged(tables, self.folds)
-        images = crossed_variance(judged, self.folds, strata=self.strata).images
-        test = self.test(judged, choice_variance(choice.gains(tables)) + UNSETTLED * choice.disagreement * images)
+        test = choice.test(tables, self.folds, self.strata)
         return Judged(test, float(self.gains[chosen].mean()), passes(test))
 
 

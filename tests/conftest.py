@@ -63,7 +63,7 @@ def global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterator
 
 
 def global_generators(torch: ModuleType | None) -> tuple[object, ...]:
-    _, numbers, *place = np.random.get_state()  # noqa: NPY002
+    _, numbers, *place = np.random.get_state()  # noqa: NPY002  # this is the one that all share
     return numbers.tobytes(), place, torch and torch.get_rng_state().numpy().tobytes()
 
 

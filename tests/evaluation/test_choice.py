@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.core.keys import Key
-from tenfold.evaluation.choice import cross_fitted_choice
+from tenfold.evaluation.choice import UNSETTLED, cross_fitted_choice
+from tenfold.evaluation.crossed import choice_variance, crossed_variance
+from tenfold.evaluation.strata import Strata
 
 
 def drawn(seed, arms=2, groups=12, repeats=3, folds=3):
@@ -60,8 +62,12 @@ def test_groups_are_judged_by_the_arm_that_their_fold_chose():
     for group, repeat in np.ndindex(*folds.shape):
         arm = choice.names.index(choice.at((repeat, int(folds[group, repeat]))))
         assert table[group, repeat] == differences[arm][group, repeat]
-    means = [difference.mean() for difference in differences]
-    assert choice.gains(differences)[1, 2] == means[choice.names.index(choice.at((1, 2)))]
+    means = [differences[choice.names.index(choice.at(place))].mean() for place in places]
+    strata = Strata(np.arange(12) % 2, np.full(12, 1 / 12))
+    images = crossed_variance(table, folds, strata=strata).images
+    unsettled = UNSETTLED * choice.disagreement * images
+    expected = choice_variance(np.reshape(means, (3, 3))) + unsettled
+    assert choice.variance(differences, folds, strata) == pytest.approx(expected)
 
 
 def test_the_leading_arm_is_the_one_that_most_places_chose_and_of_equals_the_stronger():

@@ -11,9 +11,8 @@ from tenfold.core.errors import TenfoldError
 from tenfold.core.keys import Key
 from tenfold.evaluation.compare import Design, compare
 from tenfold.evaluation.first_look import first_look
-from tenfold.evaluation.folds_wording import folds_words
 from tenfold.evaluation.serialise import verdict_json
-from tenfold.evaluation.wording import answer, sentence
+from tenfold.evaluation.wording import answer, folds_words, sentence
 from tenfold.report.text import verdict_text
 
 N, FOLDS = 120, 5

@@ -19,13 +19,13 @@ from tenfold.evaluation import (
     Wins,
     Worth,
 )
-from tenfold.evaluation.selection_wording import ratio_words
 from tenfold.evaluation.serialise import mean_estimate, verdict_json
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
     added_images,
     answer,
     p_words,
+    ratio_words,
     sentence,
 )
 from tenfold.evaluation.worth_wording import worth_sentence

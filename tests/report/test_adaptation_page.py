@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold.core.keys import Key
 from tenfold.report.documents import adaptation_text, merging_text, render_adaptation, render_merging
-from tenfold.report.figures import Panel, embedding_png
+from tenfold.report.embedding import Panel, embedding_png
 
 EVIL = "<script>alert(1)</script>"
 CELL = {"accuracy": 0.912, "interval": [0.9, 0.92], "balanced_accuracy": 0.9, "images": 100}

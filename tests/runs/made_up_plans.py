@@ -28,7 +28,7 @@ def whole_set(key: str = "study") -> ImageDataset:
 def plan_for(data: ImageDataset, arms: str = "raw,classical", **changes: Any) -> Plan:
     study = data.part("train")
     settings = {"repeats": 1, "seed": 0, "times": 1.0, **changes}
-    plan = make_plan(study, data, parse_arms(arms), plan_folds(study, 3), **settings)
+    plan = make_plan(data, parse_arms(arms), plan_folds(study, 3), **settings)
     return replace(plan, classifier=SHORT)
 
 

@@ -39,10 +39,10 @@ def test_the_validation_images_choose_between_the_baseline_and_what_is_no_contro
     vectors, images = easy_vectors([6, 6]), easy_set([6, 6])
     settings = {"repeats": 1, "seed": 0, "times": 1.0}
     arms = parse_arms("raw,placebo,mixup,raw@50%", "raw")
-    plan = make_plan(vectors, vectors, arms, plan_folds(vectors, 2), **settings)
+    plan = make_plan(vectors, arms, plan_folds(vectors, 2), **settings)
     assert (plan.baseline, plan.candidates) == ("raw", ("raw", "mixup"))
     arms = parse_arms("raw,placebo,mixup")
-    plan = make_plan(images, images, arms, plan_folds(images, 2), **settings)
+    plan = make_plan(images, arms, plan_folds(images, 2), **settings)
     assert (plan.baseline, plan.candidates) == ("classical", ("classical", "mixup"))
 
 

@@ -150,7 +150,7 @@ def test_patients_of_four_images_count_once() -> None:
     labels, draw = np.arange(240) // 120, Key("adapted patients").numpy_generator()
     right = {name: np.repeat(draw.random(60) < share, 4) for name, share in (("MCC", 0.8), (SOURCE, 0.6))}
     predicted = {name: np.where(hits, labels, 1 - labels) for name, hits in right.items()}
-    both = tuple(AdaptedArm(name, None, 0.9, 0.9, (0.5, 0.5), {}) for name in right)  # type: ignore[arg-type]
+    both = tuple(AdaptedArm(name, None, 0.9, 0.9, (0.5, 0.5), {}) for name in right)  # type: ignore[arg-type]  # no network is asked
     trained = TrainedArms(both, {}, {})
 
     def widths(groups: npt.NDArray[np.int64]) -> list[float]:

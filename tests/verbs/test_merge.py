@@ -17,7 +17,8 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.training.loop import TrainingLoop
-from tenfold.verbs.merge import ALIGNED, POOLED, _gains, _way_json, alone_name, deal_folds, merge
+from tenfold.verbs.merge import deal_folds, merge
+from tenfold.verbs.merge_result import ALIGNED, POOLED, alone_name, gains_json, way_json
 
 
 def test_two_sets_give_four_ways_and_a_report(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_folds_are_of_whole_groups_and_of_every_class() -> None:
         assert set(folds[data.labels == label]) == {0, 1, 2}
 
 
-def test_patients_of_four_images_count_once_in_accuracies_and_gains() -> None:
+def test_patients_of_four_images_count_once_in_accuracies_andgains_json() -> None:
     """Two sets of 120 patients, of whom each way recognises all images or none, as many in each fold."""
     draw, one, folds = Key("merged patients").numpy_generator(), easy_set([240, 240]), np.repeat(np.arange(3), 160)
     shares = {"own": 0.7, POOLED: 0.8, ALIGNED: 0.8}
@@ -96,9 +97,9 @@ def test_patients_of_four_images_count_once_in_accuracies_and_gains() -> None:
 
     def widths(groups: npt.NDArray[np.int64]) -> list[float]:
         grouped = [source.with_columns(groups=groups) for source in sources]
-        gains = _gains(grouped, [folds, folds], predicted)
+        gains = gains_json(grouped, [folds, folds], predicted)
         bounds = [gain["points"][1:] for gain in (*gains["pooled"], gains["aligned"])]
-        bounds.append(_way_json(POOLED, grouped, [folds, folds], predicted[POOLED])["cells"][0]["interval"])
+        bounds.append(way_json(POOLED, grouped, [folds, folds], predicted[POOLED])["cells"][0]["interval"])
         return [high - low for low, high in bounds]
 
     ratios = np.divide(widths(np.arange(480) // 4), widths(np.arange(480)))

@@ -28,7 +28,7 @@ from tenfold.data.combine import hold_out
 from tenfold.data.load import load, load_unlabelled
 from tenfold.evaluation.crossed import crossed_interval
 from tenfold.evaluation.external_test import mean_interval
-from tenfold.report.figures import Panel, embedding_png
+from tenfold.report.embedding import Panel, embedding_png
 from tenfold.runs import Context, Finished, Job
 
 ALL = 1_000_000

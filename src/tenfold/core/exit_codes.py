@@ -44,7 +44,7 @@ def exit_codes() -> Iterator[None]:
         _leave(error.exit_status, f"error: {error}")
     except MemoryError:
         _leave(SystemFault.exit_status, "error: out of memory; try a smaller --size or fewer --workers")
-    except Exception as error:  # The one place that may: here a bug becomes an exit status and a kept traceback.
+    except Exception as error:  # Here a bug becomes an exit status and a kept traceback.
         if isinstance(error, OSError) and error.errno in SYSTEM_REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
             _leave(SystemFault.exit_status, f"error: {where}{error.strerror}")

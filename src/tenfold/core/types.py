@@ -175,7 +175,7 @@ class Split:
     fold: int
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
-    """The validation split: real images for early stopping and for choosing between arms."""
+    """The validation split: real images for early stopping and for choosing what an arm leaves open."""
     test: npt.NDArray[np.int64]
 
     def arrays(self) -> dict[str, npt.NDArray[np.int64]]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.evaluation.crossed import Indices, Table
+from tenfold.evaluation.crossed import CrossedTest, Indices, Table, choice_variance, crossed_test, crossed_variance
+from tenfold.evaluation.strata import Strata
 
 Place = tuple[int, int]
 UNSETTLED = 0.5
@@ -79,11 +80,17 @@ class Choice:
             table[inside, column] = differences[arm][inside, column]
         return table
 
-    def gains(self, differences: Sequence[Table]) -> Table:
-        """Repeats x folds: how much the arm that is chosen there gains over all images."""
-        gains = np.array([table.mean() for table in differences])
+    def variance(self, differences: Sequence[Table], folds: Indices, strata: Strata) -> float:
+        """What the choice adds to the mean squares of its judged table, which count none of it."""
+        gains = np.array([table.mean() for table in differences])[self.chosen]
         repeats = len({repeat for repeat, _ in self.places})
-        return gains[self.chosen].reshape(repeats, -1)
+        unsettled = UNSETTLED * self.disagreement
+        images = crossed_variance(self.judged(differences, folds), folds, strata=strata).images if unsettled else 0.0
+        return choice_variance(gains.reshape(repeats, -1)) + unsettled * images
+
+    def test(self, differences: Sequence[Table], folds: Indices, strata: Strata) -> CrossedTest:
+        """The mean of the chosen candidates' differences, each group's by the arm that its fold chose."""
+        return crossed_test(self.judged(differences, folds), folds, self.variance(differences, folds, strata), strata)
 
 
 def cross_fitted_choice(

@@ -29,7 +29,7 @@ from tenfold.evaluation import (
     Worth,
 )
 from tenfold.evaluation.arm_details import diagnostics, mean, ratios, selected_hyperparameters
-from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, coverage_note, repeats_share
+from tenfold.evaluation.crossed import CrossedTest, Table, coverage_note, repeats_share
 from tenfold.evaluation.decision import Decision, Step
 from tenfold.evaluation.external_test import compare_external
 from tenfold.evaluation.learning_curve import learning_curve, worth
@@ -138,7 +138,7 @@ def _result(
     design, predicted, counted = matrix.design, matrix.predicted[name], matrix.trials(name)
     labels, groups, evaluated, folds = design.labels, design.groups, design.evaluated, matrix.image_folds
     shares = (predicted, labels, groups, {*evaluated, *design.rare}, len(design.class_names), folds)
-    against = decision.arms[name].interval if name in decision.arms else None
+    against = matrix.singly[name].interval if name in matrix.singly else None
     return ArmResult(
         name,
         balanced_accuracy=balanced_accuracy_interval(matrix.correct(predicted), labels, groups, evaluated, folds),
@@ -219,7 +219,7 @@ def _worth_of_choice(
         return None
     differences = [matrix.against_baseline[name] for name in step.choice.names]
     table = matrix.baseline_table + step.choice.judged(differences, matrix.folds)
-    return _worth(matrix, points, table, choice_variance(step.choice.gains(differences)))
+    return _worth(matrix, points, table, step.choice.variance(differences, matrix.folds, matrix.strata))
 
 
 def _external(matrix: PredictionMatrix, step: Step | None, external: External | None) -> ExternalComparison | None:

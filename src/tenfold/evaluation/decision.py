@@ -41,20 +41,13 @@ class Decision:
     """Whether the candidates are other starts, of which nothing is said to have helped or hurt."""
 
     @cached_property
-    def arms(self) -> Mapping[str, CrossedTest]:
-        """Each arm but the baseline: its own difference."""
-        matrix, design = self.matrix, self.matrix.design
-        names = [name for name in matrix.arms if name not in (design.baseline, *design.curve)]
-        return {name: matrix.test(matrix.choice([name]), matrix.against_baseline) for name in names}
-
-    @cached_property
     def steps(self) -> list[Step]:
         """The choice between all candidates, then between those left by the leading arm, while they help."""
         left, steps = list(self.candidates), list[Step]()
         while left and (not steps or steps[-1].helped):
             choice = self.matrix.choice(left)
             test = self.matrix.test(choice, self.matrix.against_baseline)
-            leading = self.arms[choice.leading]
+            leading = self.matrix.singly[choice.leading]
             helped = all(self._helps(one.interval, one.p_value) for one in (test, leading))
             steps.append(Step(choice, test, helped))
             left = [name for name in left if name != choice.leading]
@@ -74,19 +67,19 @@ class Decision:
         outcome = self._outcome(step.test.interval, helped=step.helped, hurt=step.test.p_value < SIGNIFICANCE)
         return "nothing_preferred" if outcome == "not_proven" and step.choice.nothing_preferred else outcome
 
-    @property
+    @cached_property
     def outcomes(self) -> Mapping[str, Outcome]:
         """Of each arm but the baseline."""
-        helpful = {step.choice.leading for step in self.steps if step.helped}
-        adjusted = dict(zip(self.arms, holm([test.p_value for test in self.arms.values()]), strict=True))
+        tests, helpful = self.matrix.singly, {step.choice.leading for step in self.steps if step.helped}
+        adjusted = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
         helpful |= {
             name
-            for name, test in self.arms.items()
+            for name, test in tests.items()
             if name not in self.candidates and self._helps(test.interval, adjusted[name])
         }
         return {
             name: self._outcome(test.interval, helped=name in helpful, hurt=adjusted[name] < SIGNIFICANCE)
-            for name, test in self.arms.items()
+            for name, test in tests.items()
         }
 
     def _helps(self, difference: Interval, p_value: float) -> bool:

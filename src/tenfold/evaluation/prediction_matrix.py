@@ -11,16 +11,8 @@ import numpy.typing as npt
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.types import Trial, class_weights
-from tenfold.evaluation.choice import UNSETTLED, Choice, Place, cross_fitted_choice
-from tenfold.evaluation.crossed import (
-    CrossedTest,
-    Table,
-    choice_variance,
-    crossed_test,
-    crossed_variance,
-    group_folds,
-    group_table,
-)
+from tenfold.evaluation.choice import Choice, Place, cross_fitted_choice
+from tenfold.evaluation.crossed import CrossedTest, Table, group_folds, group_table
 from tenfold.evaluation.log_loss import losses
 from tenfold.evaluation.strata import Strata
 
@@ -129,11 +121,13 @@ class PredictionMatrix:
 
     def test(self, choice: Choice, tables: Mapping[str, Table]) -> CrossedTest:
         """The chosen arm's mean of such tables."""
-        differences = [tables[name] for name in choice.names]
-        judged = choice.judged(differences, self.folds)
-        images = crossed_variance(judged, self.folds, strata=self.strata).images
-        of_choice = choice_variance(choice.gains(differences)) + UNSETTLED * choice.disagreement * images
-        return crossed_test(judged, self.folds, of_choice, self.strata)
+        return choice.test([tables[name] for name in choice.names], self.folds, self.strata)
+
+    @cached_property
+    def singly(self) -> Mapping[str, CrossedTest]:
+        """Each judged arm but the baseline: its own difference."""
+        names = [name for name in self.arms if name not in (self.design.baseline, *self.design.curve)]
+        return {name: self.test(self.choice([name]), self.against_baseline) for name in names}
 
     @cached_property
     def repeat_numbers(self) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from tenfold.evaluation import ArmResult, Interval, Look, Verdict
-from tenfold.evaluation.folds_wording import folds_words
 
 CHOSEN_ARM = "chosen arm"
 """Stands where an arm's name may stand, for what each fold chose by the others."""
@@ -153,3 +154,35 @@ def arm_of(verdict: Verdict, name: str) -> ArmResult:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def folds_words(folds: Sequence[int], of: int) -> str:
+    """(0, 1, 2) of 5, counted from 0, as `folds 1 to 3 of 5`."""
+    numbers = [str(fold + 1) for fold in folds]
+    if len(folds) == 1:
+        return f"fold {numbers[0]} of {of}"
+    if len(folds) > 2 and folds[-1] - folds[0] == len(folds) - 1:
+        return f"folds {numbers[0]} to {numbers[-1]} of {of}"
+    return f"folds {', '.join(numbers[:-1])} and {numbers[-1]} of {of}"
+
+
+def ratio_words(ratios: Mapping[str, int]) -> str:
+    """How many new images for each real one the validation images preferred: `no new images in 12 of 20 folds,
+    ...`.
+    """
+    folds = sum(ratios.values())
+    words: list[str] = []
+    for ratio, times in sorted(ratios.items(), key=lambda item: float(item[0])):
+        new = f"{ratio}{'' if words else ' new'} for each real one" if float(ratio) else "no new images"
+        of_all = f"all {folds}" if times == folds else f"{times}" if words else f"{times} of {folds}"
+        words.append(f"{new} in {of_all}{'' if words else ' fold' if folds == 1 else ' folds'}")
+    return ", ".join(words)
+
+
+def selection_words(selected: Mapping[str, int]) -> str:
+    """What the validation images chose for open options: `classical(policy=standard,flips=no) in 12 of 20 folds,
+    ...`.
+    """
+    folds = sum(selected.values())
+    first, *others = (f"{options} in {times}" for options, times in selected.items())
+    return ", ".join([f"{first} of {folds} {'fold' if folds == 1 else 'folds'}", *others])

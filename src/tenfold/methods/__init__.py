@@ -150,15 +150,11 @@ class GeneratorMethod(Method):
     """How often each image is shown where the options do not say how many steps; the fewest and most taken for it."""
 
     def for_set(self, train: ImageDataset) -> Self:
-        steps = self.config.steps or self.steps_for(train)
-        return self if steps == self.config.steps else type(self)(replace(self.config, steps=steps))
-
-    def steps_for(self, train: ImageDataset) -> int | None:
-        """The steps of a training on these images, where the options do not say; None: nothing decides them."""
-        if self.shown is None:
-            return None
+        if self.config.steps is not None or self.shown is None:
+            return self
         fewest, most = self.step_bounds
-        return min(max(self.shown * len(train) // self.config.batch_size, fewest), most)
+        steps = min(max(self.shown * len(train) // self.config.batch_size, fewest), most)
+        return type(self)(replace(self.config, steps=steps))
 
     def trainings(self, train: ImageDataset) -> int:
         """How many networks it trains, one after another."""

@@ -1,6 +1,6 @@
-"""The plots of the reports, drawn by matplotlib: intervals, a learning curve, and how two domains lie.
+"""The plots of a verdict, drawn by matplotlib: intervals and a learning curve.
 
-Plots of a page are SVG inside it, whose text stays text and whose colours are the page's own, light or dark.
+They are SVG inside the page, whose text stays text and whose colours are the page's own, light or dark.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tenfold.evaluation import ArmResult, CurvePoint, Interval, Verdict
-from tenfold.report.lettering import DOTS_PER_INCH, Lettering
 from tenfold.report.text import OUTCOMES
 
 WIDTH = 860
@@ -48,7 +45,6 @@ OF_THE_PAGE = {
     "#b3261e": "hurt", "#4a5a78": "same", "#8a5a00": "open",
 }  # fmt: skip
 """The names that these colours have in the style of the page."""
-SOURCE_AND_TARGET = ("#2d4fa8", "o"), ("#c65d07", "^")
 
 
 @dataclass(frozen=True)
@@ -181,43 +177,6 @@ def curve_svg(verdict: Verdict) -> Markup | None:
     spoken.append(f"The arms, best first: {', '.join(arm.name for arm in arms)}.")
     title = f"Balanced accuracy of {verdict.baseline} against the real images it was trained on, and of the arms"
     return _svg(figure, title, " ".join(spoken))
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """One network's view of the two domains."""
-
-    title: str
-    source: npt.NDArray[np.float64]
-    """N x 2."""
-    target: npt.NDArray[np.float64]
-    """M x 2."""
-
-
-def embedding_png(panels: Sequence[Panel], sources: Sequence[str], target: str) -> bytes:
-    """The panels beside each other; a domain's images share a colour and a mark."""
-    words = [f"source ({', '.join(sources)})", f"target ({target})"]
-    lettering = Lettering([*words, *(panel.title for panel in panels)], points=8.5)
-    size = (WIDTH / DOTS_PER_INCH, 440 / DOTS_PER_INCH)
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, facecolor="white")
-    for number, panel in enumerate(panels):
-        axes: Any = figure.add_subplot(1, len(panels), number + 1)
-        for points, (colour, mark), word in zip((panel.source, panel.target), SOURCE_AND_TARGET, words, strict=True):
-            label = lettering.written(word) if number == 0 else None
-            axes.scatter(*points.T, s=9, c=colour, marker=mark, alpha=0.45, linewidths=0, label=label)
-        title = lettering.written(panel.title)
-        axes.set_title(title, loc="left", fontproperties=lettering.font, color=INK, parse_math=False)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_color("#d5d8de")
-    legend = figure.legend(loc="lower center", ncols=2, prop=lettering.font, frameon=False, markerscale=1.8)
-    for text in legend.get_texts():
-        text.set_color(SOFT)
-        text.set_parse_math(False)
-    figure.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.1, wspace=0.04)
-    file = io.BytesIO()
-    canvas: Any = FigureCanvasAgg(figure)  # its methods carry no types
-    canvas.print_png(file)
-    return file.getvalue()
 
 
 def _axes(rows: float, left: float, right: float) -> tuple[Figure, Any]:

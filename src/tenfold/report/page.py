@@ -11,15 +11,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tenfold.evaluation import ArmResult, Verdict
-from tenfold.evaluation.folds_wording import folds_words
-from tenfold.evaluation.selection_wording import ratio_words, selection_words
 from tenfold.evaluation.serialise import mean_estimate
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
     answer,
     ended_early,
+    folds_words,
     nothing_to_choose,
     p_words,
+    ratio_words,
+    selection_words,
     sentence,
     start_sentence,
 )

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tenfold.core.progress import about, duration, one_line
-from tenfold.evaluation.folds_wording import folds_words
-from tenfold.evaluation.selection_wording import ratio_words, selection_words
-from tenfold.evaluation.wording import p_words
+from tenfold.evaluation.wording import folds_words, p_words, ratio_words, selection_words
 
 OUTCOMES = {
     "helped": "helped",

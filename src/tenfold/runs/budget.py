@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenfold.core.files import write_json
 from tenfold.core.progress import about, duration
 from tenfold.evaluation import Verdict
-from tenfold.evaluation.folds_wording import folds_words
+from tenfold.evaluation.wording import folds_words
 from tenfold.runs.directory import REST_FILE, RunDirectory
 from tenfold.runs.pace import Rest
 from tenfold.runs.plan import Plan

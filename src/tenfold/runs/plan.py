@@ -161,7 +161,6 @@ class Plan:
 
 
 def make_plan(
-    study: ImageDataset,
     whole: ImageDataset,
     arms: tuple[Arm, ...],
     fold_plan: FoldPlan,
@@ -174,10 +173,10 @@ def make_plan(
     """Freeze the plan for these images.
 
     Args:
-        study: the images that folds are drawn from.
-        whole: these and the reserve and the external test set.
+        whole: the images that folds are drawn from, and the reserve and the external test set.
         baseline: the arm that others are compared with; unless given, the usual one of such images.
     """
+    study = whole.part("train")
     return Plan(
         data=whole.name,
         data_fingerprint=whole.fingerprint(),

@@ -135,7 +135,6 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     if options.learning_curve:
         arms += tuple(arm for arm in curve_arms(baseline) if arm not in arms)
     plan = make_plan(
-        study,
         dataset,
         arms,
         fold_plan,

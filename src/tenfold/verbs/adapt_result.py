@@ -22,7 +22,7 @@ from tenfold.data.export import export
 from tenfold.evaluation.external_test import compare_external
 from tenfold.evaluation.scores import accuracy_interval, balanced_accuracy, recalls
 from tenfold.report.documents import adaptation_text, render_adaptation
-from tenfold.report.figures import Panel, embedding_png
+from tenfold.report.embedding import Panel, embedding_png
 from tenfold.report.page import percent
 from tenfold.report.text import images_in_groups, predictions_csv
 from tenfold.training.classifier_io import save_classifier

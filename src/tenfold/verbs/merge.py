@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tenfold.adaptation.dann import DomainConfig, DomainTask, train_domains
 from tenfold.adaptation.framing import Mend, framing, mends, shared_frame
@@ -23,7 +22,6 @@ from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
 from tenfold.core.types import Data, ImageDataset
 from tenfold.data.combine import equal_to_any
-from tenfold.evaluation.external_test import paired_difference
 from tenfold.report.documents import merging_text, render_merging
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
@@ -32,12 +30,9 @@ from tenfold.runs.runner import run_all
 from tenfold.training.device import current_device, hardware
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.adapt import MODULES
-from tenfold.verbs.adapt_result import judged
+from tenfold.verbs.merge_result import ALIGNED, POOLED, Labels, alone_name, gains_json, merging_sentence, way_json
 
 FOLDS = 3
-POOLED, ALIGNED = "pooled", "pooled + DANN"
-
-Labels = npt.NDArray[np.int64]
 
 
 class Merging(Document):
@@ -113,8 +108,8 @@ def merge(
             ],
             "class_names": list(framed[0].class_names),
             "mends": [{"difference": mend.difference, "remedy": mend.remedy} for mend in mending],
-            "ways": [_way_json(name, framed, folds, labels) for name, labels in predicted.items()],
-            "gains": _gains(framed, folds, predicted),
+            "ways": [way_json(name, framed, folds, labels) for name, labels in predicted.items()],
+            "gains": gains_json(framed, folds, predicted),
             "folds": FOLDS,
             "warnings": warnings,
             "options": config,
@@ -122,7 +117,7 @@ def merge(
             "seconds": round(time.monotonic() - started, 1),
             "hardware": hardware(),
         }
-        document["sentence"] = _sentence(document)
+        document["sentence"] = merging_sentence(document)
         write_text(directory / "report.html", render_merging(document))
         write_json(directory / "merge.json", document)
     return Merging(directory, document)
@@ -162,11 +157,6 @@ def deal_folds(source: ImageDataset, key: Key) -> Labels:
         for group in (key / int(label)).numpy_generator().permutation(groups):
             fold_of.setdefault(int(group), len(fold_of) % FOLDS)
     return np.array([fold_of[int(group)] for group in source.groups], np.int64)
-
-
-def alone_name(source: str) -> str:
-    """The way that learns from a single source."""
-    return f"{source} alone"
 
 
 def ways_of(names: Sequence[str]) -> list[Way]:
@@ -243,61 +233,3 @@ def _predicted(way: Way, folds: Sequence[Labels], done: Sequence[Finished]) -> d
             for number, predicted in labels.items():
                 predicted[folds[number] == one.job.config["fold"]] = one.result["predicted"][str(number)]
     return labels
-
-
-def _way_json(
-    name: str, sources: Sequence[ImageDataset], folds: Sequence[Labels], predicted: Mapping[int, Labels]
-) -> dict[str, Any]:
-    """How often a way is right on each source; every image was judged in its own fold."""
-    cells = [
-        judged(source, predicted[number], folds[number]) | {"images": len(source)} if number in predicted else None
-        for number, source in enumerate(sources)
-    ]
-    return {
-        "name": name,
-        "cells": cells,
-        "mean": round(float(np.mean([cell["accuracy"] for cell in cells if cell])), 5),
-    }
-
-
-def _gains(
-    sources: Sequence[ImageDataset], folds: Sequence[Labels], predicted: Mapping[str, Mapping[int, Labels]]
-) -> dict[str, Any]:
-    """What pooling gains on each source over that source alone, and DANN over pooling on all of them."""
-    numbers = range(len(sources))
-    pooled, aligned = ([predicted[way][number] for number in numbers] for way in (POOLED, ALIGNED))
-    alone = [predicted[alone_name(source.name)][number] for number, source in enumerate(sources)]
-    return {
-        "pooled": [
-            _gain(sources[number : number + 1], [folds[number]], [pooled[number]], [alone[number]])
-            for number in numbers
-        ],
-        "aligned": _gain(sources, folds, aligned, pooled),
-    }
-
-
-def _gain(
-    sources: Sequence[ImageDataset], folds: Sequence[Labels], ours: Sequence[Labels], theirs: Sequence[Labels]
-) -> dict[str, Any]:
-    """By how much plain accuracy differs, every source counting the same; a fold's training judges all sources."""
-    labels = [source.labels for source in sources]
-    right, other = (np.concatenate([*map(np.equal, one, labels)]).astype(np.float64) for one in (ours, theirs))
-    weights = np.concatenate([np.full(len(one), 1 / (len(one) * len(sources))) for one in labels])
-    # Groups of different sources are different ones, whatever their numbers.
-    apart = [np.unique(one.groups, return_inverse=True)[1] * len(sources) + k for k, one in enumerate(sources)]
-    groups, inside = np.concatenate(apart), np.concatenate(folds)
-    gain, p_value = paired_difference((right - other)[:, None], groups, weights, inside[:, None])
-    return {"points": [round(100 * value, 3) for value in (gain.estimate, gain.low, gain.high)], "p_value": p_value}
-
-
-def _sentence(document: Mapping[str, Any]) -> str:
-    def told(gain: Mapping[str, Any], where: str) -> str:
-        points, low, high = gain["points"]
-        return f"{points:+.1f} points {where} ({low:+.1f} to {high:+.1f})"
-
-    gains, names = document["gains"], [source["name"] for source in document["sources"]]
-    each = ", ".join(told(gain, f"on {name}") for gain, name in zip(gains["pooled"], names, strict=True))
-    return (
-        f"Pooling, against each source alone: {each}; DANN between the sources, against pooling: "
-        f"{told(gains['aligned'], 'on average')}."
-    )
