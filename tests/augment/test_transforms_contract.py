@@ -78,6 +78,29 @@ def test_any_size_and_any_channels(
     assert ((changed >= low - 1e-6) & (changed <= high + 1e-6)).all()
 
 
+PRECISIONS = {torch.float64: 1e-6, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+
+
+@every_transform
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_floats_of_any_precision_are_changed_alike_and_keep_it(
+    make: Callable[..., Transform], precision: torch.dtype
+) -> None:
+    images = levels(7, 3, 12, 12) / 255
+    wanted = make()(images, draws())
+    changed = make()(images.to(precision), draws())
+    assert changed.dtype == precision
+    assert (changed.float() - wanted).abs().mean() <= PRECISIONS[precision]
+    assert ((changed >= 0) & (changed <= 1 + 1e-6)).all()
+
+
+@every_transform
+@pytest.mark.parametrize("kind", [torch.int16, torch.int64, torch.bool], ids=str)
+def test_images_of_other_whole_numbers_are_refused(make: Callable[..., Transform], kind: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=r"hand over uint8 0\.\.255 or floats"):
+        make()(levels(4, 1, 8, 8).to(kind), draws())
+
+
 IDLE = [Classical(Ranges()), RandAugment(2, 0), RandAugment(0), AugMix(strength=0)]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tenfold.augment.automatic import Operation, Space, operate
-from tenfold.augment.tensors import UNIT, Draws, Range, beta, dirichlet, to_float, uniform
+from tenfold.augment.tensors import UNIT, Draws, Range, beta, computed_in_float32, dirichlet, to_float, uniform
 
 OPERATIONS = (
     Operation.ROTATE,
@@ -74,8 +74,10 @@ class AugMix:
         self.value_range = value_range
         self._draws = Draws(seed)
 
+    @computed_in_float32
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A blend for each image: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A blend for each image: uint8 or float, B x C x H x W -> floats of the same shape
+        and, of floats, of the same precision."""
         generator = generator or self._draws.generator()
         batch = len(images)
         operations, strengths = self.draw(batch, generator)

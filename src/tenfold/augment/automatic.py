@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tenfold.augment import operations
 from tenfold.augment.operations import sampling_grid, warp
-from tenfold.augment.tensors import UNIT, Draws, Range, to_float, uniform
+from tenfold.augment.tensors import UNIT, Draws, Range, computed_in_float32, to_float, uniform
 
 
 class Operation(IntEnum):
@@ -163,8 +163,10 @@ class TrivialAugment:
         self.value_range = value_range
         self._draws = Draws(seed)
 
+    @computed_in_float32
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape
+        and, of floats, of the same precision."""
         operation, strength = self.draw(len(images), generator or self._draws.generator())
         return operate(images, operation, strength, value_range=self.value_range, space=WIDE)
 
@@ -200,8 +202,10 @@ class RandAugment:
         self.value_range = value_range
         self._draws = Draws(seed)
 
+    @computed_in_float32
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape."""
+        """A changed copy of each image: uint8 or float, B x C x H x W -> floats of the same shape
+        and, of floats, of the same precision."""
         operations, strengths = self.draw(len(images), generator or self._draws.generator())
         if not self.strength:
             operations, strengths = operations[:0], strengths[:0]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tenfold.augment.operations import LUMA, Grid, border_colour
 from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters, sample_parameters
-from tenfold.augment.tensors import UNIT, Draws, Noise, Range, to_float
+from tenfold.augment.tensors import UNIT, Draws, Noise, Range, computed_in_float32, to_float
 
 VALUES_IN_CACHE = 2**19
 """On the CPU as many images are changed at a time as take, with all that is made on the way, so many floats, which
@@ -47,6 +47,7 @@ class Classical:
         self.value_range = value_range
         self._draws = Draws(seed)
 
+    @computed_in_float32
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """A changed copy of each image.
 
@@ -54,7 +55,7 @@ class Classical:
             images: uint8 or float, B x C x H x W.
 
         Returns:
-            Floats of the same shape, within `value_range`.
+            Floats of the same shape, and of the images' precision if they are floats, within `value_range`.
         """
         generator = generator or self._draws.generator()
         return self.apply(images, self.draw(len(images), generator), generator)

@@ -20,6 +20,7 @@ from tenfold.augment.tensors import (
     dirichlet,
     draw_boxes,
     replaced,
+    require_images,
     same_class_partner,
     to_float,
 )
@@ -64,6 +65,8 @@ def blend(rows: Tensor, partners: Sequence[Tensor], weights: Tensor) -> Tensor:
         partners: for each further weight the number of the other row, B.
         weights: B x (1 + number of partners), rows summing to 1.
     """
+    if rows.dtype in (torch.float16, torch.bfloat16):  # weights of so few digits do not sum to 1
+        return blend(rows.float(), partners, weights).to(rows.dtype)
     own, *rest = weights.to(rows.dtype).view(*weights.shape, *[1] * (rows.dim() - 1)).unbind(1)
     blended = rows * own
     for partner, share in zip(partners, rest, strict=True):
@@ -272,8 +275,7 @@ def _check_law(alpha: float, weights: str) -> None:
 
 
 def _check_batch(images: Tensor, soft: Tensor) -> None:
-    if not (images.is_floating_point() or images.dtype == torch.uint8):
-        raise ValueError(f"images are {images.dtype}; hand over uint8 0..255 or floats")
+    require_images(images)
     if images.dim() < 2:
         raise ValueError(f"a batch is B x C x H x W or B x F, not {tuple(images.shape)}; write images[:, None]")
     if len(images) != len(soft):

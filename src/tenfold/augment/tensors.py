@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,35 @@ def to_float(images: Tensor, value_range: Range = SIGNED) -> Tensor:
     low, high = value_range
     scaled = images.float().mul_((high - low) / 255)
     return scaled.add_(low) if low else scaled
+
+
+def require_images(images: Tensor) -> None:
+    """Refuse values whose black and full light nobody could know.
+
+    Raises:
+        ValueError: neither uint8 nor floats.
+    """
+    if not (images.is_floating_point() or images.dtype == torch.uint8):
+        raise ValueError(f"images are {images.dtype}; hand over uint8 0..255 or floats")
+
+
+Call = TypeVar("Call", bound=Callable[..., Tensor])
+
+
+def computed_in_float32(call: Call) -> Call:
+    """A transform's `__call__` for images of floats of any precision, returned in the one they were handed over in.
+
+    Coordinates need more digits than 16 bits hold, and a warp takes image and coordinates of one precision.
+    """
+
+    @wraps(call)
+    def called(self: Any, images: Tensor, *rest: Any, **named: Any) -> Tensor:
+        require_images(images)
+        if images.dtype in (torch.uint8, torch.float32):
+            return call(self, images, *rest, **named)
+        return call(self, images.float(), *rest, **named).to(images.dtype)
+
+    return cast(Call, called)
 
 
 def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
