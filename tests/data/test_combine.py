@@ -19,7 +19,6 @@ from tenfold.data.audit import audit, cleaned
 from tenfold.data.combine import (
     COLOUR_AS_GREY,
     GROUPS_UNKNOWN,
-    OWN_RANGE,
     all_classes,
     copies_of,
     group_names,
@@ -30,7 +29,7 @@ from tenfold.data.combine import (
     with_external_test,
 )
 from tenfold.data.export import export
-from tenfold.data.images import GREY_AS_RGB, RESIZED, SCALED_INTEGERS, with_channels
+from tenfold.data.images import GREY_AS_RGB, RESIZED, with_channels
 from tenfold.data.load import load, load_unlabelled
 
 Folders = Callable[..., Path]
@@ -115,14 +114,6 @@ def test_colours_turn_into_the_grey_that_pillow_makes_of_them_and_grey_there_and
         grey[:, 0], [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")) for image in images]
     )
     assert np.array_equal(with_channels(with_channels(grey, 3), 1), grey)
-
-
-def test_deep_values_are_scaled_by_their_own_range_and_that_is_said(folder: Path, tmp_path: Path) -> None:
-    deep = noise_image("deep", 8, 8).astype(np.uint16) * 256
-    (tmp_path / "second/cat").mkdir(parents=True)
-    Image.fromarray(deep).save(tmp_path / "second/cat/1.png")
-    whole = with_external_test(load(folder), tmp_path / "second")
-    assert (whole.conversions[SCALED_INTEGERS], whole.conversions[OWN_RANGE]) == (1, 1)
 
 
 def test_classes_are_matched_by_name_and_one_may_be_missing(folder: Path, tmp_path: Path) -> None:

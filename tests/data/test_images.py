@@ -18,8 +18,6 @@ from tenfold.data.images import (
     GREY_AS_RGB,
     PADDED,
     RESIZED,
-    SCALED_FLOATS,
-    SCALED_INTEGERS,
     DecodedImage,
     UnreadableError,
     choose_side,
@@ -28,6 +26,7 @@ from tenfold.data.images import (
     resize_to_squares,
     shrink,
 )
+from tenfold.data.value_range import INTEGERS, REALS, scaling
 
 
 def encoded(image: Image.Image, format_name: str = "PNG", **options: object) -> bytes:
@@ -196,7 +195,7 @@ def test_twelve_bit_images_share_one_scale_and_stay_bright() -> None:
     images, done = resize_to_squares([DecodedImage(dark), DecodedImage(bright)], [4, 4], 4)
     assert images[0, 0, 0, 0] == round(1000 / 4095 * 255)
     assert images[1, 0, 0, 0] == round(4000 / 4095 * 255)
-    assert done == {SCALED_INTEGERS: 2}
+    assert done == {scaling(INTEGERS, (0, 4095)): 2}
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-700.0, 1300.0)])
@@ -205,7 +204,7 @@ def test_real_values_span_the_whole_range(low: float, high: float) -> None:
     images, done = resize_to_squares([DecodedImage(values)], [4], 4)
     assert images.min() == 0
     assert images.max() == 255
-    assert done == {SCALED_FLOATS: 1}
+    assert done == {scaling(REALS, (low, high)): 1}
 
 
 @given(st.integers(3, 60), st.integers(3, 60), st.integers(4, 32), st.sampled_from(["uint8", "int32", "float32"]))

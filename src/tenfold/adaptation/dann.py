@@ -102,7 +102,7 @@ def train_domains(task: DomainTask, loop: TrainingLoop | None = None) -> Trained
     averaged = outcome.step.networks["averaged"].eval()
     assert isinstance(averaged, SmallConvNet)
     how = ClassifierConfig(steps=config.steps, batch_size=config.batch_size, width=config.width)
-    return TrainedClassifier(averaged, how, first.class_names, first.image_shape)
+    return TrainedClassifier(averaged, how, first.class_names, first.image_shape, value_ranges=first.value_ranges)
 
 
 class DomainStep(Step):
@@ -240,7 +240,8 @@ def with_statistics_of(classifier: TrainedClassifier, images: Images) -> Trained
             norm.momentum = None  # a plain mean over all batches
     for part in _parts(images, network):
         network(part)
-    return TrainedClassifier(network.eval(), classifier.config, classifier.class_names, classifier.image_shape)
+    config, names, shape = classifier.config, classifier.class_names, classifier.image_shape
+    return TrainedClassifier(network.eval(), config, names, shape, value_ranges=classifier.value_ranges)
 
 
 @one_thread()

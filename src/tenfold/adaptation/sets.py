@@ -13,7 +13,7 @@ from tenfold.adaptation.framing import Frame, Framing, Mend, framing, mends, sha
 from tenfold.core.errors import InputError, listed
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, MergeOptions, path_as_text
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.data.load import load, load_unlabelled
 
@@ -58,15 +58,15 @@ class AdaptSets:
         return {f"{role} {part.name}": part.fingerprint() for role, part in named}
 
 
-def read_test(test: str | Path | ImageDataset) -> ImageDataset:
+def read_test(test: str | Path | ImageDataset, value_ranges: ValueRanges | None = None) -> ImageDataset:
     """The test part of a labelled set, or all of a set that has none."""
-    dataset = test if isinstance(test, ImageDataset) else load(test, per_class=ALL)
+    dataset = test if isinstance(test, ImageDataset) else load(test, per_class=ALL, value_ranges=value_ranges)
     sealed = dataset.part("test")
     return sealed if len(sealed) else dataset
 
 
 def read_sources(
-    sources: Sequence[str | Path | ImageDataset], options: MergeOptions
+    sources: Sequence[str | Path | ImageDataset], options: MergeOptions, value_ranges: ValueRanges | None = None
 ) -> tuple[list[ImageDataset], list[str]]:
     """The sources with the same classes, matched by name, and what to know of them.
 
@@ -74,7 +74,7 @@ def read_sources(
         InputError: a set cannot be read.
     """
     limits: dict[str, Any] = {"per_class": options.per_class, "images": options.images, "seed": options.seed}
-    named = _unlike_names([read_related(one, **limits) for one in sources])
+    named = _unlike_names([read_related(one, **limits, value_ranges=value_ranges) for one in sources])
     names = all_classes(named)
     warnings = [*_class_warnings(named, names), *_set_aside_warnings(named)]
     return [in_classes(source, names) for source in named], warnings
@@ -91,20 +91,21 @@ def read_sets(
     Raises:
         InputError: a set cannot be read; there is one class in all; the target or the test is among the sources.
     """
-    matched, warnings = read_sources(sources, options)
+    wanted = _unlabelled(target, options.seed)
+    matched, warnings = read_sources(sources, options, wanted.value_ranges)
     names = matched[0].class_names
     if len(names) < 2:
         raise InputError(
             f"the sources hold a single class ({names[0]}), so there is nothing to tell apart; add another class"
         )
-    wanted = _unlabelled(target, options.seed)
-    sealed = None if test is None else read_test(test)
+    sealed = None if test is None else read_test(test, wanted.value_ranges)
     warnings += _target_warnings(matched, wanted)
     framings = [framing(source) for source in matched]
     target_framing = framing(wanted)
     proposed = mends(framings, target_framing)
     frame = shared_frame(framings, target_framing, proposed, options.size, reframed=options.reframe == "auto")
-    framed = [frame.on(source) for source in matched]
+    # What is learned from the sources reads files of the target.
+    framed = [replace(frame.on(source), value_ranges=wanted.value_ranges) for source in matched]
     key = Key(f"seed-{options.seed}") / "adapt" / "held out"
     parts = [hold_out(source, HELD_OUT, key / number) for number, source in enumerate(framed)]
     if sealed is not None:

@@ -24,6 +24,12 @@ parents are and never judged · reserve: more real images, for the `oracle` arm 
 test: a sealed external test set, never trained on."""
 
 
+ValueRange = tuple[float, float]
+"""The values that become black and full light."""
+ValueRanges = Mapping[str, ValueRange]
+"""Of "integers" and of "reals", as far as there are such that 8 bits do not hold."""
+
+
 @dataclass(frozen=True)
 class SetAside:
     """A file that is not used, and why."""
@@ -59,6 +65,8 @@ class ImageDataset:
     """What was done to how many files: {"turned upright by EXIF": 3}."""
     feature_names: tuple[str, ...] = ()
     """F, of vectors whose columns have names; else empty."""
+    value_ranges: ValueRanges = field(default_factory=dict)
+    """What the files' values were scaled by; empty where all were of 8 bits. Kept with what is learned from them."""
     rows: ImageRows = field(init=False, repr=False)
     """The images, N x C x H x W, read as `rows[index]`: no others are copied."""
 

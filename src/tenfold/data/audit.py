@@ -13,6 +13,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
 from tenfold.data.images import BROKEN_EXIF, FIRST_FRAME, WRONG_EXTENSION
+from tenfold.data.value_range import OUTSIDE, OWN_RANGE
 
 MOST_COMPARISONS = 10_000 * 10_000
 ROLE_ORDER = ("train", "test", "reserve")
@@ -161,7 +162,7 @@ def _named(dataset: ImageDataset, indices: Pairs) -> Names:
 STRONG_IMBALANCE = 20
 RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
-FILE_WARNINGS = (WRONG_EXTENSION, FIRST_FRAME, BROKEN_EXIF)
+FILE_WARNINGS = (WRONG_EXTENSION, FIRST_FRAME, BROKEN_EXIF, OUTSIDE, OWN_RANGE)
 
 
 def actions_for(findings: Audit) -> tuple[str, ...]:

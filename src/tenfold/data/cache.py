@@ -16,6 +16,7 @@ import numpy as np
 from tenfold.core.errors import InputError, SystemFault
 from tenfold.core.files import json_bytes, read_json, write_many
 from tenfold.core.types import ImageDataset, SetAside
+from tenfold.data.value_range import ranges_from_json
 
 MOST_BYTES = 16 * 2**30
 IMAGES = "images.npy"
@@ -77,6 +78,7 @@ class ImageCache:
             set_aside=tuple(SetAside(**entry) for entry in columns["set_aside"]),
             conversions=dict(columns["conversions"]),
             feature_names=tuple(columns["feature_names"]),
+            value_ranges=ranges_from_json(columns),
         )
 
     def _make_room(self, more: int) -> None:
@@ -101,6 +103,7 @@ def _columns(data: ImageDataset) -> dict[str, Any]:
         "set_aside": [asdict(entry) for entry in data.set_aside],
         "conversions": list(data.conversions.items()),  # a list, as their order is told
         "feature_names": data.feature_names,
+        "value_ranges": dict(data.value_ranges),
     }
 
 

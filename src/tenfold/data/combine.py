@@ -9,24 +9,25 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean, listed
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset, SetAside
+from tenfold.core.types import ImageDataset, SetAside, ValueRanges
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.duplicates import equal_pairs, near_pairs
-from tenfold.data.images import GREY_AS_RGB, SCALED_FLOATS, SCALED_INTEGERS, with_channels
+from tenfold.data.images import GREY_AS_RGB, with_channels
 from tenfold.data.load import load
 from tenfold.data.readers import index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.table import in_order
 from tenfold.data.splits import in_drawn_groups
+from tenfold.data.value_range import holds
 
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
-OWN_RANGE = "of the external test set scaled to 0..255 by its own range of values, not by the study's"
 GROUPS_UNKNOWN = "of the external test set in named groups, which could not be looked for in the study"
 
 
@@ -91,7 +92,7 @@ def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
         raise InputError(f"an external test set needs square images; those of {study.name} are {height} x {width}")
     try:
         if not study.is_vectors:
-            return load(test, size=height)
+            return load(test, size=height, value_ranges=study.value_ranges)
         external = load(test)
         if not external.is_vectors:
             raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")
@@ -136,8 +137,6 @@ def _conversions(study: ImageDataset, external: ImageDataset) -> dict[str, int]:
         conversions[COLOUR_AS_GREY] = int((external.images != external.images[:, :1]).any(axis=(1, 2, 3)).sum())
     elif channels > given:
         conversions[GREY_AS_RGB] = len(external)
-    if scaled := conversions.get(SCALED_INTEGERS, 0) + conversions.get(SCALED_FLOATS, 0):
-        conversions[OWN_RANGE] = scaled
     return conversions
 
 
@@ -176,19 +175,26 @@ FEWEST_TO_SPARE = 5
 
 
 def read_related(
-    data: str | Path | ImageDataset, *, per_class: int | None = None, images: int | None = None, seed: int = 0
+    data: str | Path | ImageDataset,
+    *,
+    per_class: int | None = None,
+    images: int | None = None,
+    seed: int = 0,
+    value_ranges: ValueRanges | None = None,
 ) -> ImageDataset:
     """The images of a labelled set that are to be learned from, without faults and without its own test part.
+
+    They are scaled by `value_ranges`, those of the set that they are to serve, where these hold all their values,
+    or else by their own.
 
     Raises:
         InputError: it cannot be read, or holds vectors.
     """
-    if isinstance(data, ImageDataset):
-        dataset = data
-    elif images is not None:
-        dataset = load(data, images=images, seed=seed)
-    else:
-        dataset = load(data, per_class=per_class or ALL, seed=seed)
+    limit: dict[str, Any] = {"per_class": per_class or ALL} if images is None else {"images": images}
+    dataset = data if isinstance(data, ImageDataset) else load(data, **limit, seed=seed)
+    own, wanted = dataset.value_ranges, value_ranges or {}
+    if own and not isinstance(data, ImageDataset) and own != wanted and holds(wanted, own):
+        dataset = load(data, **limit, seed=seed, value_ranges=wanted)
     if dataset.is_vectors:
         raise InputError(f"{dataset.name} holds vectors; this takes images")
     studied = dataset.part("train")

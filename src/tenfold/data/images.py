@@ -13,24 +13,18 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from tenfold.core.types import ValueRanges
+from tenfold.data.value_range import Pixels, as_bytes, value_ranges
+
 LARGEST_DEFAULT_SIDE = 64
 RESIZED = "resized"
 PADDED = "padded to a square"
 GREY_AS_RGB = "grey image among colour ones, kept as RGB"
-SCALED_INTEGERS = "values of more than 8 bits scaled to 0..255"
-SCALED_FLOATS = "real values scaled to 0..255"
-DEPTHS = tuple((0.0, float((1 << bits) - 1)) for bits in (8, 10, 12, 14, 16))
-"""The ranges of cameras and scanners."""
-REAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-
-Pixels = npt.NDArray[np.uint8 | np.int32 | np.float32]
-
 LARGEST_PIXELS = 80_000_000
 SMALLEST_SIDE = 3
 LONGEST_RATIO = 20
@@ -59,7 +53,7 @@ class DecodedImage:
     """One decoded image."""
 
     pixels: Pixels
-    """H x W (grey) or H x W x 3 (RGB); int32 or float32 where 8 bits do not hold the values."""
+    """H x W (grey) or H x W x 3 (RGB); integers or float32 where 8 bits do not hold the values."""
     notes: tuple[str, ...] = ()
     """What was done to it, each a key of `ImageDataset.conversions`."""
 
@@ -129,12 +123,19 @@ def from_array(values: npt.NDArray[np.generic], notes: tuple[str, ...] = ()) -> 
         return DecodedImage(values.astype(np.uint8) * np.uint8(255), notes)
     if values.dtype == np.uint8:
         return DecodedImage(values.astype(np.uint8, copy=False), notes)
-    if not np.isfinite(values).all():
+    # The type decides, never the values: else images of one set would be scaled by several ranges.
+    if np.issubdtype(values.dtype, np.integer):
+        if int(values.max()) > np.iinfo(np.int64).max:
+            raise UnreadableError("holds whole numbers of more than 63 bits")
+        small = max(-int(values.min()), int(values.max())) <= np.iinfo(np.int32).max
+        return DecodedImage(values.astype(np.int32 if small else np.int64), notes)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise UnreadableError(f"holds values of type {values.dtype}, not numbers")
+    with np.errstate(over="ignore"):
+        reals = values.astype(np.float32)
+    if not np.isfinite(reals).all():
         raise UnreadableError("holds NaN or infinite values")
-    depth_like = np.issubdtype(values.dtype, np.integer) and int(values.min()) >= 0
-    if depth_like and int(values.max()) <= np.iinfo(np.int32).max:
-        return DecodedImage(values.astype(np.int32), notes)
-    return DecodedImage(values.astype(np.float32), notes)
+    return DecodedImage(reals, notes)
 
 
 def _to_grey_or_rgb(image: Image.Image, notes: list[str]) -> npt.NDArray[np.generic]:
@@ -202,15 +203,17 @@ def choose_side(longer_sides: Sequence[int], size: int | None) -> int:
 
 
 def resize_to_squares(
-    decoded: Sequence[DecodedImage], longer_sides: Sequence[int], side: int
+    decoded: Sequence[DecodedImage], longer_sides: Sequence[int], side: int, ranges: ValueRanges | None = None
 ) -> tuple[npt.NDArray[np.uint8], Counter[str]]:
     """All images as uint8 N x C x side x side, and how many were converted in which way.
 
     `longer_sides` are the sides in pixels before any shrinking. The longer side is fitted and the rest is
-    padded with the median colour of the image's own border. C is 3 if any image is truly coloured.
+    padded with the median colour of the image's own border. C is 3 if any image is truly coloured. `ranges` are
+    what values of more than 8 bits are scaled by, unless given those of these images.
     """
     done: Counter[str] = Counter(note for image in decoded for note in image.notes)
-    bytes_only = _as_bytes([image.pixels for image in decoded], done)
+    scale = value_ranges((image.pixels for image in decoded), ranges)
+    bytes_only = [as_bytes(image.pixels, scale, done) for image in decoded]
     channels = 3 if any(pixels.ndim == 3 for pixels in bytes_only) else 1
     images = np.empty((len(decoded), channels, side, side), np.uint8)
     for index, original in enumerate(bytes_only):
@@ -244,7 +247,7 @@ def _fit(pixels: Pixels, side: int) -> Pixels:
         for plane in np.moveaxis(planes, 2, 0)
     ]
     whole = np.stack(resized, axis=2) if pixels.ndim == 3 else resized[0]
-    return np.rint(whole).astype(np.int32) if pixels.dtype == np.int32 else whole.astype(np.float32)
+    return np.rint(whole).astype(pixels.dtype) if np.issubdtype(pixels.dtype, np.integer) else whole
 
 
 def _pad(pixels: Pixels, side: int) -> Pixels:
@@ -255,32 +258,6 @@ def _pad(pixels: Pixels, side: int) -> Pixels:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = pixels
     return square
-
-
-def _as_bytes(arrays: Sequence[Pixels], done: Counter[str]) -> list[npt.NDArray[np.uint8]]:
-    """One scale for all images of a kind, so that brightness stays comparable between them."""
-    integers = [array for array in arrays if array.dtype == np.int32]
-    scales: dict[Any, tuple[str, tuple[float, float]]] = {
-        np.dtype(np.int32): (SCALED_INTEGERS, _range([np.zeros(1, np.int32), *integers], DEPTHS)),
-        np.dtype(np.float32): (SCALED_FLOATS, _range([a for a in arrays if a.dtype == np.float32], REAL_RANGES)),
-    }
-    result: list[npt.NDArray[np.uint8]] = []
-    for array in arrays:
-        if array.dtype == np.uint8:
-            result.append(array.astype(np.uint8, copy=False))
-            continue
-        note, (low, high) = scales[array.dtype]
-        done[note] += (low, high) != (0.0, 255.0)
-        unit = (array.astype(np.float64) - low) / ((high - low) or 1.0)
-        result.append(np.rint(unit * 255).astype(np.uint8))
-    return result
-
-
-def _range(arrays: Sequence[Pixels], usual: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The first usual range that holds all values; their own minimum and maximum otherwise."""
-    low = min((float(array.min()) for array in arrays), default=0.0)
-    high = max((float(array.max()) for array in arrays), default=1.0)
-    return next((one for one in usual if one[0] <= low and high <= one[1]), (low, high))
 
 
 def with_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:

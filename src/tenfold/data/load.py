@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
-from tenfold.core.types import Data, ImageDataset, SetAside
+from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
+from tenfold.data import value_range
 from tenfold.data.duplicates import equal_pairs
 from tenfold.data.images import (
     LARGEST_DEFAULT_SIDE,
@@ -40,6 +41,7 @@ def load(
     per_class: int | None = None,
     images: int | None = None,
     seed: int = 0,
+    value_ranges: ValueRanges | None = None,
 ) -> ImageDataset:
     """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
 
@@ -48,6 +50,8 @@ def load(
     The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
     A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
     Of a set that was grown from its own images, those that were made are trained on where their parents are.
+    Values of more than 8 bits are scaled by one range for all images, which `value_ranges` may give, as those of
+    another set do: values outside are cut off.
 
     Raises:
         InputError: the data cannot be used; the message names what mends it.
@@ -68,7 +72,7 @@ def load(
         key=Key(f"seed-{seed}"),
         half_of_rest_is_test=known is not None and known.without_test_part,
     )
-    dataset = _decode(manifest, indices, roles, size)
+    dataset = _decode(manifest, indices, roles, size, value_ranges)
     if limited_by_default:
         note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
         studied = int((dataset.roles == "train").sum())
@@ -78,9 +82,9 @@ def load(
     return dataset
 
 
-def loaded(data: Data, options: DataOptions) -> ImageDataset:
+def loaded(data: Data, options: DataOptions, value_ranges: ValueRanges | None = None) -> ImageDataset:
     """The set as it is, or read with these options."""
-    return data if isinstance(data, ImageDataset) else load(data, **options.reading)
+    return data if isinstance(data, ImageDataset) else load(data, **options.reading, value_ranges=value_ranges)
 
 
 def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:
@@ -102,7 +106,7 @@ def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 
         random = Key(f"seed-{seed}") / "unlabelled"
         chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
     hidden = replace(manifest, class_names=(UNLABELLED,), labels=np.zeros_like(manifest.labels))
-    return _decode(hidden, chosen, manifest.roles[chosen], None)
+    return _decode(hidden, chosen, manifest.roles[chosen])
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -120,7 +124,13 @@ def require_classes(dataset: ImageDataset) -> None:
         )
 
 
-def _decode(manifest: Manifest, indices: Indices, roles: npt.NDArray[np.str_], size: int | None) -> ImageDataset:
+def _decode(
+    manifest: Manifest,
+    indices: Indices,
+    roles: npt.NDArray[np.str_],
+    size: int | None = None,
+    known: ValueRanges | None = None,
+) -> ImageDataset:
     if manifest.vectors is not None:
         vectors = manifest.vectors[indices, :, np.newaxis, np.newaxis]
         return _set_of(manifest, vectors, indices, roles).with_columns(feature_names=manifest.feature_names)
@@ -147,9 +157,15 @@ def _decode(manifest: Manifest, indices: Indices, roles: npt.NDArray[np.str_], s
             f"class {manifest.class_names[label]!r}: none of its images can be read "
             f"({example.source}: {example.reason}); replace them or remove the class"
         )
-    images, conversions = resize_to_squares(decoded, longer_sides, choose_side(longer_sides, size))
+    ranges = value_range.value_ranges((image.pixels for image in decoded), known)
+    images, conversions = resize_to_squares(decoded, longer_sides, choose_side(longer_sides, size), ranges)
+    if known is not None:
+        kinds = [value_range.kind_of(image.pixels) for image in decoded]
+        conversions[value_range.OWN_RANGE] = sum(kind is not None and kind not in known for kind in kinds)
     dataset = _set_of(manifest, images, readable, roles[kept])
-    return dataset.with_columns(set_aside=(*manifest.set_aside, *broken), conversions=conversions)
+    return dataset.with_columns(
+        set_aside=(*manifest.set_aside, *broken), conversions=+conversions, value_ranges=ranges
+    )
 
 
 def _set_of(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tenfold.augment.tensors import to_uint8
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.blocks import channels_last, device_of, empty
 from tenfold.training.device import Device, current_device, one_thread
 from tenfold.training.loop import TrainingLoop
@@ -100,6 +100,8 @@ class Generator(ABC):
         self.config, self.class_names, self.image_shape = config, tuple(class_names), image_shape
         self.class_counts: tuple[int, ...] = (0,) * len(self.class_names)
         """Real images of each class that it learned from."""
+        self.value_ranges: ValueRanges = {}
+        """What the values of the files it learned from were scaled by, and later files' are."""
         self.details: Mapping[str, Any] = {}
         """What is told of its training."""
         self.judge: Judge | None = None

@@ -17,7 +17,8 @@ from torch import Tensor
 import tenfold
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, ValueRanges
+from tenfold.data.value_range import ranges_from_json
 from tenfold.generators import Generator, packed
 
 FILE = "generator.safetensors"
@@ -35,6 +36,7 @@ class Description:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     class_counts: tuple[int, ...]
+    value_ranges: ValueRanges
     details: Mapping[str, Any]
 
 
@@ -51,6 +53,7 @@ def save_generator(
             "class_names": list(real.class_names),
             "image_shape": list(real.image_shape),
             "class_counts": real.counts().tolist(),
+            "value_ranges": dict(real.value_ranges),
             "real_images": len(real),
             "data": {"name": real.name, "fingerprint": real.fingerprint()},
             "seed": seed,
@@ -99,6 +102,7 @@ def read_generator(path: Path) -> tuple[Description, dict[str, Tensor]]:
             class_names=tuple(told["class_names"]),
             image_shape=(channels, height, width),
             class_counts=tuple(int(count) for count in told["class_counts"]),
+            value_ranges=ranges_from_json(told),
             details=dict(told["details"]),
         )
         names = description.class_names
@@ -107,5 +111,5 @@ def read_generator(path: Path) -> tuple[Description, dict[str, Tensor]]:
         return description, safetensors.torch.load(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{beside} is missing: a generator is this file and {path.name} together") from error
-    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError, InputError) as error:
+    except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path} and {beside.name} do not hold a generator of this version") from error

@@ -293,6 +293,7 @@ def load_generator(path: Path) -> KeptGenerator:
             raise ValueError(f"{method.name()} trains no generator")
         generator = method.generator_class(method.config, description.class_names, description.image_shape)
         generator.class_counts, generator.details = description.class_counts, description.details
+        generator.value_ranges = description.value_ranges
         generator.load(weights)
     except (RuntimeError, LookupError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path} and {path.stem}.json do not hold a generator of this version") from error

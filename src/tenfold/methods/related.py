@@ -24,7 +24,7 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, ValueRange
 from tenfold.data.combine import all_classes, copies_of, in_classes, read_related
 from tenfold.networks.convnet import Classifier
 from tenfold.training.batches import as_tensor
@@ -62,7 +62,7 @@ class Method(methods.Method):
         self.changes_batches = self.has_objective = config.align
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
-        related = _read(self._source())
+        related = _read(self._source(), tuple(sorted(train.value_ranges.items())))
         common = in_classes(related, train.class_names)
         if not len(common):
             theirs, ours = ", ".join(all_classes([related])), ", ".join(train.class_names)
@@ -107,7 +107,7 @@ class Method(methods.Method):
 
     def external_fingerprint(self) -> str:
         _read.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
-        return _read(self._source()).fingerprint()
+        return _read(self._source(), ()).fingerprint()
 
     def _source(self) -> str:
         source: str = self.config.source
@@ -117,9 +117,9 @@ class Method(methods.Method):
 
 
 @lru_cache(maxsize=2)
-def _read(source: str) -> ImageDataset:
+def _read(source: str, value_ranges: tuple[tuple[str, ValueRange], ...] = ()) -> ImageDataset:
     try:
-        return read_related(source)
+        return read_related(source, value_ranges=dict(value_ranges))
     except InputError as error:
         raise InputError(f"related(source={source}): {error}") from error
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import BackboneNet, Network
 from tenfold.networks.blocks import build, device_of
 from tenfold.networks.convnet import SmallConvNet, VectorNet
@@ -69,6 +69,8 @@ class TrainedClassifier:
     details: dict[str, Any] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
     """F, of vectors whose columns had names, in the order in which the network reads them; else empty."""
+    value_ranges: ValueRanges = field(default_factory=dict)
+    """What the values of the files it learned from were scaled by, and later files' are."""
 
     @property
     def reads_vectors(self) -> bool:
@@ -138,8 +140,9 @@ def train_classifier(
         **outcome.shortage,
     }
     return TrainedClassifier(
-        averaged, config, train.class_names, train.image_shape, score, loss, details, train.feature_names
-    )
+        averaged, config, train.class_names, train.image_shape, score, loss, details, train.feature_names,
+        train.value_ranges,
+    )  # fmt: skip
 
 
 class ClassifierStep(Step):

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.data.value_range import ranges_from_json
 from tenfold.networks.backbone_classifier import network_description, network_of
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
@@ -29,6 +30,7 @@ def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, 
             "class_names": list(classifier.class_names),
             "image_shape": list(classifier.image_shape),
             "feature_names": list(classifier.feature_names),
+            "value_ranges": dict(classifier.value_ranges),
             "config": asdict(classifier.config),
             **extra,
         },
@@ -54,6 +56,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         config = ClassifierConfig(**metadata["config"])
         image_shape = (shape[0], shape[1], shape[2])
         feature_names = tuple(metadata.get("feature_names", ()))  # files made before there were vectors lack it
+        ranges = ranges_from_json(metadata)
         weights = safetensors.torch.load(path.read_bytes())
         # Files made before there were other networks tell their width in the configuration alone.
         network = network_of(
@@ -61,9 +64,14 @@ def load_classifier(path: Path) -> TrainedClassifier:
         ).eval()
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
-    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
+    except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
     network.to(current_device().torch)
     return TrainedClassifier(
-        network, config, tuple(metadata["class_names"]), image_shape, feature_names=feature_names
+        network,
+        config,
+        tuple(metadata["class_names"]),
+        image_shape,
+        feature_names=feature_names,
+        value_ranges=ranges,
     )

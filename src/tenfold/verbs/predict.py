@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,11 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.options import PredictOptions
 from tenfold.core.progress import warn
+from tenfold.core.types import ValueRanges
+from tenfold.data.audit import FILE_WARNINGS
 from tenfold.data.images import UnreadableError, resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
+from tenfold.data.value_range import OWN_RANGE, kind_of
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.classifier_io import load_classifier
@@ -48,9 +52,10 @@ def predict(
 ) -> list[Prediction]:
     """Read image files (folders are searched) and name the class of each, in the order given.
 
-    Files that cannot be read are left out with a warning. A classifier of `tenfold adapt` sees images in the frame
-    that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of each row; a
-    column that says the class is passed over. `out` also writes out/predictions.csv.
+    Files that cannot be read are left out with a warning. Values of more than 8 bits are scaled by the range that the
+    classifier's own images were scaled by, whatever lies beside them. A classifier of `tenfold adapt` sees images in
+    the frame that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of
+    each row; a column that says the class is passed over. `out` also writes out/predictions.csv.
     `changes` are fields of `PredictOptions` by name.
 
     Raises:
@@ -99,16 +104,19 @@ def _frame(classifier: Path) -> Frame | None:
 def _images(
     paths: Iterable[Path], trained: TrainedClassifier, frame: Frame | None = None
 ) -> tuple[list[str], npt.NDArray[np.uint8]]:
-    files, pixels = [], []
+    files, pixels, done = [], [], Counter[str]()
     shape = trained.image_shape if frame is None else (3, frame.read_side, frame.read_side)
     for path in _files(paths, tuple(Image.registered_extensions())):
         try:
-            pixels.append(_as_trained(path, shape))
+            pixels.append(_as_trained(path, shape, trained.value_ranges, done))
             files.append(str(path))
         except UnreadableError as error:
             warn(f"{path} is left out: {error}")
     if not files:
         raise InputError("none of these could be read as an image; give image files or folders of them")
+    for what in FILE_WARNINGS:
+        if done[what]:
+            warn(f"{done[what]} of {len(files)} image{'s' if len(files) > 1 else ''}: {what}")
     return files, np.stack(pixels) if frame is None else frame.of(np.stack(pixels))
 
 
@@ -141,10 +149,15 @@ def _files(paths: Iterable[Path], known: tuple[str, ...]) -> list[Path]:
     return files
 
 
-def _as_trained(path: Path, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """The image as the training set's were: the same side, the same number of channels."""
+def _as_trained(
+    path: Path, shape: tuple[int, int, int], ranges: ValueRanges, done: Counter[str]
+) -> npt.NDArray[np.uint8]:
+    """The image as the training set's were: the same side, the same number of channels, the same range of values."""
     channels, side, _ = shape
     image = read_file(path)
-    square, _ = resize_to_squares([shrink(image, side)], [image.longer_side], side)
+    square, conversions = resize_to_squares([shrink(image, side)], [image.longer_side], side, ranges)
+    kind = kind_of(image.pixels)
+    done.update(conversions)
+    done[OWN_RANGE] += kind is not None and kind not in ranges
     pixels: npt.NDArray[np.uint8] = with_channels(square, channels)[0]
     return pixels

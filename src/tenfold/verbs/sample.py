@@ -190,16 +190,16 @@ def _without_images(name: str, method: GeneratorMethod, generator: Generator, op
 
 
 def _fitting(path: Path, generator: Generator, data: Data, options: SampleOptions) -> ImageDataset:
-    """The images at the generator's size, unless another is asked for.
+    """The images at the generator's size, unless another is asked for, and scaled as those it learned from.
 
     Raises:
         InputError: they are grey where it draws colour, or the other way round.
     """
     channels, side, _ = generator.image_shape
-    real = loaded(data, options)
+    real = loaded(data, options, generator.value_ranges)
     refuse_vectors(real)
     if options.size is None and real.image_shape[1] != side:
-        real = loaded(data, replace(options, size=side))
+        real = loaded(data, replace(options, size=side), generator.value_ranges)
     if real.image_shape[0] != channels:
         kinds = {1: "grey", 3: "colour"}
         raise InputError(
