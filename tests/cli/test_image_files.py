@@ -8,10 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, ImageCms
 
+from made_up_images import noise_image
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.data.load import load
@@ -65,3 +68,121 @@ def test_row_59_a_file_outside_the_range_is_told_and_counted(tenfold: Any, tmp_p
     assert (status, out.count("\n")) == (0, 4)
     assert "1 of 3 images: values outside of the range" in " ".join(err.split())
     assert "1 of 3 images: values scaled by their own range" in " ".join(err.split())
+
+
+def write_set(root: Path, **files: bytes) -> Path:
+    """Class folders a and b with two plain images each; the files given lie in a, an underscore for the dot."""
+    for name in "ab":
+        (root / name).mkdir(parents=True)
+        for index in range(2):
+            Image.fromarray(noise_image((name, index), 8, 8, 3)).save(root / name / f"plain-{index}.png")
+    for name, content in files.items():
+        (root / "a" / name.replace("_", ".")).write_bytes(content)
+    return root
+
+
+def checked(tenfold: Any, data: Path) -> dict[str, Any]:
+    status, out, _ = tenfold("check", str(data), "--json")
+    assert status == 0
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def encoded(array: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+COLOURS = noise_image("colours", 8, 8, 3)
+
+
+def told(found: dict[str, Any], words: str) -> int:
+    """How many images a warning with these words counts."""
+    counts = [int(warning.split()[0]) for warning in found["warnings"] if words in warning]
+    return sum(counts)
+
+
+BROKEN_EXIF = b"Exif\0\0II*\0\xff\xff\xff\x7f"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_row_6_and_61_broken_exif_and_colour_profiles_are_told_of_every_format(
+    tenfold: Any, tmp_path: Path, kind: str
+) -> None:
+    files = {
+        f"exif_{kind.lower()}": encoded(COLOURS, kind, exif=BROKEN_EXIF),
+        f"profile_{kind.lower()}": encoded(COLOURS, kind, icc_profile=b"no profile" * 20),
+    }
+    found = checked(tenfold, write_set(tmp_path / "set", **files))
+    assert found["images"] == 6
+    assert told(found, "broken EXIF") == 1
+    assert told(found, "broken colour profile") == 1
+
+
+def test_row_61_a_broken_profile_of_a_tiff_is_told_and_whole_ones_are_not(tenfold: Any, tmp_path: Path) -> None:
+    whole = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "a camera's maker"
+    files = {
+        "broken_tif": encoded(COLOURS, "TIFF", icc_profile=b"no profile" * 20),
+        "deep_tif": deep_tiff(COLOURS.astype(np.uint16) << 8, iccprofile=b"no profile" * 20),
+        "whole_tif": encoded(COLOURS, "TIFF", icc_profile=whole),
+        "whole_jpg": encoded(COLOURS, "JPEG", icc_profile=whole, exif=exif),
+    }
+    found = checked(tenfold, write_set(tmp_path / "set", **files))
+    assert told(found, "broken colour profile") == 2
+    assert not told(found, "broken EXIF")
+
+
+def deep_tiff(array: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, array, photometric="rgb" if array.shape[-1] == 3 else "minisblack", **options)
+    return buffer.getvalue()
+
+
+def test_row_10_12_13_and_18_unusual_values_are_converted_or_set_aside_and_told(tenfold: Any, tmp_path: Path) -> None:
+    deep = noise_image("deep", 8, 8).astype(np.uint16) * 16
+    clear = np.dstack([COLOURS, COLOURS[..., 0]])
+    films = [Image.fromarray(noise_image(("film", index), 8, 8)) for index in range(3)]
+    film = io.BytesIO()
+    films[0].save(film, "GIF", save_all=True, append_images=films[1:])
+    found = checked(
+        tenfold,
+        write_set(
+            tmp_path / "set",
+            clear_png=encoded(clear),
+            deep_png=encoded(deep),
+            real_tif=deep_tiff(deep.astype(np.float32) / 4095),
+            film_gif=film.getvalue(),
+            pages_tif=deep_tiff(np.stack([deep, deep[::-1]])),
+            hole_tif=deep_tiff(np.full((8, 8), np.nan, np.float32)),
+        ),
+    )
+    assert [entry["source"] for entry in found["set_aside"]] == ["a/hole.tif"]
+    assert "NaN" in found["set_aside"][0]["reason"]
+    assert told(found, "first frame of several") == 2
+    done = found["conversions"]
+    assert done["transparency flattened on white"] == 1
+    assert done["values of more than 8 bits scaled to 0..255, from 0..4,095"] == 2
+    assert done["real values scaled to 0..255, from 0..1"] == 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_row_60_colours_of_12_bits_in_16_span_the_whole_range(tenfold: Any, tmp_path: Path, suffix: str) -> None:
+    written = {}
+    for name in "ab":
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(2):
+            random = (Key("12 bits") / name / index).numpy_generator()
+            values = random.integers(0, CAMERA + 1, (16, 16, 3)).astype(np.uint16)
+            content = imagecodecs.png_encode(values) if suffix == "png" else deep_tiff(values)
+            written[f"{name}/{index}.{suffix}"] = values
+            (tmp_path / "set" / f"{name}/{index}.{suffix}").write_bytes(content)
+    status, _, _ = tenfold("grow", "set", "out", "--with", "classical", "--times", "0.5")
+    assert status == 0
+    records = [json.loads(line) for line in (tmp_path / "out/metadata.jsonl").read_text().splitlines()]
+    real = {record["source"]: record["file_name"] for record in records if record["origin"] == "real"}
+    assert real.keys() == written.keys()
+    for source, file in real.items():
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / file)), np.rint(written[source] / 4095 * 255))

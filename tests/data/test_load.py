@@ -95,7 +95,7 @@ def test_a_new_format_is_one_module_that_nothing_else_knows_of(
 ) -> None:
     (tmp_path / "lines.py").write_text(
         "import numpy as np\n"
-        "from tenfold.data.images import from_array\n"
+        "from tenfold.data.decoding.pixels import from_array\n"
         "from tenfold.data.readers import Manifest, index_labels\n"
         "def reads(path): return path.suffix == '.lines'\n"
         "def read(path):\n"

@@ -14,7 +14,8 @@ from tenfold.core.keys import Key
 from tenfold.data.audit import audit
 from tenfold.data.cache import ImageCache
 from tenfold.data.combine import read_related, with_external_test
-from tenfold.data.images import DecodedImage, UnreadableError, from_array, resize_to_squares
+from tenfold.data.decoding.pixels import DecodedImage, UnreadableError, from_array
+from tenfold.data.images import resize_to_squares
 from tenfold.data.load import load
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE, ranges_from_json, scaling, value_ranges
 

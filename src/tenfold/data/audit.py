@@ -11,8 +11,9 @@ import numpy as np
 
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset, SetAside
+from tenfold.data.decoding import BROKEN_EXIF, BROKEN_PROFILE, WRONG_EXTENSION
+from tenfold.data.decoding.pixels import FIRST_CHANNELS, FIRST_FRAME
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
-from tenfold.data.images import BROKEN_EXIF, FIRST_FRAME, WRONG_EXTENSION
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE
 
 MOST_COMPARISONS = 10_000 * 10_000
@@ -162,7 +163,9 @@ def _named(dataset: ImageDataset, indices: Pairs) -> Names:
 STRONG_IMBALANCE = 20
 RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
-FILE_WARNINGS = (WRONG_EXTENSION, FIRST_FRAME, BROKEN_EXIF, OUTSIDE, OWN_RANGE)
+FILE_WARNINGS = (
+    WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE,
+)  # fmt: skip
 
 
 def actions_for(findings: Audit) -> tuple[str, ...]:

@@ -14,15 +14,9 @@ from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
+from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
 from tenfold.data.duplicates import equal_pairs
-from tenfold.data.images import (
-    LARGEST_DEFAULT_SIDE,
-    DecodedImage,
-    UnreadableError,
-    choose_side,
-    resize_to_squares,
-    shrink,
-)
+from tenfold.data.images import LARGEST_DEFAULT_SIDE, choose_side, resize_to_squares, shrink
 from tenfold.data.readers import UNLABELLED, Manifest, manifest_of
 from tenfold.data.readers.known import KNOWN
 

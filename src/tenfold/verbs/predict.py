@@ -20,7 +20,8 @@ from tenfold.core.options import PredictOptions
 from tenfold.core.progress import warn
 from tenfold.core.types import ValueRanges
 from tenfold.data.audit import FILE_WARNINGS
-from tenfold.data.images import UnreadableError, resize_to_squares, shrink, with_channels
+from tenfold.data.decoding.pixels import UnreadableError
+from tenfold.data.images import resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
 from tenfold.data.value_range import OWN_RANGE, kind_of
 from tenfold.report.text import predictions_csv

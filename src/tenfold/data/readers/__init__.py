@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.types import Role, SetAside
-from tenfold.data.images import DecodedImage, UnreadableError, decode
+from tenfold.data.decoding import decode
+from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
 
 LARGEST_FILE_BYTES = 1 << 29
 UNLABELLED = "unlabelled"

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError
-from tenfold.data.images import decode, from_array
+from tenfold.data.decoding import decode
+from tenfold.data.decoding.pixels import from_array
 from tenfold.data.readers import Manifest, index_labels, npz
 
 CELLS = {"1": "neutrophil", "2": "lymphocyte", "3": "monocyte", "4": "eosinophil", "5": "basophil"}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError
-from tenfold.data.images import from_array
+from tenfold.data.decoding.pixels import from_array
 from tenfold.data.readers import UNLABELLED, Manifest, index_labels, studied_roles
 from tenfold.data.readers.table import Rows, as_float32
 

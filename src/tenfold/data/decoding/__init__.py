@@ -1,0 +1,172 @@
+"""Bytes to pixels: every accepted file becomes grey or RGB, upright, flattened; every other gets a reason.
+
+Transparency is flattened on white, the paper that scans, drawings and icons are made for. Values wider than
+8 bits stay as they are here: they are scaled later, by the range of the set or of the model.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from tenfold.data.decoding.deep import damaged, is_tiff, pillow_is_exact, read_png_or_jpeg2000, read_tiff
+from tenfold.data.decoding.pixels import (
+    CMYK,
+    FIRST_FRAME,
+    FLATTENED,
+    LARGEST_PIXELS,
+    OTHER_SPACE,
+    PALETTE,
+    TURNED,
+    DecodedImage,
+    UnreadableError,
+    Values,
+    check_size,
+    flattened_image,
+    from_array,
+    upright,
+)
+
+WRONG_EXTENSION = "wrong extension, read by content"
+BROKEN_EXIF = "broken EXIF ignored"
+BROKEN_PROFILE = "broken colour profile (ICC) ignored"
+ORIENTATION, EXIF_PART = 0x0112, 0x8769
+
+# What PIL's decoders are known to raise on files that are damaged rather than foreign.
+DECODER_FAULTS = (
+    OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError,
+    AttributeError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def decode(content: bytes, suffix: str = "") -> DecodedImage:
+    """Decode one image file; `suffix` (".png") is compared with what the bytes are.
+
+    Raises:
+        UnreadableError: nothing in it can be used, with the reason.
+    """
+    if not content:
+        raise UnreadableError("empty file (0 bytes)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PIL warns of large and odd files; both are judged here
+        return _decode(content, suffix)
+
+
+def _decode(content: bytes, suffix: str) -> DecodedImage:
+    try:
+        image: Image.Image = Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
+    except DECODER_FAULTS as error:
+        if not is_tiff(content):
+            raise UnreadableError(_what_else(content)) from error
+        values, done = read_tiff(content)
+        return from_array(values, (*_misnamed("TIFF", suffix), *done))
+    check_size(*image.size)
+    orientation, notes = _metadata(image)
+    notes = [*_misnamed(image.format, suffix), *notes]
+    try:
+        exact = pillow_is_exact(image, content)
+    except DECODER_FAULTS as error:
+        raise damaged(error) from error
+    if exact:
+        return _by_pillow(image, orientation, notes)
+    if image.format == "TIFF":
+        values, done = read_tiff(content)
+        return from_array(values, (*notes, *done))
+    values = read_png_or_jpeg2000(image.format or "", content)
+    if values.dtype == np.uint8:
+        return _by_pillow(image, orientation, notes)
+    if orientation in range(2, 9):
+        notes.append(TURNED)
+        values = upright(values, orientation)
+    return from_array(values, tuple(notes))
+
+
+def _by_pillow(image: Image.Image, orientation: int, notes: list[str]) -> DecodedImage:
+    try:
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            notes.append(FIRST_FRAME)
+            image.seek(0)
+        image.load()
+    except (*DECODER_FAULTS, MemoryError) as error:
+        raise damaged(error) from error
+    if orientation in range(2, 9):
+        notes.append(TURNED)
+        image = ImageOps.exif_transpose(image)  # it turned a TIFF while loading it
+    return from_array(_to_grey_or_rgb(image, notes), tuple(notes))
+
+
+def _metadata(image: Image.Image) -> tuple[int, list[str]]:
+    """EXIF's orientation, 1 where it says nothing, and what of the metadata is broken."""
+    orientation, notes = 1, []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            value = image.getexif().get(ORIENTATION, 1)
+            # A JPEG's was read, and its faults passed over, as soon as it was opened.
+            again = Image.Exif()
+            again.load(image.info.get("exif") or b"")
+            again.get_ifd(EXIF_PART)
+            orientation = value if isinstance(value, int) else 1
+            broken = not isinstance(value, int)
+        except DECODER_FAULTS:
+            broken = True
+    if broken or any("corrupt" in str(warning.message).lower() for warning in told):
+        notes.append(BROKEN_EXIF)
+    if "icc_profile" in image.info and _is_broken(image.info["icc_profile"]):
+        notes.append(BROKEN_PROFILE)
+    return orientation, notes
+
+
+def _is_broken(profile: bytes | None) -> bool:
+    """Whether a colour profile does not read as one; None stands for parts of one that do not fit together."""
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+    except (OSError, TypeError, ValueError):
+        return True
+    return False
+
+
+def _to_grey_or_rgb(image: Image.Image, notes: list[str]) -> Values:
+    mode = image.mode
+    if mode in ("1", "L", "RGB") and "transparency" not in image.info:
+        return np.asarray(image.convert("L") if mode == "1" else image)
+    if mode == "F" or mode == "I" or mode.startswith("I;"):
+        return np.asarray(image)
+    if mode == "P":
+        notes.append(PALETTE)
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        notes.append(FLATTENED)
+        return np.asarray(flattened_image(image))
+    if mode == "CMYK":
+        notes.append(CMYK)
+    elif mode != "P":
+        notes.append(OTHER_SPACE)
+    return np.asarray(image.convert("RGB"))
+
+
+def _misnamed(detected: str | None, suffix: str) -> list[str]:
+    named = Image.registered_extensions().get(suffix.lower())
+    same = {"MPO": "JPEG"}  # a camera's JPEG with a second image in it
+    is_wrong = named is not None and detected is not None and same.get(named, named) != same.get(detected, detected)
+    return [WRONG_EXTENSION] if is_wrong else []
+
+
+def _what_else(content: bytes) -> str:
+    """The reason for bytes that PIL does not know, naming a converter where one is known to help."""
+    head = content[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in head:
+        return "SVG drawing; convert it to PNG (inkscape, rsvg-convert)"
+    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+        return "a web page, not an image"
+    if content[128:132] == b"DICM":
+        return "DICOM; convert it to PNG (pydicom, dcm2pnm)"
+    if content[4:8] == b"ftyp":
+        return "HEIC or another camera container; convert it to JPEG (pillow-heif, heif-convert)"
+    return "not an image that can be read"
