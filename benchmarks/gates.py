@@ -35,8 +35,8 @@ from tenfold.methods import method_class
 from tenfold.runs import Context, trial
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.plan import TrialConfig
+from tenfold.runs.preparation import prepare
 from tenfold.runs.repeats import Limits, run_trials
-from tenfold.runs.study import prepare
 from tenfold.training.recipe import Recipe
 
 Result = dict[str, Any]

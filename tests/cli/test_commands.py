@@ -68,6 +68,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("prove digits", "prove", ("digits", StudyOptions()), STUDY),
     (f"run cells {TYPED}", "run", ("cells", RunOptions(**READ)), {"out": THERE, "workers": 3}),
     (f"prove cells {TYPED}", "prove", ("cells", StudyOptions(**READ)), {"out": THERE, "workers": 3}),
+    ("run cells --dry-run --budget 2m", "run_forecast", ("cells", RunOptions(budget=120.0)), {"workers": None}),
     ("prove cells --dry-run --repeats 2", "prove_forecast", ("cells", StudyOptions(repeats=2)), {"workers": None}),
     ("check pets --size 32", "check", ("pets", DataOptions(size=32)), {"out": None}),
     ("preview mixup cells --rows 2", "preview", ("mixup", "cells", None, PreviewOptions(rows=2)), {}),

@@ -365,6 +365,13 @@ def test_another_start_that_is_better_is_no_growing_that_helped():
     swapped = judge(base + probe, LABELS, baseline="probe", candidates=["probe"], starts=["classical"])
     assert (swapped.start.outcome, swapped.best_supported) == ("worse", "probe")
     assert start_sentence(swapped).startswith("No other start was shown to be better: classical is 25.0 points worse")
+    grown_on_it = judge(
+        base + probe, LABELS, baseline="probe", candidates=["probe"], starts=["classical"], reference="classical"
+    )
+    told = start_sentence(grown_on_it)
+    assert told.startswith("probe is a better start: 25.0 points better than classical alone (")
+    assert "--baseline" not in told, "it is the baseline already"
+    assert (arm(grown_on_it, "classical").outcome, grown_on_it.best_supported) == ("worse", "probe")
     alone = judge(base + probe, LABELS, candidates=["classical"], starts=["probe"])
     assert answer(alone) == "probe is a better start; nothing was grown."
 

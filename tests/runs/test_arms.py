@@ -3,15 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tenfold.core.errors import InputError
-from tenfold.runs.arms import (
-    Component,
-    curve_arms,
-    default_arms,
-    left_out_of_defaults,
-    parse_arms,
-    parse_component,
-    typed_baseline,
-)
+from tenfold.runs.arms import Component, parse_arms, parse_component, typed_baseline
+from tenfold.runs.default_arms import curve_arms, default_arms, laid_on, left_out_of_defaults, rival_starts
 
 
 def names(wanted: str | list[str]) -> list[str]:
@@ -159,3 +152,16 @@ def test_what_a_classifier_begins_with_is_told_apart_from_growing() -> None:
     assert [part.method for part in probe.start] == ["probe"]
     assert [part.method for part in both.start] == ["transfer"]
     assert classical.start == ()
+
+
+def test_the_starts_to_choose_from_are_those_with_nothing_grown_on_them() -> None:
+    wanted = "raw,classical,classical+mixup,probe,classical+transfer,transfer+mixup,placebo"
+    assert rival_starts(wanted) == ("classical", "probe", "classical+transfer")
+    assert rival_starts("classical,mixup") == ("classical",)
+
+
+def test_arms_are_laid_on_another_start_where_they_can_be_had_there() -> None:
+    wanted = "raw,classical,classical+mixup,classical+cgan(steps=9),probe,placebo"
+    assert laid_on(wanted, "probe", "classical") == ("raw", "classical", "probe+cgan(steps=9)", "probe", "placebo")
+    assert laid_on(wanted, "transfer", "classical")[2:4] == ("transfer+mixup", "transfer+cgan(steps=9)")
+    assert laid_on(wanted, "classical", "classical") == tuple(wanted.split(","))

@@ -142,3 +142,10 @@ def test_only_what_begins_as_the_baseline_does_may_help() -> None:
     on_it = plan_for(DATA, "classical,classifier,classifier+mixup", baseline="classifier")
     assert on_it.candidates == ("classifier", "classifier+mixup")
     assert on_it.starts == ("classical",)
+
+
+def test_a_start_that_is_the_baseline_has_to_beat_the_usual_one() -> None:
+    wanted = "raw,classical(policy=light),classifier,classifier+mixup"
+    plan = plan_for(DATA, wanted, baseline="classifier")
+    assert (plan.reference, plan.candidates) == ("classical(policy=light)", ("classifier", "classifier+mixup"))
+    assert plan_for(DATA, wanted).reference == "classical(policy=light)"

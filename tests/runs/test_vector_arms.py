@@ -6,14 +6,8 @@ from made_up_sets import easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.data.splits import plan_folds
 from tenfold.methods import method_class, method_names
-from tenfold.runs.arms import (
-    BASELINE,
-    baseline_for,
-    curve_arms,
-    default_arms,
-    parse_arms,
-    require_vector_arms,
-)
+from tenfold.runs.arms import BASELINE, parse_arms, require_vector_arms
+from tenfold.runs.default_arms import baseline_for, curve_arms, default_arms
 from tenfold.runs.plan import make_plan
 
 VECTOR_METHODS = ("mixup", "oracle", "placebo", "raw")

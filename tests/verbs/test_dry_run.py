@@ -13,7 +13,9 @@ from tenfold.core.errors import Interrupted
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import SealedFold
 from tenfold.training.device import available_cores
+from tenfold.verbs.final_classifier import ALL_IMAGES_OF_A_FOLD
 from tenfold.verbs.prove import prove_forecast
+from tenfold.verbs.run import run_forecast
 
 pytestmark = pytest.mark.usefixtures("short_trainings")
 ROLES = ["train"] * 6 + ["reserve"] * 3 + ["test"] * 2
@@ -48,7 +50,7 @@ def test_the_text_tells_all_arms_and_how_to_start(folder: Path) -> None:
 def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
     cgan = "classical+cgan(label_filter=no,least_diversity=0,steps=10)"
     arms = ("raw", "classical", "placebo", "classical+mixup", cgan, "oracle")
-    monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: arms)
+    monkeypatch.setattr("tenfold.runs.preparation.default_arms", lambda *_: arms)
     result = prove_forecast(with_every_role())
     assert len(result.text.splitlines()) <= 25
     assert max(map(len, result.text.splitlines())) <= 120
@@ -58,6 +60,16 @@ def test_the_defaults_fit_on_a_screen_and_need_no_options(monkeypatch: pytest.Mo
     assert result.text.endswith("Start it: tenfold prove 'made-up easy'")
     assert result.to_json()["workers"] == available_cores()
     assert "after 2 repeats (about" in result.text
+
+
+def test_a_run_counts_its_final_classifier_too(folder: Path) -> None:
+    asked = {"arms": "raw,classical", "repeats": 1, "learning_curve": False, "workers": 1}
+    run, prove = run_forecast(folder, **asked), prove_forecast(folder, **asked)
+    assert [arm.trials for arm in run.estimate.arms] == [arm.trials for arm in prove.estimate.arms]
+    of_baseline = next(cost for parts, cost in run.cost_probe.costs.items() if parts[0].method == "classical")
+    assert run.other_seconds > ALL_IMAGES_OF_A_FOLD * of_baseline.training
+    assert shlex.split(run.command)[:3] == ["tenfold", "run", str(folder)]
+    assert not (folder.parent / "runs").exists()
 
 
 def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:

@@ -226,7 +226,7 @@ def test_a_default_arm_that_is_not_installed_is_named(
     there: bool, proved: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: there)
-    monkeypatch.setattr("tenfold.runs.study.default_arms", lambda *_: ("raw", "classical"))
+    monkeypatch.setattr("tenfold.runs.preparation.default_arms", lambda *_: ("raw", "classical"))
     study = proved(arms=None)
     page = (study.directory / "report.html").read_text("utf-8")
     for place in (study.verdict.warnings[0], capsys.readouterr().err, page):

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("short_trainings")
 
 @pytest.fixture(autouse=True)
 def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.runs.study.plan_folds", lambda data, **_: plan_folds(data, 2))
+    monkeypatch.setattr("tenfold.runs.preparation.plan_folds", lambda data, **_: plan_folds(data, 2))
 
 
 def write_table(path: Path, data: ImageDataset, columns: str = "abcdef", *, labelled: bool = True) -> Path:

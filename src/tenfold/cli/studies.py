@@ -37,17 +37,28 @@ from tenfold.core.options import (
 
 @app.command()
 @from_options
-def run(data: Data, options: RunOptions, out: Out = None, workers: Workers = None, config: Config = None) -> Answer:
+def run(
+    data: Data,
+    options: RunOptions,
+    out: Out = None,
+    workers: Workers = None,
+    config: Config = None,
+    dry_run: Forecast = False,
+) -> Answer:
     """Do it all: check, prove, grow, train, report.
 
     Checks the images, proves which way of growing them helps, grows the set with the winner (if any
     helped), trains the final classifier and writes report.html. A run that was stopped or killed goes
     on where it was when the same command is given again.
 
+    With --dry-run it only says what would be trained, how long that takes and how small an effect it could show.
+
     Example: tenfold run cells/ --budget 15m
     """
-    from tenfold.verbs.run import run
+    from tenfold.verbs.run import run, run_forecast
 
+    if dry_run:
+        return run_forecast(data, options, workers=workers)
     return _study(run(data, options, out=out, workers=workers))
 
 

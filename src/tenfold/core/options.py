@@ -93,6 +93,7 @@ class StudyOptions(TrainingOptions):
         str | None,
         Option(
             "The arm that all others are compared with, such as classical+transfer; the default arms are laid on it. "
+            "auto: the best start among the arms, by a pilot of one repeat under seeds of its own. "
             "Default: classical, in the first setting of it that --arms holds; of vectors raw.",
             "ARM",
         ),

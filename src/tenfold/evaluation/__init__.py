@@ -114,10 +114,12 @@ class LogLoss:
 
 @dataclass(frozen=True)
 class StartComparison:
-    """The best other start, such as a pre-trained network, against the baseline's: judged as growing is."""
+    """The best other start, such as a pre-trained network, against the usual one: judged as growing is."""
 
     name: str
     """The start that most folds chose by what happened outside of them."""
+    reference: str
+    """What it is compared with: the usual baseline, also where the study's own begins with a pre-trained network."""
     outcome: Outcome
     difference: Interval
     """In balanced accuracy, share in -1..1."""
@@ -211,7 +213,7 @@ class Verdict(OldNames):
         shown = [(0.0, self.baseline)]
         if self.outcome == "helped":
             shown.append((self.difference.estimate, self.chosen_arm))
-        if self.start and self.start.outcome == "better":
+        if self.start and self.start.outcome == "better" and self.start.reference == self.baseline:
             shown.append((self.start.difference.estimate, self.start.name))
         return max(shown)[1]
 

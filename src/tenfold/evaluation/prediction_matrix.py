@@ -45,6 +45,8 @@ class Design:
     """The arms that are the baseline on more real images."""
     starts: Collection[str] = ()
     """The arms whose classifier begins elsewhere than the baseline's, between which the study chooses apart."""
+    reference: str | None = None
+    """The arm that starts have to beat, the baseline's own among them; unless given, the baseline."""
 
 
 @dataclass(frozen=True, eq=False)

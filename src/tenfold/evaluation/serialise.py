@@ -126,6 +126,7 @@ def _worth_json(verdict: Verdict, worth: Worth, name: str) -> dict[str, float | 
 def _start_json(verdict: Verdict, start: StartComparison) -> dict[str, Any]:
     return {
         "name": start.name,
+        "reference": start.reference,
         "verdict": start.outcome,
         "sentence": start_sentence(verdict),
         "points": _points(start.difference.estimate),

@@ -45,10 +45,11 @@ def start_sentence(verdict: Verdict) -> str | None:
     if (start := verdict.start) is None:
         return None
     low, high = (100 * share for share in (start.difference.low, start.difference.high))
-    told = f"{_size(start.difference, verdict.baseline)} (95 % interval {low:+.1f} to {high:+.1f})"
+    told = f"{_size(start.difference, start.reference)} (95 % interval {low:+.1f} to {high:+.1f})"
     if start.outcome in ("better", "promising"):
         is_one = "is a better start" if start.outcome == "better" else "looks like a better start"
-        return f"{start.name} {is_one}: {told}. To grow on it, --baseline '{start.name}'."
+        to_grow = "" if start.name == verdict.baseline else f" To grow on it, --baseline '{start.name}'."
+        return f"{start.name} {is_one}: {told}.{to_grow}"
     return f"No other start was shown to be better: {start.name} is {told}."
 
 

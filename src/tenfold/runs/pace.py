@@ -15,7 +15,7 @@ from tenfold.core.types import ImageDataset, Trial
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm
 from tenfold.runs.forecast import trainings
-from tenfold.runs.plan import Plan
+from tenfold.runs.plan import Plan, baseline_of
 from tenfold.training.callbacks import Callback
 from tenfold.training.classifier import train_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
@@ -95,7 +95,7 @@ class _Ticks(Callback):
 
 def seconds_of_training(study: ImageDataset, plan: Plan) -> float | None:
     """One of the baseline's classifiers, judged by its first steps; None where they take too long."""
-    baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
+    baseline = baseline_of(plan)
     ticks, key = _Ticks(), Key("pace")
     with suppress(TimeIsUp, TrainingFailed, MethodFailed), ending_at(time.time() + SECONDS_TO_TIME):
         recipe = Recipe()

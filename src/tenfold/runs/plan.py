@@ -11,8 +11,9 @@ from typing import Any
 
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import FoldPlan
-from tenfold.runs.arms import BASELINE, Arm, baseline_for, typed_baseline
+from tenfold.runs.arms import BASELINE, VECTOR_BASELINE, Arm, typed_baseline
 from tenfold.runs.code import code_of
+from tenfold.runs.default_arms import baseline_for
 from tenfold.training.classifier import ClassifierConfig
 
 MARGIN = 0.01
@@ -97,19 +98,23 @@ class Plan:
     @property
     def candidates(self) -> tuple[str, ...]:
         """The arms of which one is to help, and the baseline: those that begin where it does."""
-        begins = self._baseline.start
+        begins = baseline_of(self).start
         grown = (arm.name for arm in self.arms if arm.may_be_picked and arm.start == begins)
         return tuple(dict.fromkeys((self.baseline, *grown)))
 
     @property
-    def starts(self) -> tuple[str, ...]:
-        """The arms whose classifier begins elsewhere than the baseline's, which is no merit of growing."""
-        begins = self._baseline.start
-        return tuple(arm.name for arm in self.arms if arm.may_be_picked and arm.start != begins)
+    def reference(self) -> str:
+        """What starts are compared with: where the baseline is one that has to show its worth, the usual baseline."""
+        if not baseline_of(self).start:
+            return self.baseline
+        alone = {arm.components[0].method: arm.name for arm in reversed(self.arms) if arm.is_one_method}
+        return alone.get(BASELINE) or alone.get(VECTOR_BASELINE) or self.baseline
 
     @property
-    def _baseline(self) -> Arm:
-        return next(arm for arm in self.arms if arm.name == self.baseline)
+    def starts(self) -> tuple[str, ...]:
+        """The arms whose classifier begins elsewhere than the baseline's, which is no merit of growing."""
+        begins = baseline_of(self).start
+        return tuple(arm.name for arm in self.arms if arm.may_be_picked and arm.start != begins)
 
     def takes_over(self, arm: Arm) -> frozenset[str]:
         """The methods of the arm whose open options the baseline selects for it, because it leaves them open too.
@@ -190,6 +195,11 @@ def make_plan(
         code=code_of("tenfold.runs.trial:run_trial", tuple(sorted({name for arm in arms for name in arm.modules}))),
         outside={arm.name: fingerprint for arm in arms if (fingerprint := arm.external_fingerprint())},
     )
+
+
+def baseline_of(plan: Plan) -> Arm:
+    """The arm that others are compared with."""
+    return next(arm for arm in plan.arms if arm.name == plan.baseline)
 
 
 def classifier_for(study: ImageDataset) -> ClassifierConfig:

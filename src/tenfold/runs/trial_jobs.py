@@ -12,7 +12,7 @@ from tenfold.data.splits import make_splits
 from tenfold.runs import Job
 from tenfold.runs.arms import Arm
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.plan import Plan, Task, TrialConfig
+from tenfold.runs.plan import Plan, Task, TrialConfig, baseline_of
 from tenfold.training.classifier_io import CLASSIFIER
 from tenfold.training.device import current_device
 
@@ -27,7 +27,7 @@ class TrialJobs:
         self._study = data.part("train")
         self._shape = data.image_shape
         self._device = current_device().kind
-        self._baseline = next(arm for arm in plan.arms if arm.name == plan.baseline)
+        self._baseline = baseline_of(plan)
 
     def of_repeat(self, repeat: int, *, cheapest_first: bool = False) -> dict[Task, Job]:
         """In the order in which to do them; what awaits the baseline needs that of its own fold alone."""

@@ -14,8 +14,9 @@ from tenfold.data.splits import with_grown
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm
 from tenfold.runs.forecast import trainings
-from tenfold.runs.plan import Plan
-from tenfold.runs.study import Prepared, Study, Tail
+from tenfold.runs.plan import baseline_of
+from tenfold.runs.preparation import Prepared
+from tenfold.runs.study import Study, Tail
 from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.runs.tries import most_chosen
 from tenfold.training.classifier_io import CLASSIFIER, load_classifier, save_classifier
@@ -48,7 +49,7 @@ def tail_of(prepared: Prepared, *, grows: bool) -> Tail:
         grows: whether the set is grown, whatever helped.
     """
     plan, budget = prepared.plan, prepared.options.budget or 0.0
-    baseline = _baseline(plan)
+    baseline = baseline_of(plan)
     most, publishing = MOST_OF_BUDGET * budget, seconds_to_publish(prepared)
 
     def tail(trials: Sequence[Trial], repeats: int) -> float:
@@ -81,7 +82,7 @@ def final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe], end
     Where the winner fails on all images, the baseline is trained. Where the time is up, the best of the baseline's
     classifiers in the first repeat is taken; where none was finished, one is trained for as long as there is time.
     """
-    baseline, remarks = _baseline(study.plan), list[str]()
+    baseline, remarks = baseline_of(study.plan), list[str]()
     noun = "rows" if study.data.is_vectors else "images"
     note(f"training the final classifier: {winner.name} on all {len(study.data.part('train'))} {noun}")
     try:
@@ -102,10 +103,6 @@ def final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe], end
     if end is not None and not study.classifiers:
         remarks.append("The classifier was trained for as long as there was time; how well it does is not known.")
     return FinalClassifier(summary, tuple(remarks))
-
-
-def _baseline(plan: Plan) -> Arm:
-    return next(arm for arm in plan.arms if arm.name == plan.baseline)
 
 
 def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str, Any]:

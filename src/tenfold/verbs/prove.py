@@ -24,8 +24,10 @@ from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
-from tenfold.runs.plan import ratios_up_to
-from tenfold.runs.study import Prepared, Study, opened, prepare, run_study
+from tenfold.runs.pilot import on_best_start
+from tenfold.runs.plan import baseline_of, ratios_up_to
+from tenfold.runs.preparation import Prepared, opened, prepare
+from tenfold.runs.study import Study, run_study
 from tenfold.runs.tries import most_chosen
 from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
@@ -72,6 +74,7 @@ def prove(
     """
     prepared = prepare(data, StudyOptions.of(options, changes))
     with opened(prepared, out, "prove") as run:
+        prepared = on_best_start(prepared, run, workers)
         study = run_study(prepared, run, workers, tail=lambda trials, repeats: seconds_to_publish(prepared))
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
@@ -161,7 +164,18 @@ def prove_forecast(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C.
     """
-    options = StudyOptions.of(options, changes)
+    return forecast("prove", data, StudyOptions.of(options, changes), workers)
+
+
+def forecast(
+    command: str, data: Data, options: StudyOptions, workers: int | None, trainings_after: float = 0
+) -> Forecast:
+    """What `prove` or `run` would do; after its trials a command may train the baseline's classifier again.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+        Interrupted: Ctrl-C.
+    """
     try:
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started
@@ -169,12 +183,13 @@ def prove_forecast(
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
-    other_seconds = reading_seconds + seconds_to_publish(prepared)
+    after = trainings_after * cost_probe.costs[baseline_of(prepared.plan).components].training
+    other_seconds = reading_seconds + after + seconds_to_publish(prepared)
     left = None if options.budget is None else options.budget - other_seconds
     size = {"workers": workers or cores, "cores": cores}
     estimated = estimate(prepared.data, prepared.plan, cost_probe, **size, budget_seconds=left)
-    command = as_typed("prove", [prepared.source], options, workers=workers)
-    return Forecast(prepared, cost_probe, estimated, other_seconds, command)
+    typed = as_typed(command, [prepared.source], options, workers=workers)
+    return Forecast(prepared, cost_probe, estimated, other_seconds, typed)
 
 
 def _arm_json(arm: ArmWork) -> dict[str, Any]:

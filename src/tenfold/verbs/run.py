@@ -16,14 +16,16 @@ from tenfold.evaluation.serialise import verdict_json
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
-from tenfold.runs.study import Study, opened, prepare, run_study
+from tenfold.runs.pilot import on_best_start
+from tenfold.runs.preparation import opened, prepare
+from tenfold.runs.study import Study, run_study
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.recipe import Recipe
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.final_classifier import end_of, final_classifier, tail_of
+from tenfold.verbs.final_classifier import ALL_IMAGES_OF_A_FOLD, end_of, final_classifier, tail_of
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
-from tenfold.verbs.prove import publish
+from tenfold.verbs.prove import Forecast, forecast, publish
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +90,11 @@ def run(
     prepared = prepare(data, options)
     if forced is not None:
         refuse_vectors(prepared.data)
-    plan = prepared.plan
     # What was grown once is kept; as long as nothing was, another method may be asked for.
     changeable = ["grow"] if out is not None and not (Path(out) / "grown").exists() else []
     with opened(prepared, out, "run", changeable) as directory:
+        prepared = on_best_start(prepared, directory, workers)
+        plan = prepared.plan
         study = run_study(prepared, directory, workers, tail=tail_of(prepared, grows=forced is not None))
         helped = study.verdict.outcome == "helped"
         arms = {arm.name: arm for arm in plan.arms}
@@ -124,6 +127,19 @@ def run(
             warnings=[growth, *final.remarks],
         )
     return RunResult(study, dict(final.summary), grown_set, growth)
+
+
+@on_chosen_device
+def run_forecast(
+    data: Data, options: RunOptions | None = None, *, workers: int | None = None, **changes: Any
+) -> Forecast:
+    """Say what `run` would do with these options: as `prove_forecast`, with the final classifier.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+        Interrupted: Ctrl-C.
+    """
+    return forecast("run", data, RunOptions.of(options, changes), workers, ALL_IMAGES_OF_A_FOLD)
 
 
 def _generating(arm: Arm) -> Component | None:
