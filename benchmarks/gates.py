@@ -121,6 +121,18 @@ def _few(test: ImageDataset, data: ImageDataset, key: Key) -> ImageDataset:
     return reserve.take(np.arange(min(len(reserve), 100))).joined(test.take(np.arange(len(test))[::10]))
 
 
+def _mirrored(test: ImageDataset, data: ImageDataset, key: Key) -> ImageDataset:
+    noise = key.numpy_generator().normal(0, 5, test.images.shape)
+    return replace(test, images=np.clip(np.rint(test.images[..., ::-1] + noise), 0, 255).astype(np.uint8))
+
+
+def _shifted(test: ImageDataset, data: ImageDataset, key: Key) -> ImageDataset:
+    """By a tenth of the side both ways, filled up with the edge."""
+    by = max(1, test.images.shape[-1] // 10)
+    padded = np.pad(test.images, ((0, 0), (0, 0), (by, 0), (0, by)), mode="edge")
+    return replace(test, images=np.ascontiguousarray(padded[..., :-by, by:]))
+
+
 def _none(test: ImageDataset, data: ImageDataset, key: Key) -> ImageDataset:
     """No canary: as many real images that nobody studies. To be caught would be a false alarm."""
     reserve = data.part("reserve")
@@ -130,6 +142,8 @@ def _none(test: ImageDataset, data: ImageDataset, key: Key) -> ImageDataset:
 KINDS: dict[str, Callable[[ImageDataset, ImageDataset, Key], ImageDataset]] = {
     "exact copies": _exact,
     "copies with noise of 5 grey levels": _noisy,
+    "mirrored copies with noise of 5 grey levels": _mirrored,
+    "copies shifted by a tenth of the side both ways": _shifted,
     "one test image in ten, among honest ones": _few,
     "none (honest images)": _none,
 }

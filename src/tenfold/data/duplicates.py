@@ -77,6 +77,13 @@ def equal_pairs(images: npt.NDArray[Any], others: npt.NDArray[Any]) -> Pairs:
     return np.array([pair for pair in twins if pair[1] is not None], dtype=np.int64).reshape(-1, 2)
 
 
+def orientations(images: Images) -> list[Images]:
+    """The images as they are, then their turns and mirror images: eight, or four of images that are not square."""
+    step = 1 if images.shape[2] == images.shape[3] else 2
+    mirrored = images[..., ::-1]
+    return [np.rot90(view, turn, axes=(2, 3)) for view in (images, mirrored) for turn in range(0, 4, step)]
+
+
 def turned_pairs(images: Images) -> Pairs:
     """Pairs of which one is a mirror image or a quarter turn of the other, and not equal to it.
 
@@ -84,7 +91,7 @@ def turned_pairs(images: Images) -> Pairs:
     """
     if images.shape[2] != images.shape[3]:
         return np.empty((0, 2), np.int64)
-    turns = [np.rot90(view, quarter, axes=(2, 3)) for view in (images, images[..., ::-1]) for quarter in range(4)]
+    turns = orientations(images)
     forms = [[_digest(turn[index]) for turn in turns] for index in range(len(images))]
     pairs = [
         (members[0], other)

@@ -2,10 +2,11 @@
 
 A method is shown neither the validation images nor the test images. So the distance of such a real image
 to the nearest extra image has the same law for both, whatever the method does with its training images. Extra
-images that lie nearer to the test images than to the validation images come from the test fold.
+images that lie nearer to the test images than to the validation images come from the test fold. It is asked twice: of
+the images as they are, and turned by quarters, mirrored, or shifted further.
 
-What this cannot see: mirrored, turned or strongly distorted copies, and a few changed copies among many honest
-images. Copies of the validation images beside those of the test images hide from rule 2, not from rule 1.
+What this cannot see: strongly distorted copies, and a few changed copies among many honest images. Copies of the
+validation images beside those of the test images hide from rule 2, not from rule 1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
 from tenfold.core.rows import ImageRows
-from tenfold.data.duplicates import nearest
+from tenfold.data.duplicates import nearest, orientations
 
 Images = npt.NDArray[Any]
 """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1."""
@@ -31,11 +32,13 @@ CLEARLY_OTHER = 3.0
 LEAST_CONTRAST = 4.0
 """Standard deviation in grey levels; two flatter images may be equal by chance."""
 FALSE_ALARMS = 1e-6
-"""Of rule 2, in one fold of one arm: a thorough study of ten arms looks 500 times."""
+"""Of each question of rule 2, in one fold of one arm: a thorough study of ten arms asks 1,000 times."""
 MOST_PAIRS = 10_000
 """Up to here the p-value is exact, which few images need; beyond it the normal approximation is as good."""
 LARGEST_SIDE = 32
 """Rule 2 looks at larger images shrunk to this side or less, where a shift by a pixel matters little."""
+TURNED_SIDE = 16
+"""The same where it looks for turned, mirrored or shifted copies: many more views, of fewer pixels."""
 
 
 def leak(
@@ -51,7 +54,7 @@ def leak(
 
     Of vectors only exact copies are looked for: how near two of them may be is not known.
 
-    Rule 1: an extra image equals a test image that no training image resembles.
+    Rule 1: an extra image equals a test image, turned or mirrored maybe, that no training image resembles.
     Rule 2: extra images lie nearer to test than to validation images, by a one-sided Mann-Whitney test.
     With groups given, a group counts once, with its smallest distance: images of one patient are alike, and
     would pass for many independent witnesses. Without, every image is taken for a group of its own.
@@ -78,24 +81,31 @@ def leak(
         )
     if len(unseen) == 0:
         return None
-    to_test = _once_a_group(_distances(test, extra), test_groups)
-    to_unseen = _once_a_group(_distances(unseen, extra), unseen_groups)
-    p_value = _p_value(to_test, to_unseen)
-    if p_value < FALSE_ALARMS:
-        return (
-            f"the {len(extra)} extra images lie nearer to the test images (median {np.median(to_test):.1f} grey "
-            f"levels) than to validation images (median {np.median(to_unseen):.1f}), though the method was "
-            f"shown neither (p = {p_value:.0e})"
-        )
+    for distances, how in ((_distances, ""), (_turned_distances, ", once turned, mirrored or shifted,")):
+        to_test = _once_a_group(distances(test, extra), test_groups)
+        to_unseen = _once_a_group(distances(unseen, extra), unseen_groups)
+        p_value = _p_value(to_test, to_unseen)
+        if p_value < FALSE_ALARMS:
+            return (
+                f"the {len(extra)} extra images{how} lie nearer to the test images (median {np.median(to_test):.1f} "
+                f"grey levels) than to validation images (median {np.median(to_unseen):.1f}), though the method was "
+                f"shown neither (p = {p_value:.0e})"
+            )
     return None
 
 
 def _count_copied(extra: Images, test: Images, train: Images | ImageRows) -> int:
     distinct = test[test.reshape(len(test), -1).std(axis=1, dtype=np.float32) >= LEAST_CONTRAST]
-    copied = distinct[nearest(distinct, extra)[1] <= SAME]
+    copied = distinct[_nearest_turned(distinct, extra) <= SAME]
     if len(train) and len(copied):
-        copied = copied[nearest(copied, train)[1] > CLEARLY_OTHER]
+        copied = copied[_nearest_turned(copied, train) > CLEARLY_OTHER]
     return len(copied)
+
+
+def _nearest_turned(images: Images, others: Images | ImageRows) -> Distances:
+    """Of each image to the nearest of the others, turned or mirrored so that it is nearest."""
+    distances: Distances = np.min([nearest(view, others)[1] for view in orientations(images)], axis=0)
+    return distances
 
 
 def _vectors_copied(extra: Images, test: Images, train: Images | ImageRows) -> str | None:
@@ -127,22 +137,34 @@ def _once_a_group(distances: Distances, groups: Indices | None) -> Distances:
 
 
 def _distances(images: Images, extra: Images) -> Distances:
-    """Of each image to the nearest extra one, shifted by up to a pixel each way; the border is left out."""
-    images, extra = _shrunk(images), _shrunk(extra)
-    height, width = images.shape[2:]
-    if min(height, width) < 4:
+    """Of each image to the nearest extra one, shifted by up to a pixel each way."""
+    return _shifted_distances(_shrunk(images), _shrunk(extra), reach=1)
+
+
+def _turned_distances(images: Images, extra: Images) -> Distances:
+    """Of each image to the nearest extra one, turned or mirrored and shifted by a pixel, or shifted by up to two."""
+    images, extra = _shrunk(images, TURNED_SIDE), _shrunk(extra, TURNED_SIDE)
+    turned = [_shifted_distances(view, extra, reach=1) for view in orientations(images)[1:]]
+    distances: Distances = np.min([*turned, _shifted_distances(images, extra, reach=2)], axis=0)
+    return distances
+
+
+def _shifted_distances(images: Images, extra: Images, reach: int) -> Distances:
+    """Of each image to the nearest extra one, shifted by up to `reach` pixels each way; the border is left out."""
+    height, width = (side - 2 * reach for side in images.shape[2:])
+    if min(height, width) < 2:
         return nearest(images, extra)[1]
-    central = np.ascontiguousarray(extra[:, :, 1:-1, 1:-1])
-    shifts = [(down, across) for down in range(3) for across in range(3)]
-    views = [images[:, :, d : d + height - 2, a : a + width - 2] for d, a in shifts]
+    central = np.ascontiguousarray(extra[:, :, reach:-reach, reach:-reach])
+    shifts = [(down, across) for down in range(2 * reach + 1) for across in range(2 * reach + 1)]
+    views = [images[:, :, d : d + height, a : a + width] for d, a in shifts]
     distances: Distances = np.min([nearest(view, central)[1] for view in views], axis=0)
     return distances
 
 
-def _shrunk(images: Images) -> Images:
-    """Blocks of pixels averaged, as large as needed to get down to LARGEST_SIDE; leftover edges fall off."""
+def _shrunk(images: Images, largest: int = LARGEST_SIDE) -> Images:
+    """Blocks of pixels averaged, as large as needed to get down to such a side; leftover edges fall off."""
     count, channels, height, width = images.shape
-    block = -(-max(height, width) // LARGEST_SIDE)
+    block = -(-max(height, width) // largest)
     if block == 1 or min(height, width) < block:
         return images
     down, across = height // block, width // block
