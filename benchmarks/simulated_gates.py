@@ -15,23 +15,22 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from shared import table
 from simulated_learners import Learners, learn
-from simulated_studies import Floats, Process, Studies, simulate, trials
+from simulated_rules import MARGIN, RULES, SEED, SHIPPED, Judged, Study, passes
+from simulated_studies import Process, Studies, simulate, trials
 
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
-from tenfold.evaluation.choice import Choice, cross_fitted_choice
 from tenfold.evaluation.compare import Design, compare
-from tenfold.evaluation.crossed import CrossedTest, Table, choice_variance, crossed_test, holm
+from tenfold.evaluation.crossed import CrossedTest
 from tenfold.evaluation.strata import Strata
+from tenfold.runs.plan import LOOKS, STOP_BELOW
 
-SEED = Key("simulated-gates-1")
-MARGIN = 0.01
 BATCH = 25
 
 NONE = (0.0, 0.0, 0.0, 0.0)
@@ -73,123 +72,6 @@ LEARNERS = {
     "mnist, 200 images, one better": Learners("mnist", 200, (60, 200, 60, 60, 60)),
     "mnist, 600 images, equal": Learners("mnist", 600, (100, 100, 100, 100, 100)),
     "mnist, 600 images, one better": Learners("mnist", 600, (100, 200, 100, 100, 100)),
-}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a rule says of one study."""
-
-    test: CrossedTest
-    truth: float
-    """The true gain of the arms that were chosen, mean over folds."""
-    helped: bool
-
-
-def passes(test: CrossedTest) -> bool:
-    return test.interval.low > 0 and test.interval.estimate >= MARGIN
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """One study's tables, from which every rule judges."""
-
-    accuracy: Floats
-    """A - 1 x n x R."""
-    loss: Floats
-    folds: Floats
-    """n x R."""
-    validation: Floats
-    """A x R x K."""
-    gains: Floats
-    """A: true ones."""
-    strata: Strata
-
-    def test(self, table: Table, choice: float = 0.0) -> CrossedTest:
-        return crossed_test(table, self.folds, choice, self.strata)
-
-    @property
-    def places(self) -> list[tuple[int, int]]:
-        return list(np.ndindex(self.validation.shape[1:]))
-
-    def of(self, chosen: Floats) -> Judged:
-        """The arms chosen at each place, 0 for the baseline, judged by their own trainings."""
-        tables = [np.zeros(self.folds.shape), *self.accuracy]
-        names = tuple(map(str, range(len(tables))))
-        choice = Choice(names, tuple(self.places), (chosen.ravel() == np.arange(len(tables))[:, None]).astype(float))
-        test = choice.test(tables, self.folds, self.strata)
-        return Judged(test, float(self.gains[chosen].mean()), passes(test))
-
-
-def former(study: Study) -> Judged:
-    """Until now: each fold's validation images choose, and other trainings of the chosen arms judge."""
-    chosen, repeats = study.validation.argmax(axis=0), study.folds.shape[1]
-    tables = np.stack([np.zeros(study.folds.shape), *study.accuracy])
-    of_groups = np.stack([chosen[r][study.folds[:, r]] for r in range(repeats)], axis=1)
-    times = (of_groups == np.arange(len(tables))[:, None, None]).astype(float)
-    others = times.sum(axis=2, keepdims=True) - times
-    gains = tables.mean(axis=(1, 2))[chosen]
-    test = study.test((others * tables).sum(axis=0) / (repeats - 1), choice_variance(gains))
-    return Judged(test, float(study.gains[chosen].mean()), passes(test))
-
-
-def pooled_validation(study: Study) -> Judged:
-    """The arm with the best mean over all validation splits."""
-    best = study.validation.mean(axis=(1, 2)).argmax()
-    return study.of(np.full(study.validation.shape[1:], best))
-
-
-def cross_fitted(*kinds: str) -> Callable[[Study], Judged]:
-    """By the images outside of a fold in the other repeats; the rule that ships goes by log loss."""
-
-    def rule(study: Study) -> Judged:
-        names = [str(arm) for arm in range(1, len(study.gains))]
-        choice = cross_fitted_choice(names, [getattr(study, kind) for kind in kinds], study.folds, study.places)
-        judged = study.of(1 + choice.chosen.reshape(study.validation.shape[1:]))
-        leading = study.test(study.accuracy[names.index(choice.leading)])
-        return replace(judged, helped=judged.helped and passes(leading))
-
-    return rule
-
-
-def table_under_it(study: Study) -> Judged:
-    """Holm's method over the arms: what the table under the headline shows."""
-    tests = [study.test(of_arm) for of_arm in study.accuracy]
-    adjusted = holm([test.p_value for test in tests])
-    helped = any(passes(test) and p < 0.05 for test, p in zip(tests, adjusted, strict=True))
-    best = int(np.argmax([test.interval.estimate for test in tests]))
-    return Judged(tests[best], float(study.gains[1 + best]), helped)
-
-
-def largest(kind: str) -> Callable[[Study], Judged]:
-    """Max-T: the arm with the largest t, against the largest of as many where signs of groups are drawn."""
-
-    def rule(study: Study) -> Judged:
-        tests = [study.test(of_arm) for of_arm in getattr(study, kind)]
-        of_groups = getattr(study, kind).mean(axis=2)
-        centred = of_groups - of_groups.mean(axis=1, keepdims=True)
-        signs = (SEED / "signs").numpy_generator().choice([-1.0, 1.0], (400, centred.shape[1]))
-        drawn = np.abs(signs @ centred.T / np.maximum(np.sqrt((centred**2).sum(axis=1)), 1e-12)).max(axis=1)
-        values = [test.interval.estimate / test.interval.standard_error for test in tests]
-        best = int(np.argmax(values))
-        p_value = max(tests[best].p_value, (1 + np.count_nonzero(drawn >= values[best])) / (1 + len(drawn)))
-        test = study.test(study.accuracy[best])
-        helped = p_value < 0.05 and values[best] > 0 and test.interval.estimate >= MARGIN
-        return Judged(test, float(study.gains[1 + best]), helped)
-
-    return rule
-
-
-SHIPPED = "cross-fitted, log loss"
-RULES: Mapping[str, Callable[[Study], Judged]] = {
-    "validation of the fold": former,
-    "pooled validation": pooled_validation,
-    "max-T, accuracy": largest("accuracy"),
-    "max-T, log loss": largest("loss"),
-    "cross-fitted, accuracy": cross_fitted("accuracy"),
-    "cross-fitted, both": cross_fitted("accuracy", "loss"),
-    SHIPPED: cross_fitted("loss"),
-    "(Holm's table)": table_under_it,
 }
 
 
@@ -308,6 +190,61 @@ def real_learners(studies: int) -> list[str]:
     ]
 
 
+def by_gain(studies: int) -> list[str]:
+    rows = []
+    for images in (60, 200, 600):
+        for others in (0, 3):
+            gains = [(gain, *[0.0] * others) for gain in (0.01, 0.02, 0.03, 0.05)]
+            found = [
+                judged_by([SHIPPED], Process(0.9, one, 0.008, images=images), 4, studies)[SHIPPED] for one in gains
+            ]
+            rows.append([images, f"one of {1 + others}", *map(helped, found)])
+    head = ["images, 90 %", "better arms", "+1", "+2", "+3", "+5"]
+    return ["4 repeats; true gains in points: % “helped”.", "", *table(head, rows)]
+
+
+def looks(studies: int) -> list[str]:
+    """Studies of ten repeats, looked at after each of LOOKS, against the same ones never looked at."""
+    rows = []
+    settings = {
+        **{name: EQUAL[name] for name in list(EQUAL)[:2]},
+        **{name: BETTER[name] for name in list(BETTER)[:1]},
+    }
+    for name, process in settings.items():
+        early, with_looks, without, longest = [], [], [], LOOKS[-1]
+        for batch in range(0, studies, BATCH):
+            draw = (SEED / "looks" / name / batch).numpy_generator()
+            many = simulate(process, longest, min(BATCH, studies - batch), draw)
+            by_look = [[RULES[SHIPPED](study) for study in split(many.first(repeats))] for repeats in LOOKS]
+            for told in zip(*by_look, strict=True):
+                ended = next((one for one in told[:-1] if one.test.p_value < STOP_BELOW), None)
+                early.append(ended is not None)
+                with_looks.append((ended or told[-1]).helped)
+                without.append(told[-1].helped)
+        rows.append([name, percent(early), percent(with_looks), percent(without)])
+    head = ["setting", "ended early, %", "“helped” with looks, %", "“helped” without, %"]
+    return [f"Looks after {LOOKS[:-1]} of {LOOKS[-1]} repeats, at p < {STOP_BELOW}.", "", *table(head, rows)]
+
+
+def pilot(studies: int) -> list[str]:
+    """Growth on the start that a further repeat prefers: arms 0 and 1 are starts, 2 and 3 the same two grown."""
+    rows = []
+    for name, gains in {"equal starts": (0.0, 0.0, 0.0), "one start +3": (0.03, 0.0, 0.03)}.items():
+        tests: list[CrossedTest] = []
+        for batch in range(0, studies, BATCH):
+            draw = (SEED / "pilot" / name / batch).numpy_generator()
+            many = simulate(Process(0.9, gains, 0.008), 5, min(BATCH, studies - batch), draw)
+            for study, told in zip(split(many.first(4)), split(many), strict=True):
+                start = int(told.loss[0, :, -1].mean() > 0)
+                tables = [np.zeros(study.folds.shape), *study.accuracy]
+                tests.append(study.test(tables[2 + start] - tables[start]))
+        hurt = [test.interval.high < 0 and test.interval.estimate <= -MARGIN for test in tests]
+        within = [test.interval.low <= 0 <= test.interval.high for test in tests]
+        rows.append([name, percent([passes(test) for test in tests]), percent(hurt), percent(within)])
+    head = ["200 images, 90 %; growing adds nothing", "“helped”, %", "“hurt”, %", "interval holds 0, %"]
+    return ["The start is chosen by the log loss of one more repeat, which does not count.", "", *table(head, rows)]
+
+
 def product(studies: int) -> list[str]:
     rows, count = [], min(studies, 200)
     for name, process in {"equal": Process(0.9, NONE, 0.008), "one +3": Process(0.9, (0.03, 0, 0, 0), 0.008)}.items():
@@ -338,6 +275,9 @@ SECTIONS: Mapping[str, Callable[[int], list[str]]] = {
     "Power": power,
     "The rule that ships: coverage and power by repeats": coverage,
     "The smallest detectable effect": promised,
+    "Power by the size of the gain": by_gain,
+    "Interim looks": looks,
+    "A start chosen by a pilot": pilot,
     "Real learners": real_learners,
     "Through the product": product,
 }

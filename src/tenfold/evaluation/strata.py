@@ -2,7 +2,7 @@
 
 Every class counts the same, so that with classes of 20 : 1 half of the variance comes from one image in 21. Where
 those few happen to be judged alike, their own squares say that there is no variance: intervals held a true gain in
-85 % of simulated studies. So each class's squares are averaged with those of all groups, as if five more were seen.
+85 % of simulated studies. So each class's squares are averaged with those of all groups, as if twelve more were seen.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-PRIOR_GROUPS = 5
-"""Groups of average variance that each class is credited with."""
+PRIOR_GROUPS = 12
+"""Groups of average variance that each class is credited with.
+
+With 5, intervals of 420 images of 20 : 1, one arm better, hold the truth in 91.0 % of studies of ten repeats, with 12 in
+94.2 %, and 20 cost power; what is found among equal classes does not depend on it. Of 600 studies each.
+"""
 MOST_LEVERAGE = 0.9
 """Of one group in its class: where it is nearly the whole class, its distance from the class says nothing."""
 
