@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 PRIOR_GROUPS = 12
 """Groups of average variance that each class is credited with.
 
-With 5, intervals of 420 images of 20 : 1, one arm better, hold the truth in 91.0 % of studies of ten repeats, with 12 in
-94.2 %, and 20 cost power; what is found among equal classes does not depend on it. Of 600 studies each.
+With 5, intervals of 420 images of 20 : 1, one arm better, hold the truth in 91.0 % of studies of ten repeats, with 12
+in 94.2 %, and 20 cost power; what is found among equal classes does not depend on it. Of 600 studies each.
 """
 MOST_LEVERAGE = 0.9
 """Of one group in its class: where it is nearly the whole class, its distance from the class says nothing."""
