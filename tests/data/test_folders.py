@@ -52,7 +52,10 @@ def test_the_same_image_in_train_and_test_is_refused(class_folders: Folders) -> 
         ({"a": 2, ".": 2}, "without a label"),
         ({".": 2}, "without a label"),
         ({"outer/a": 2, "outer/b": 2}, "inside the class folder 'outer'"),
-        ({"a": 2, "a/deeper": 2, "b": 1}, "inside the class folder 'a'"),
+        ({"outer/inner/a": 2, "outer/inner/b": 2}, "Give .*outer/inner instead"),
+        ({"day1/a": 2, "day1/b": 2, "day2/a": 1, "day2/b": 1}, "--class-folders top, path .* or last"),
+        ({"train/a": 2, "train/b": 2, "test/a": 1, "bus/front": 1, "bus/back": 1}, "inside the class folder 'bus'"),
+        ({"test/a": 2, "test/b": 2}, "a test part only; give .*test to study it"),
         ({"train": 2, "test": 2}, "must hold class folders"),
         ({"train/a": 1, "train/b": 1, "test/c": 1}, "'c'"),
     ],
@@ -113,3 +116,20 @@ def test_any_name_survives(name: str, class_folders: Folders) -> None:
 def test_names_equal_but_for_case_or_form_are_two_classes(class_folders: Folders) -> None:
     names = ("A", "a", "\u00e9", "e\u0301")
     assert set(load(class_folders(dict.fromkeys(names, 1))).class_names) == set(names)
+
+
+def test_the_folders_that_name_the_class_can_be_said(class_folders: Folders) -> None:
+    root = class_folders({"day1/a": 2, "day1/b": 2, "day2/a": 1, "day2/b": 1})
+    assert load(root, class_folders="last").class_names == ("a", "b")
+    assert load(root, class_folders="top").class_names == ("day1", "day2")
+    assert load(root, class_folders="path").class_names == ("day1/a", "day1/b", "day2/a", "day2/b")
+    with pytest.raises(InputError, match="--class-folders is for folders"):
+        load("digits", class_folders="last")
+
+
+def test_patients_folders_are_groups_in_every_part_and_class(class_folders: Folders) -> None:
+    root = class_folders({"a/p1": 2, "a/p2": 1, "b/p2": 2, "b/patient_7/series1": 2})
+    groups = dict(zip((data := load(root)).sources, data.groups.tolist(), strict=True))
+    assert len(set(groups.values())) == 3
+    assert groups["a/p2/000.png"] == groups["b/p2/001.png"]
+    assert groups["a/p1/000.png"] == groups["a/p1/001.png"] != groups["a/p2/000.png"]

@@ -23,6 +23,7 @@ from tenfold.core.clock import command
 from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.exit_codes import exit_codes, say
+from tenfold.core.files import read_json
 from tenfold.core.progress import note
 from tenfold.core.results import Result
 
@@ -171,7 +172,7 @@ def read_options(context: typer.Context, file: Path | None) -> Path | None:
     if file is None:
         return None
     try:
-        options: Mapping[str, Any] = json.loads(file.read_text("utf-8"))["options"]
+        options: Mapping[str, Any] = read_json(file)["options"]
         given = {name: value for name, value in options.items() if value is not None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise typer.BadParameter(f"{file} is not the config.json of a run") from None

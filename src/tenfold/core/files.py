@@ -139,7 +139,13 @@ def _flush_directory(directory: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read what `write_json` wrote."""
+    """Read what `write_json` wrote.
+
+    Raises:
+        ValueError: it is no JSON, or no regular file: a pipe would be waited for without end.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no regular file")
     return json.loads(path.read_text("utf-8", "surrogateescape"))
 
 

@@ -24,6 +24,8 @@ Device = Annotated[
         "NAME",
     ),
 ]
+ClassFolders = Literal["auto", "top", "path", "last"]
+"""The folders that name the class: the one at the top, all of them, or the one that holds the image."""
 Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.01)]
 Classes = Annotated[
     tuple[str, ...],
@@ -61,11 +63,24 @@ class DataOptions(Options):
         Option("Use this many images of each class, the rest as reserve. Default: all.", "NUMBER", min=1),
     ] = None
     images: Annotated[int | None, Option("Use this many images in all. Default: all.", "NUMBER", min=1)] = None
+    class_folders: Annotated[
+        ClassFolders,
+        Option(
+            "The folders that name the class where several lie around each image: the one at the top, all of them "
+            "(path), or the last. Default: the one at the top, where that is clear."
+        ),
+    ] = "auto"
 
     @property
     def reading(self) -> dict[str, Any]:
         """The keywords of `tenfold.load`."""
-        return {"size": self.size, "per_class": self.per_class, "images": self.images, "seed": self.seed}
+        return {
+            "size": self.size,
+            "per_class": self.per_class,
+            "images": self.images,
+            "seed": self.seed,
+            "class_folders": self.class_folders,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.decoding import BROKEN_EXIF, BROKEN_PROFILE, WRONG_EXTENSION
 from tenfold.data.decoding.pixels import FIRST_CHANNELS, FIRST_FRAME
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
+from tenfold.data.readers.layout import DOUBTS
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE
 
 MOST_COMPARISONS = 10_000 * 10_000
@@ -164,7 +165,7 @@ STRONG_IMBALANCE = 20
 RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
 FILE_WARNINGS = (
-    WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE,
+    WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE, *DOUBTS,
 )  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
     )
     noun = _noun(findings)
     done = [_counted(sentence, count, noun) for count, sentence in sentences if count]
-    done += [f"{_counted('{}', count, noun)}: {what}" for what, count in findings.conversions.items()]
+    done += [_note(what, count, noun) for what, count in findings.conversions.items()]
     if findings.is_vectors and findings.constant:
         count = len(findings.constant)
         which = ", ".join(findings.constant[:3]) + (", ..." if count > 3 else "")
@@ -222,11 +223,16 @@ def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
     if not findings.near_duplicates_searched and not findings.is_vectors:
         warnings.append("too many images to search for near duplicates; exact ones were searched")
     seen = [(what, findings.conversions.get(what, 0)) for what in FILE_WARNINGS]
-    return (*warnings, *(f"{_counted('{}', count, noun)}: {what}" for what, count in seen if count))
+    return (*warnings, *(_note(what, count, noun) for what, count in seen if count))
 
 
 def _noun(findings: Audit) -> str:
     return "row" if findings.is_vectors else "image"
+
+
+def _note(what: str, count: int, noun: str) -> str:
+    """An entry of `conversions`; one that begins with `files` says itself what is counted."""
+    return f"{count:,} {what}" if what.startswith("files ") else f"{_counted('{}', count, noun)}: {what}"
 
 
 def _counted(sentence: str, count: int, noun: str) -> str:

@@ -23,6 +23,7 @@ from tenfold.data.images import GREY_AS_RGB, with_channels
 from tenfold.data.load import load
 from tenfold.data.readers import index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
+from tenfold.data.readers.layout import POOLED, SEALED
 from tenfold.data.readers.table import in_order
 from tenfold.data.splits import in_drawn_groups
 from tenfold.data.value_range import holds
@@ -130,7 +131,11 @@ def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
 
 def _conversions(study: ImageDataset, external: ImageDataset) -> dict[str, int]:
     """What was done to the external images; that some of a known set would be studied is not true of them."""
-    conversions = {what: count for what, count in external.conversions.items() if not what.startswith("studied, ")}
+    conversions = {
+        what: count
+        for what, count in external.conversions.items()
+        if not what.startswith(("studied, ", POOLED, SEALED))
+    }
     channels, given = study.image_shape[0], external.image_shape[0]
     if channels < given:
         conversions.pop(GREY_AS_RGB, None)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.core.options import DataOptions
+from tenfold.core.options import ClassFolders, DataOptions
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
@@ -36,12 +36,15 @@ def load(
     images: int | None = None,
     seed: int = 0,
     value_ranges: ValueRanges | None = None,
+    class_folders: ClassFolders = "auto",
 ) -> ImageDataset:
     """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
 
     Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
     images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
     The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
+    `class_folders` says which folders name the class where several lie around each image: the one at the `top`, all
+    of them as a `path`, or the `last`, which holds the image.
     A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
     Of a set that was grown from its own images, those that were made are trained on where their parents are.
     Values of more than 8 bits are scaled by one range for all images, which `value_ranges` may give, as those of
@@ -52,7 +55,7 @@ def load(
     """
     if size is not None and not 4 <= size <= LARGEST_SIDE:
         raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
-    manifest = manifest_of(data)
+    manifest = manifest_of(data, class_folders=class_folders)
     if size is not None and manifest.vectors is not None:
         raise InputError(f"{manifest.name} holds vectors, which have no size in pixels; leave --size out")
     known = KNOWN.get(data) if isinstance(data, str) else None
@@ -158,7 +161,9 @@ def _decode(
         conversions[value_range.OWN_RANGE] = sum(kind is not None and kind not in known for kind in kinds)
     dataset = _set_of(manifest, images, readable, roles[kept])
     return dataset.with_columns(
-        set_aside=(*manifest.set_aside, *broken), conversions=+conversions, value_ranges=ranges
+        set_aside=(*manifest.set_aside, *broken),
+        conversions={**manifest.conversions, **+conversions},
+        value_ranges=ranges,
     )
 
 

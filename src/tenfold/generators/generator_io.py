@@ -81,7 +81,7 @@ def found_in(path: Path) -> Path:
         path = found or path / FILE
     if not path.exists():
         raise InputError(f"{path}: no such generator; `tenfold fit METHOD DATA OUT` makes one")
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or not path.is_file():
         raise InputError(f"{path} is not a .safetensors file; other weights may run code when read and are refused")
     return path
 

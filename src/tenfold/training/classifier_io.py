@@ -47,7 +47,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         path = path / CLASSIFIER
     if not path.exists():
         raise InputError(f"{path}: no such classifier; `tenfold run DATA` makes one")
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or not path.is_file():
         raise InputError(f"{path} is not a .safetensors file; other weights may run code when read and are refused")
     description = path.with_suffix(".json")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from tenfold.adaptation.framing import Frame, frame_of
 from tenfold.core.errors import InputError
@@ -23,6 +21,7 @@ from tenfold.data.audit import FILE_WARNINGS
 from tenfold.data.decoding.pixels import UnreadableError
 from tenfold.data.images import resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
+from tenfold.data.readers.walk import walk
 from tenfold.data.value_range import OWN_RANGE, kind_of
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
@@ -107,7 +106,7 @@ def _images(
 ) -> tuple[list[str], npt.NDArray[np.uint8]]:
     files, pixels, done = [], [], Counter[str]()
     shape = trained.image_shape if frame is None else (3, frame.read_side, frame.read_side)
-    for path in _files(paths, tuple(Image.registered_extensions())):
+    for path in _files(paths):
         try:
             pixels.append(_as_trained(path, shape, trained.value_ranges, done))
             files.append(str(path))
@@ -137,16 +136,22 @@ def _vectors(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[st
     return names, np.concatenate(values)[:, :, np.newaxis, np.newaxis]
 
 
-def _files(paths: Iterable[Path], known: tuple[str, ...]) -> list[Path]:
+def _files(paths: Iterable[Path], suffixes: tuple[str, ...] = ()) -> list[Path]:
+    """The files given and those in the folders given: all that may be images, or those with one of the suffixes."""
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-            files += sorted(file for file in inside if file.suffix.lower() in known)
+            inside = walk(path)
+            found = inside.images if not suffixes else sorted([*inside.images, *inside.others])
+            files += [path / name for name in found if not suffixes or name.lower().endswith(suffixes)]
+            for entry in inside.set_aside:
+                warn(f"{path / entry.source} is left out: {entry.reason}")
+            for what, count in () if suffixes else inside.not_read.items():
+                warn(f"{path}: {count:,} {what}")
         elif path.is_file():
             files.append(path)
         else:
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: no such file or folder" if not path.exists() else f"{path}: no regular file")
     return files
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
+from tenfold.core.options import ClassFolders
 from tenfold.core.types import Role, SetAside
 from tenfold.data.decoding import decode
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
@@ -28,8 +29,8 @@ UNLABELLED = "unlabelled"
 REFUSED_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".joblib")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 ROLES: dict[str, Role] = {
-    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
-    "reserve": "reserve", "test": "test",
+    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train", "dev": "train",
+    "reserve": "reserve", "test": "test", "testing": "test",
 }  # fmt: skip
 """How people name the parts of their data; validation images are studied too, as folds replace them."""
 
@@ -61,6 +62,8 @@ class Manifest:
     """N where the data names its groups, else none."""
     feature_names: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    conversions: Mapping[str, int] = field(default_factory=dict)
+    """What the reader made of the layout and what it did not read, as in `ImageDataset.conversions`."""
     roles_given_by_user: bool = False
     """True where the data's own folders or columns say what is train and what is test."""
 
@@ -78,23 +81,29 @@ class Manifest:
             object.__setattr__(self, "groups", np.arange(count))
 
 
-def manifest_of(data: str | Path, *, labelled: bool = True) -> Manifest:
+def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: ClassFolders = "auto") -> Manifest:
     """What a path or a known name holds, by the reader that is for it.
 
     Args:
         labelled: or else labels may be missing, and a folder may hold images in any folders.
+        class_folders: which of the folders around an image name its class, where there are several.
 
     Raises:
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
-    from tenfold.data.readers import known
+    from tenfold.data.readers import folders, known
 
-    if isinstance(data, str) and data in known.KNOWN:
-        return known.read(data)
     path = Path(data)
-    if not os.path.exists(path):
+    is_known = isinstance(data, str) and data in known.KNOWN
+    if is_known and class_folders == "auto":
+        return known.read(str(data))
+    if not is_known and not os.path.exists(path):
         hint = did_you_mean(str(data), known.KNOWN) if len(path.parts) == 1 else " Check the path."
         raise InputError(f"{data}: no such file, folder or known set.{hint}")
+    if class_folders != "auto":
+        if is_known or not folders.reads(path):
+            raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
+        return folders.read(path, class_folders)
     for module in pkgutil.iter_modules(__path__):
         reader: Any = import_module(f"{__name__}.{module.name}")
         if hasattr(reader, "reads") and reader.reads(path):
@@ -167,8 +176,3 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; give it read permission") from error
-
-
-def stays_inside(path: Path, root: Path) -> bool:
-    """Whether `path`, its links followed, is still under `root`."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.types import Role
 from tenfold.data.duplicates import component_numbers
-from tenfold.data.readers import Manifest, index_labels, read_file, read_text, role_of, stays_inside
+from tenfold.data.readers import Manifest, index_labels, read_file, read_text, role_of
 from tenfold.data.readers.table import csv_lines
+from tenfold.data.readers.walk import stays_inside
 
 TABLE_NAMES = ("metadata.csv", "metadata.jsonl")
 ALIASES = {"class": "label", "patient": "group", "subject": "group"}
