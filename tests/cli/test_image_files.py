@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,19 @@ def test_row_60_colours_of_12_bits_in_16_span_the_whole_range(tenfold: Any, tmp_
     assert real.keys() == written.keys()
     for source, file in real.items():
         assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / file)), np.rint(written[source] / 4095 * 255))
+
+
+@pytest.mark.parametrize("package", ["pydicom", "nibabel", "pillow_heif"])
+def test_row_19_a_missing_extra_sets_files_aside_and_is_named(
+    tenfold: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    kinds = {
+        "pydicom": ("scan_dcm", bytes(128) + b"DICM" + bytes(64), "tenfold[dicom]"),
+        "nibabel": ("scan_nii_gz", gzip.compress(bytes(344) + b"n+1\0" + bytes(64)), "tenfold[nifti]"),
+        "pillow_heif": ("photo_heic", b"\0\0\0\x18ftypheic" + bytes(32), "tenfold[heic]"),
+    }
+    name, content, extra = kinds[package]
+    monkeypatch.setitem(sys.modules, package, None)
+    found = checked(tenfold, write_set(tmp_path / "set", **{name: content}))
+    assert [entry["source"] for entry in found["set_aside"]] == ["a/" + name.replace("_", ".")]
+    assert extra in found["set_aside"][0]["reason"]

@@ -14,7 +14,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from tenfold.data.decoding.deep import damaged, is_tiff, pillow_is_exact, read_png_or_jpeg2000, read_tiff
+from tenfold.data.decoding.deep import is_tiff, pillow_is_exact, read_png_or_jpeg2000, read_tiff
+from tenfold.data.decoding.medical import is_dicom, is_heif, is_nifti, open_heif, read_dicom, read_nifti
 from tenfold.data.decoding.pixels import (
     CMYK,
     FIRST_FRAME,
@@ -27,6 +28,7 @@ from tenfold.data.decoding.pixels import (
     UnreadableError,
     Values,
     check_size,
+    damaged,
     flattened_image,
     from_array,
     upright,
@@ -36,6 +38,7 @@ WRONG_EXTENSION = "wrong extension, read by content"
 BROKEN_EXIF = "broken EXIF ignored"
 BROKEN_PROFILE = "broken colour profile (ICC) ignored"
 ORIENTATION, EXIF_PART = 0x0112, 0x8769
+DICOM_SUFFIXES = (".dcm", ".dicom")
 
 # What PIL's decoders are known to raise on files that are damaged rather than foreign.
 DECODER_FAULTS = (
@@ -58,15 +61,24 @@ def decode(content: bytes, suffix: str = "") -> DecodedImage:
 
 
 def _decode(content: bytes, suffix: str) -> DecodedImage:
+    for is_kind, read in ((is_dicom, read_dicom), (is_nifti, read_nifti)):
+        if is_kind(content):
+            values, done = read(content)
+            return from_array(values, tuple(done))
     try:
         image: Image.Image = Image.open(io.BytesIO(content))
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
     except DECODER_FAULTS as error:
-        if not is_tiff(content):
-            raise UnreadableError(_what_else(content)) from error
-        values, done = read_tiff(content)
-        return from_array(values, (*_misnamed("TIFF", suffix), *done))
+        if is_heif(content):
+            return _by_pillow(open_heif(content), 1, [])
+        if is_tiff(content):
+            values, done = read_tiff(content)
+            return from_array(values, (*_misnamed("TIFF", suffix), *done))
+        if suffix.lower() in DICOM_SUFFIXES:
+            values, done = read_dicom(content)
+            return from_array(values, tuple(done))
+        raise UnreadableError(_what_else(content)) from error
     check_size(*image.size)
     orientation, notes = _metadata(image)
     notes = [*_misnamed(image.format, suffix), *notes]
@@ -165,8 +177,6 @@ def _what_else(content: bytes) -> str:
         return "SVG drawing; convert it to PNG (inkscape, rsvg-convert)"
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
         return "a web page, not an image"
-    if content[128:132] == b"DICM":
-        return "DICOM; convert it to PNG (pydicom, dcm2pnm)"
     if content[4:8] == b"ftyp":
-        return "HEIC or another camera container; convert it to JPEG (pillow-heif, heif-convert)"
+        return "a camera's container of another kind than HEIC; convert it to JPEG"
     return "not an image that can be read"

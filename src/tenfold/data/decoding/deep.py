@@ -24,6 +24,7 @@ from tenfold.data.decoding.pixels import (
     UnreadableError,
     Values,
     check_size,
+    damaged,
     flattened,
     rgb_of_cmyk,
     upright,
@@ -35,7 +36,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, INDEXED, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007, 34933, 34934)
 """Whose decoders turn YCbCr into RGB."""
 PREMULTIPLIED, TRANSPARENCY = 1, (1, 2)
-MOST_BYTES = 1 << 31
+MOST_BYTES = 1 << 30
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds odd is judged here
 
@@ -104,13 +105,6 @@ def read_tiff(content: bytes) -> tuple[Values, list[str]]:
         notes.append(TURNED)
         values = upright(values, orientation)
     return values, notes
-
-
-def damaged(error: Exception) -> UnreadableError:
-    """The reason for a file that a decoder stopped at."""
-    if isinstance(error, MemoryError):
-        return UnreadableError("needs more memory than there is")
-    return UnreadableError(f"truncated or damaged: {str(error).splitlines()[0] if str(error) else repr(error)}")
 
 
 def _has_more_pages(file: Any) -> bool:

@@ -128,3 +128,10 @@ def check_size(width: int, height: int) -> None:
         raise UnreadableError(f"{width} x {height} pixels: too small")
     if longer > LONGEST_RATIO * shorter:
         raise UnreadableError(f"{width} x {height} pixels: too elongated")
+
+
+def damaged(error: Exception) -> UnreadableError:
+    """The reason for a file that a decoder stopped at."""
+    if isinstance(error, MemoryError):
+        return UnreadableError("needs more memory than there is")
+    return UnreadableError(f"truncated or damaged: {str(error).splitlines()[0] if str(error) else repr(error)}")
