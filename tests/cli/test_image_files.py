@@ -17,9 +17,11 @@ import tifffile
 from PIL import Image, ImageCms
 
 from made_up_images import noise_image
+from made_up_scans import dicom
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.data.load import load
+from tenfold.data.readers.patients import BY_PATIENT
 from tenfold.training.classifier import train_classifier
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.recipe import Recipe
@@ -204,3 +206,31 @@ def test_row_19_a_missing_extra_sets_files_aside_and_is_named(
     found = checked(tenfold, write_set(tmp_path / "set", **{name: content}))
     assert [entry["source"] for entry in found["set_aside"]] == ["a/" + name.replace("_", ".")]
     assert extra in found["set_aside"][0]["reason"]
+
+
+def write_scans(root: Path, patients: dict[str, list[str]]) -> None:
+    for label, names in patients.items():
+        (root / label).mkdir(parents=True)
+        for index, patient in enumerate(names):
+            scan = noise_image((label, index), 16, 16).astype(np.uint16) * 16
+            tags = {"PatientID": patient, "RescaleSlope": 1, "RescaleIntercept": -1024}
+            (root / label / f"{index}.dcm").write_bytes(dicom(scan, **tags))
+
+
+def test_a_hospitals_folder_is_read_and_its_patients_are_the_groups(tenfold: Any, tmp_path: Path) -> None:
+    write_scans(tmp_path / "set", {"ill": ["P1", "P1", "P2"], "well": ["P3", "P4", ""]})
+    found = checked(tenfold, tmp_path / "set")
+    assert (found["images"], found["set_aside"]) == (6, [])
+    assert any("values of more than 8 bits scaled to 0..255, from -1,0" in what for what in found["conversions"])
+    assert found["conversions"][BY_PATIENT] == 5
+    assert told(found, "in no file that names a patient") == 1
+    groups = load(tmp_path / "set").groups
+    assert groups[0] == groups[1]
+    assert len(set(groups.tolist())) == 5
+
+
+def test_scans_that_all_name_one_patient_are_taken_apart_with_a_warning(tenfold: Any, tmp_path: Path) -> None:
+    write_scans(tmp_path / "set", {"ill": ["anonymous"] * 3, "well": ["anonymous"] * 3})
+    found = checked(tenfold, tmp_path / "set")
+    assert told(found, "all name one patient") == 6
+    assert len(set(load(tmp_path / "set").groups.tolist())) == 6

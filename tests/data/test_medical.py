@@ -8,55 +8,18 @@ import io
 import sys
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from made_up_scans import dicom
 from tenfold.core.keys import Key
 from tenfold.data.decoding import decode, medical
 from tenfold.data.decoding.pixels import FIRST_FRAME, PALETTE, UnreadableError
 
 STORED = Key("medical").numpy_generator().integers(0, 4096, (10, 12)).astype(np.uint16)
-
-
-def dicom(values: np.ndarray, *, preamble: bool = True, compression: str = "", **tags: Any) -> bytes:
-    """A file of one image; colours are H x W x 3, frames N x H x W."""
-    pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
-    coloured = values.ndim == 3 and values.shape[2] == 3
-    frames = values.shape[0] if values.ndim == 3 and not coloured else 1
-    dataset = pydicom.Dataset()
-    dataset.Rows, dataset.Columns = values.shape[-2:] if not coloured else values.shape[:2]
-    dataset.SamplesPerPixel = 3 if coloured else 1
-    dataset.PhotometricInterpretation = "RGB" if coloured else "MONOCHROME2"
-    if coloured:
-        dataset.PlanarConfiguration = 0
-    if frames > 1:
-        dataset.NumberOfFrames = frames
-    dataset.BitsAllocated = dataset.BitsStored = 8 * values.dtype.itemsize
-    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, int(values.dtype.kind == "i")
-    for name, value in tags.items():
-        setattr(dataset, name, value)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = pydicom.uid.SecondaryCaptureImageStorage, pydicom.uid.generate_uid()
-    syntax = {"": "ExplicitVRLittleEndian", "lossless": "JPEGLosslessSV1", "jpegls": "JPEGLSLossless"}[compression]
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = getattr(pydicom.uid, syntax if preamble else "ImplicitVRLittleEndian")
-    dataset.file_meta = meta
-    if compression:
-        encode = imagecodecs.ljpeg_encode if compression == "lossless" else imagecodecs.jpegls_encode
-        dataset.PixelData = pydicom.encaps.encapsulate([encode(values)])
-        dataset["PixelData"].VR = "OB"
-    else:
-        dataset.PixelData = np.ascontiguousarray(values).tobytes()
-        dataset["PixelData"].VR = "OB" if values.dtype.itemsize == 1 else "OW"
-    buffer = io.BytesIO()
-    if preamble:
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-    else:
-        pydicom.dcmwrite(buffer, dataset, implicit_vr=True, little_endian=True)
-    return buffer.getvalue()
 
 
 HOUNSFIELD = {"RescaleSlope": 1, "RescaleIntercept": -1024}

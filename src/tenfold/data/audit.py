@@ -12,9 +12,10 @@ import numpy as np
 from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.decoding import BROKEN_EXIF, BROKEN_PROFILE, WRONG_EXTENSION
+from tenfold.data.decoding.medical import MIDDLE_SLICE
 from tenfold.data.decoding.pixels import FIRST_CHANNELS, FIRST_FRAME
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
-from tenfold.data.readers.layout import DOUBTS
+from tenfold.data.readers import layout, patients
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE
 
 MOST_COMPARISONS = 10_000 * 10_000
@@ -165,7 +166,8 @@ STRONG_IMBALANCE = 20
 RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
 FILE_WARNINGS = (
-    WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE, *DOUBTS,
+    WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE, MIDDLE_SLICE,
+    *layout.DOUBTS, *patients.DOUBTS,
 )  # fmt: skip
 
 

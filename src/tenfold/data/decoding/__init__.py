@@ -15,7 +15,15 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from tenfold.data.decoding.deep import is_tiff, pillow_is_exact, read_png_or_jpeg2000, read_tiff
-from tenfold.data.decoding.medical import is_dicom, is_heif, is_nifti, open_heif, read_dicom, read_nifti
+from tenfold.data.decoding.medical import (
+    DICOM_SUFFIXES,
+    is_dicom,
+    is_heif,
+    is_nifti,
+    open_heif,
+    read_dicom,
+    read_nifti,
+)
 from tenfold.data.decoding.pixels import (
     CMYK,
     FIRST_FRAME,
@@ -38,7 +46,6 @@ WRONG_EXTENSION = "wrong extension, read by content"
 BROKEN_EXIF = "broken EXIF ignored"
 BROKEN_PROFILE = "broken colour profile (ICC) ignored"
 ORIENTATION, EXIF_PART = 0x0112, 0x8769
-DICOM_SUFFIXES = (".dcm", ".dicom")
 
 # What PIL's decoders are known to raise on files that are damaged rather than foreign.
 DECODER_FAULTS = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,9 @@ from tenfold.data.decoding.pixels import FIRST_FRAME, PALETTE, UnreadableError, 
 
 NEGATIVE = "negative (MONOCHROME1) turned into its positive"
 MIDDLE_SLICE = "middle axial slice of a volume used"
+DICOM_SUFFIXES = (".dcm", ".dicom")
+SIGN_AT = 128
+"""Where a DICOM file says that it is one."""
 NIFTI_MAGIC, NIFTI_HEADER_BYTES = (b"n+1\0", b"n+2\0"), 348
 GZIP = b"\x1f\x8b"
 LARGEST_VOLUME_BYTES = 1 << 29
@@ -35,7 +39,7 @@ CODECS = {
 
 def is_dicom(content: bytes) -> bool:
     """Whether the file says that it is DICOM; old ones do not, and are known by their names alone."""
-    return content[128:132] == b"DICM"
+    return content[SIGN_AT : SIGN_AT + 4] == b"DICM"
 
 
 def is_nifti(content: bytes) -> bool:
@@ -129,7 +133,7 @@ def read_nifti(content: bytes) -> tuple[Values, list[str]]:
         raise damaged(error) from error
 
 
-def patient_of(path: Any) -> str:
+def patient_of(path: Path) -> str:
     """The PatientID of a DICOM file; empty where it has none, or is no such file."""
     try:
         import pydicom

@@ -92,6 +92,7 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
     from tenfold.data.readers import folders, known
+    from tenfold.data.readers.patients import by_patient
 
     path = Path(data)
     is_known = isinstance(data, str) and data in known.KNOWN
@@ -103,13 +104,13 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
     if class_folders != "auto":
         if is_known or not folders.reads(path):
             raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
-        return folders.read(path, class_folders)
+        return by_patient(folders.read(path, class_folders), path)
     for module in pkgutil.iter_modules(__path__):
         reader: Any = import_module(f"{__name__}.{module.name}")
         if hasattr(reader, "reads") and reader.reads(path):
             read = reader.read if labelled else getattr(reader, "read_unlabelled", reader.read)
             manifest: Manifest = read(path)
-            return manifest
+            return by_patient(manifest, path) if path.is_dir() else manifest
     suffix = path.suffix.lower()
     if suffix in REFUSED_SUFFIXES:
         raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
