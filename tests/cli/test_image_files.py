@@ -234,3 +234,18 @@ def test_scans_that_all_name_one_patient_are_taken_apart_with_a_warning(tenfold:
     found = checked(tenfold, tmp_path / "set")
     assert told(found, "all name one patient") == 6
     assert len(set(load(tmp_path / "set").groups.tolist())) == 6
+
+
+@pytest.mark.parametrize(("sharp", "size", "is_told"), [(True, 32, True), (False, 32, False), (True, 128, False)])
+def test_row_62_shrinking_that_loses_detail_is_told(
+    tenfold: Any, tmp_path: Path, sharp: bool, size: int, is_told: bool
+) -> None:
+    for name in "ab":
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(3):
+            image = Image.fromarray(noise_image((name, index), *([128, 128] if sharp else [8, 8])))
+            image.resize((128, 128), Image.Resampling.BICUBIC).save(tmp_path / "set" / name / f"{index}.png")
+    status, out, _ = tenfold("check", "set", "--size", str(size), "--json")
+    assert status == 0
+    assert told(json.loads(out), "fine detail is lost") == (6 if is_told else 0)
+    assert ("--size 64 keeps more" in out) == is_told

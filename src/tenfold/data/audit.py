@@ -14,6 +14,7 @@ from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.decoding import BROKEN_EXIF, BROKEN_PROFILE, WRONG_EXTENSION
 from tenfold.data.decoding.medical import MIDDLE_SLICE
 from tenfold.data.decoding.pixels import FIRST_CHANNELS, FIRST_FRAME
+from tenfold.data.detail import DETAIL_LOST
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
 from tenfold.data.readers import layout, patients
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE
@@ -167,7 +168,7 @@ RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
 FILE_WARNINGS = (
     WRONG_EXTENSION, FIRST_FRAME, FIRST_CHANNELS, BROKEN_EXIF, BROKEN_PROFILE, OUTSIDE, OWN_RANGE, MIDDLE_SLICE,
-    *layout.DOUBTS, *patients.DOUBTS,
+    DETAIL_LOST, *layout.DOUBTS, *patients.DOUBTS,
 )  # fmt: skip
 
 
@@ -224,7 +225,7 @@ def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
         warnings.append(f"{groups_in_two_roles} groups have {noun}s both in the study and outside it")
     if not findings.near_duplicates_searched and not findings.is_vectors:
         warnings.append("too many images to search for near duplicates; exact ones were searched")
-    seen = [(what, findings.conversions.get(what, 0)) for what in FILE_WARNINGS]
+    seen = [(what, count) for what, count in findings.conversions.items() if what.startswith(FILE_WARNINGS)]
     return (*warnings, *(_note(what, count, noun) for what, count in seen if count))
 
 

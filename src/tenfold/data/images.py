@@ -21,7 +21,7 @@ GREY_AS_RGB = "grey image among colour ones, kept as RGB"
 
 def shrink(image: DecodedImage, side: int) -> DecodedImage:
     """The image with its longer side at most `side`: what is kept in memory of a large photograph."""
-    return image if image.longer_side <= side else DecodedImage(_fit(image.pixels, side), image.notes)
+    return image if image.longer_side <= side else DecodedImage(fit(image.pixels, side), image.notes)
 
 
 def choose_side(longer_sides: Sequence[int], size: int | None) -> int:
@@ -48,7 +48,7 @@ def resize_to_squares(
         if longer_sides[index] != side:
             done[RESIZED] += 1
         if max(pixels.shape[:2]) != side:
-            pixels = _fit(pixels, side)
+            pixels = fit(pixels, side)
         if pixels.shape[0] != pixels.shape[1]:
             done[PADDED] += 1
             pixels = _pad(pixels, side)
@@ -60,7 +60,7 @@ def resize_to_squares(
     return images, +done
 
 
-def _fit(pixels: Pixels, side: int) -> Pixels:
+def fit(pixels: Pixels, side: int) -> Pixels:
     """Resize so that the longer side is `side`; the filter is widened when shrinking, against aliasing."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)

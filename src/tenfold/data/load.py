@@ -15,6 +15,7 @@ from tenfold.core.options import ClassFolders, DataOptions
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
+from tenfold.data.detail import LOOKED_AT, lost_detail, note_of_lost_detail
 from tenfold.data.duplicates import equal_pairs
 from tenfold.data.images import LARGEST_DEFAULT_SIDE, choose_side, resize_to_squares, shrink
 from tenfold.data.readers import UNLABELLED, Manifest, manifest_of
@@ -136,6 +137,8 @@ def _decode(
     longer_sides: list[int] = []
     kept: list[int] = []
     broken: list[SetAside] = []
+    lost: list[float] = []
+    most = size or LARGEST_DEFAULT_SIDE
     for position, index in enumerate(indices):
         try:
             image = manifest.decode(int(index))
@@ -144,7 +147,9 @@ def _decode(
             continue
         longer_sides.append(image.longer_side)
         # Photographs are shrunk at once: thousands of them would not fit into the memory.
-        decoded.append(shrink(image, size or LARGEST_DEFAULT_SIDE))
+        decoded.append(shrink(image, most))
+        if image.longer_side > most and position % max(1, len(indices) // LOOKED_AT) == 0:
+            lost.append(lost_detail(image.pixels, most))
         kept.append(position)
     readable = indices[kept]
     for label in np.setdiff1d(manifest.labels[indices], manifest.labels[readable]):
@@ -154,8 +159,14 @@ def _decode(
             f"class {manifest.class_names[label]!r}: none of its images can be read "
             f"({example.source}: {example.reason}); replace them or remove the class"
         )
+    side = choose_side(longer_sides, size)
+    for place, longer in enumerate(longer_sides):
+        if longer > most > side:  # once more, in one step, as `predict` shrinks it: two steps give other values
+            decoded[place] = shrink(manifest.decode(int(readable[place])), side)
     ranges = value_range.value_ranges((image.pixels for image in decoded), known)
-    images, conversions = resize_to_squares(decoded, longer_sides, choose_side(longer_sides, size), ranges)
+    images, conversions = resize_to_squares(decoded, longer_sides, side, ranges)
+    if told := note_of_lost_detail(lost, most):
+        conversions[told] = sum(longer > most for longer in longer_sides)
     if known is not None:
         kinds = [value_range.kind_of(image.pixels) for image in decoded]
         conversions[value_range.OWN_RANGE] = sum(kind is not None and kind not in known for kind in kinds)
