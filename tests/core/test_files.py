@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -72,87 +68,6 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     files.write_text(path, "new")
     assert seen == [("old", "new")]
     assert path.read_text() == "new"
-
-
-def test_an_output_directory_is_made_or_found_empty_and_nothing_is_mixed_in(tmp_path: Path) -> None:
-    for _ in range(2):
-        files.prepare_output(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").is_dir()
-    (tmp_path / "thesis.docx").touch()
-    for path, complaint in (
-        (tmp_path, "not empty"),
-        (tmp_path / "thesis.docx", "is a file"),
-        (tmp_path / "thesis.docx" / "out", "choose another directory"),
-    ):
-        with pytest.raises(InputError, match=complaint):
-            files.prepare_output(path)
-
-
-def test_a_free_name_is_numbered_before_its_suffix(tmp_path: Path) -> None:
-    names = []
-    for _ in range(3):
-        path = files.unused(tmp_path / "crash.txt")
-        path.touch()
-        names.append(path.name)
-    assert names == ["crash.txt", "crash-2.txt", "crash-3.txt"]
-
-
-def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
-    with (
-        files.locked(tmp_path),
-        pytest.raises(InputError, match=f"process {os.getpid()};"),
-        files.locked(tmp_path),
-    ):
-        pytest.fail("both hold the lock")
-    with files.locked(tmp_path):
-        pass
-
-
-def test_the_lock_of_a_killed_process_does_not_stay(tmp_path: Path) -> None:
-    program = (
-        "import sys, time; from pathlib import Path; from tenfold.core.files import locked\n"
-        f"with locked(Path({str(tmp_path)!r})): print('locked', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "locked\n"
-        with pytest.raises(InputError, match=f"process {owner.pid};"), files.locked(tmp_path):
-            pytest.fail("both hold the lock")
-        owner.kill()
-        owner.wait()
-        with files.locked(tmp_path):
-            pass
-
-
-def test_on_windows_a_lock_and_a_new_directory_do_without_what_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held: list[int] = []
-
-    def locking(handle: int, mode: int, count: int) -> None:
-        assert (os.lseek(handle, 0, os.SEEK_CUR), count) == (1 << 30, 1), "the owner's number stays readable"
-        if held:
-            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-        held.append(handle)
-
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("no directory can be opened there"))
-    spec = importlib.util.spec_from_file_location("files_on_windows", files.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    there = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(there)
-    with (
-        there.locked(tmp_path),
-        pytest.raises(InputError, match=f"process {os.getpid()};"),
-        there.locked(tmp_path),
-    ):
-        pytest.fail("both hold the lock")
-    (tmp_path / "out").mkdir()
-    there.write_many(tmp_path / "out", [("a/x", b"1")])
-    assert (tmp_path / "out/a/x").read_bytes() == b"1"
 
 
 def test_text_is_added_to_the_end(tmp_path: Path) -> None:

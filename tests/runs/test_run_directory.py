@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,67 @@ def test_what_was_asked_for_is_kept_before_anything_else() -> None:
 
 
 def test_the_same_goes_on_in_its_directory_finished_or_not() -> None:
-    run = open_run(Path("out"))
-    write_text(run / "jobs/x/result.json", "{}")
-    assert open_run(Path("out"), budget=60.0) == run
-    write_text(run / LAST_FILE, "finished")
-    assert open_run(Path("out")) == run
+    with opened(Path("out")) as run:
+        write_text(run.path / "jobs/x/result.json", "{}")
+    with opened(Path("out"), budget=60.0) as again:
+        assert again.path == run.path
+        write_text(run.path / LAST_FILE, "finished")
+    assert open_run(Path("out")) == run.path
+
+
+@pytest.mark.parametrize("harm", ["change", "cut", "link", "forge", "foreign"])
+def test_what_is_not_as_it_was_written_is_named_before_a_resume(harm: str) -> None:
+    with opened(Path("out")):
+        write_json(Path("out/jobs/x/result.json"), {"accuracy": 0.5})
+        write_text(Path("out/jobs/x/.a.checkpoint.safetensors"), "weights")
+    harmed = Path("out/jobs/x") / {"foreign": "other.json", "forge": ".a.checkpoint.safetensors"}.get(
+        harm, "result.json"
+    )
+    if harm == "link":
+        harmed.rename("elsewhere")
+        harmed.symlink_to(Path("elsewhere").resolve())
+    else:
+        harmed.write_text({"cut": '{"accu', "change": '{"accuracy": 0.9}'}.get(harm, "{}"))
+    with pytest.raises(InputError, match=str(harmed)):
+        open_run(Path("out"))
+    harmed.unlink()
+    assert open_run(Path("out")) == Path("out"), "what is gone is made again"
+
+
+def test_a_damaged_configuration_or_manifest_is_named() -> None:
+    open_run(Path("out"))
+    kept = {name: Path("out", name).read_bytes() for name in ("config.json", "manifest.jsonl")}
+    for name, content in kept.items():
+        for harm in (content[: len(content) // 2], b"[" * 100_000, content.replace(b'"', b"'"), b"", b"[]\n"):
+            Path("out", name).write_bytes(harm)
+            with pytest.raises(InputError, match=r"config\.json|manifest\.jsonl"):
+                open_run(Path("out"))
+        Path("out", name).write_bytes(content)
+    open_run(Path("out"))
+    Path("out/.DS_Store").touch()
+    Path("out/Thumbs.db").touch()
+    Path("out/tenfold-crash.txt").touch()
+    assert open_run(Path("out")) == Path("out"), "what others leave does no harm"
+
+
+def test_what_a_kill_left_half_written_goes_and_the_manifest_ends_as_if_it_had_not_been() -> None:
+    def whole(out: str) -> bytes:
+        with opened(Path(out)):
+            write_text(Path(out, "a.txt"), "1")
+        return Path(out, "manifest.jsonl").read_bytes()
+
+    undisturbed = whole("undisturbed")
+    with suppress(KeyboardInterrupt), opened(Path("out")):
+        write_text(Path("out/a.txt"), "1")
+        write_text(Path("out/b.txt"), "2")
+        raise KeyboardInterrupt
+    Path("out/b.txt").unlink()
+    Path("out/jobs").mkdir()
+    Path("out/jobs/.result.json.x3k_a.partial").touch()
+    with open("out/manifest.jsonl", "a") as file:
+        file.write('{"file": "half')
+    assert whole("out") == undisturbed
+    assert sorted(path.name for path in Path("out").rglob("*")) == ["a.txt", "config.json", "jobs", "manifest.jsonl"]
 
 
 @pytest.mark.parametrize("leftover", [".lock", ".config.json.x3k_a"])
@@ -135,7 +192,7 @@ def test_a_second_process_on_the_same_run_is_told_the_first() -> None:
     with opened(Path("out")):
         program = (
             "import sys; from pathlib import Path; sys.path[:0] = sys.argv[1:]\n"
-            "from tenfold.core.errors import InputError; from tenfold.core.files import locked\n"
+            "from tenfold.core.errors import InputError; from tenfold.core.output import locked\n"
             "try:\n with locked(Path('out')): print('locked')\n"
             "except InputError as error: print(error)"
         )

@@ -13,7 +13,8 @@ from made_up_folders import files, write_folders
 
 from made_up_sets import QUICK_CGAN, easy_set, easy_vectors
 from tenfold.core.errors import InputError
-from tenfold.core.files import locked, read_json
+from tenfold.core.files import read_json
+from tenfold.core.output import locked
 from tenfold.methods import load_generator
 from tenfold.training import loop as loops
 from tenfold.training.callbacks import Metrics
@@ -57,7 +58,7 @@ def test_a_generator_is_kept_with_all_that_it_takes_to_use_it(folder: Path, tmp_
     grids = {name for name in files(out) if name.startswith("grids/")}
     assert grids
     assert set(files(out)) - grids == {
-        "config.json", "generator.json", "generator.safetensors", "metrics.jsonl",
+        "config.json", "generator.json", "generator.safetensors", "manifest.jsonl", "metrics.jsonl",
     }  # fmt: skip
     document = read_json(out / "generator.json")
     assert document.items() >= {

@@ -99,7 +99,7 @@ def test_colour_and_odd_class_names_or_a_single_one(names: dict[str, str], tmp_p
 def test_a_collapsed_generator_writes_nothing(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MethodFailed, match="collapsed"):
         grow(folder, tmp_path / "out", method="cgan(steps=2,width=4,least_diversity=50)", times=2)
-    assert not any((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_generator_that_only_copies_writes_nothing(folder: Path, tmp_path: Pat
     with pytest.raises(OnlyCopied, match="all 6 images that cgan made are near copies of real ones") as refusal:
         grow(folder, tmp_path / "out", method="cgan")
     assert refusal.value.exit_status == 2
-    assert not any((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
     result = grow(folder, tmp_path / "out", method="cgan", keep_copies=True)
     assert (result.new_images, result.near_copies) == (6, 6)
 

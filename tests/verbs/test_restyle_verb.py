@@ -108,11 +108,12 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_files(
         patched.setattr(verb if stage == "styles_by_classes" else restyle_method, stage, killed)
         with pytest.raises(KeyboardInterrupt):
             written("killed")
-    assert (tmp_path / ".killed.unfinished" / "checkpoint.safetensors").exists() == (stage != "train_fader")
+    kept = tmp_path / "killed" / ".unfinished" / "run"
+    assert (kept / "checkpoint.safetensors").exists() == (stage != "train_fader")
     with pytest.raises(InputError, match=r"holds a run with other options \(seed\)"):
         tenfold.restyle(folder, tmp_path / "killed", seed=3, keep_copies=True)
     assert written("whole") == written("killed")
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 @pytest.mark.usefixtures("quick")
@@ -126,7 +127,7 @@ def test_a_training_that_failed_leaves_nothing_that_bars_other_options(
         patched.setattr(restyle_method, "train_fader", fails)
         with pytest.raises(MethodFailed, match="NaN"):
             tenfold.restyle(folder, tmp_path / "out")
-    assert not list(tmp_path.glob(".*"))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
     assert tenfold.restyle(folder, tmp_path / "out", seed=5, keep_copies=True).grown.new_images
 
 

@@ -174,7 +174,7 @@ def read_options(context: typer.Context, file: Path | None) -> Path | None:
     try:
         options: Mapping[str, Any] = read_json(file)["options"]
         given = {name: value for name, value in options.items() if value is not None}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         raise typer.BadParameter(f"{file} is not the config.json of a run") from None
     known = {str(parameter.name) for parameter in context.command.params} - {"config", "help"}
     today = {OLD_NAMES[name] if OLD_NAMES.get(name) in known else name: value for name, value in given.items()}

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from tenfold.core import files
+from tenfold.core import files, output
 from tenfold.core.errors import Interrupted, SystemFault, TenfoldError
 from tenfold.core.progress import note
 
@@ -61,7 +61,7 @@ def save_traceback(error: BaseException) -> Path:
     report = "".join(traceback.format_exception(error))
     run = _run_directory if _run_directory and _run_directory.is_dir() else None
     for directory in filter(None, (run, Path.cwd(), Path(tempfile.gettempdir()))):
-        path = files.unused(directory / "tenfold-crash.txt")
+        path = output.unused(directory / "tenfold-crash.txt")
         try:
             files.write_text(path, report)
         except SystemFault as fault:

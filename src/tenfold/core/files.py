@@ -6,22 +6,42 @@ kill or a full disk at any moment leaves the earlier file intact.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tenfold.core.errors import InputError, SystemFault
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+PARTIAL = ".partial"
+"""Ends the hidden name of what is being written."""
+
+Record = Callable[[Mapping[Path, str | None]], None]
+"""Told of files about to appear, each with the SHA-256 of its content; None where more is added to it."""
+
+_record: ContextVar[Record | None] = ContextVar("record", default=None)
+
+
+@contextmanager
+def recording(record: Record) -> Iterator[None]:
+    """Inside, every file that is written is told first."""
+    token = _record.set(record)
+    try:
+        yield
+    finally:
+        _record.reset(token)
+
+
+def _told(written: Mapping[Path, str | None]) -> None:
+    if record := _record.get():
+        record(written)
 
 
 @contextmanager
@@ -41,7 +61,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         SystemFault: the disk is full or the directory cannot be written.
     """
     with _writing(path):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        _told({path: hashlib.sha256(content).hexdigest()})
+        handle, temporary = tempfile.mkstemp(PARTIAL, f".{path.name[:40]}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -66,8 +87,10 @@ def append_text(path: Path, content: str) -> None:
     Raises:
         SystemFault: the disk is full or the directory cannot be written.
     """
-    with _writing(path), open(path, "a", encoding="utf-8") as file:
-        file.write(content)
+    with _writing(path):
+        _told({path: None})
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -92,15 +115,21 @@ def write_many(directory: Path, files: Iterable[tuple[str, bytes | Iterable[byte
         InputError: `directory` exists and is not empty.
         SystemFault: the disk is full or the parent directory cannot be written.
     """
-    _require_empty(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
     with _writing(directory):
-        temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name[:40]}."))
+        temporary = Path(tempfile.mkdtemp(PARTIAL, f".{directory.name[:40]}.", directory.parent))
         try:
+            written: dict[Path, str | None] = {}
             for name, content in files:
-                path = temporary / name
+                path, digest = temporary / name, hashlib.sha256()
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(path, "wb") as file:
-                    file.writelines([content] if isinstance(content, bytes) else content)
+                    for part in [content] if isinstance(content, bytes) else content:
+                        digest.update(part)
+                        file.write(part)
+                written[directory / name] = digest.hexdigest()
+            _told(written)
             _flush_tree(temporary)
             os.chmod(temporary, 0o755)
             if sys.platform == "win32" and directory.exists():
@@ -110,13 +139,6 @@ def write_many(directory: Path, files: Iterable[tuple[str, bytes | Iterable[byte
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _flush_directory(directory.parent)
-
-
-def _require_empty(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; choose another --out directory")
-    if directory.exists() and any(directory.iterdir()):
-        raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
 
 
 def _flush_tree(root: Path) -> None:
@@ -139,72 +161,30 @@ def _flush_directory(directory: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read what `write_json` wrote.
+    """Read JSON that tenfold wrote, or that somebody made in its place.
 
     Raises:
-        ValueError: it is no JSON, or no regular file: a pipe would be waited for without end.
+        InputError: it is no JSON, is nested beyond all use, holds halves of letters that cannot be written again, or is
+            no regular file: a pipe would be waited for without end.
+        OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no regular file")
-    return json.loads(path.read_text("utf-8", "surrogateescape"))
+        raise InputError(f"{path} is no regular file")
+    return parse_json(path.read_bytes(), str(path))
 
 
-def prepare_output(path: Path) -> None:
-    """Make an empty output directory, refusing to mix with what is there already.
-
-    Raises:
-        InputError: `path` is a file, cannot be written, or holds something already.
-    """
-    _require_empty(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror}; choose another directory") from error
-    if not os.access(path, os.W_OK):
-        raise InputError(f"{path} is read-only; choose another directory")
-
-
-def unused(path: Path) -> Path:
-    """The path, with a number before its suffix if something is there already: crash.txt, crash-2.txt, ..."""
-    free, number = path, 1
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold `directory` for this process. The kernel drops the lock when the process dies, so none goes stale.
+def parse_json(content: str | bytes, name: str) -> Any:
+    """The value of a JSON document; `name` says in messages what it is.
 
     Raises:
-        InputError: another process is at work on the same run.
+        InputError: as `read_json`.
     """
-    path = directory / ".lock"
     try:
-        file = open(path, "a+")  # noqa: SIM115  # closed below, where the lock ends
-    except OSError as error:
-        raise InputError(f"cannot write to {directory}: {error.strerror}; choose another --out") from error
-    with file:
-        try:
-            _lock(file)
-        except OSError as error:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise InputError(
-                f"{directory} is in use by process {owner}; wait for it or choose another --out"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock an open file until it is closed, or raise OSError where another process has it."""
-    if sys.platform == "win32":
-        # Windows keeps others from reading what is locked: a byte far behind the owner's number stands for the file.
-        file.seek(1 << 30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        text = content if isinstance(content, str) else content.decode("utf-8", "surrogateescape")
+        value = json.loads(text)
+        if "\\u" in text:  # written out, half a letter passes every reader and no writer
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except (ValueError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        raise InputError(f"{name} is damaged or no JSON: {reason}") from error
+    return value

@@ -65,7 +65,7 @@ class ImageCache:
             columns: dict[str, Any] = read_json(path / COLUMNS)
             # A plain array over the map: what is gathered from it must not look like a map itself.
             images = np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        except (OSError, ValueError) as error:
+        except (InputError, OSError, ValueError) as error:
             raise SystemFault(f"cannot read the images in {path}: {error}; start the same command again") from error
         return ImageDataset(
             name=columns["name"],

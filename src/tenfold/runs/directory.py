@@ -18,7 +18,9 @@ from safetensors.numpy import save
 import tenfold
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
-from tenfold.core.files import locked, prepare_output, read_json, write_bytes, write_json
+from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.core.manifest import MANIFEST, recorded, tidy, verify
+from tenfold.core.output import LOCK, clear_partial, locked, require_empty, require_writable
 from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
@@ -73,16 +75,20 @@ class RunDirectory:
         asked = json.loads(json.dumps(asked))
         name = next(iter(reads))
         directory = path if path is not None else _unfinished(name, asked, changeable) or _fresh(name)
-        make_ready(directory, command, changeable)
         with locked(directory):
+            config = _require_own(directory, command, changeable)
             exit_codes.keep_in(directory)
-            if config := _config(directory, command, changeable):
+            clear_partial(directory)
+            if config:
+                verify(directory)
                 if reason := _difference(directory, config, asked, changeable):
                     raise InputError(f"{reason}; choose another --out")
                 note(f"continuing in {directory}")
-            write_json(directory / "config.json", asked | {"made_with": _made_with(), **(plan or {})})
-            yield cls(directory)
+            with recorded(directory):
+                write_json(directory / "config.json", asked | {"made_with": _made_with(), **(plan or {})})
+                yield cls(directory)
             shutil.rmtree(directory / "data", ignore_errors=True)  # only what goes on reads it
+            tidy(directory)
 
     def of(self, job: Job) -> Path:
         """The job's own directory."""
@@ -154,13 +160,21 @@ class RunDirectory:
 
 
 def make_ready(directory: Path, command: str, changeable: Collection[str] = ()) -> None:
-    """Make the directory unless it is there with a run of this command or nothing in it: before anything is read.
+    """See that there is a run of this command or nothing, and that it can be written: before anything is read.
 
     Raises:
-        InputError: it holds something else, or cannot be written.
+        InputError: it holds something else, cannot be written, or another process is at work there.
     """
-    if not _config(directory, command, changeable) and not _killed_at_the_start(directory):
-        prepare_output(directory)
+    _require_own(directory, command, changeable)
+    require_writable(directory)
+
+
+def _require_own(directory: Path, command: str, changeable: Collection[str]) -> dict[str, Any]:
+    """The configuration of this command's run, or nothing of an empty directory."""
+    config = _config(directory, command, changeable)
+    if not config and not _killed_at_the_start(directory):
+        require_empty(directory)
+    return config
 
 
 def _made_with() -> dict[str, Any]:
@@ -179,17 +193,19 @@ def _config(directory: Path, command: str, changeable: Collection[str]) -> dict[
     """What a run's config.json holds; empty where there is none, or another command's."""
     try:
         config = read_json(directory / "config.json")
-    except (OSError, ValueError):
+    except (OSError, InputError):
+        config = None
+    if not (isinstance(config, dict) and all(isinstance(config.get(name), dict) for name in ("options", "reads"))):
+        if (directory / MANIFEST).exists():
+            verify(directory)  # which names it
         return {}
-    if not isinstance(config, dict) or not {"command", "options", "reads"} <= set(config):
-        return {}
-    return config if config["command"] == command or COMMAND in changeable else {}
+    return config if config.get("command") == command or COMMAND in changeable else {}
 
 
 def _killed_at_the_start(directory: Path) -> bool:
     """Whether nothing is there but what a run leaves that was killed before its config.json."""
     names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
-    return bool(names) and all(name == ".lock" or name.startswith(".config.json.") for name in names)
+    return bool(names) and all(name in (LOCK, MANIFEST) or name.startswith(".config.json.") for name in names)
 
 
 def _difference(
@@ -226,7 +242,10 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
         directory = path.parent
         if not directory.name.startswith(f"{base.name}-"):
             continue
-        config = _config(directory, command, ())
+        try:
+            config = _config(directory, command, ())
+        except InputError:
+            continue  # damaged: begun anew elsewhere
         if (directory / LAST_FILE).exists() and not _has_rest(directory, config, asked):
             continue
         if config and not _difference(directory, config, asked, changeable) and not _busy(directory):

@@ -13,6 +13,7 @@ import numpy as np
 from tenfold.core.clock import beginning
 from tenfold.core.errors import InputError
 from tenfold.core.options import StudyOptions
+from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import Audit, audit, cleaned
@@ -28,7 +29,7 @@ from tenfold.runs.default_arms import (
     left_out_of_defaults,
     rival_starts,
 )
-from tenfold.runs.directory import CODE, COMMAND, RunDirectory
+from tenfold.runs.directory import CODE, COMMAND, RunDirectory, make_ready
 from tenfold.runs.plan import Plan, make_plan
 
 
@@ -123,6 +124,18 @@ def _plan(
     return make_plan(
         data, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times, baseline=baseline
     )
+
+
+def require_ready(out: str | Path | None, *data: object) -> None:
+    """See that a study of these sets can be written there: before they are read.
+
+    Raises:
+        InputError: it cannot, or lies in one of them.
+    """
+    directory = Path("runs" if out is None else out)
+    require_apart(directory, *data)
+    if out is not None:
+        make_ready(directory, "", (COMMAND,))
 
 
 def opened(

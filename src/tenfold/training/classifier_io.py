@@ -64,7 +64,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         ).eval()
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
-    except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+    except (InputError, SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
     network.to(current_device().torch)
     return TrainedClassifier(

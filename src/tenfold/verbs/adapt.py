@@ -24,6 +24,7 @@ from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, as_typed
+from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
 from tenfold.core.types import Data
@@ -89,6 +90,7 @@ def adapt(
     names, target = [option_of(one) for one in given], option_of(to)
     config = {"sources": names, "to": target, **options.to_json()}
     started = time.monotonic()
+    require_apart(Path(out or "runs"), *given, to, test)
     sets = read_sets(given, to, test, options)
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tenfold.core.options import FitOptions
+from tenfold.core.output import require_apart
 from tenfold.core.progress import about, duration
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
@@ -64,6 +65,7 @@ def fit(method: str, data: Data, out: str | Path, options: FitOptions | None = N
         MethodFailed: the losses became NaN or the images collapsed, again and again.
     """
     options, fitted, directory = FitOptions.of(options, changes), parse_generator(method), Path(out)
+    require_apart(directory, data)
     make_ready(directory, "fit")
     real = read_images(data, options)
     fitted, was_finished = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
-from tenfold.core.files import prepare_output
 from tenfold.core.options import DataOptions, GrowOptions
+from tenfold.core.output import new_directory, require_apart
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
 from tenfold.core.types import Data, ImageDataset
@@ -21,9 +21,11 @@ from tenfold.data.load import loaded
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
+from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time, truncated
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
+from tenfold.verbs.new_set import resumed
 
 EVERYTHING = DataOptions()
 
@@ -36,7 +38,8 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     `prove` answers. A trained generator is kept beside the images as generator.safetensors. Those of its
     images that are near copies of real ones are left out, unless `keep_copies`.
 
-    A generator learns from all classes, also where new images of some are wanted.
+    A generator learns from all classes, also where new images of some are wanted. A command that was killed goes on,
+    to the same bits: until all is written, a hidden folder in OUT keeps what it takes.
 
     Args:
         options: the method, and how many images of which classes.
@@ -48,16 +51,19 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     """
     options, directory = GrowOptions.of(options, changes), Path(out)
     grower = truncated(parse_growing(options.method).make({}), options.truncation)
-    prepare_output(directory)
-    real = read_images(data, options)
-    labels = labels_of(options.classes, real.class_names)
-    note(f"growing {len(real)} images {options.times:g} times with {options.method}")
-    grown = _grow(real, grower, options.times, options.seed, labels)
-    source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
-    result = write_grown(directory, real, grown, source)
-    if grown.generator:
-        save_generator(directory / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
-    return result
+    require_apart(directory, data)
+    with new_directory(directory) as new:
+        real = read_images(data, options)
+        labels = labels_of(options.classes, real.class_names)
+        note(f"growing {len(real)} images {options.times:g} times with {options.method}")
+        asked = {**options.to_json(), "device": current_device().kind}
+        with resumed(directory, "grow", asked, real, type(grower).__module__):
+            grown = _grow(real, grower, options.times, options.seed, labels)
+            source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
+            result = write_grown(new, real, grown, source)
+            if grown.generator:
+                save_generator(new / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
+    return replace(result, directory=directory)
 
 
 @on_chosen_device

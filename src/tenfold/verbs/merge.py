@@ -18,6 +18,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.options import MergeOptions, as_typed
+from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
 from tenfold.core.types import Data, ImageDataset
@@ -81,6 +82,7 @@ def merge(
     if len(sources) < 2:
         raise InputError("merging takes two sets or more; to label another set: tenfold adapt SOURCE --to TARGET")
     started, options = time.monotonic(), MergeOptions.of(options, changes)
+    require_apart(Path(out or "runs"), *sources)
     framed, mending, warnings = _read(sources, options)
     for mend in mending:
         note(f"framing: {mend.difference}; {mend.remedy}")

@@ -15,6 +15,7 @@ from tenfold.adaptation.framing import Frame, frame_of
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.options import PredictOptions
+from tenfold.core.output import new_file, require_apart
 from tenfold.core.progress import warn
 from tenfold.core.types import ValueRanges
 from tenfold.data.audit import FILE_WARNINGS
@@ -63,21 +64,26 @@ def predict(
             length than those learned from, or predictions.csv is there already.
     """
     PredictOptions.of(options, changes)
-    table = None if out is None else Path(out) / "predictions.csv"
-    if table is not None and table.exists():
-        raise InputError(f"{table} is there already and nothing is overwritten; choose another --out")
-    trained = load_classifier(Path(classifier))
     wanted = [images] if isinstance(images, str | Path) else images
     paths = [Path(path) for path in wanted]
+    if out is None:
+        return _predicted(Path(classifier), paths)
+    table = Path(out) / "predictions.csv"
+    require_apart(table, *paths)
+    with new_file(table):
+        predictions = _predicted(Path(classifier), paths)
+        write_text(table, predictions_csv(predictions))
+    return predictions
+
+
+def _predicted(classifier: Path, paths: Sequence[Path]) -> list[Prediction]:
+    trained = load_classifier(classifier)
     inputs: npt.NDArray[Any]
     if trained.reads_vectors:
         files, inputs = _vectors(paths, trained)
     else:
-        files, inputs = _images(paths, trained, _frame(Path(classifier)))
-    predictions = predictions_of(files, trained.probabilities(inputs), trained.class_names)
-    if table is not None:
-        write_text(table, predictions_csv(predictions))
-    return predictions
+        files, inputs = _images(paths, trained, _frame(classifier))
+    return predictions_of(files, trained.probabilities(inputs), trained.class_names)
 
 
 def predictions_of(

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tenfold.core.errors import InputError
-from tenfold.core.files import unused, write_bytes
+from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.options import PreviewOptions
+from tenfold.core.output import new_file, require_apart, unused
 from tenfold.core.results import Result
 from tenfold.core.types import Data
 from tenfold.data.audit import audit, cleaned
@@ -81,19 +82,23 @@ def preview(
     """
     options, components = PreviewOptions.of(options, changes), _components(method)
     if out is not None:
-        _check_free(Path(out))
+        _require_png(Path(out))
+        with new_file(Path(out)):
+            pass  # before anything is read
+    require_apart(Path.cwd() if out is None else Path(out), data)
     data = loaded(data, options)
-    if data.is_vectors:
-        raise InputError(f"{data.name} holds vectors of features, of which there are no images to show")
-    real = cleaned(data, audit(data)).part("train")
-    key = Key(f"seed-{options.seed}") / "preview"
-    methods = [component.make({}) for component in components]
-    if methods[-1].trains_generator:
-        sheet = generated_pairs(real, components[-1], method, options.rows, options.seed)
-    else:
-        sheet = changed_sheet(real, methods, method, options.rows, key)
-    file = Path(out) if out is not None else _default_file(method, real.name)
-    write_bytes(file, preview_png(sheet))
+    file = Path(out) if out is not None else _default_file(method, data.name)
+    with new_file(file):
+        if data.is_vectors:
+            raise InputError(f"{data.name} holds vectors of features, of which there are no images to show")
+        real = cleaned(data, audit(data)).part("train")
+        key = Key(f"seed-{options.seed}") / "preview"
+        methods = [component.make({}) for component in components]
+        if methods[-1].trains_generator:
+            sheet = generated_pairs(real, components[-1], method, options.rows, options.seed)
+        else:
+            sheet = changed_sheet(real, methods, method, options.rows, key)
+        write_bytes(file, preview_png(sheet))
     captions = tuple(tuple(cell.caption if cell else None for cell in row) for row in sheet.rows)
     return Preview(file, method, real.name, captions, sheet.law)
 
@@ -119,11 +124,9 @@ def _components(text: str) -> tuple[Component, ...]:
     return arm.components
 
 
-def _check_free(file: Path) -> None:
+def _require_png(file: Path) -> None:
     if file.suffix.lower() != ".png":
         raise InputError(f"{file}: the sheet is a PNG; name a file such as preview.png")
-    if file.exists():
-        raise InputError(f"{file} exists and nothing is overwritten; choose another --out")
 
 
 def _default_file(method: str, data_name: str) -> Path:

@@ -26,7 +26,7 @@ from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.pilot import on_best_start
 from tenfold.runs.plan import baseline_of, ratios_up_to
-from tenfold.runs.preparation import Prepared, opened, prepare
+from tenfold.runs.preparation import Prepared, opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
 from tenfold.runs.tries import most_chosen
 from tenfold.training.device import available_cores, current_device
@@ -72,7 +72,9 @@ def prove(
         InputError: the data or an option cannot be used.
         Interrupted: Ctrl-C; what was finished is kept.
     """
-    prepared = prepare(data, StudyOptions.of(options, changes))
+    options = StudyOptions.of(options, changes)
+    require_ready(out, data, options.test)
+    prepared = prepare(data, options)
     with opened(prepared, out, "prove") as run:
         prepared = on_best_start(prepared, run, workers)
         study = run_study(prepared, run, workers, tail=lambda trials, repeats: seconds_to_publish(prepared))

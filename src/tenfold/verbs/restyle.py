@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.adaptation.sets import option_of
-from tenfold.core.files import prepare_output, write_bytes, write_json
+from tenfold.core.files import write_bytes, write_json
 from tenfold.core.options import RestyleOptions
+from tenfold.core.output import new_directory, require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
@@ -21,8 +21,6 @@ from tenfold.generators.generator_io import CHECKPOINT, save_generator
 from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.image_sheet import preview_png, style_grid
-from tenfold.runs.code import code_of
-from tenfold.runs.directory import CODE, RunDirectory
 from tenfold.training.callbacks import ProgressBar
 from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
@@ -30,6 +28,7 @@ from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
+from tenfold.verbs.new_set import resumed
 
 FILE = "restyler.safetensors"
 
@@ -70,7 +69,7 @@ def restyle(data: Data, out: str | Path, options: RestyleOptions | None = None, 
     grid.png, gates.json and restyler.safetensors.
 
     Each image has the class of a real one and the style of another, its parent, which is of another class. A
-    training that was killed goes on, to the same bits: until all is written, a hidden folder beside OUT keeps it.
+    training that was killed goes on, to the same bits: until all is written, a hidden folder in OUT keeps it.
 
     Args:
         options: how it is trained, and how many images of which classes are painted.
@@ -82,25 +81,27 @@ def restyle(data: Data, out: str | Path, options: RestyleOptions | None = None, 
     """
     options = RestyleOptions.of(options, changes)
     method, directory = _method(options), Path(out)
-    prepare_output(directory)
-    real = read_images(data, options)
-    labels = labels_of(options.classes, real.class_names)
-    method, key = method.for_set(real), generator_key(method, options.seed)
-    unfinished = directory.resolve().with_name(f".{directory.resolve().name}.unfinished")
-    training = {**asdict(method.config), "data": option_of(data), **options.reading, "device": current_device().kind}
-    reads = {real.name: real.fingerprint(), CODE: code_of(type(method).__module__)}
-    with RunDirectory.opened(unfinished, "restyle", training, reads):
+    require_apart(directory, data)
+    failure: MethodFailed | None = None
+    with new_directory(directory) as new:
+        real = read_images(data, options)
+        labels = labels_of(options.classes, real.class_names)
+        method, key = method.for_set(real), generator_key(method, options.seed)
+        training = {**asdict(method.config), "data": option_of(data), **options.reading}
+        training |= {"device": current_device().kind}
         note(f"restyling {len(real)} images of {real.class_count} classes, after training the classifiers beside it")
-        loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=unfinished / CHECKPOINT)
         chosen = chosen_of(real, options.times, labels)
         try:
-            restyler = cast(Restyler, method.learn(real, key, loop))
-            done = _painted(method, restyler, real, chosen, directory, options)
-        except MethodFailed:
-            shutil.rmtree(unfinished)  # it would fail again, and other options are to be free to try there
-            raise
-        shutil.rmtree(unfinished)
-    return done
+            with resumed(directory, "restyle", training, real, type(method).__module__) as kept:
+                loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=kept / CHECKPOINT)
+                restyler = cast(Restyler, method.learn(real, key, loop))
+                done = _painted(method, restyler, real, chosen, new, options)
+        except MethodFailed as error:
+            failure = error  # the grid and the gates, if it came to them, are written all the same
+    if failure is not None:
+        seen = f"; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
+        raise type(failure)(f"{failure}{seen if (directory / 'gates.json').exists() else ''}") from failure
+    return replace(done, grown=replace(done.grown, directory=directory))
 
 
 def _painted(
@@ -123,9 +124,7 @@ def _painted(
         _write_gates(directory, grid, restyler.gates, str(failure))
         for sentence in restyler.gates.sentences:
             note(sentence)
-        raise type(failure)(
-            f"{failure}; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
-        ) from failure
+        raise
     save_generator(directory / FILE, method.name(), restyler, real, grown.details, seed)
     _write_gates(directory, grid, restyler.gates, None)
     return Restyled(result, restyler.gates)

@@ -17,7 +17,7 @@ from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.pilot import on_best_start
-from tenfold.runs.preparation import opened, prepare
+from tenfold.runs.preparation import opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.recipe import Recipe
@@ -87,6 +87,7 @@ def run(
     """
     options = RunOptions.of(options, changes)
     forced = parse_growing(options.grow) if options.grow is not None else None
+    require_ready(out, data, options.test)
     prepared = prepare(data, options)
     if forced is not None:
         refuse_vectors(prepared.data)

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 
 from tenfold.core.errors import InputError, did_you_mean
-from tenfold.core.files import prepare_output, write_bytes
+from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.options import SampleOptions
+from tenfold.core.output import new_directory, require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
@@ -100,20 +101,23 @@ def sample(
         MethodFailed: nothing that was drawn is usable; nothing is written.
     """
     options = SampleOptions.of(options, changes)
-    order = _order(generator, data, options, Path(out))
-    key = generator_key(order.method, options.seed)
-    note(f"drawing {len(order.chosen)} images with {order.method.name()}")
-    if order.checked:
-        grown = order.method.more(order.generator, order.real, order.chosen, key)
-    else:
-        grown = _unchecked(order, options.seed, options.size)
-    title = f"{order.method.name()}, {order.real.name}"
-    sheet = new_images(order.real, grown, title)
-    walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
-    source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
-    result = write_grown(Path(out), order.real, grown, source)
-    write_bytes(Path(out) / "sheet.png", preview_png(sheet))
-    write_bytes(Path(out) / "interpolation.png", preview_png(walk))
+    directory = Path(out)
+    require_apart(directory, data)
+    with new_directory(directory) as new:
+        order = _order(generator, data, options)
+        key = generator_key(order.method, options.seed)
+        note(f"drawing {len(order.chosen)} images with {order.method.name()}")
+        if order.checked:
+            grown = order.method.more(order.generator, order.real, order.chosen, key)
+        else:
+            grown = _unchecked(order, options.seed, options.size)
+        title = f"{order.method.name()}, {order.real.name}"
+        sheet = new_images(order.real, grown, title)
+        walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
+        source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
+        result = replace(write_grown(new, order.real, grown, source), directory=directory)
+        write_bytes(new / "sheet.png", preview_png(sheet))
+        write_bytes(new / "interpolation.png", preview_png(walk))
     return Sampled(result, order.checked, _counts(order.real, grown, options.keep_copies))
 
 
@@ -130,7 +134,7 @@ def sample_forecast(
         InputError: as `sample`.
     """
     options = SampleOptions.of(options, changes)
-    order = _order(generator, data, options, None)
+    order = _order(generator, data, options)
     labels = order.real.labels[order.chosen] if order.checked else order.chosen
     counts = {order.real.class_names[k]: int((labels == k).sum()) for k in order.labels}
     one = replace(order, chosen=order.chosen[:CHUNK])
@@ -151,7 +155,7 @@ def sample_forecast(
     )  # fmt: skip
 
 
-def _order(generator: str | Path, data: Data | None, options: SampleOptions, out: Path | None) -> _Order:
+def _order(generator: str | Path, data: Data | None, options: SampleOptions) -> _Order:
     """Read everything and see that it fits, before anything is drawn."""
     kept = load_generator(Path(generator))
     method, maker = truncated(kept.method, options.truncation), kept.generator
@@ -161,8 +165,6 @@ def _order(generator: str | Path, data: Data | None, options: SampleOptions, out
             f"{method.name()} makes new images from real ones: name a set of them, "
             "tenfold sample GENERATOR NEWDATA OUT"
         )
-    if out is not None:
-        prepare_output(out)
     if data is None:
         return _without_images(kept.path.parent.name, method, maker, options)
     real = _fitting(kept.path, maker, data, options)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, Self
 
+from tenfold.core.manifest import recorded
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.training.checkpoint import checkpoints_in
@@ -98,10 +99,11 @@ def perform(
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
-    with using(device), checkpoints_in(run.of(job)), ending_at(deadline):
-        result = job.load()(job.config, context)
-        device.synchronise()
-    finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+    with recorded(run.path):
+        with using(device), checkpoints_in(run.of(job)), ending_at(deadline):
+            result = job.load()(job.config, context)
+            device.synchronise()
+        finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
     for checkpoint in list(run.of(job).rglob(f"*{CHECKPOINT}*")):  # and what a kill has left of one
         checkpoint.unlink()
         with suppress(OSError):  # it holds something else

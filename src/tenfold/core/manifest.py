@@ -1,0 +1,128 @@
+"""The hashes of all files of a run: what was changed, cut, forged or laid beside them is found before a resume.
+
+`manifest.jsonl` has a line for each file that is about to be written, before it is: a kill may leave a line without
+its file, never a file without its line. Of a name that was written several times any line is right. Worker processes
+add theirs; a line is one write, which the system keeps whole. A run that has ended has one line a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenfold.core.errors import InputError, SystemFault
+from tenfold.core.files import PARTIAL, parse_json, recording, write_bytes
+
+MANIFEST = "manifest.jsonl"
+CHUNK = 2**20
+PASSED_OVER = ("tensorboard", "Thumbs.db", "desktop.ini")
+"""What other programs write among the files of a run."""
+
+
+@contextmanager
+def recorded(directory: Path) -> Iterator[None]:
+    """Inside, what is written under `directory` gets its line."""
+    root = Path(os.path.realpath(directory))
+
+    def record(written: Mapping[Path, str | None]) -> None:
+        names = {Path(os.path.realpath(path)): digest for path, digest in written.items()}
+        lines = [
+            json.dumps({"file": path.relative_to(root).as_posix(), "sha256": digest}) + "\n"
+            for path, digest in names.items()
+            if root in path.parents
+        ]
+        if lines:
+            _append(directory / MANIFEST, "".join(lines).encode())
+
+    with recording(record):
+        yield
+
+
+def verify(directory: Path) -> None:
+    """See that every file is as it was written. One that is gone is no fault: it is made again.
+
+    Raises:
+        InputError: a file is changed, or none of the run's; the message names it.
+    """
+    listed = _listed(directory)
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if name not in PASSED_OVER and not name.endswith(PARTIAL)]
+        for name in sorted(names):
+            path = Path(folder) / name
+            file = path.relative_to(directory).as_posix()
+            if _passed_over(name) or file == MANIFEST:
+                continue
+            if file not in listed:
+                raise InputError(
+                    f"{path} is no file of the run in {directory}; move it away, or choose another --out"
+                )
+            changed = None not in listed[file] and _sha256(path) not in listed[file]
+            if changed or path.is_symlink():
+                raise InputError(
+                    f"{path} is not as the run has written it: it was changed or damaged. Put it back as it was, or "
+                    "remove it, and the same command makes it again"
+                )
+
+
+def tidy(directory: Path) -> None:
+    """A line for each file that is there, in order: a run that was killed ends with the bytes of one that was not."""
+    listed = _listed(directory)
+    there = sorted(file for file in listed if (directory / file).is_file())
+    lines = [json.dumps({"file": file, "sha256": listed[file][-1]}) + "\n" for file in there]
+    write_bytes(directory / MANIFEST, "".join(lines).encode())
+
+
+def verify_file(path: Path) -> None:
+    """The same of one file that is about to be used, where a manifest lies beside it.
+
+    Raises:
+        InputError: it is changed.
+    """
+    if (path.parent / MANIFEST).is_file():
+        digests = _listed(path.parent).get(path.name)
+        if digests and None not in digests and _sha256(path) not in digests:
+            raise InputError(f"{path} is not as it was written: it was changed or damaged")
+
+
+def _listed(directory: Path) -> dict[str, list[str | None]]:
+    """Relative path -> the hashes that the file may have, the newest last."""
+    path = directory / MANIFEST
+    listed: dict[str, list[str | None]] = {}
+    if not path.exists():
+        return listed
+    *lines, cut = path.read_bytes().split(b"\n")
+    if cut:  # by a full disk
+        os.truncate(path, path.stat().st_size - len(cut))
+    for line in lines:
+        entry = parse_json(line, str(path))
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+            raise InputError(f"{path} is damaged; choose another --out")
+        listed.setdefault(entry["file"], []).append(entry.get("sha256"))
+    return listed
+
+
+def _passed_over(name: str) -> bool:
+    """Hidden files of others, and of ours those that are nothing without the rest."""
+    ours = name.endswith("checkpoint.safetensors")
+    return (name.startswith(".") and not ours) or name in PASSED_OVER or name.startswith("tenfold-crash")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _append(path: Path, lines: bytes) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, lines)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise SystemFault(f"cannot write {path}: {error.strerror or error}") from error
