@@ -164,8 +164,8 @@ def read_json(path: Path) -> Any:
     """Read JSON that tenfold wrote, or that somebody made in its place.
 
     Raises:
-        InputError: it is no JSON, is nested beyond all use, holds halves of letters that cannot be written again, or is
-            no regular file: a pipe would be waited for without end.
+        InputError: it is no JSON, is nested beyond all use, holds halves of letters that cannot be written again, or
+            is no regular file: a pipe would be waited for without end.
         OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
