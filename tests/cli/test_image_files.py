@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 
 from made_up_images import noise_image
 from made_up_scans import dicom
-from made_up_sets import SHORT, easy_set
+from made_up_sets import QUICK_CGAN, SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.data.load import load
 from tenfold.data.readers.patients import BY_PATIENT
@@ -72,6 +72,30 @@ def test_row_59_a_file_outside_the_range_is_told_and_counted(tenfold: Any, tmp_p
     assert (status, out.count("\n")) == (0, 4)
     assert "1 of 3 images: values outside of the range" in " ".join(err.split())
     assert "1 of 3 images: values scaled by their own range" in " ".join(err.split())
+
+
+def test_row_59_a_grown_set_and_its_generator_keep_the_range_of_the_originals(tenfold: Any, tmp_path: Path) -> None:
+    data = load(write_bands(tmp_path / "set", "12 bits in 16"))
+    wanted = {"integers": [0, CAMERA]}
+    assert tenfold("grow", "set", "drawn by", "--with", QUICK_CGAN, "--times", "1", "--keep-copies")[0] == 0
+    assert json.loads((tmp_path / "drawn by/generator.json").read_text())["value_ranges"] == wanted
+    assert tenfold("sample", "drawn by", "drawn", "--times", "1")[0] == 0
+    assert json.loads((tmp_path / "drawn/value_ranges.json").read_text()) == wanted
+    assert tenfold("grow", "set", "grown", "--with", "classical", "--times", "1")[0] == 0
+    grown = load(tmp_path / "grown")
+    assert grown.value_ranges == {"integers": (0, CAMERA)}
+    classifier = train_classifier(grown, None, Recipe(), Key("range"), SHORT)
+    save_classifier(tmp_path / "model/classifier.safetensors", classifier, {})
+    status, out, err = tenfold("predict", "model", "set/class 0")
+    assert (status, err) == (0, "")
+    rows = classifier.probabilities(data.images)
+    for row in csv.DictReader(io.StringIO(out)):
+        place = data.sources.index(row["file"].removeprefix("set/"))
+        assert float(row["probability of class 1"]) == pytest.approx(rows[place, 1], abs=1e-4)
+    (tmp_path / "grown/value_ranges.json").write_text('{"integers": [5, 1]}')
+    status, _, err = tenfold("check", "grown")
+    assert status == 2
+    assert "value_ranges.json" in err
 
 
 def write_set(root: Path, **files: bytes) -> Path:

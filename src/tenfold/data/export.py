@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.core.files import write_many
+from tenfold.core.files import json_bytes, write_many
 from tenfold.core.types import ImageDataset
+from tenfold.data.value_range import EXPORTED
 
 LONGEST_SLUG_BYTES = 100
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
@@ -30,7 +31,8 @@ def export(directory: Path, dataset: ImageDataset, provenance: Sequence[Mapping[
 
     A line holds file_name, label, group, source, split where it is not train, and the fields of the image's
     entry in `provenance` (origin real|generated, parents, seed, method, generator). Parents are named by
-    their `source`. `directory` must be empty or new; it appears whole or not at all.
+    their `source`. What values of more than 8 bits were scaled by stands in value_ranges.json. `directory` must be
+    empty or new; it appears whole or not at all.
 
     Raises:
         ValueError: `provenance` has not one entry an image.
@@ -80,6 +82,8 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
             line["split"] = str(dataset.roles[index])
         lines.append(json.dumps({**entry, **line}, ensure_ascii=False, default=_plain) + "\n")
     # Names that are no valid UTF-8 go out as the bytes they came in as.
+    if dataset.value_ranges:
+        yield EXPORTED, json_bytes(dict(dataset.value_ranges))
     yield "metadata.jsonl", "".join(lines).encode("utf-8", "surrogateescape")
 
 

@@ -133,6 +133,7 @@ def _decode(
         vectors = manifest.vectors[indices, :, np.newaxis, np.newaxis]
         return _set_of(manifest, vectors, indices, roles).with_columns(feature_names=manifest.feature_names)
     assert manifest.decode is not None
+    known = manifest.value_ranges if known is None else known
     decoded: list[DecodedImage] = []
     longer_sides: list[int] = []
     kept: list[int] = []

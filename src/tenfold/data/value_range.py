@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tenfold.core.errors import InputError
+from tenfold.core.files import read_json
 from tenfold.core.types import ValueRange, ValueRanges
 
 Pixels = npt.NDArray[np.uint8 | np.int32 | np.int64 | np.float32]
@@ -24,6 +27,8 @@ USUAL = {INTEGERS: DEPTHS, REALS: ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))}
 SCALED = {INTEGERS: "values of more than 8 bits scaled to 0..255", REALS: "real values scaled to 0..255"}
 OUTSIDE = "values outside of the range that the set learned from was scaled by, cut off at its ends"
 OWN_RANGE = "values scaled by their own range, as the set learned from holds none of their kind"
+EXPORTED = "value_ranges.json"
+"""Beside images that were written with 8 bits: what their originals were scaled by."""
 BYTES: ValueRange = (0.0, 255.0)
 STEP = 1 / 255
 """Between two grey levels, as a share of the range."""
@@ -77,6 +82,21 @@ def holds(ranges: ValueRanges, others: ValueRanges) -> bool:
     return all(
         kind in ranges and ranges[kind][0] <= low and high <= ranges[kind][1] for kind, (low, high) in others.items()
     )
+
+
+def ranges_beside(folder: Path) -> dict[str, ValueRange] | None:
+    """What the images of a folder that tenfold wrote were scaled by before they were written with 8 bits.
+
+    Raises:
+        InputError: the file that says so is damaged.
+    """
+    path = folder / EXPORTED
+    if not path.is_file():
+        return None
+    try:
+        return ranges_from_json({"value_ranges": read_json(path)})
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise InputError(f"{path} does not hold ranges of values ({error}); remove it") from error
 
 
 def ranges_from_json(document: Mapping[str, Any]) -> dict[str, ValueRange]:

@@ -52,6 +52,7 @@ class Grown:
             groups=np.asarray(groups, dtype=np.int64),
             sources=tuple(f"grown[{i}]" for i in range(len(self.images))),
             roles=np.full(len(self.images), "train"),
+            value_ranges=train.value_ranges,
         )
 
 

@@ -188,6 +188,7 @@ def _without_images(name: str, method: GeneratorMethod, generator: Generator, op
     nothing = np.zeros(0, np.int64)
     shape = (0, *generator.image_shape)
     real = ImageDataset(name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5"))
+    real = real.with_columns(value_ranges=generator.value_ranges)
     return _Order(method, generator, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.options import ClassFolders
-from tenfold.core.types import Role, SetAside
+from tenfold.core.types import Role, SetAside, ValueRanges
 from tenfold.data.decoding import decode
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
+from tenfold.data.value_range import ranges_beside
 
 LARGEST_FILE_BYTES = 1 << 29
 UNLABELLED = "unlabelled"
@@ -64,6 +65,8 @@ class Manifest:
     set_aside: tuple[SetAside, ...] = ()
     conversions: Mapping[str, int] = field(default_factory=dict)
     """What the reader made of the layout and what it did not read, as in `ImageDataset.conversions`."""
+    value_ranges: ValueRanges | None = None
+    """What the values of the originals were scaled by, of images that tenfold wrote with 8 bits."""
     roles_given_by_user: bool = False
     """True where the data's own folders or columns say what is train and what is test."""
 
@@ -92,7 +95,6 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
     from tenfold.data.readers import folders, known
-    from tenfold.data.readers.patients import by_patient
 
     path = Path(data)
     is_known = isinstance(data, str) and data in known.KNOWN
@@ -104,19 +106,26 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
     if class_folders != "auto":
         if is_known or not folders.reads(path):
             raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
-        return by_patient(folders.read(path, class_folders), path)
+        return _with_what_lies_beside(folders.read(path, class_folders), path)
     for module in pkgutil.iter_modules(__path__):
         reader: Any = import_module(f"{__name__}.{module.name}")
         if hasattr(reader, "reads") and reader.reads(path):
             read = reader.read if labelled else getattr(reader, "read_unlabelled", reader.read)
             manifest: Manifest = read(path)
-            return by_patient(manifest, path) if path.is_dir() else manifest
+            return _with_what_lies_beside(manifest, path) if path.is_dir() else manifest
     suffix = path.suffix.lower()
     if suffix in REFUSED_SUFFIXES:
         raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
     if suffix in ARCHIVE_SUFFIXES:
         raise InputError(f"{path} is an archive; unpack it and give the folder")
     raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
+
+
+def _with_what_lies_beside(manifest: Manifest, folder: Path) -> Manifest:
+    """A folder's manifest with the patients that its files name and the range that they were scaled by."""
+    from tenfold.data.readers.patients import by_patient
+
+    return replace(by_patient(manifest, folder), value_ranges=ranges_beside(folder))
 
 
 def index_labels(names: Sequence[str]) -> tuple[tuple[str, ...], Indices]:
