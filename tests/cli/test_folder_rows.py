@@ -123,3 +123,22 @@ def test_row_31_the_same_image_in_train_and_test(tenfold: Any, class_folders: Fo
     status, _, err = tenfold("check", str(root))
     assert status == 2
     assert "remove one of them" in err
+
+
+def test_row_73_masks_are_counted(tenfold: Any, class_folders: Folders) -> None:
+    root = class_folders({"a": 3, "b/images": 3, "b/masks": 3})
+    for number in range(3):
+        (root / f"b/masks/00{number}.png").rename(root / f"a/00{number}_mask.png")
+    shutil.copytree(root / "a", root / "b/masks", dirs_exist_ok=True)
+    findings = checked(tenfold, root)
+    assert any(warning.startswith("9 images that look like masks") for warning in findings["warnings"])
+
+
+def test_row_77_augmented_siblings_by_their_names(tenfold: Any, class_folders: Folders) -> None:
+    root = class_folders({"a": 6, "b": 6})
+    (root / "a/001.png").rename(root / "a/000_aug_1.png")
+    (root / "b/001.png").rename(root / "b/000_0_1234.png")
+    (root / "b/002.png").rename(root / "b/000_0_5678.png")
+    findings = checked(tenfold, root)
+    assert findings["siblings"] == [["a/000.png", "a/000_aug_1.png"]]
+    assert any("may be copies made of one another" in warning for warning in findings["warnings"])

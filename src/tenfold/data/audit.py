@@ -17,6 +17,7 @@ from tenfold.data.decoding.pixels import FIRST_CHANNELS, FIRST_FRAME
 from tenfold.data.detail import DETAIL_LOST
 from tenfold.data.duplicates import Pairs, component_numbers, constant_images, exact_sets, near_pairs, turned_pairs
 from tenfold.data.readers import layout, patients
+from tenfold.data.siblings import mask_pairs, sibling_pairs
 from tenfold.data.value_range import OUTSIDE, OWN_RANGE
 
 MOST_COMPARISONS = 10_000 * 10_000
@@ -54,6 +55,12 @@ class Audit:
     """Images of one colour; of vectors the features that have one value throughout."""
     single_image_classes: Names
     near_duplicates_searched: bool
+    siblings: tuple[Names, ...] = ()
+    """Pairs of one class that were made of one image, by a turn, shift, zoom or change of brightness."""
+    siblings_in_doubt: tuple[Names, ...] = ()
+    """The same, but not sure enough to be joined."""
+    masks: tuple[Names, ...] = ()
+    """Pairs (an image, what looks like its mask) of one class."""
     warnings: Names = ()
     actions: Names = ()
     is_vectors: bool = False
@@ -78,6 +85,10 @@ def audit(dataset: ImageDataset) -> Audit:
     near = near_pairs(dataset.images, studied) if searched else np.empty((0, 2), np.int64)
     if not dataset.is_vectors:
         near = np.unique(np.concatenate([near, turned_pairs(dataset.images)]), axis=0)
+    siblings, doubts, masks = [np.empty((0, 2), np.int64)] * 3
+    if not dataset.is_vectors:
+        siblings, doubts = sibling_pairs(dataset.images, dataset.sources, dataset.labels, studied)
+        masks = mask_pairs(dataset.sources, dataset.labels)
     alike = dataset.labels[near[:, 0]] == dataset.labels[near[:, 1]]
     pairs_alike = np.concatenate([near[alike], *(_chain(members) for members in within)])
     counts = np.bincount(dataset.labels[studied], minlength=dataset.class_count)
@@ -98,6 +109,9 @@ def audit(dataset: ImageDataset) -> Audit:
         constant=_constant(dataset),
         single_image_classes=tuple(dataset.class_names[label] for label in np.flatnonzero(counts == 1)),
         near_duplicates_searched=searched,
+        siblings=tuple(_named(dataset, pair) for pair in siblings),
+        siblings_in_doubt=tuple(_named(dataset, pair) for pair in doubts),
+        masks=tuple(_named(dataset, pair) for pair in masks),
         is_vectors=dataset.is_vectors,
     )
     shared = np.intersect1d(dataset.groups[studied], dataset.groups[dataset.roles != "train"])
@@ -113,7 +127,7 @@ def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
         InputError: a class holds nothing but images of other classes.
     """
     position = {source: index for index, source in enumerate(dataset.sources)}
-    alike = (*findings.near_within, *findings.exact_within)
+    alike = (*findings.near_within, *findings.exact_within, *findings.siblings, *findings.masks)
     pairs = [(position[same[0]], position[other]) for same in alike for other in same[1:]]
     first_of_group: dict[int, int] = {}
     pairs += [(first_of_group.setdefault(int(group), i), i) for i, group in enumerate(dataset.groups)]
@@ -180,6 +194,11 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
         (len(findings.set_aside), "{} that cannot be used: set aside and listed"),
         (in_exact, "{} with exact copies in the class: copies stay together in one fold"),
         (len(findings.near_within), "{:pair} of near duplicates within a class: kept together in one fold"),
+        (
+            _members(findings.siblings),
+            "{} made of one another, as by a small turn: kept together in one fold",
+        ),
+        (len(findings.masks), "{:pair} of an image and its mask: kept together in one fold"),
         (in_across, "{} that stand in two classes: left out and listed"),
         (len(findings.copies_between_roles), "{} outside the study that copy others: left out"),
     )
@@ -221,6 +240,19 @@ def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
         one, other = findings.near_across[0]
         count = _counted("{:pair}", len(findings.near_across), noun)
         warnings.append(f"{count} of near duplicates in two classes, such as {one} and {other}: check them")
+    if findings.siblings_in_doubt:
+        one, other = findings.siblings_in_doubt[0]
+        count = _counted("{}", _members(findings.siblings_in_doubt), noun)
+        warnings.append(
+            f"{count} may be copies made of one another, such as {one} and {other}: "
+            "if so, give each family a group in metadata.csv"
+        )
+    if findings.masks:
+        image, mask = findings.masks[0]
+        warnings.append(
+            f"{_counted('{}', len(findings.masks), noun)} that look like masks of others, such as {mask} of {image}: "
+            "move them out of the data if they are"
+        )
     if groups_in_two_roles:
         warnings.append(f"{groups_in_two_roles} groups have {noun}s both in the study and outside it")
     if not findings.near_duplicates_searched and not findings.is_vectors:
@@ -231,6 +263,10 @@ def warnings_for(findings: Audit, groups_in_two_roles: int) -> tuple[str, ...]:
 
 def _noun(findings: Audit) -> str:
     return "row" if findings.is_vectors else "image"
+
+
+def _members(pairs: tuple[Names, ...]) -> int:
+    return len({source for pair in pairs for source in pair})
 
 
 def _note(what: str, count: int, noun: str) -> str:

@@ -130,7 +130,7 @@ def _reject_leaks(kept: ImageDataset, sealed: ImageDataset) -> None:
 
 
 def _conversions(study: ImageDataset, external: ImageDataset) -> dict[str, int]:
-    """What was done to the external images; that some of a known set would be studied is not true of them."""
+    """What was done to the external images; which of them their set would study or test on is not true of them."""
     conversions = {
         what: count
         for what, count in external.conversions.items()

@@ -104,7 +104,7 @@ def turned_pairs(images: Images) -> Pairs:
 
 def near_pairs(images: Images, rows: Indices) -> Pairs:
     """Pairs (one of `rows`, any image) as close as a re-saved JPEG; equal ones are left out."""
-    thumbnails = _standardised_thumbnails(images)
+    thumbnails = standardised_thumbnails(images)
     is_row = np.zeros(len(images), dtype=bool)
     is_row[rows] = True
     pairs = [np.empty((0, 2), np.int64)]
@@ -221,10 +221,10 @@ def _difference(one: Images, other: Images) -> float:
     return float(np.sqrt(np.mean(np.square(one.astype(np.float32) - other))))
 
 
-def _standardised_thumbnails(images: Images) -> npt.NDArray[np.float32]:
+def standardised_thumbnails(images: Images, side: int = THUMBNAIL_SIDE) -> npt.NDArray[np.float32]:
     """N x D rows of mean 0 and length 1, so that a product is a correlation; flat images are zero rows."""
     height, width = images.shape[2:]
-    down, across = _box(height), _box(width)
+    down, across = _box(height, side), _box(width, side)
     rows = np.empty((len(images), len(down) * len(across)), np.float32)
     for part in _chunks(len(images), CHUNK_ROWS):
         grey = images[part].mean(axis=1, dtype=np.float32)
@@ -235,9 +235,9 @@ def _standardised_thumbnails(images: Images) -> npt.NDArray[np.float32]:
     return rows
 
 
-def _box(length: int) -> npt.NDArray[np.float32]:
-    """The matrix that averages `length` pixels down to at most THUMBNAIL_SIDE by area."""
-    side = min(length, THUMBNAIL_SIDE)
+def _box(length: int, most: int) -> npt.NDArray[np.float32]:
+    """The matrix that averages `length` pixels down to at most `most` by area."""
+    side = min(length, most)
     edges = np.arange(side + 1) * (length / side)
     pixels = np.arange(length)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
