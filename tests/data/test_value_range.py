@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tenfold.adaptation.sets import read_sets
 from tenfold.core.keys import Key
+from tenfold.core.options import AdaptOptions
 from tenfold.data.audit import audit
 from tenfold.data.cache import ImageCache
 from tenfold.data.combine import read_related, with_external_test
@@ -134,3 +136,16 @@ def test_values_beyond_a_given_range_are_cut_off_and_counted() -> None:
     images, done = resize_to_squares(decoded, [8] * 3, 8, {"integers": (0, 4095)})
     assert images[:, 0, 0, 0].tolist() == [0, 255, 255]
     assert done[OUTSIDE] == 1
+
+
+def test_adapt_reads_its_sets_alike_and_tells_where_it_cannot(tmp_path: Path) -> None:
+    target = deep_folder(tmp_path / "target", 4000, a=3, b=3)
+    within, beyond = (
+        deep_folder(tmp_path / "within", 900, a=3, b=3),
+        deep_folder(tmp_path / "beyond", 30_000, a=3, b=3),
+    )
+    options = AdaptOptions(reframe="off")
+    sets = read_sets([within, beyond], target, None, options)
+    assert all(part.value_ranges == {"integers": (0, 4095)} for part in (*sets.train, sets.target))
+    assert max(part.images.max() for part in sets.train if part.name == "within") < 255 * 1000 / 4095
+    assert [warning for warning in sets.warnings if OWN_RANGE in warning] == [f"beyond: 6 images {OWN_RANGE}"]

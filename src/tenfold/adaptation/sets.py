@@ -14,9 +14,9 @@ from tenfold.core.errors import InputError, listed
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, MergeOptions, path_as_text
 from tenfold.core.types import ImageDataset, ValueRanges
+from tenfold.data.audit import FILE_WARNINGS
 from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.data.load import load, load_unlabelled
-from tenfold.data.readers.layout import DOUBTS
 from tenfold.data.readers.walk import NOT_READ
 
 HELD_OUT = 0.1
@@ -111,7 +111,7 @@ def read_sets(
     key = Key(f"seed-{options.seed}") / "adapt" / "held out"
     parts = [hold_out(source, HELD_OUT, key / number) for number, source in enumerate(framed)]
     if sealed is not None:
-        warnings += _test_warnings(matched, wanted, sealed, names)
+        warnings += [*_test_warnings(matched, wanted, sealed, names), *_set_aside_warnings([sealed])]
         sealed = frame.on(in_classes(sealed, names))
     return AdaptSets(
         tuple(part for part, _ in parts),
@@ -159,7 +159,7 @@ def _set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
     return set_aside + [
         f"{data.name}: {count:,} {'' if what.startswith('files ') else 'images '}{what}"
         for data, what, count in seen
-        if what.startswith((NOT_READ, *DOUBTS))
+        if what.startswith((NOT_READ, *FILE_WARNINGS))
     ]
 
 

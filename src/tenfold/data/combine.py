@@ -6,7 +6,7 @@ An external test set is a second set of labelled images, sealed: the arms are te
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.layout import POOLED, SEALED
 from tenfold.data.readers.table import in_order
 from tenfold.data.splits import in_drawn_groups
-from tenfold.data.value_range import holds
+from tenfold.data.value_range import OWN_RANGE, SCALED, holds
 
 COLOUR_AS_GREY = "colour image turned into grey, as the study is"
 GROUPS_UNKNOWN = "of the external test set in named groups, which could not be looked for in the study"
@@ -197,13 +197,24 @@ def read_related(
     """
     limit: dict[str, Any] = {"per_class": per_class or ALL} if images is None else {"images": images}
     dataset = data if isinstance(data, ImageDataset) else load(data, **limit, seed=seed)
-    own, wanted = dataset.value_ranges, value_ranges or {}
-    if own and not isinstance(data, ImageDataset) and own != wanted and holds(wanted, own):
-        dataset = load(data, **limit, seed=seed, value_ranges=wanted)
+    if value_ranges is not None and dataset.value_ranges != value_ranges and not isinstance(data, ImageDataset):
+        dataset = _scaled_alike(
+            dataset, value_ranges, lambda: load(data, **limit, seed=seed, value_ranges=value_ranges)
+        )
     if dataset.is_vectors:
         raise InputError(f"{dataset.name} holds vectors; this takes images")
     studied = dataset.part("train")
     return cleaned(studied, audit(studied)) if len(studied) <= LARGEST_AUDITED else studied
+
+
+def _scaled_alike(dataset: ImageDataset, wanted: ValueRanges, again: Callable[[], ImageDataset]) -> ImageDataset:
+    """The set read again by the range that is wanted, or as it is, which is told, where that would cut values off."""
+    if not dataset.value_ranges:
+        return dataset
+    if holds(wanted, dataset.value_ranges):
+        return again()
+    deep = sum(count for what, count in dataset.conversions.items() if what.startswith(tuple(SCALED.values())))
+    return dataset.with_columns(conversions={OWN_RANGE: deep, **dataset.conversions})
 
 
 def all_classes(sets: Sequence[ImageDataset]) -> tuple[str, ...]:

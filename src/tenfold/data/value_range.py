@@ -26,7 +26,7 @@ DEPTHS = tuple((0.0, float((1 << bits) - 1)) for bits in (8, 10, 12, 14, 16))
 USUAL = {INTEGERS: DEPTHS, REALS: ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))}
 SCALED = {INTEGERS: "values of more than 8 bits scaled to 0..255", REALS: "real values scaled to 0..255"}
 OUTSIDE = "values outside of the range that the set learned from was scaled by, cut off at its ends"
-OWN_RANGE = "values scaled by their own range, as the set learned from holds none of their kind"
+OWN_RANGE = "values scaled by their own range, as that of the set learned from does not hold them"
 EXPORTED = "value_ranges.json"
 """Beside images that were written with 8 bits: what their originals were scaled by."""
 BYTES: ValueRange = (0.0, 255.0)
