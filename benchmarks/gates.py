@@ -151,7 +151,7 @@ KINDS: dict[str, Callable[[ImageDataset, ImageDataset, Key], ImageDataset]] = {
 
 HEAD = (
     "studies", "images", "repeats", "number", "accuracy %", "mean difference", "mean standard error", "helped (95 %)",
-    "hurt", "no practical difference", "not proven", "interval holds 0", "power expected",
+    "hurt", "no practical difference", "not proven", "nothing preferred", "interval holds 0", "power expected",
 )  # fmt: skip
 
 
@@ -176,6 +176,7 @@ def row(name: str, results: Sequence[Result]) -> Sequence[object]:
         outcomes.count("hurt"),
         outcomes.count("no_practical_difference"),
         outcomes.count("not_proven"),
+        outcomes.count("nothing_preferred"),
         f"{covered} of {count}",
         f"{100 * power:.0f} %" if name.startswith("positive") else "",
     )

@@ -96,7 +96,10 @@ def leak(
 
 def _count_copied(extra: Images, test: Images, train: Images | ImageRows) -> int:
     distinct = test[test.reshape(len(test), -1).std(axis=1, dtype=np.float32) >= LEAST_CONTRAST]
-    copied = distinct[_nearest_turned(distinct, extra) <= SAME]
+    # Averaging brings images nearer, but for rounding: what is no copy when it is shrunk is none.
+    likely = _nearest_turned(_shrunk(distinct, TURNED_SIDE), _shrunk(extra, TURNED_SIDE)) <= SAME + 1
+    copied = distinct[likely]
+    copied = copied[_nearest_turned(copied, extra) <= SAME]
     if len(train) and len(copied):
         copied = copied[_nearest_turned(copied, train) > CLEARLY_OTHER]
     return len(copied)
