@@ -14,7 +14,7 @@ from tenfold.core.errors import InputError, listed
 from tenfold.core.options import ClassFolders
 from tenfold.core.types import Role, SetAside
 from tenfold.data.decoding.pixels import DecodedImage
-from tenfold.data.readers import UNLABELLED, Indices, Manifest, index_labels, metadata, read_file
+from tenfold.data.readers import UNLABELLED, Indices, Manifest, idx, index_labels, label_files, metadata, read_file
 from tenfold.data.readers.layout import (
     GROUPED,
     NO_LABEL,
@@ -35,7 +35,7 @@ from tenfold.data.readers.walk import Contents, is_image_name, walk
 
 
 def reads(path: Path) -> bool:
-    return path.is_dir() and find_table(path) is None
+    return path.is_dir() and find_table(path) is None and not label_files.reads(path) and not idx.reads(path)
 
 
 def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:
@@ -56,6 +56,7 @@ def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:
     images = [tuple(name.split("/")) for name in contents.images if "/" in name]
     if not images and not contents.empty:
         raise InputError(f"{root} holds no class folders; put the images into one folder a class")
+    _reject_labelled_by_table(root, contents, images)
     splits = split_folders(images)
     _reject_empty(root, contents, splits)
     if splits:
@@ -88,6 +89,16 @@ def read_unlabelled(root: Path) -> Manifest:
     everything = [Placed(UNLABELLED, None, None, deeper=False)] * len(images)
     manifest = _manifest(root, images, everything)
     return replace(manifest, set_aside=tuple(contents.set_aside), conversions=contents.not_read)
+
+
+def _reject_labelled_by_table(root: Path, contents: Contents, images: Sequence[Parts]) -> None:
+    """Refuse folders that are sets of their own, as tables beside them say what each of their images is."""
+    if any(name.endswith(".csv") and "/" not in name for name in contents.others):
+        for folder in sorted({path[0] for path in images}):
+            if label_files.reads(root / folder):
+                raise InputError(
+                    f"a table in {root} labels the images of {folder!r}, so that it is no class; give {root / folder}"
+                )
 
 
 def _reject_empty(root: Path, contents: Contents, splits: Mapping[str, Role]) -> None:

@@ -22,7 +22,8 @@ READ_THROUGH = "in folders inside a class folder: of the class that the folder a
 GROUPED = "in folders that look like patients: whatever lies in one of these stays in one fold"
 NO_PATIENT = "in no patient's folder, while others are: taken as of a patient each"
 NO_LABEL = "in a test or validation folder without class folders: unlabelled and not used"
-DOUBTS = (READ_THROUGH, NO_PATIENT, NO_LABEL)
+UNNAMED = "that the table of labels beside them does not name: not used"
+DOUBTS = (UNNAMED, READ_THROUGH, NO_PATIENT, NO_LABEL)
 """What is said as a warning: a guess, or images that are not used."""
 
 _SPLIT = re.compile(r"(train|training|val|valid|validation|dev|test|testing)([ _-]?(set|data|split|images))?")
