@@ -174,6 +174,17 @@ def test_jpeg_2000_keeps_its_depth(array: np.ndarray) -> None:
     assert np.array_equal(decode(content, ".jp2").pixels, array)
 
 
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_ppm_of_16_bits_keeps_its_depth_as_pgm_does(white: int) -> None:
+    head = f"# a note\n10 12\n{white}\n".encode()
+    colour = decode(b"P6\n" + head + COLOUR.astype(">u2").tobytes(), ".ppm")
+    grey = decode(b"P5\n" + head + COLOUR[..., 0].astype(">u2").tobytes(), ".pgm")
+    assert np.array_equal(colour.pixels, np.rint(COLOUR / white * 65535))
+    assert np.array_equal(colour.pixels[..., 0], grey.pixels)
+    with pytest.raises(UnreadableError, match="truncated"):
+        decode(b"P6\n" + head + COLOUR.tobytes()[:-1], ".ppm")
+
+
 @given(st.integers(0, 100_000), st.binary(min_size=1, max_size=40), st.booleans())
 def test_damage_anywhere_never_escapes(position: int, garbage: bytes, cut: bool) -> None:
     wholes = [png(COLOUR), *(content for content, _, _ in TIFFS.values())]

@@ -76,7 +76,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
         "data": str(folder), "arms": f"classical,raw,placebo,classical+{QUICK_CGAN}", "baseline": None,
         "budget": None, "repeats": 2,
         "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0, "test": None,
-        "judge_rare": False, "learning_curve": True, "device": "auto",
+        "judge_rare": False, "learning_curve": True, "device": "auto", "class_folders": "auto",
     }  # fmt: skip
 
     page = (out / "report.html").read_text("utf-8")

@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from tenfold.data.decoding.deep import is_tiff, pillow_is_exact, read_png_or_jpeg2000, read_tiff
+from tenfold.data.decoding.deep import is_tiff, pillow_is_exact, read_deep, read_tiff
 from tenfold.data.decoding.medical import (
     DICOM_SUFFIXES,
     is_dicom,
@@ -98,7 +98,7 @@ def _decode(content: bytes, suffix: str) -> DecodedImage:
     if image.format == "TIFF":
         values, done = read_tiff(content)
         return from_array(values, (*notes, *done))
-    values = read_png_or_jpeg2000(image.format or "", content)
+    values = read_deep(image.format or "", content)
     if values.dtype == np.uint8:
         return _by_pillow(image, orientation, notes)
     if orientation in range(2, 9):

@@ -1,4 +1,4 @@
-"""Images of more than 8 bits a value, which Pillow would cut down to 8 or misread: TIFF, PNG and JPEG 2000.
+"""Images of more than 8 bits a value, which Pillow would cut down to 8 or misread: TIFF, PNG, JPEG 2000 and PPM.
 
 TIFF is read by tifffile, which hands over the values as they are in the file; what they mean (white is zero, a
 palette, planes, samples that are no colours) is read from the tags here. PNG and JPEG 2000 are read by imagecodecs,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from tenfold.data.decoding.pixels import (
     upright,
 )
 
+DEEP_PPM = re.compile(rb"P6" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS_PER_SAMPLE, ORIENTATION, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 274, 338, 339
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, INDEXED, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
@@ -56,23 +58,38 @@ def pillow_is_exact(image: Image.Image, content: bytes) -> bool:
         unsigned = all(kind == 1 for kind in tags.get(SAMPLE_FORMAT, (1,)))
         known = all(kind in TRANSPARENCY for kind in tags.get(EXTRA_SAMPLES, ()))
         return unsigned and known and max(tags.get(BITS_PER_SAMPLE, (1,))) <= 8
+    if image.format == "PPM":
+        return image.mode != "RGB" or not (header := DEEP_PPM.match(content)) or int(header[3]) <= 255
     return image.format != "JPEG2000" or image.mode == "L"
 
 
-def read_png_or_jpeg2000(image_format: str, content: bytes) -> Values:
-    """H x W (x 2, 3 or 4) values.
+def read_deep(image_format: str, content: bytes) -> Values:
+    """H x W (x 2, 3 or 4) values of a PNG, JPEG 2000 or PPM.
 
     Raises:
         UnreadableError: the file is damaged.
     """
     import imagecodecs
 
+    if image_format == "PPM":
+        return _read_ppm(content)
     decode = imagecodecs.png_decode if image_format == "PNG" else imagecodecs.jpeg2k_decode
     try:
         values: Values = decode(content)
     except Exception as error:  # whatever a decoder of a library in C raises is a fault of the file
         raise damaged(error) from error
     return values
+
+
+def _read_ppm(content: bytes) -> Values:
+    """Colours of 16 bits, brought from the file's own white to 65,535, as Pillow does it to grey ones."""
+    header = DEEP_PPM.match(content)
+    assert header is not None  # which `pillow_is_exact` has seen
+    width, height, white = map(int, header.groups())
+    if len(content) < header.end() + 6 * width * height:
+        raise UnreadableError("truncated or damaged: fewer values than its header tells")
+    values = np.frombuffer(content, ">u2", 3 * width * height, header.end()).reshape(height, width, 3)
+    return np.rint(values.clip(0, white) * (65535 / white)).astype(np.uint16)
 
 
 def read_tiff(content: bytes) -> tuple[Values, list[str]]:
