@@ -49,7 +49,7 @@ def test_mixed_sizes_take_the_median_side(class_folders: Folders) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("set.zip", "unpack it"),
+        ("set.tar", "unpack it"),
         ("set.txt", "give a folder of class folders"),
         ("digit", "Did you mean 'digits'"),
         ("no/such/folder", "Check the path"),
@@ -61,7 +61,7 @@ def test_what_is_not_there_or_another_file_is_refused(
     data: str | Path, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("set.zip", "set.txt"):
+    for name in ("set.tar", "set.txt"):
         Path(name).write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         load(data)

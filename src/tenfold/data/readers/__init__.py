@@ -94,7 +94,7 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
     Raises:
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
-    from tenfold.data.readers import folders, known
+    from tenfold.data.readers import archives, folders, known
 
     path = Path(data)
     is_known = isinstance(data, str) and data in known.KNOWN
@@ -104,6 +104,8 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
         hint = did_you_mean(str(data), known.KNOWN) if len(path.parts) == 1 else " Check the path."
         raise InputError(f"{data}: no such file, folder or known set.{hint}")
     if class_folders != "auto":
+        if archives.reads(path):
+            return archives.read(path, class_folders)
         if is_known or not folders.reads(path):
             raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
         return _with_what_lies_beside(folders.read(path, class_folders), path)

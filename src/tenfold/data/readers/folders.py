@@ -57,18 +57,26 @@ def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:
     if not images and not contents.empty:
         raise InputError(f"{root} holds no class folders; put the images into one folder a class")
     _reject_labelled_by_table(root, contents, images)
-    splits = split_folders(images)
-    _reject_empty(root, contents, splits)
-    if splits:
-        manifest = _read_splits(root, images, splits, class_folders)
-    else:
-        manifest = _read_classes(root, images, class_folders)
+    _reject_empty(root, contents, split_folders(images))
+    manifest = read_paths(root, images, class_folders)
     return replace(
         manifest,
         name=root.resolve().name,
         set_aside=(*contents.set_aside, *manifest.set_aside),
         conversions={**manifest.conversions, **contents.not_read},
     )
+
+
+def read_paths(root: Path, images: Sequence[Parts], class_folders: ClassFolders) -> Manifest:
+    """The images of these paths below `root`, each inside a folder at least.
+
+    Raises:
+        InputError: as for `read`.
+    """
+    if not images or any(len(path) < 2 for path in images):
+        raise InputError(f"{root} holds images outside of class folders, or none; put them into one folder a class")
+    splits = split_folders(images)
+    return _read_splits(root, images, splits, class_folders) if splits else _read_classes(root, images, class_folders)
 
 
 def read_unlabelled(root: Path) -> Manifest:

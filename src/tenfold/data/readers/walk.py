@@ -93,6 +93,11 @@ def walk(root: Path) -> Contents:
     return contents
 
 
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or what a system has left behind."""
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
 def may_be_image(name: str) -> bool:
     """Whether a file is worth opening: its name is not that of a paper, a table, a model, a film or an archive."""
     stem, suffix = os.path.splitext(name.lower())
@@ -116,7 +121,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.name.lower() not in CLUTTER:
+                if not is_clutter(entry.name):
                     yield entry
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror}; give it read permission") from error
