@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -36,8 +37,11 @@ def tenfold(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["tenfold", *arguments])
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGPIPE)}
         with pytest.raises(SystemExit) as end:
             main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         status = end.value.code or 0
         assert isinstance(status, int)
         out, err = (os.fsdecode(text) for text in capsysbinary.readouterr())

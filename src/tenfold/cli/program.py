@@ -19,6 +19,7 @@ import typer
 import typer.core
 
 import tenfold
+from tenfold.cli import begin_work
 from tenfold.core.clock import command
 from tenfold.core.configuration import OLD_NAMES, Option, Options, metadata_of
 from tenfold.core.errors import InputError, did_you_mean
@@ -52,13 +53,13 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    """The entry point `tenfold`."""
+def start() -> None:
+    """Read what was typed and do it."""
     # A file name may hold bytes that are not text; a CSV must give them back as they were.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    with command():
+    with command(), exit_codes():
         app(prog_name="tenfold")
 
 
@@ -92,6 +93,7 @@ def from_options(function: Callable[..., Answer]) -> Callable[..., None]:
 
     @wraps(function)
     def run(**given: Any) -> None:
+        begin_work()
         with exit_codes():
             as_json = given.pop("as_json")
             given.pop("config", None)
@@ -213,10 +215,14 @@ Config = Annotated[
 Out = Annotated[Path | None, directory_option("Where everything is written. Default: runs/<data>-<time>.")]
 NewDirectory = Annotated[Path | None, argument("OUT", "The new directory; the same as --out.")]
 SameAsOut = Annotated[Path | None, directory_option("The same as OUT.")]
+MOST_WORKERS = 256
 Workers = Annotated[
     int | None,
     typer.Option(
-        metavar="NUMBER", min=1, help="Trials trained at the same time, a thread each. Default: one a core."
+        metavar="NUMBER",
+        min=1,
+        max=MOST_WORKERS,
+        help="Trials trained at the same time, a thread each. Default: one a core.",
     ),
 ]
 Forecast = Annotated[

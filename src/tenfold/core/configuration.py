@@ -20,6 +20,9 @@ from tenfold.core.errors import InputError, did_you_mean
 
 T = TypeVar("T")
 
+MOST = 10_000_000
+"""Of anything that is counted: steps, channels, images of a batch."""
+
 OLD_NAMES = {
     "exchange": "learning_curve",
     "code_size": "latent_size",
@@ -51,7 +54,10 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
                 f"{f'{owner} has' if owner else 'there is'} no option '{name}'.{did_you_mean(name, known)}"
             )
     try:
-        return pydantic.TypeAdapter(kind).validate_python(dict(values))
+        made = pydantic.TypeAdapter(kind).validate_python(dict(values))
+        if not isinstance(made, Options):  # whose bounds are written down
+            _require_sensible({field.name: getattr(made, field.name) for field in fields(made)}, owner)  # type: ignore[arg-type]
+        return made
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"][:1]))
@@ -59,6 +65,19 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
             raise InputError(f"{owner + ': ' if owner else ''}the option '{name}' is missing") from error
         written = f"{name}={problem['input']}"
         raise InputError(f"{f'{owner}({written})' if owner else written}: {_wrong(problem)}") from error
+
+
+def _require_sensible(values: Mapping[str, Any], owner: str) -> None:
+    """
+    Raises:
+        InputError: a number is infinite, or is so large that no computer could do it.
+    """
+    for name, value in values.items():
+        written = f"{owner}({name}={value})" if owner else f"{name}={value}"
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{written}: it must be a finite number")
+        if isinstance(value, int) and abs(value) > MOST and name != "seed":
+            raise InputError(f"{written}: it must be at most {MOST:,}")
 
 
 def to_json(value: Any) -> Any:

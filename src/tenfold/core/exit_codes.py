@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tenfold.core import files, output
-from tenfold.core.errors import Interrupted, SystemFault, TenfoldError
+from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
 from tenfold.core.progress import note
 
 SYSTEM_REFUSALS = {
@@ -21,6 +21,11 @@ SYSTEM_REFUSALS = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENOMEM")
     if hasattr(errno, name)
 }
+
+OUT_OF_MEMORY = "error: out of memory; try a smaller --size or fewer --workers"
+INPUT_REFUSALS = {getattr(errno, name) for name in ("ENAMETOOLONG", "ELOOP", "EINVAL") if hasattr(errno, name)}
+SHORT_OF_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "failed to map segment")
+"""What torch, threads and libraries say where memory is short."""
 
 _run_directory: Path | None = None
 
@@ -43,11 +48,14 @@ def exit_codes() -> Iterator[None]:
     except TenfoldError as error:
         _leave(error.exit_status, f"error: {error}")
     except MemoryError:
-        _leave(SystemFault.exit_status, "error: out of memory; try a smaller --size or fewer --workers")
+        _leave(SystemFault.exit_status, OUT_OF_MEMORY)
     except Exception as error:  # Here a bug becomes an exit status and a kept traceback.
-        if isinstance(error, OSError) and error.errno in SYSTEM_REFUSALS:
+        if any(words in str(error) for words in SHORT_OF_MEMORY):
+            _leave(SystemFault.exit_status, OUT_OF_MEMORY)
+        if isinstance(error, OSError) and error.errno in SYSTEM_REFUSALS | INPUT_REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
-            _leave(SystemFault.exit_status, f"error: {where}{error.strerror}")
+            status = SystemFault if error.errno in SYSTEM_REFUSALS else InputError
+            _leave(status.exit_status, f"error: {where}{error.strerror}")
         kept = save_traceback(error)
         _leave(1, f"error: a bug in tenfold ({type(error).__name__}: {error}); please report it with {kept}")
 

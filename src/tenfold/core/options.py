@@ -17,6 +17,13 @@ from typing import Annotated, Any, Literal
 from tenfold.core.configuration import Option, Options, metadata_of
 from tenfold.core.progress import parse_duration
 
+MOST_PIXELS = 1024
+"""Side of an image: beyond it not one batch fits into a computer's memory."""
+MOST_SEED = 2**63 - 1
+MOST_STEPS = 10_000_000
+MOST_IMAGES = 1_000_000_000
+MOST_SECONDS = 365 * 86_400.0
+
 Device = Annotated[
     str,
     Option(
@@ -26,7 +33,7 @@ Device = Annotated[
 ]
 ClassFolders = Literal["auto", "top", "path", "last"]
 """The folders that name the class: the one at the top, all of them, or the one that holds the image."""
-Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.01)]
+Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.01, max=1000)]
 Classes = Annotated[
     tuple[str, ...],
     Option("Make new images of this class alone; may be given several times.", "NAME", flag="--class"),
@@ -38,6 +45,7 @@ Truncation = Annotated[
         "Default: no bound, or the generator's own.",
         "NUMBER",
         min=0.01,
+        max=100,
     ),
 ]
 KeepCopies = Annotated[
@@ -47,22 +55,29 @@ Reframe = Annotated[
     Literal["auto", "no"],
     Option("Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
 ]
-Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=1)]
+Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=1, max=MOST_STEPS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
     """Which images of the data a verb reads, and the seed of its draws."""
 
-    seed: Annotated[int, Option("Names every random draw: the same seed gives the same result.", "NUMBER", min=0)] = 0
+    seed: Annotated[
+        int, Option("Names every random draw: the same seed gives the same result.", "NUMBER", min=0, max=MOST_SEED)
+    ] = 0
     size: Annotated[
-        int | None, Option("Side of the images in training. Default: chosen from the data.", "PIXELS", min=4)
+        int | None,
+        Option("Side of the images in training. Default: chosen from the data.", "PIXELS", min=4, max=MOST_PIXELS),
     ] = None
     per_class: Annotated[
         int | None,
-        Option("Use this many images of each class, the rest as reserve. Default: all.", "NUMBER", min=1),
+        Option(
+            "Use this many images of each class, the rest as reserve. Default: all.", "NUMBER", min=1, max=MOST_IMAGES
+        ),
     ] = None
-    images: Annotated[int | None, Option("Use this many images in all. Default: all.", "NUMBER", min=1)] = None
+    images: Annotated[
+        int | None, Option("Use this many images in all. Default: all.", "NUMBER", min=1, max=MOST_IMAGES)
+    ] = None
     class_folders: Annotated[
         ClassFolders,
         Option(
@@ -120,11 +135,12 @@ class StudyOptions(TrainingOptions):
             "Default: no limit.",
             "TIME",
             min=0.001,
+            max=MOST_SECONDS,
             reads=parse_duration,
         ),
     ] = None
     repeats: Annotated[
-        int, Option("How often the folds are drawn anew; under 4 is provisional.", "NUMBER", min=1)
+        int, Option("How often the folds are drawn anew; under 4 is provisional.", "NUMBER", min=1, max=1000)
     ] = 4
     times: Annotated[
         float,
@@ -133,6 +149,7 @@ class StudyOptions(TrainingOptions):
             "this.",
             "NUMBER",
             min=0.1,
+            max=1000,
         ),
     ] = 2.0
     test: Annotated[
@@ -185,6 +202,7 @@ class FitOptions(TrainingOptions):
             "Take as many steps as fit into 45s, 15m, 1h30m. Default: no limit.",
             "TIME",
             min=0.001,
+            max=MOST_SECONDS,
             reads=parse_duration,
         ),
     ] = None
@@ -211,7 +229,8 @@ class SampleOptions(TrainingOptions):
     truncation: Truncation = None
     keep_copies: KeepCopies = False
     size: Annotated[
-        int | None, Option("Side of the new images. Default: what the generator learned.", "PIXELS", min=4)
+        int | None,
+        Option("Side of the new images. Default: what the generator learned.", "PIXELS", min=4, max=MOST_PIXELS),
     ] = None
 
 
@@ -225,9 +244,12 @@ class RestyleOptions(TrainingOptions):
         "fast"
     )
     steps: Annotated[
-        int | None, Option("Of the training. Default: by the number of images, up to 2,000.", "NUMBER", min=1)
+        int | None,
+        Option("Of the training. Default: by the number of images, up to 2,000.", "NUMBER", min=1, max=MOST_STEPS),
     ] = None
-    latent_size: Annotated[int | None, Option("Values that hold a style. Default: 16.", "NUMBER", min=1)] = None
+    latent_size: Annotated[
+        int | None, Option("Values that hold a style. Default: 16.", "NUMBER", min=1, max=4096)
+    ] = None
     keep_copies: KeepCopies = False
 
 
@@ -268,7 +290,9 @@ class PredictOptions(Options):
     """How `predict` computes."""
 
     device: Device = "auto"
-    seed: Annotated[int, Option("Accepted as everywhere; predicting draws nothing.", "NUMBER", min=0)] = 0
+    seed: Annotated[
+        int, Option("Accepted as everywhere; predicting draws nothing.", "NUMBER", min=0, max=MOST_SEED)
+    ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,8 +300,12 @@ class ReproduceOptions(Options):
     """At which scale a claim is repeated."""
 
     quick: Annotated[bool, Option("Fewer and shorter trainings, whose figures are not the claim's.")] = False
-    seeds: Annotated[int | None, Option("How many seeds. Default: what the claim takes.", "NUMBER", min=2)] = None
-    seed: Annotated[int, Option("The first of the seeds: the same give the same result.", "NUMBER", min=0)] = 0
+    seeds: Annotated[
+        int | None, Option("How many seeds. Default: what the claim takes.", "NUMBER", min=2, max=1000)
+    ] = None
+    seed: Annotated[
+        int, Option("The first of the seeds: the same give the same result.", "NUMBER", min=0, max=MOST_SEED)
+    ] = 0
     device: Device = "auto"
 
 

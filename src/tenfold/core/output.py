@@ -176,12 +176,13 @@ def locked(directory: Path, name: str = LOCK) -> Iterator[None]:
 def _opened_lock(directory: Path, path: Path) -> IO[str]:
     while True:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+")  # noqa: SIM115  # closed where the lock ends
-        except FileNotFoundError:
-            if os.path.islink(directory) or os.path.exists(directory):
-                raise InputError(f"cannot write to {directory}; choose another --out") from None
-            continue  # whoever held it took the empty directory with him
+            for _ in range(20):
+                directory.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # whoever held it took the empty directory with him
+                    file = open(path, "a+")  # noqa: SIM115  # closed where the lock ends
+                    break
+            else:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         except OSError as error:
             raise InputError(f"cannot write to {directory}: {error.strerror}; choose another --out") from error
         try:

@@ -30,7 +30,7 @@ from tenfold.core.results import DryRun
 from tenfold.core.types import Data
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.code import code_of
-from tenfold.runs.directory import CODE, RunDirectory
+from tenfold.runs.directory import CODE, RunDirectory, make_ready
 from tenfold.runs.executors.processes import executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.classifier_io import load_classifier, save_classifier
@@ -91,6 +91,8 @@ def adapt(
     config = {"sources": names, "to": target, **options.to_json()}
     started = time.monotonic()
     require_apart(Path(out or "runs"), *given, to, test)
+    if out is not None:
+        make_ready(Path(out), "adapt")
     sets = read_sets(given, to, test, options)
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, options)

@@ -1,0 +1,245 @@
+"""The rows of the list of bad inputs that are about writing, options and streams, through the program itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUICK = "cgan(steps=40,width=4,batch_size=8,label_filter=no,least_diversity=0,watch_every=20)"
+PROGRAM = [sys.executable, "-c", "from tenfold.cli import main; main()"]
+
+
+def started(*words: object, cwd: Path, **more: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, words)], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
+    )
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def folder(class_folders: Callable[..., Path]) -> Path:
+    return class_folders({"a": 12, "b": 12})
+
+
+def commands(out: str) -> list[list[str]]:
+    arms = f"raw,classical+{QUICK}"
+    return [
+        ["grow", "set", out, "--with", "classical"],
+        ["fit", QUICK, "set", out],
+        ["restyle", "set", out],
+        ["prove", "set", "--arms", arms, "--out", out],
+        ["run", "set", "--arms", arms, "--out", out],
+        ["adapt", "set", "--to", "set", "--out", out],
+        ["check", "set", "--out", out],
+        ["preview", "mixup", "set", "--out", f"{out}/x.png"],
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_row_80_a_second_writer_is_told_the_first_and_a_stale_lock_is_taken_over(
+    number: int, folder: Path, tmp_path: Path, tenfold: Any
+) -> None:
+    command = commands("out")[number]
+    name = ".x.png.lock" if command[0] == "preview" else ".lock"
+    hold = (
+        "import sys, time; from pathlib import Path; from tenfold.core.output import locked\n"
+        f"with locked(Path('out'), {name!r}): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        status, _, err = tenfold(*command)
+        owner.kill()
+    assert (status, f"in use by process {owner.pid}" in err) == (2, True), err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name], "the killed one's"
+    if command[0] in ("grow", "check", "preview"):
+        assert tenfold(*command)[0] == 0
+        assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize("command", ["grow", "fit"])
+def test_row_81_what_is_killed_goes_on_to_the_same_bytes_and_leaves_nothing(
+    command: str, folder: Path, tmp_path: Path
+) -> None:
+    def words(out: str) -> list[str]:
+        return ["fit", QUICK, "set", out] if command == "fit" else ["grow", "set", out, "--with", QUICK]
+
+    def whole(out: str) -> dict[str, bytes]:
+        with started(*words(out), cwd=tmp_path) as process:
+            assert process.wait(100) == 0, process.stderr and process.stderr.read()
+        return contents(tmp_path / out)
+
+    began = time.monotonic()
+    undisturbed = whole("undisturbed")
+    took = time.monotonic() - began
+    for share in (0.7, 0.9, 0.97):
+        with started(*words("out"), cwd=tmp_path) as process:
+            time.sleep(share * took)
+            process.kill()
+    assert whole("out") == undisturbed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set", "undisturbed"]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_row_82_nothing_is_written_among_what_is_read(
+    number: int, folder: Path, tmp_path: Path, tenfold: Any
+) -> None:
+    before = contents(folder)
+    status, _, err = tenfold(*commands("set/new")[number])
+    assert (status, "which is read" in err) == (2, True), err
+    assert contents(folder) == before
+    assert not (folder / "new").exists()
+
+
+def test_row_82_the_working_directory_is_not_proved_into_itself(
+    folder: Path, tenfold: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(folder)
+    monkeypatch.chdir(folder)
+    for command in ("prove", "run"):
+        status, _, err = tenfold(command, ".")
+        assert (status, "--out" in err) == (2, True)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_row_48_and_83_where_nothing_can_be_written_is_said_before_the_data_is_read(
+    number: int, tmp_path: Path, tenfold: Any
+) -> None:
+    (tmp_path / "file").touch()
+    for out in ("n" * 300, "file/out", "/proc/out"):  # and the data is not even there
+        status, _, err = tenfold(*commands(out)[number])
+        assert (status, "cannot write to" in err or "name too long" in err) == (2, True), err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_row_84_another_sets_check_is_not_overwritten(
+    class_folders: Callable[..., Path], tmp_path: Path, tenfold: Any
+) -> None:
+    for name in ("one/set", "two/set"):
+        class_folders({"a": 4, "b": 4}, tmp_path / name)
+    assert tenfold("check", "one/set", "--out", "out")[0] == 0
+    before = (tmp_path / "out/check.json").read_bytes()
+    status, _, err = tenfold("check", "two/set", "--out", "out")
+    assert (status, "is of another set" in err) == (2, True)
+    assert (tmp_path / "out/check.json").read_bytes() == before
+    (tmp_path / "one/set/a/000.png").unlink()
+    assert tenfold("check", "one/set", "--out", "out")[0] == 0, "the same set, mended"
+    assert json.loads((tmp_path / "out/check.json").read_text())["images"] == 7
+
+
+def test_row_85_a_file_of_a_run_that_was_changed_is_named(folder: Path, tmp_path: Path, tenfold: Any) -> None:
+    words = ["fit", QUICK, "set", "out"]
+    assert tenfold(*words)[0] == 0
+    out = tmp_path / "out"
+    for name in ("config.json", "generator.json", "generator.safetensors", "manifest.jsonl", "metrics.json"):
+        kept = (out / name).read_bytes() if (out / name).exists() else None
+        harms = [b"{}"] if kept is None else [kept[:-9], b"", b"[" * 100_000, kept.replace(b"0", b"7", 3)]
+        for harm in harms:
+            (out / name).write_bytes(harm)
+            status, _, err = tenfold(*words)
+            assert (status, name in err or "manifest" in name) == (2, True), (name, harm[:20], err)
+        if kept is None:
+            (out / name).unlink()
+        else:
+            (out / name).write_bytes(kept)
+    assert tenfold(*words)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "bound"),
+    [
+        ("prove digits --workers 100000", "256"),
+        ("prove digits --budget 99999999999999999999s", "at most"),
+        ("prove digits --budget inf", "not a length of time"),
+        ("grow digits out --with cgan --times 1e9", "1000"),
+        ("grow digits out --with cgan --times nan", "1000"),
+        ("grow digits out --with cgan --times inf", "1000"),
+        ("prove digits --size 100000", "1024"),
+        ("prove digits --seed 99999999999999999999", "9223372036854775807"),
+        ("prove digits --repeats 100000", "1000"),
+        ("grow digits out --with cgan(steps=99999999999999999999)", "at most 10,000,000"),
+        ("grow digits out --with cgan(batch_size=1000000000)", "at most 10,000,000"),
+        ("prove digits --arms mixup(alpha=inf)", "finite"),
+        ("prove digits --arms mixup(alpha=nan)", "alpha=nan"),
+        ("adapt digits --to digits --confidence nan", "1"),
+        (f"prove digits --arms {'x' * 300}", "no method"),
+        (f"check {'x' * 300}", "no such file"),
+    ],
+)
+def test_row_86_absurd_values_are_refused_with_their_bound(
+    line: str, bound: str, tenfold: Any, tmp_path: Path
+) -> None:
+    status, _, err = tenfold(*line.split())
+    assert (status, bound in err) == (2, True), err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 100_000, b'{"options": ' * 50_000, b'{"options": {"arms": "\\ud800"}}', b'{"options": {"seed": 1e999}}',
+     b'{"options": {"seed": ' + b"9" * 5000 + b"}}", b'{"options": {"seed": [[1]]}}', b"\xff\xfe{", b"null"],
+)  # fmt: skip
+def test_row_87_json_that_nobody_would_write_is_an_error(content: bytes, tmp_path: Path, tenfold: Any) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    assert tenfold("prove", "digits", "--config", "config.json")[0] == 2
+    for name in ("classifier", "generator"):
+        (tmp_path / f"{name}.json").write_bytes(content)
+        (tmp_path / f"{name}.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    assert tenfold("predict", "classifier.safetensors", "x.png")[0] == 2
+    assert tenfold("sample", "generator.safetensors", "out")[0] == 2
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.parametrize(
+    ("redirected", "status"),
+    [("check digits >&-", 0), ("check digits > /dev/full", 3), ("check digits <&- >&- 2>&-", 0),
+     ("check digits 2> /dev/full", 0), ("--help > /dev/full", 3), ("--help >&-", 0), ("nonsense 2> /dev/full", 3)],
+)  # fmt: skip
+def test_row_88_a_closed_or_full_stream_ends_as_it_should(redirected: str, status: int, tmp_path: Path) -> None:
+    line = f'"$@" {redirected}'
+    ran = subprocess.run(["bash", "-c", line, "bash", *PROGRAM], cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.returncode, "Traceback" in ran.stderr, "ignored" in ran.stderr) == (status, False, False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8, 1.5])
+def test_row_56_and_88_control_c_in_the_first_seconds_is_130_without_a_traceback(
+    seconds: float, tmp_path: Path
+) -> None:
+    with started("prove", "digits", "--out", "out", cwd=tmp_path, start_new_session=True) as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "stopped" in err
+
+
+def test_row_49_a_full_disk_is_status_3_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
+
+    words = ["fit", QUICK, "set", "out"]
+    with started(*words, cwd=tmp_path, preexec_fn=small_files) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (3, False), err
+    for out in ("out", "undisturbed"):
+        with started(*words[:-1], out, cwd=tmp_path) as process:
+            assert process.wait(60) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
