@@ -76,7 +76,8 @@ def audit(dataset: ImageDataset) -> Audit:
     Grown images are left out of it: they resemble their parents, and share a group with them already.
     """
     roles = dict(Counter(dataset.roles.tolist()))
-    dataset = dataset.take(np.flatnonzero(dataset.roles != "grown"))
+    if "grown" in roles:  # or else the images would be held twice
+        dataset = dataset.take(np.flatnonzero(dataset.roles != "grown"))
     studied = np.flatnonzero(dataset.roles == "train")
     searched = not dataset.is_vectors and len(studied) * len(dataset) <= MOST_COMPARISONS
     same = exact_sets(dataset.images)
