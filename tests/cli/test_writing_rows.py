@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 QUICK = "cgan(steps=40,width=4,batch_size=8,label_filter=no,least_diversity=0,watch_every=20)"
 PROGRAM = [sys.executable, "-c", "from tenfold.cli import main; main()"]
@@ -163,6 +165,26 @@ def test_row_85_a_file_of_a_run_that_was_changed_is_named(folder: Path, tmp_path
         else:
             (out / name).write_bytes(kept)
     assert tenfold(*words)[0] == 0
+
+
+def test_row_85_weights_that_are_nan_are_refused_also_where_no_manifest_lies_beside_them(
+    folder: Path, tmp_path: Path, tenfold: Any
+) -> None:
+    assert tenfold("fit", QUICK, "set", "kept")[0] == 0
+    (tmp_path / "alone").mkdir()
+    for name in ("generator.json", "generator.safetensors"):
+        shutil.copy(tmp_path / "kept" / name, tmp_path / "alone")
+    weights = load_file(tmp_path / "alone/generator.safetensors")
+    first = next(name for name, value in weights.items() if value.dtype == np.float32)
+    for harm in (np.nan, np.inf):
+        weights[first].flat[0] = harm
+        save_file(weights, tmp_path / "alone/generator.safetensors")
+        status, _, err = tenfold("sample", "alone", "set", "out")
+        assert (status, "NaN or infinite" in err) == (2, True), err
+    (tmp_path / "kept/generator.json").write_bytes((tmp_path / "kept/generator.json").read_bytes() + b" ")
+    save_file(weights, tmp_path / "kept/generator.safetensors")
+    status, _, err = tenfold("sample", "kept", "set", "out")
+    assert (status, "not as it was written" in err) == (2, True), err
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 import tenfold
@@ -20,6 +18,7 @@ from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.data.value_range import ranges_from_json
 from tenfold.generators import Generator, packed
+from tenfold.training.checkpoint import UNFIT, read_weights
 
 FILE = "generator.safetensors"
 NAMES = (FILE, "restyler.safetensors")
@@ -108,8 +107,9 @@ def read_generator(path: Path) -> tuple[Description, dict[str, Tensor]]:
         names = description.class_names
         if len(names) != len(description.class_counts) or not all(isinstance(name, str) for name in names):
             raise ValueError("the classes and their counts do not fit")
-        return description, safetensors.torch.load(path.read_bytes())
+        return description, read_weights(path)
     except FileNotFoundError as error:
         raise InputError(f"{beside} is missing: a generator is this file and {path.name} together") from error
-    except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, InputError) as error:
-        raise InputError(f"{path} and {beside.name} do not hold a generator of this version") from error
+    except UNFIT as error:
+        why = f": {error}" if isinstance(error, InputError) else ""
+        raise InputError(f"{path} and {beside.name} do not hold a generator of this version{why}") from error

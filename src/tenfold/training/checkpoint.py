@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from tenfold.core.errors import InputError
+from tenfold.core.manifest import verify_file
 
 _directory: ContextVar[Path | None] = ContextVar("checkpoints", default=None)
 
@@ -164,6 +165,27 @@ def _as_made(value: Tensor, slot: str, parameter: Tensor, options: Mapping[str, 
     if value.shape == parameter.shape:
         return torch.zeros_like(parameter, dtype=value.dtype).copy_(value)
     return value.clone().to(parameter.device)
+
+
+UNFIT = (
+    InputError, SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, OverflowError,
+)  # fmt: skip
+"""What a description that was forged, or does not fit its weights, may end in."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file of weights.
+
+    Raises:
+        InputError: it is not as the manifest beside it says, or a weight is NaN or infinite.
+        SafetensorError: it is no such file.
+    """
+    verify_file(path)
+    weights: dict[str, Tensor] = safetensors.torch.load(path.read_bytes())
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(f"{path} holds weights that are NaN or infinite ({name}): it is damaged")
+    return weights
 
 
 def _another() -> InputError:

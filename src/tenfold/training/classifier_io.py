@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.data.value_range import ranges_from_json
 from tenfold.networks.backbone_classifier import network_description, network_of
+from tenfold.training.checkpoint import UNFIT, read_weights
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
 
@@ -57,15 +57,16 @@ def load_classifier(path: Path) -> TrainedClassifier:
         image_shape = (shape[0], shape[1], shape[2])
         feature_names = tuple(metadata.get("feature_names", ()))  # files made before there were vectors lack it
         ranges = ranges_from_json(metadata)
-        weights = safetensors.torch.load(path.read_bytes())
+        weights = read_weights(path)
         # Files made before there were other networks tell their width in the configuration alone.
         network = network_of(
             {"width": config.width, **metadata}, image_shape, len(metadata["class_names"]), weights
         ).eval()
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
-    except (InputError, SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path} and {description.name} do not hold a classifier of this version") from error
+    except UNFIT as error:
+        why = f": {error}" if isinstance(error, InputError) else ""
+        raise InputError(f"{path} and {description.name} do not hold a classifier of this version{why}") from error
     network.to(current_device().torch)
     return TrainedClassifier(
         network,
