@@ -64,13 +64,13 @@ def test_jsonl(root: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["name,label", "pictures/000.png,a"], "line 2: there is no column 'file_name'"),
+        (["where,label", "pictures/000.png,a"], r"no column 'file_name' \(columns: where, label\); .* --file-column"),
         (["file_name,label", "pictures/000.png,"], "line 2: label is blank"),
         (["file_name,label", "pictures/000.png,a", "pictures/009.png,a"], "line 3: there is no file"),
         (["file_name,label", "pictures/000.png,a", "pictures/000.png,b"], "line 3: .* in line 2"),
         (
             ["file_name,label,patient", "pictures/000.png,a,7", "pictures/001.png,b, "],
-            "line 3: group is blank",
+            "line 3: patient is blank",
         ),
         (["file_name,label", "../secret.png,a"], "line 2: .* leaves the data's folder"),
         (["file_name,label", "/etc/hostname,a"], "line 2: .* leaves the data's folder"),

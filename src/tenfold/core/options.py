@@ -55,6 +55,10 @@ Reframe = Annotated[
     Literal["auto", "no"],
     Option("Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
 ]
+FileColumn = Annotated[
+    str | None,
+    Option("The column of a table that names the files, or the rows. Default: file_name, image, id, ...", "NAME"),
+]
 Steps = Annotated[int, Option("Of each arm's training.", "NUMBER", min=1, max=MOST_STEPS)]
 
 
@@ -86,16 +90,34 @@ class DataOptions(Options):
         ),
     ] = "auto"
 
+    file_column: FileColumn = None
+    label_column: Annotated[
+        str | None,
+        Option(
+            "The column of a table that names the class, or several of 0 and 1: NAME,NAME. Default: label, class, "
+            "diagnosis, target, ...",
+            "NAME",
+        ),
+    ] = None
+    group_column: Annotated[
+        str | None,
+        Option(
+            "The column of a table whose equal cells stay in one fold; none: no column. Default: one that names a "
+            "patient, subject, donor, lesion, ..., in any spelling.",
+            "NAME",
+        ),
+    ] = None
+
     @property
     def reading(self) -> dict[str, Any]:
         """The keywords of `tenfold.load`."""
-        return {
-            "size": self.size,
-            "per_class": self.per_class,
-            "images": self.images,
-            "seed": self.seed,
-            "class_folders": self.class_folders,
-        }
+        return {field.name: getattr(self, field.name) for field in fields(DataOptions)}
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the columns of a table are called, as far as it was said."""
+        named = {"file": self.file_column, "label": self.label_column, "group": self.group_column}
+        return {what: name for what, name in named.items() if name is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +315,7 @@ class PredictOptions(Options):
     seed: Annotated[
         int, Option("Accepted as everywhere; predicting draws nothing.", "NUMBER", min=0, max=MOST_SEED)
     ] = 0
+    file_column: FileColumn = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,10 @@ class ImageDataset:
     set_aside: tuple[SetAside, ...] = ()
     conversions: Mapping[str, int] = field(default_factory=dict)
     """What was done to how many files: {"turned upright by EXIF": 3}."""
+    columns: tuple[str, ...] = ()
+    """What the columns of its table were taken for, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """What the reader saw that deserves the user's eye, a sentence each."""
     feature_names: tuple[str, ...] = ()
     """F, of vectors whose columns have names; else empty."""
     value_ranges: ValueRanges = field(default_factory=dict)

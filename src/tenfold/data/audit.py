@@ -61,6 +61,8 @@ class Audit:
     """The same, but not sure enough to be joined."""
     masks: tuple[Names, ...] = ()
     """Pairs (an image, what looks like its mask) of one class."""
+    columns: Names = ()
+    """What the columns of the set's table were taken for."""
     warnings: Names = ()
     actions: Names = ()
     is_vectors: bool = False
@@ -102,6 +104,7 @@ def audit(dataset: ImageDataset) -> Audit:
         imbalance=round(float(counts.max() / max(1, counts.min())), 2),
         set_aside=dataset.set_aside,
         conversions=dict(dataset.conversions),
+        columns=dataset.columns,
         exact_within=tuple(_named(dataset, members) for members in within),
         exact_across=tuple(_named(dataset, members) for members in across),
         near_within=tuple(_named(dataset, pair) for pair in near[alike]),
@@ -116,7 +119,8 @@ def audit(dataset: ImageDataset) -> Audit:
         is_vectors=dataset.is_vectors,
     )
     shared = np.intersect1d(dataset.groups[studied], dataset.groups[dataset.roles != "train"])
-    return replace(findings, actions=actions_for(findings), warnings=warnings_for(findings, len(shared)))
+    actions = (*findings.columns, *actions_for(findings))
+    return replace(findings, actions=actions, warnings=(*dataset.warnings, *warnings_for(findings, len(shared))))
 
 
 def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:

@@ -77,6 +77,8 @@ class ImageCache:
             roles=np.array(columns["roles"], dtype=np.str_),
             set_aside=tuple(SetAside(**entry) for entry in columns["set_aside"]),
             conversions=dict(columns["conversions"]),
+            columns=tuple(columns["columns"]),
+            warnings=tuple(columns["warnings"]),
             feature_names=tuple(columns["feature_names"]),
             value_ranges=ranges_from_json(columns),
         )
@@ -102,6 +104,8 @@ def _columns(data: ImageDataset) -> dict[str, Any]:
         "roles": data.roles.tolist(),
         "set_aside": [asdict(entry) for entry in data.set_aside],
         "conversions": list(data.conversions.items()),  # a list, as their order is told
+        "columns": data.columns,
+        "warnings": data.warnings,
         "feature_names": data.feature_names,
         "value_ranges": dict(data.value_ranges),
     }

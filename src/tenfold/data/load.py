@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
-from tenfold.core.options import ClassFolders, DataOptions
+from tenfold.core.options import DataOptions
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
@@ -31,21 +31,21 @@ Indices = npt.NDArray[np.int64]
 
 def load(
     data: str | Path,
+    options: DataOptions | None = None,
     *,
-    size: int | None = None,
-    per_class: int | None = None,
-    images: int | None = None,
-    seed: int = 0,
     value_ranges: ValueRanges | None = None,
-    class_folders: ClassFolders = "auto",
+    **changes: Any,
 ) -> ImageDataset:
     """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
 
     Images become uint8 squares of `size` pixels (default: the median of the longer sides, at most 64). Of the
     images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
     The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
+    `changes` are fields of `DataOptions` by name, as every verb takes them.
+
     `class_folders` says which folders name the class where several lie around each image: the one at the `top`, all
     of them as a `path`, or the `last`, which holds the image.
+    `file_column`, `label_column` and `group_column` name the columns of a table, where they are called otherwise.
     A bare known name such as `digits` means the known set; write `./digits` for a folder of that name.
     Of a set that was grown from its own images, those that were made are trained on where their parents are.
     Values of more than 8 bits are scaled by one range for all images, which `value_ranges` may give, as those of
@@ -54,9 +54,12 @@ def load(
     Raises:
         InputError: the data cannot be used; the message names what mends it.
     """
-    if size is not None and not 4 <= size <= LARGEST_SIDE:
+    size = changes.get("size", options.size if options else None)
+    if isinstance(size, int) and not 4 <= size <= LARGEST_SIDE:
         raise InputError(f"--size must be between 4 and {LARGEST_SIDE} pixels, not {size}")
-    manifest = manifest_of(data, class_folders=class_folders)
+    asked = DataOptions.of(options, changes)
+    size, per_class, images = asked.size, asked.per_class, asked.images
+    manifest = manifest_of(data, class_folders=asked.class_folders, columns=asked.columns)
     if size is not None and manifest.vectors is not None:
         raise InputError(f"{manifest.name} holds vectors, which have no size in pixels; leave --size out")
     known = KNOWN.get(data) if isinstance(data, str) else None
@@ -67,7 +70,7 @@ def load(
         manifest.groups,
         per_class=DEFAULT_PER_CLASS if limited_by_default else per_class,
         images=images,
-        key=Key(f"seed-{seed}"),
+        key=Key(f"seed-{asked.seed}"),
         half_of_rest_is_test=known is not None and known.without_test_part,
     )
     dataset = _decode(manifest, indices, roles, size, value_ranges)
@@ -82,7 +85,7 @@ def load(
 
 def loaded(data: Data, options: DataOptions, value_ranges: ValueRanges | None = None) -> ImageDataset:
     """The set as it is, or read with these options."""
-    return data if isinstance(data, ImageDataset) else load(data, **options.reading, value_ranges=value_ranges)
+    return data if isinstance(data, ImageDataset) else load(data, options, value_ranges=value_ranges)
 
 
 def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 0) -> ImageDataset:
@@ -191,6 +194,8 @@ def _set_of(
         groups=manifest.groups[indices],
         sources=tuple(manifest.sources[index] for index in indices),
         roles=roles,
+        columns=manifest.columns,
+        warnings=manifest.warnings,
     )
 
 

@@ -203,10 +203,16 @@ def predictions_csv(predictions: Sequence[Predicted]) -> str:
     names = list(predictions[0].probabilities) if predictions else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "class", "confidence", *(f"probability of {name}" for name in names)])
+    # Python's minimal quoting leaves a carriage return bare, and readers end the row there.
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(row: Sequence[str]) -> None:
+        (quoting if any("\r" in cell for cell in row) else writer).writerow(row)
+
+    write(["file", "class", "confidence", *(f"probability of {name}" for name in names)])
     for prediction in predictions:
         shares = [f"{prediction.probabilities[name]:.5f}" for name in names]
-        writer.writerow([_inert(prediction.file), _inert(prediction.label), f"{prediction.confidence:.5f}", *shares])
+        write([_inert(prediction.file), _inert(prediction.label), f"{prediction.confidence:.5f}", *shares])
     return text.getvalue()
 
 

@@ -75,6 +75,8 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     dataset = cleaned(loaded, findings)
     study = dataset.part("train")
     fold_plan = plan_folds(study, judge_rare=options.judge_rare)
+    for told in loaded.columns:
+        note(told)
     for warning in (*findings.warnings, *fold_plan.warnings):
         warn(warning)
     for label in np.setdiff1d(study.labels, (*fold_plan.evaluated, *fold_plan.rare)):

@@ -23,6 +23,7 @@ from tenfold.data.decoding.pixels import UnreadableError
 from tenfold.data.images import resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
 from tenfold.data.readers.walk import walk
+from tenfold.data.tables import SUFFIXES
 from tenfold.data.value_range import OWN_RANGE, kind_of
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
@@ -63,7 +64,7 @@ def predict(
         InputError: no classifier there, a path that does not exist, not one readable image, vectors of another
             length than those learned from, or predictions.csv is there already.
     """
-    PredictOptions.of(options, changes)
+    asked = PredictOptions.of(options, changes)
     wanted = [images] if isinstance(images, str | Path) else images
     paths = [Path(path) for path in wanted]
     if out is None:
@@ -80,7 +81,7 @@ def _predicted(classifier: Path, paths: Sequence[Path]) -> list[Prediction]:
     trained = load_classifier(classifier)
     inputs: npt.NDArray[Any]
     if trained.reads_vectors:
-        files, inputs = _vectors(paths, trained)
+        files, inputs = _vectors(paths, trained, asked.file_column)
     else:
         files, inputs = _images(paths, trained, _frame(classifier))
     return predictions_of(files, trained.probabilities(inputs), trained.class_names)
@@ -126,13 +127,20 @@ def _images(
     return files, np.stack(pixels) if frame is None else frame.of(np.stack(pixels))
 
 
-def _vectors(paths: Iterable[Path], trained: TrainedClassifier) -> tuple[list[str], npt.NDArray[np.float32]]:
+def _vectors(
+    paths: Iterable[Path], trained: TrainedClassifier, file_column: str | None
+) -> tuple[list[str], npt.NDArray[np.float32]]:
     names: list[str] = []
     values: list[npt.NDArray[np.float32]] = []
-    for path in _files(paths, (".npz", *table.SUFFIXES)):
-        if path.suffix.lower() not in (".npz", *table.SUFFIXES):
+    for path in _files(paths, (".npz", *SUFFIXES)):
+        if path.suffix.lower() not in (".npz", *SUFFIXES):
             raise InputError(f"{path}: this classifier reads vectors; give an .npz with features, a .csv or a .tsv")
-        rows = npz.read_vectors(path) if npz.reads(path) else table.read_vectors(path, labelled=False)
+        if npz.reads(path):
+            rows = npz.read_vectors(path)
+        else:
+            rows = table.read_vectors(path, trained.feature_names, file_column)
+        for told in rows.columns:
+            warn(f"{path}: {told}")
         names += rows.sources
         values.append(
             table.in_order(rows.values, rows.feature_names, trained.feature_names, trained.image_shape[0], str(path))

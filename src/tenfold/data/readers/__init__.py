@@ -63,6 +63,10 @@ class Manifest:
     """N where the data names its groups, else none."""
     feature_names: tuple[str, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    columns: tuple[str, ...] = ()
+    """What the columns of a table were taken for, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """What deserves the user's eye, a sentence each."""
     conversions: Mapping[str, int] = field(default_factory=dict)
     """What the reader made of the layout and what it did not read, as in `ImageDataset.conversions`."""
     value_ranges: ValueRanges | None = None
@@ -84,12 +88,19 @@ class Manifest:
             object.__setattr__(self, "groups", np.arange(count))
 
 
-def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: ClassFolders = "auto") -> Manifest:
+def manifest_of(
+    data: str | Path,
+    *,
+    labelled: bool = True,
+    class_folders: ClassFolders = "auto",
+    columns: Mapping[str, str] | None = None,
+) -> Manifest:
     """What a path or a known name holds, by the reader that is for it.
 
     Args:
         labelled: or else labels may be missing, and a folder may hold images in any folders.
         class_folders: which of the folders around an image name its class, where there are several.
+        columns: what the columns for `file`, `label` and `group` of a table are called.
 
     Raises:
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
@@ -109,6 +120,8 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
         if is_known or not folders.reads(path):
             raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
         return _with_what_lies_beside(folders.read(path, class_folders), path)
+    if columns:
+        return _with_columns(path, columns)
     for module in pkgutil.iter_modules(__path__):
         reader: Any = import_module(f"{__name__}.{module.name}")
         if hasattr(reader, "reads") and reader.reads(path):
@@ -121,6 +134,19 @@ def manifest_of(data: str | Path, *, labelled: bool = True, class_folders: Class
     if suffix in ARCHIVE_SUFFIXES:
         raise InputError(f"{path} is an archive; unpack it and give the folder")
     raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
+
+
+def _with_columns(path: Path, columns: Mapping[str, str]) -> Manifest:
+    from tenfold.data.readers import metadata, npz, table
+
+    if path.is_dir() and (listing := metadata.find_table(path, of_any_name=True)):
+        return _with_what_lies_beside(metadata.read_listed(listing, columns), path)
+    for reader in (npz, table):
+        if reader.reads(path):
+            manifest: Manifest = reader.read(path, columns=columns)
+            return manifest
+    flags = ", ".join(f"--{what}-column" for what in columns)
+    raise InputError(f"{path} holds no table whose columns could be named; leave {flags} out, or add a metadata.csv")
 
 
 def _with_what_lies_beside(manifest: Manifest, folder: Path) -> Manifest:

@@ -1,10 +1,9 @@
-"""A folder with metadata.csv or metadata.jsonl: file_name, label, optional group, optional split."""
+"""Images that a table names, a row each: a file, a label, and where there are any a group and a split."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,38 +11,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError
-from tenfold.core.types import Role
+from tenfold.core.errors import InputError, listed
+from tenfold.data.columns import UNKNOWN, Meaning, clean, group_of, key, meaning_of, shown, spelled_alike
 from tenfold.data.duplicates import component_numbers
-from tenfold.data.readers import Manifest, index_labels, read_file, read_text, role_of
-from tenfold.data.readers.table import csv_lines
-from tenfold.data.readers.walk import stays_inside
+from tenfold.data.readers import ROLES, Manifest, index_labels, read_file, role_of
+from tenfold.data.readers.listed_files import FileNames, listed_files
+from tenfold.data.readers.walk import walk
+from tenfold.data.tables import SUFFIXES, Csv, Table, read_table
 
-TABLE_NAMES = ("metadata.csv", "metadata.jsonl")
-ALIASES = {"class": "label", "patient": "group", "subject": "group"}
-
-
-@dataclass(frozen=True)
-class _Row:
-    file_name: str
-    label: str
-    group: str | None
-    role: Role
-    generated: bool
-    source: str | None
-    """Where the image came from before it was exported; parents are named by it."""
-    parents: tuple[str, ...]
+TABLE_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
+TRUE_OR_FALSE = {"0": False, "1": True, "false": False, "true": True}
+NOTHING: Mapping[str, str] = {}
 
 
-def find_table(root: Path) -> Path | None:
-    """The folder's metadata file, if it has one.
+def find_table(root: Path, *, of_any_name: bool = False) -> Path | None:
+    """The table of a folder's images: its metadata file, or with `of_any_name` the only table that it holds.
 
     Raises:
-        InputError: it has two, which might disagree.
+        InputError: it has two metadata files, which might disagree.
     """
     tables = [root / name for name in TABLE_NAMES if (root / name).is_file()]
     if len(tables) > 1:
-        raise InputError(f"{root} holds metadata.csv and metadata.jsonl; remove one of them")
+        raise InputError(f"{root} holds {tables[0].name} and {tables[1].name}; remove one of them")
+    if of_any_name and not tables:
+        tables = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        if len(tables) > 1:
+            raise InputError(
+                f"{root} holds {tables[0].name} and {tables[1].name}; give the one that lists the images"
+            )
     return tables[0] if tables else None
 
 
@@ -51,10 +46,13 @@ def reads(path: Path) -> bool:
     return path.is_dir() and find_table(path) is not None
 
 
-def read(root: Path) -> Manifest:
-    """The images that a folder's metadata file names, relative to the folder.
+def read(root: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
+    """The images that a folder's table names, relative to the folder.
 
     Images that were made from single ones beside them get the role `grown`.
+
+    Args:
+        columns: what the columns for `file`, `label` and `group` are called, where it is not what tenfold knows.
 
     Raises:
         InputError: with the line at fault: a column is missing, a file is missing, named twice or outside the
@@ -62,119 +60,178 @@ def read(root: Path) -> Manifest:
     """
     table = find_table(root)
     assert table is not None  # which `reads` has seen
-    rows = _rows(root, table)
-    real = {name for row in rows if not row.generated for name in (row.file_name, row.source)}
-    orphans = sum(row.generated and not real.intersection(row.parents) for row in rows)
-    if orphans:
-        raise InputError(
-            f"{root} is a grown set: {orphans} of its images were made by a network that has learned from all "
-            "others, or from images that are not here, so that none is left to judge by; give the original data"
-        )
-    class_names, labels = index_labels([row.label for row in rows])
+    return read_listed(table, columns)
+
+
+def read_listed(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
+    """As `read`, of the images that lie beside a table."""
+    root, table = path.parent, read_table(path)
+    meaning = meaning_of(table.names, columns, table.name)
+    files = listed_files(root, table, meaning)
+    labels, taken = _labels(table, meaning)
+    group, warnings = _group(table, meaning, labels)
+    roles, split = _roles(table, meaning)
+    own = _Provenance.of(table, files.names)
+    own.require_real(root)
+    class_names, numbers = index_labels(labels)
+    kept_groups = [] if group is None else [clean(cell) for cell in table.cells[group]]
+    used = {files.column, group, split, *taken}
     return Manifest(
         name=root.resolve().name,
         class_names=class_names,
-        labels=labels,
-        sources=tuple(row.file_name for row in rows),
-        decode=lambda index: read_file(root / rows[index].file_name),
-        roles=np.array(["grown" if row.generated else row.role for row in rows], dtype=np.str_),
-        groups=_groups(rows),
-        group_names=tuple(row.group.strip() for row in rows if row.group is not None),
-        roles_given_by_user=any(row.role != "train" for row in rows),
+        labels=numbers,
+        sources=files.names,
+        decode=lambda index: read_file(root / files.names[index]),
+        roles=np.where(own.generated, "grown", roles),
+        groups=_numbered(kept_groups, own),
+        group_names=tuple(kept_groups),
+        roles_given_by_user=bool((roles != "train").any()),
+        columns=() if own.known else _told(table, files.column, taken, group, used),
+        warnings=(*table.warnings, *warnings, *(() if own.known else files.unnamed)),
     )
 
 
-def _rows(root: Path, table: Path) -> list[_Row]:
-    rows: list[_Row] = []
-    line_of: dict[str, int] = {}
-    for line, record in _records(table):
-        where = f"{table.name} line {line}"
-        row = _row(record, where)
-        _check_file(root, row.file_name, where)
-        if row.file_name in line_of:
+def lists_images(csv: Csv, root: Path, columns: Mapping[str, str]) -> bool:
+    """Whether a table names images that lie beside it, and holds more than numbers about them."""
+    meaning = meaning_of(csv.names, columns, csv.name, labelled=False)
+    if meaning.file is None or not csv.lines:
+        return False
+    first = {name: csv.words(name)[0] for name in csv.names if name}
+    numbers = all(re.fullmatch(r"\s*[-+.\d][\d.eE+-]*\s*", first[name]) for name in meaning.rest)
+    if meaning.rest and meaning.label and numbers:
+        return False
+    found = FileNames(walk(root).images)
+    return any(found.of(clean(first[name])) for name in meaning.files)
+
+
+def _labels(table: Table, meaning: Meaning) -> tuple[list[str], tuple[str, ...]]:
+    """The class of each row, and the columns that say it: one of words, or several of 0 and 1 with a single 1."""
+    columns = meaning.label
+    if not columns:
+        columns = tuple(name for name in meaning.rest if _is_true_or_false(table.cells[name]))
+    if not len(table):
+        raise InputError(f"{table.name} holds no images; write a line a file under the names of the columns")
+    if "origin" in table.cells and columns == ("label",):  # written by tenfold: a class may be called `nan`
+        return [str(cell) for cell in table.cells["label"]], columns
+    if len(columns) == 1 and meaning.label:
+        labels = [clean(cell) for cell in table.cells[columns[0]]]
+        _require_known(table, labels, columns[0], "fill it in or remove the line")
+        return labels, columns
+    if len(columns) < 2:
+        raise InputError(
+            f"{table.name}: there is no column 'label' (columns: {shown(table.names)}); name the column of classes: "
+            "--label-column NAME"
+        )
+    marks = np.array(
+        [[TRUE_OR_FALSE.get(clean(cell).lower(), False) for cell in table.cells[name]] for name in columns]
+    )
+    wrong = np.flatnonzero(marks.sum(axis=0) != 1)
+    if len(wrong):
+        count = int(marks[:, wrong[0]].sum())
+        raise InputError(
+            f"{table.where(int(wrong[0]))}: {count} of the columns {listed(columns, 6)} are 1, but an image has one "
+            "class; correct it, or name the column or columns of classes: --label-column NAME,NAME"
+        )
+    return [columns[place] for place in marks.argmax(axis=0)], columns
+
+
+def _is_true_or_false(cells: Sequence[object]) -> bool:
+    return all(clean(cell).lower() in TRUE_OR_FALSE for cell in cells)
+
+
+def _group(table: Table, meaning: Meaning, labels: Sequence[str]) -> tuple[str | None, list[str]]:
+    candidates = {name: [clean(cell) for cell in table.cells[name]] for name in meaning.group}
+    group, warnings = group_of(candidates, labels, table.name, chosen=meaning.chosen)
+    if group is not None:
+        _require_known(table, candidates[group], group, "fill it in or leave the column out")
+        warnings += spelled_alike(table.cells[group], f"entries of {group!r}", table.name)
+    for name in meaning.label[: len(meaning.label) == 1]:
+        warnings += spelled_alike(table.cells[name], "classes", table.name)
+    return group, warnings
+
+
+def _require_known(table: Table, words: Sequence[str], column: str, mend: str) -> None:
+    for row, word in enumerate(words):
+        if word in UNKNOWN:
+            said = f"is {word!r}, which names nothing" if word else "is blank"
+            raise InputError(f"{table.where(row)}: {column} {said}; {mend}")
+
+
+def _roles(table: Table, meaning: Meaning) -> tuple[npt.NDArray[np.str_], str | None]:
+    """The role of each row, and the column that says it."""
+    words = [clean(cell) for cell in table.cells[meaning.split]] if meaning.split else []
+    words = ["train" if word in UNKNOWN else word for word in words]
+    if meaning.split is None or (key(meaning.split) != "split" and not all(word.lower() in ROLES for word in words)):
+        return np.full(len(table), "train"), None
+    roles = [role_of(word, table.where(row)) for row, word in enumerate(words)]
+    return np.array(roles, dtype=np.str_), meaning.split
+
+
+def _told(
+    table: Table, file: str, labels: Sequence[str], group: str | None, used: set[str | None]
+) -> tuple[str, ...]:
+    """What the columns were taken for, one sentence each, where their names do not say it."""
+    sentences = [] if file == "file_name" else [f"the column {file!r} names the files"]
+    if len(labels) > 1:
+        sentences.append(f"the columns {listed(labels, 10)} of 0 and 1 are the classes")
+    elif labels[0] != "label":
+        sentences.append(f"the column {labels[0]!r} names the class")
+    if group is not None:
+        count = len({clean(cell) for cell in table.cells[group]})
+        sentences.append(f"the column {group!r} is the group: {count:,} of them, each in one fold")
+    if unused := [name for name in table.names if name not in used]:
+        sentences.append(f"columns not used: {listed(unused)}")
+    return tuple(sentences)
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    """Where images came from, in the metadata.jsonl of a set that was grown."""
+
+    known: bool
+    names: Sequence[str]
+    generated: npt.NDArray[np.bool_]
+    sources: Sequence[str | None]
+    """What each was called before it was exported; parents are named by it."""
+    parents: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, table: Table, names: Sequence[str]) -> _Provenance:
+        nothing: list[Any] = [None] * len(table)
+        origin, parents = (table.cells.get(name, nothing) for name in ("origin", "parents"))
+        return cls(
+            "origin" in table.cells,
+            names,
+            np.array([cell == "generated" for cell in origin], dtype=np.bool_),
+            [None if cell is None else str(cell) for cell in table.cells.get("source", nothing)],
+            [[str(one) for one in cell] if isinstance(cell, list) else [] for cell in parents],
+        )
+
+    def require_real(self, root: Path) -> None:
+        """Refuse images made by a network that has learned from all others."""
+        pairs = zip(self.names, self.sources, self.generated, strict=True)
+        real = {name for file, source, made in pairs if not made for name in (file, source)}
+        made = np.flatnonzero(self.generated)
+        if orphans := sum(not real.intersection(self.parents[index]) for index in made.tolist()):
             raise InputError(
-                f"{where}: {row.file_name!r} stands in line {line_of[row.file_name]} already; remove one of the two"
+                f"{root} is a grown set: {orphans} of its images were made by a network that has learned from all "
+                "others, or from images that are not here, so that none is left to judge by; give the original data"
             )
-        line_of[row.file_name] = line
-        rows.append(row)
-    without_group = [row.file_name for row in rows if row.group is None]
-    if 0 < len(without_group) < len(rows):
-        line = line_of[without_group[0]]
-        raise InputError(f"{table.name} line {line}: group is missing; fill it in or leave the column out")
-    return rows
 
 
-def _records(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Each row by the names of its columns, with its line number."""
-    if table.suffix == ".csv":
-        (_, header), *lines = csv_lines(table) or [(0, [])]
-        names = [name.strip() for name in header]
-        for line, cells in lines:
-            yield line, dict(zip(names, [*cells, *[""] * len(names)], strict=False))
-        return
-    for line, content in enumerate(read_text(table).split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            record = json.loads(content)
-        except ValueError as error:
-            raise InputError(f"{table.name} line {line}: not valid JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise InputError(f"{table.name} line {line}: wanted an object with file_name and label")
-        yield line, record
-
-
-def _row(record: Mapping[str, Any], where: str) -> _Row:
-    for alias, column in ALIASES.items():
-        if alias in record and column not in record:
-            record = {**record, column: record[alias]}
-    for column in ("file_name", "label"):
-        if column not in record:
-            raise InputError(f"{where}: there is no column {column!r} (columns: {', '.join(record)})")
-        if _text(record[column]) is None:
-            raise InputError(f"{where}: {column} is blank; fill it in or remove the line")
-    if "group" in record and _text(record["group"]) is None:
-        raise InputError(f"{where}: group is blank; fill it in or leave the column out")
-    parents = record.get("parents") or []
-    return _Row(
-        file_name=str(record["file_name"]),
-        label=str(record["label"]),
-        group=_text(record.get("group")),
-        role=role_of(_text(record.get("split")) or "train", where),
-        generated=record.get("origin") == "generated",
-        source=_text(record.get("source")),
-        parents=tuple(map(str, parents)) if isinstance(parents, list) else (),
-    )
-
-
-def _text(value: object) -> str | None:
-    """A cell's text; None when there is nothing in it."""
-    return None if value is None or not str(value).strip() else str(value)
-
-
-def _check_file(root: Path, name: str, where: str) -> None:
-    parts = re.split(r"[/\\]", name)
-    if ".." in parts or Path(name).is_absolute() or re.match(r"[A-Za-z]:[/\\]", name) or "\0" in name:
-        raise InputError(f"{where}: {name!r} leaves the data's folder; name files inside {root}")
-    path = root / name
-    if not stays_inside(path, root):
-        raise InputError(f"{where}: {name!r} is a link that leaves the data's folder; copy the file into it")
-    if not path.is_file():
-        raise InputError(f"{where}: there is no file {name!r} in {root}; correct the name or remove the line")
-
-
-def _groups(rows: Sequence[_Row]) -> npt.NDArray[np.int64]:
+def _numbered(groups: Sequence[str], own: _Provenance) -> npt.NDArray[np.int64]:
     """One number a group; a generated image belongs to all its parents' groups, which makes them one."""
     where_from: dict[str, int] = {}
     links: list[tuple[int, int]] = []
     first_of_group: dict[str, int] = {}
-    for index, row in enumerate(rows):
-        where_from.setdefault(row.file_name, index)
-        if row.source is not None and not row.generated:
-            where_from.setdefault(row.source, index)
-    for index, row in enumerate(rows):
-        if row.group is not None:
-            links.append((first_of_group.setdefault(row.group, index), index))
+    for index, name in enumerate(own.names):
+        where_from.setdefault(name, index)
+        source = own.sources[index]
+        if source is not None and not own.generated[index]:
+            where_from.setdefault(source, index)
+    for index, group in enumerate(groups):
+        links.append((first_of_group.setdefault(group, index), index))
+    for index, parents in enumerate(own.parents):
         # Siblings whose parents are not here still meet in the first of them.
-        links += [(where_from.setdefault(parent, index), index) for parent in row.parents]
-    return component_numbers(len(rows), links)
+        links += [(where_from.setdefault(parent, index), index) for parent in parents]
+    return component_numbers(len(own.names), links)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, listed
+from tenfold.data.columns import UNKNOWN, clean, group_of, meaning_of, spelled_alike
 from tenfold.data.decoding.pixels import from_array
 from tenfold.data.readers import UNLABELLED, Manifest, index_labels, studied_roles
 from tenfold.data.readers.table import Rows, as_float32
@@ -20,6 +21,7 @@ Arrays = Mapping[str, Array]
 
 VECTORS = ("features", "embeddings")
 PREFIXES = ("train", "val", "valid", "test")
+NOTHING: Mapping[str, str] = {}
 LARGEST_BYTES = 16 << 30
 
 
@@ -27,25 +29,36 @@ def reads(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() == ".npz"
 
 
-def read(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()) -> Manifest:
+def read(
+    path: Path, *, name: str | None = None, class_names: Sequence[str] = (), columns: Mapping[str, str] = NOTHING
+) -> Manifest:
     """The images of an .npz (N x H x W, N x H x W x C or N x C x H x W) or its features (N x F), of any numeric type.
+
+    Args:
+        columns: what the arrays of `label` and `group` are called, where it is not what tenfold knows.
 
     Raises:
         InputError: arrays are missing, do not fit one another, or are pickled.
     """
     name, arrays = name or path.stem, read_arrays(path)
+    label = columns.get("label", "labels")
     kind = _kind(arrays)
     in_parts = f"train_{kind}" in arrays or f"test_{kind}" in arrays
-    columns = _join_parts(arrays, kind) if in_parts else arrays
-    for wanted in (kind, "labels"):
-        if wanted not in columns:
-            raise InputError(f"{path} has no array {wanted!r} (it has {', '.join(arrays) or 'none'})")
-    rows = None if kind == "images" else _rows(path, columns[kind], kind, name)
-    images = _channels_last(path, columns[kind]) if rows is None else rows.values
-    labels = _flat(path, columns, "labels", len(images))
-    names, indices = _classes(path, labels, [str(entry) for entry in columns.get("class_names", class_names)])
-    groups = [str(group) for group in _flat(path, columns, "groups", len(images))] if "groups" in columns else []
-    split = _flat(path, columns, "split", len(images)) if "split" in columns else ["train"] * len(images)
+    joined = _join_parts(arrays, kind, label) if in_parts else arrays
+    for wanted in (kind, label):
+        if wanted not in joined:
+            hint = "; name it: --label-column NAME" if wanted == label and arrays else ""
+            raise InputError(f"{path} has no array {wanted!r} (it has {', '.join(arrays) or 'none'}){hint}")
+    rows = None if kind == "images" else _rows(path, joined[kind], kind, name)
+    images = _channels_last(path, joined[kind]) if rows is None else rows.values
+    labels = _flat(path, joined, label, len(images))
+    names, indices = _classes(path, labels, [str(entry) for entry in joined.get("class_names", class_names)])
+    words = [names[index] for index in indices]
+    group, told, warnings = _group(path, joined, {"kind": kind, "label": label}, columns, words)
+    groups = [] if group is None else [clean(entry) for entry in _flat(path, joined, group, len(images))]
+    split = _flat(path, joined, "split", len(images)) if "split" in joined else ["train"] * len(images)
+    if labels.dtype.kind in "US":
+        warnings += spelled_alike(labels, "classes", path.name)
     test_only = f"{path} has test {kind} only; name the {kind} to study in split (train)"
     roles = studied_roles(map(str, split), str(path), test_only)
     return Manifest(
@@ -57,7 +70,9 @@ def read(path: Path, *, name: str | None = None, class_names: Sequence[str] = ()
         vectors=rows.values if rows else None,
         roles=roles,
         groups=index_labels(groups)[1],
-        group_names=tuple(group.strip() for group in groups),
+        group_names=tuple(groups),
+        columns=told,
+        warnings=tuple(warnings),
         roles_given_by_user=rows is not None and bool((roles != "train").any()),
     )
 
@@ -123,12 +138,31 @@ def _kind(arrays: Arrays) -> str:
     return present[0] if present else "images"
 
 
-def _join_parts(arrays: Arrays, kind: str) -> dict[str, Array]:
-    present = [prefix for prefix in PREFIXES if f"{prefix}_{kind}" in arrays and f"{prefix}_labels" in arrays]
+def _group(
+    path: Path, arrays: Arrays, used: Mapping[str, str], columns: Mapping[str, str], labels: Sequence[str]
+) -> tuple[str | None, tuple[str, ...], list[str]]:
+    """The array that names the groups, what the arrays were taken for, and what to warn of."""
+    known = {*used.values(), "split", "class_names", *VECTORS, "images"}
+    rest = [name for name in arrays if name not in known]
+    asked = {"group": columns["group"]} if "group" in columns else {}
+    meaning = meaning_of(rest, asked, path.name, labelled=False)
+    candidates = {name: [clean(entry) for entry in _flat(path, arrays, name, len(labels))] for name in meaning.group}
+    group, warnings = group_of(candidates, labels, path.name, chosen=meaning.chosen)
+    told = [] if group in (None, "groups") else [f"the array {group!r} holds the groups: each in one fold"]
+    if unused := [name for name in rest if name != group]:
+        told.append(f"arrays not used: {listed(unused)}")
+    return group, tuple(told), warnings
+
+
+def _join_parts(arrays: Arrays, kind: str, label: str) -> dict[str, Array]:
+    """The parts one behind the other: the images, their labels, and whatever else each part has."""
+    present = [prefix for prefix in PREFIXES if f"{prefix}_{kind}" in arrays and f"{prefix}_{label}" in arrays]
+    first = present[0] if present else ""
+    of_first = [name.removeprefix(f"{first}_") for name in arrays if first and name.startswith(f"{first}_")]
     joined = {
         column: np.concatenate([arrays[f"{prefix}_{column}"] for prefix in present])
-        for column in (kind, "labels")
-        if present
+        for column in of_first
+        if all(f"{prefix}_{column}" in arrays for prefix in present)
     }
     lengths = [len(arrays[f"{prefix}_{kind}"]) for prefix in present]
     extra = {"class_names": arrays["class_names"]} if "class_names" in arrays else {}
@@ -172,8 +206,17 @@ def _flat(path: Path, columns: Arrays, name: str, count: int) -> Array:
         raise InputError(f"{path}: {name} has shape {column.shape} for {count} images or rows; wanted one for each")
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         raise InputError(f"{path}: {name}[{int(np.argmin(np.isfinite(column)))}] is not a number; fill it in")
-    if column.dtype.kind in "US" and any(not entry.strip() for entry in column):
-        raise InputError(f"{path}: an entry of {name} is blank; fill it in or leave the array out")
+    if column.dtype.kind in "US" and name != "split":
+        for index, entry in enumerate(column):
+            if clean(entry) in UNKNOWN:
+                said = f"is {clean(entry)!r}, which names nothing" if clean(entry) else "is blank"
+                raise InputError(f"{path}: {name} is blank: {name}[{index}] {said}; fill it in or leave it out")
+    if column.dtype.kind in "if" and (column < 0).any():
+        index = int(np.argmax(column < 0))
+        raise InputError(
+            f"{path}: {name}[{index}] is {column[index]:g}, which often marks what is not known; leave it out, "
+            "or write another number or a word"
+        )
     return column
 
 
@@ -183,8 +226,10 @@ def _classes(path: Path, labels: Array, names: Sequence[str]) -> tuple[tuple[str
         if not (labels == np.rint(labels)).all():
             raise InputError(f"{path}: labels must be whole numbers or text, not {labels.dtype}")
         labels = labels.astype(np.int64)
+    if labels.dtype == np.bool_ and len(names):
+        labels = labels.astype(np.int64)
     if np.issubdtype(labels.dtype, np.integer) and len(names):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             raise InputError(f"{path}: labels run to {labels.max()}, but there are {len(names)} class names")
         return tuple(names), labels.astype(np.int64)
-    return index_labels([str(label) for label in labels])
+    return index_labels([clean(label) for label in labels])

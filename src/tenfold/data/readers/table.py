@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import InputError
-from tenfold.data.readers import Manifest, index_labels, read_text, role_of, studied_roles
+from tenfold.core.errors import InputError, listed
+from tenfold.data.columns import UNKNOWN, Meaning, clean, group_of, meaning_of, shown, spelled_alike
+from tenfold.data.readers import Manifest, index_labels, metadata, role_of, studied_roles
+from tenfold.data.tables import SUFFIXES, Csv
 
-SUFFIXES = (".csv", ".tsv")
-MEANINGS = {
-    "label": ("label", "class"),
-    "group": ("group", "patient", "subject"),
-    "split": ("split",),
-    "source": ("file_name", "id"),
-}
-"""The columns of a table that are no features, each by the names that it may have."""
-MOST_NAMED = 8
+USUAL_LABELS = ("label", "class")
+NOTHING: Mapping[str, str] = {}
 LARGEST = 1e30
 """Beyond it the float32 that networks read has no room left for differences and squares."""
 
@@ -32,34 +25,44 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a file of vectors holds, before anything is made of its labels."""
+    """What a file of vectors holds."""
 
     values: Values
     """N x F."""
     sources: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
     """F; empty where the columns have no names."""
-    words: Mapping[str, list[str]] | None = None
-    """The columns that are no features, by what they mean: {"label": [...]}; None for an .npz."""
+    labels: Sequence[str] = ()
+    """N where they are asked for."""
+    groups: Sequence[str] = ()
+    splits: Sequence[str] = ()
+    columns: tuple[str, ...] = ()
+    """What the columns were taken for, a sentence each."""
+    warnings: tuple[str, ...] = ()
 
 
 def reads(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def read(path: Path) -> Manifest:
-    """The rows of a .csv or .tsv: a column `label`, maybe `group`, `split` and `file_name` or `id`, else numbers.
+def read(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
+    """The rows of a .csv or .tsv: a column of classes, maybe of groups, splits and names, else numbers.
+
+    A table that lists images beside it, and holds more than numbers about them, is read as `metadata` reads it.
+
+    Args:
+        columns: what the columns for `file`, `label` and `group` are called, where it is not what tenfold knows.
 
     Raises:
         InputError: with the row and the column at fault.
     """
-    rows = read_vectors(path)
-    words = rows.words or {}
-    class_names, labels = index_labels(words["label"])
-    split = words.get("split", [""] * len(labels))
+    table = Csv.opened(path)
+    if metadata.lists_images(table, path.parent, columns):
+        return metadata.read_listed(path, columns)
+    rows = _read(table, meaning_of(table.names, columns, table.name))
+    class_names, labels = index_labels(rows.labels)
     nothing = f"{path} has no row to study; write train into the column split"
-    roles = studied_roles((word or "train" for word in split), path.name, nothing)
-    groups = words.get("group", [])
+    roles = studied_roles(rows.splits or ["train"] * len(labels), path.name, nothing)
     return Manifest(
         name=path.stem,
         class_names=class_names,
@@ -67,121 +70,113 @@ def read(path: Path) -> Manifest:
         sources=rows.sources,
         vectors=rows.values,
         roles=roles,
-        groups=index_labels(groups)[1],
-        group_names=tuple(groups),
+        groups=index_labels(rows.groups)[1],
+        group_names=tuple(rows.groups),
         feature_names=rows.feature_names,
         roles_given_by_user=bool((roles != "train").any()),
+        columns=rows.columns,
+        warnings=rows.warnings,
     )
 
 
-def read_vectors(path: Path, *, labelled: bool = True) -> Rows:
-    """The rows of a .csv or .tsv with a header; `labelled` tables must have a column `label`.
+def read_vectors(path: Path, wanted: Sequence[str] = (), file_column: str | None = None) -> Rows:
+    """The rows of a .csv or .tsv with a header, whose labels are not asked for.
+
+    Args:
+        file_column: the column that names the rows.
+        wanted: the columns that are features; unless given, or none of them is there, all that mean nothing else.
 
     Raises:
         InputError: with the row and the column at fault.
     """
-    lines = csv_lines(path)
-    if len(lines) < 2:
-        raise InputError(f"{path} holds no rows; wanted a line with the names of the columns, then a line a row")
-    header = _header(path, [name.strip() for name in lines[0][1]], labelled)
-    numbers: list[list[float]] = []
-    words: dict[str, list[str]] = {meaning: [] for meaning in header.words}
-    for line, cells in lines[1:]:
-        where = f"{path.name} line {line}"
-        if len(cells) != header.width:
-            raise InputError(f"{where}: {len(cells)} cells, but the header has {header.width}; make them equal")
-        for meaning, column in header.words.items():
-            word = cells[column].strip()
-            if not word and meaning != "split" and labelled:
-                raise InputError(f"{where}: {meaning} is blank; fill it in or remove the line")
-            if meaning == "split" and labelled:
-                role_of(word or "train", where)  # here, where the line is known
-            words[meaning].append(word)
-        numbers.append([_number(cells[column], where, name) for name, column in header.features.items()])
-    names, line_of = tuple(header.features), [line for line, _ in lines[1:]]
-    values = as_float32(
-        np.array(numbers, dtype=np.float64),
-        lambda row, column: f"{path.name}{'' if row is None else f' line {line_of[row]}'}, column {names[column]!r}",
+    table = Csv.opened(path)
+    _require_named(table)
+    asked = {} if file_column is None else {"file": file_column}
+    meaning = meaning_of(table.names, asked, table.name, labelled=False)
+    features = tuple(name for name in wanted if name in table.names) or meaning.rest
+    values = _values(table, features)
+    words = table.words(meaning.file) if meaning.file and meaning.file not in features else [""] * len(values)
+    unused = [name for name in table.names if name not in (*features, meaning.file)]
+    told = (f"columns not used: {listed(unused)}",) if unused else ()
+    return Rows(values, _sources(table, list(map(clean, words))), features, columns=told)
+
+
+def _read(table: Csv, meaning: Meaning) -> Rows:
+    """All of a labelled table."""
+    _require_named(table)
+    if len(meaning.label) != 1:
+        raise InputError(
+            f"{table.name}: there is no column 'label' that names each row's class (columns: {shown(table.names)}); "
+            "name it: --label-column NAME"
+        )
+    if not meaning.rest:
+        raise InputError(
+            f"{table.name}: there is no column of numbers beside {shown(table.names)}; if it lists images, none "
+            "of them lies beside it"
+        )
+    label = meaning.label[0]
+    raw = {name: table.words(name) for name in (label, meaning.file, meaning.split, *meaning.group) if name}
+    words = {name: list(map(clean, cells)) for name, cells in raw.items()}
+    group, warnings = group_of(
+        {name: words[name] for name in meaning.group}, words[label], table.name, chosen=meaning.chosen
     )
-    sources = words.get("source", [""] * len(line_of))
-    _reject_twins(path, sources, line_of)
-    sources = [source or f"{path.name} line {line}" for source, line in zip(sources, line_of, strict=True)]
-    return Rows(values, tuple(sources), names, words)
+    for what, name in (("label", label), ("group", group), ("source", meaning.file)):
+        for row, word in enumerate(words[name] if name else ()):
+            if word in UNKNOWN:
+                said = f"is {word!r}, which names nothing" if word else "is blank"
+                raise InputError(f"{table.where(row)}: {what} {said}; fill it in or remove the line")
+    splits = ["train" if word in UNKNOWN else word for word in words[meaning.split]] if meaning.split else []
+    for row, word in enumerate(splits):
+        role_of(word, table.where(row))
+    for what, name in (("classes", label), (f"entries of {group!r}", group)):
+        warnings += spelled_alike(raw[name], what, table.name) if name else []
+    told = [f"the column {label!r} names the class"] if label not in USUAL_LABELS else []
+    if group:
+        told.append(f"the column {group!r} is the group: {len(set(words[group])):,} of them, each in one fold")
+    used = {label, group, meaning.file, meaning.split, *meaning.rest}
+    if unused := [name for name in table.names if name not in used]:
+        told.append(f"columns not used: {listed(unused)}")
+    sources = _sources(table, words[meaning.file] if meaning.file else [""] * len(splits or words[label]))
+    return Rows(
+        _values(table, meaning.rest), sources, meaning.rest, words[label], words[group] if group else [], splits,
+        tuple(told), (*table.warnings, *warnings),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Header:
-    width: int
-    words: dict[str, int]
-    """Columns that are no features: what they mean, and where they stand."""
-    features: dict[str, int]
-
-
-def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The header and every row, each with its line number; cells between tabs, commas or semicolons, as the first
-    line has them. Empty lines are passed over.
-
-    Raises:
-        InputError: the file cannot be read, or a line is no CSV.
-    """
-    text = read_text(path)
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        return [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
-    except csv.Error as error:
-        raise InputError(f"{path.name} line {reader.line_num}: not valid CSV ({error})") from error
-
-
-def _header(path: Path, names: list[str], labelled: bool) -> _Header:
-    for column, name in enumerate(names, start=1):
+def _require_named(table: Csv) -> None:
+    """Refuse what is no table of rows whose columns all have a name, and rows of another width."""
+    if not table.names or not table.lines:
+        raise InputError(
+            f"{table.name} holds no rows; wanted a line with the names of the columns, then a line a row"
+        )
+    for column, name in enumerate(table.names, start=1):
         # What pandas calls the column of row numbers: it would tell the class wherever rows are sorted.
         if not name or name.startswith("Unnamed: "):
-            raise InputError(f"{path.name}: column {column} has no name; name it, or leave it out if it counts rows")
-        if name in names[: column - 1]:
-            raise InputError(f"{path.name}: two columns are called {name!r}; rename or remove one of them")
-    words = {}
-    for meaning, spellings in MEANINGS.items():
-        present = [name for name in spellings if name in names]
-        if len(present) > 1:
-            both = " and ".join(map(repr, present))
-            raise InputError(f"{path.name}: the columns {both} mean the same ({meaning}); leave one of them out")
-        if present:
-            words[meaning] = names.index(present[0])
-    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-    if labelled and "label" not in words:
-        raise InputError(f"{path.name}: there is no column 'label' that names each row's class (columns: {shown})")
-    features = {name: column for column, name in enumerate(names) if column not in words.values()}
-    if not features:
-        raise InputError(
-            f"{path.name}: there is no column of numbers beside {shown}; if it lists images, call it metadata.csv "
-            "and give the folder that holds it"
-        )
-    return _Header(len(names), words, features)
+            raise InputError(f"{table.name}: column {column} has no name; name it, or leave it out if it counts rows")
+    table.require_distinct_names()
+    wide = len(table.names)
+    for row, width in enumerate(table.widths):
+        if width != wide:
+            raise InputError(f"{table.where(row)}: {width} cells, but the header has {wide}; make them equal")
 
 
-def _number(cell: str, where: str, name: str) -> float:
-    try:
-        if "_" in cell:  # which Python reads as part of a number
-            raise ValueError
-        return float(cell)
-    except ValueError:
-        said = "is blank" if not cell.strip() else f"{cell.strip()!r} is not a number"
-        raise InputError(
-            f"{where}, column {name!r}: {said}; write a number such as 0.5 (categories as columns of 0 and 1), "
-            "or leave the row or the column out"
-        ) from None
+def _values(table: Csv, names: tuple[str, ...]) -> Values:
+    return as_float32(
+        table.numbers(names),
+        lambda row, column: f"{table.name if row is None else table.where(row)}, column {names[column]!r}",
+    )
 
 
-def _reject_twins(path: Path, sources: Sequence[str], line_of: Sequence[int]) -> None:
+def _sources(table: Csv, names: Sequence[str]) -> tuple[str, ...]:
+    """The name of each row, or where it stands."""
     first: dict[str, int] = {}
-    for source, line in zip(sources, line_of, strict=True):
-        if source and first.setdefault(source, line) != line:
+    for name, line in zip(names, table.lines, strict=True):
+        if name and first.setdefault(name, line) != line:
             raise InputError(
-                f"{path.name} line {line}: {source!r} stands in line {first[source]} already; give each row a name "
+                f"{table.name} line {line}: {name!r} stands in line {first[name]} already; give each row a name "
                 "of its own, and rows that belong together the same group"
             )
+    return tuple(name or f"{table.name} line {line}" for name, line in zip(names, table.lines, strict=True))
 
 
 def in_order(values: Values, names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> Values:
