@@ -68,20 +68,20 @@ def predict(
     wanted = [images] if isinstance(images, str | Path) else images
     paths = [Path(path) for path in wanted]
     if out is None:
-        return _predicted(Path(classifier), paths)
+        return _predicted(Path(classifier), paths, asked)
     table = Path(out) / "predictions.csv"
     require_apart(table, *paths)
     with new_file(table):
-        predictions = _predicted(Path(classifier), paths)
+        predictions = _predicted(Path(classifier), paths, asked)
         write_text(table, predictions_csv(predictions))
     return predictions
 
 
-def _predicted(classifier: Path, paths: Sequence[Path]) -> list[Prediction]:
+def _predicted(classifier: Path, paths: Sequence[Path], options: PredictOptions) -> list[Prediction]:
     trained = load_classifier(classifier)
     inputs: npt.NDArray[Any]
     if trained.reads_vectors:
-        files, inputs = _vectors(paths, trained, asked.file_column)
+        files, inputs = _vectors(paths, trained, options.file_column)
     else:
         files, inputs = _images(paths, trained, _frame(classifier))
     return predictions_of(files, trained.probabilities(inputs), trained.class_names)
