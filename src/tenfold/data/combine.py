@@ -6,7 +6,7 @@ An external test set is a second set of labelled images, sealed: the arms are te
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tenfold.data.audit import audit, cleaned
 from tenfold.data.duplicates import equal_pairs, near_pairs
 from tenfold.data.images import GREY_AS_RGB, with_channels
 from tenfold.data.load import load
-from tenfold.data.readers import index_labels, manifest_of
+from tenfold.data.readers import has_table, index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.layout import POOLED, SEALED
 from tenfold.data.readers.table import in_order
@@ -33,19 +33,23 @@ GROUPS_UNKNOWN = "of the external test set in named groups, which could not be l
 
 
 def with_external_test(
-    study: ImageDataset, test: str | Path, data: str | Path | ImageDataset | None = None
+    study: ImageDataset,
+    test: str | Path,
+    data: str | Path | ImageDataset | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> ImageDataset:
     """The study with all images of the set `test` as its sealed test part, at its size and in its colours.
 
     `test` is anything that `load` reads; what it calls train or test makes no difference, and the study's own
     test part gives way. A group that has the same name in the metadata of both sets is one group, for which
-    `data` must say where the study was read from. No file is changed.
+    `data` must say where the study was read from. No file is changed. `columns` names those of both sets' tables.
 
     Raises:
         InputError: `test` cannot be read, has a class that the study lacks, or holds an image of the study.
     """
     kept = study.take(np.flatnonzero(study.roles != "test"))
-    external = _load(study, test)
+    columns_of_test = columns if has_table(Path(test)) else None
+    external = _load(study, test, columns_of_test)
     _reject_unknown_classes(study, external)
     sealed = replace(
         external,
@@ -56,7 +60,7 @@ def with_external_test(
     )
     _reject_leaks(kept, sealed)
     conversions = Counter(study.conversions) + Counter(_conversions(study, external))
-    names, names_of_study = group_names(test), group_names(data)
+    names, names_of_study = group_names(test, columns_of_test), group_names(data, columns)
     if names and not names_of_study and len(np.unique(kept.groups)) < len(kept):
         conversions[GROUPS_UNKNOWN] = len(names)
     if replaced := len(study) - len(kept):
@@ -79,22 +83,23 @@ def with_external_test(
     )
 
 
-def group_names(data: str | Path | ImageDataset | None) -> dict[str, str]:
+def group_names(data: str | Path | ImageDataset | None, columns: Mapping[str, str] | None = None) -> dict[str, str]:
     """The group of each image by its source, as the metadata, .npz or .csv at `data` names it; often empty."""
     if data is None or isinstance(data, ImageDataset) or data in KNOWN:
         return {}
-    manifest = manifest_of(data)
+    manifest = manifest_of(data, columns=columns)
     return dict(zip(manifest.sources, manifest.group_names, strict=False))
 
 
-def _load(study: ImageDataset, test: str | Path) -> ImageDataset:
+def _load(study: ImageDataset, test: str | Path, columns: Mapping[str, str] | None) -> ImageDataset:
     _, height, width = study.image_shape
+    named: dict[str, Any] = {f"{what}_column": name for what, name in (columns or {}).items()}
     if height != width:
         raise InputError(f"an external test set needs square images; those of {study.name} are {height} x {width}")
     try:
         if not study.is_vectors:
-            return load(test, size=height, value_ranges=study.value_ranges)
-        external = load(test)
+            return load(test, size=height, **named, value_ranges=study.value_ranges)
+        external = load(test, **named)
         if not external.is_vectors:
             raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")
         names, wanted = external.feature_names, study.feature_names

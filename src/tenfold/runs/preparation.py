@@ -70,7 +70,7 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     loaded = data if isinstance(data, ImageDataset) else load(data, **options.reading)
     require_classes(loaded)
     if options.test is not None:
-        loaded = with_external_test(loaded, options.test, data)
+        loaded = with_external_test(loaded, options.test, data, options.columns)
     findings = audit(loaded)
     dataset = cleaned(loaded, findings)
     study = dataset.part("train")

@@ -136,6 +136,15 @@ def manifest_of(
     raise InputError(f"{path} is a file; give a folder of class folders, one with metadata.csv, an .npz, or a .csv")
 
 
+def has_table(path: Path) -> bool:
+    """Whether columns, or arrays, could be named there."""
+    from tenfold.data.readers import metadata, npz, table
+
+    if path.is_dir():
+        return metadata.find_table(path, of_any_name=True) is not None
+    return npz.reads(path) or table.reads(path)
+
+
 def _with_columns(path: Path, columns: Mapping[str, str]) -> Manifest:
     from tenfold.data.readers import metadata, npz, table
 
