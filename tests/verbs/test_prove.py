@@ -77,6 +77,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
         "budget": None, "repeats": 2,
         "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0, "test": None,
         "judge_rare": False, "learning_curve": True, "device": "auto", "class_folders": "auto",
+        "file_column": None, "label_column": None, "group_column": None,
     }  # fmt: skip
 
     page = (out / "report.html").read_text("utf-8")
