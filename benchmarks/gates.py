@@ -27,7 +27,7 @@ from shared import Config, counted, machine, measured, table
 
 from tenfold.core.files import write_text
 from tenfold.core.keys import Key
-from tenfold.core.options import StudyOptions
+from tenfold.core.study_options import StudyOptions
 from tenfold.core.types import ImageDataset, Split
 from tenfold.data.splits import make_splits
 from tenfold.evaluation.compare import Design, compare

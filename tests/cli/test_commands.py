@@ -23,11 +23,10 @@ from tenfold.core.options import (
     PreviewOptions,
     ReproduceOptions,
     RestyleOptions,
-    RunOptions,
     SampleOptions,
-    StudyOptions,
 )
 from tenfold.core.results import DryRun
+from tenfold.core.study_options import RunOptions, StudyOptions
 from tenfold.evaluation import ArmResult, Interval, Verdict, Wins
 from tenfold.evaluation.serialise import verdict_json
 from tenfold.verbs.predict import Prediction

@@ -11,7 +11,8 @@ import pytest
 from tenfold.core import options as all_options
 from tenfold.core.configuration import Option, Options, metadata_of
 from tenfold.core.errors import InputError
-from tenfold.core.options import GrowOptions, RestyleOptions, RunOptions, StudyOptions
+from tenfold.core.options import GrowOptions, RestyleOptions
+from tenfold.core.study_options import RunOptions, StudyOptions
 
 TYPES = [
     kind for kind in vars(all_options).values() if isinstance(kind, type) and issubclass(kind, Options)

@@ -10,7 +10,7 @@ import pytest
 
 from made_up_sets import easy_set
 from tenfold.core.files import read_json
-from tenfold.core.options import StudyOptions
+from tenfold.core.study_options import StudyOptions
 from tenfold.runs import pilot
 from tenfold.runs.preparation import prepare
 from tenfold.verbs.prove import prove

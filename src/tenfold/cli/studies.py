@@ -25,14 +25,8 @@ from tenfold.cli.program import (
     from_options,
 )
 from tenfold.core.errors import InputError
-from tenfold.core.options import (
-    AdaptOptions,
-    DataOptions,
-    MergeOptions,
-    ReproduceOptions,
-    RunOptions,
-    StudyOptions,
-)
+from tenfold.core.options import AdaptOptions, DataOptions, MergeOptions, ReproduceOptions
+from tenfold.core.study_options import RunOptions, StudyOptions
 
 
 @app.command()

@@ -12,9 +12,9 @@ import numpy as np
 
 from tenfold.core.clock import beginning
 from tenfold.core.errors import InputError
-from tenfold.core.options import StudyOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
+from tenfold.core.study_options import StudyOptions
 from tenfold.core.types import ImageDataset
 from tenfold.data.audit import Audit, audit, cleaned
 from tenfold.data.combine import with_external_test

@@ -11,9 +11,9 @@ import numpy as np
 
 from tenfold.core.errors import Interrupted
 from tenfold.core.files import write_json
-from tenfold.core.options import StudyOptions
 from tenfold.core.progress import note, progress, warn
 from tenfold.core.results import Result
+from tenfold.core.study_options import StudyOptions
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.data.audit import Audit
 from tenfold.data.splits import is_tested

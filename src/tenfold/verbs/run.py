@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.core.options import RunOptions
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
+from tenfold.core.study_options import RunOptions
 from tenfold.core.types import Data
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.serialise import verdict_json
