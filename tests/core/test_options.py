@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from tenfold.core import options as all_options
+from tenfold.core import options, study_options
 from tenfold.core.configuration import Option, Options, metadata_of
 from tenfold.core.errors import InputError
 from tenfold.core.options import GrowOptions, RestyleOptions
 from tenfold.core.study_options import RunOptions, StudyOptions
 
-TYPES = [
-    kind for kind in vars(all_options).values() if isinstance(kind, type) and issubclass(kind, Options)
-]  # fmt: skip
+NAMED = {**vars(options), **vars(study_options)}
+TYPES = [kind for kind in NAMED.values() if isinstance(kind, type) and issubclass(kind, Options)]
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
