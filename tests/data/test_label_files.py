@@ -82,6 +82,12 @@ def test_a_table_above_that_is_named_after_the_folder(class_folders: Folders, tm
         load(root.parent)
 
 
+def test_a_table_above_is_read_as_any_other_table(class_folders: Folders, tmp_path: Path) -> None:
+    root = class_folders({".": 3}, tmp_path / "all/Part 1")
+    (tmp_path / "all/Part 1.csv").write_bytes("image;class\r0;cat\r1;cat \r2;dog\r".encode("utf-8-sig"))
+    assert load(root).class_names == ("cat", "dog")
+
+
 def test_idx_files(tmp_path: Path) -> None:
     def write(name: str, values: np.ndarray[Any, Any]) -> None:
         head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()

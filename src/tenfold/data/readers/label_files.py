@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import defaultdict
@@ -14,10 +13,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from tenfold.core.errors import InputError, listed
+from tenfold.data.columns import clean
 from tenfold.data.readers import Manifest, index_labels, read_file, read_text
 from tenfold.data.readers.layout import UNNAMED
 from tenfold.data.readers.metadata import find_table
 from tenfold.data.readers.walk import Contents, is_image_name, walk
+from tenfold.data.tables import read_table
 
 LARGEST_BYTES = 1 << 29
 Labels = dict[str, set[str]]
@@ -134,15 +135,19 @@ def _of_label_studio(tasks: Iterable[dict[str, Any]]) -> Labels:
 
 def _read_csv(path: Path, root: Path) -> Labels:
     """A table of two columns, of which one names the folder's images; nothing of any other."""
-    rows = [row for row in csv.reader(read_text(path).splitlines()) if any(map(str.strip, row))]
-    if len(rows) < 2 or any(len(row) != 2 for row in rows):
+    try:
+        table = read_table(path)
+    except InputError:
+        return {}
+    if len(table.names) != 2 or not len(table):
         return {}
     known = {key for file in root.iterdir() if is_image_name(file.name) for key in _keys(file.name)}
-    for column in (0, 1):
-        if all(any(key in known for key in _keys(row[column].strip())) for row in rows[1:]):
+    one, other = ([clean(cell) for cell in table.cells[name]] for name in table.names)
+    for files, said in ((one, other), (other, one)):
+        if all(any(key in known for key in _keys(file)) for file in files):
             labels: Labels = defaultdict(set)
-            for row in rows[1:]:
-                labels[row[column].strip()].add(row[1 - column].strip())
+            for file, label in zip(files, said, strict=True):
+                labels[file].add(label)
             return labels
     return {}
 
