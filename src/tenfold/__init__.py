@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "adapt",
     "check",
+    "doctor",
     "fit",
     "grow",
     "load",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tenfold.data.load import load
     from tenfold.verbs.adapt import adapt
     from tenfold.verbs.check import check
+    from tenfold.verbs.doctor import doctor
     from tenfold.verbs.fit import fit
     from tenfold.verbs.grow import grow
     from tenfold.verbs.merge import merge

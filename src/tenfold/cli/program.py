@@ -33,7 +33,20 @@ Answer = Result | tuple[object, str]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
-ORDER = ("run", "check", "prove", "grow", "preview", "fit", "sample", "predict", "adapt", "restyle", "reproduce")
+ORDER = (
+    "run",
+    "check",
+    "prove",
+    "grow",
+    "preview",
+    "fit",
+    "sample",
+    "predict",
+    "adapt",
+    "restyle",
+    "reproduce",
+    "doctor",
+)
 """Of the commands in the help: what most people come for stands first."""
 
 

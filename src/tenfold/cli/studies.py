@@ -172,3 +172,18 @@ def _study(result: Any) -> Answer:
     where = f"report: {report}" if report.exists() else f"results: {result.directory}"
     document = result.to_json()
     return document, "\n".join([document["answer"], result.sentence, verdict_text(document), where])
+
+
+@app.command()
+@from_options
+def doctor() -> Answer:
+    """Say what tenfold finds on this computer, and what is wrong with it.
+
+    Versions, extras, device, threads, free memory and disk, and how many classifiers are trained here in ten
+    minutes, which is measured. Writes nothing.
+
+    Example: tenfold doctor --json
+    """
+    from tenfold.verbs.doctor import doctor
+
+    return doctor()
