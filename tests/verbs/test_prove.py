@@ -13,7 +13,6 @@ from made_up_folders import write_folders
 from made_up_sets import QUICK_CGAN, easy_set
 from tenfold.core.errors import InputError, Interrupted, TenfoldError
 from tenfold.core.files import read_json
-from tenfold.evaluation.serialise import verdict_json
 from tenfold.methods import MethodFailed, method_class
 from tenfold.report.text import verdict_text
 from tenfold.runs import trial as module
@@ -62,8 +61,10 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
         assert set(arm) >= ARM_KEYS
         assert (arm["against_baseline_points"] is None) == (name == "classical")
         assert arm["recall"][2] is None, "a class with one image cannot be evaluated"
-    assert verdict == json.loads(json.dumps(verdict_json(study.verdict)))
-    assert study.to_json() == verdict_json(study.verdict) | {"directory": str(out)}
+    assert verdict == json.loads(json.dumps(study.verdict_json()))
+    asked = verdict["predictions"]
+    assert (asked["images"], sum(map(sum, asked["confusion"]))) == (9, 9)
+    assert study.to_json() == study.verdict_json() | {"directory": str(out)}
     again = Study.from_json(study.to_json())
     assert (again.sentence, again.to_json()) == (study.sentence, study.to_json())
 

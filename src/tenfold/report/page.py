@@ -59,6 +59,8 @@ class ReportContent:
     warnings: Sequence[str] = ()
     arm_notes: Mapping[str, str] = field(default_factory=dict)
     """A few words under an arm's name: {"placebo": "control: the same images again"}."""
+    predictions: Mapping[str, Any] | None = None
+    """Of images that were not learned from, as verdict.json tells them."""
     stop_below: float = 0.001
     """The p-value at which a interim look ended the study."""
 

@@ -27,6 +27,7 @@ OUTCOMES = {
 }
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOST_LISTED = 10
+MOST_LABELS = 3
 WIDTH = 118
 
 EARLIER_STUDIES = "digits, wbc and pneumoniamnist"
@@ -55,7 +56,7 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     table = aligned(("arm", "balanced accuracy", f"against {verdict['baseline']}", "verdict", "time"), rows)
     start = [f"Start: {verdict['start']['sentence']}"] if verdict.get("start") else []
     facts = [*start, *_worth_lines(verdict, order), *_chance_lines(verdict), *_external_lines(verdict)]
-    facts += _choice_lines(arms)
+    facts += [*_choice_lines(arms), *_label_lines(verdict)]
     warnings = [f"warning: {one_line(warning)}" for warning in verdict.get("warnings", ())]
     return "\n".join([table, *(_wrapped(one_line(fact)) for fact in facts), *warnings])
 
@@ -117,6 +118,16 @@ def _external_lines(verdict: Mapping[str, Any]) -> list[str]:
 def _choice_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     selected = [f"{name} was {selection_words(arm['settled'])}" for name, arm in arms.items() if arm.get("settled")]
     return selected + [f"{name}: {ratio_words(arm['ratios'])}" for name, arm in arms.items() if arm.get("ratios")]
+
+
+def _label_lines(verdict: Mapping[str, Any]) -> list[str]:
+    """Labels that look wrong, the clearest by name."""
+    suspicious = (verdict.get("predictions") or {}).get("suspicious_labels", ())
+    if not suspicious:
+        return []
+    named = "; ".join(f"{one['source']} ({one['label']} or {one['predicted']}?)" for one in suspicious[:MOST_LABELS])
+    more = f"; {len(suspicious) - MOST_LABELS} more in verdict.json" if len(suspicious) > MOST_LABELS else ""
+    return [f"{_counted(len(suspicious), 'label')} to look at, which may be wrong: {named}{more}"]
 
 
 def _arm_row(name: str, arm: Mapping[str, Any], verdict: Mapping[str, Any]) -> tuple[str, ...]:

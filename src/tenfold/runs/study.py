@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tenfold.data.splits import is_tested
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.compare import Design, External, compare, primary_p_value
 from tenfold.evaluation.first_look import first_look
+from tenfold.evaluation.out_of_fold import OutOfFold, out_of_fold
 from tenfold.evaluation.prediction_matrix import UNTESTED
 from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.budget import budget_warnings, keep_rest
@@ -64,7 +66,23 @@ class Study(Result):
 
     def to_json(self) -> dict[str, Any]:
         """What verdict.json holds, and the directory."""
-        return verdict_json(self.verdict) | {"directory": str(self.directory)}
+        return self.verdict_json() | {"directory": str(self.directory)}
+
+    def verdict_json(self) -> dict[str, Any]:
+        """What verdict.json holds."""
+        found, images = self.out_of_fold, self.data.part("train")
+        told = found and found.to_json(images.sources, images.class_names)
+        return verdict_json(self.verdict) | {"predictions": told}
+
+    @cached_property
+    def out_of_fold(self) -> OutOfFold | None:
+        """What the best arm says of images that it did not learn from; None where none was tested.
+
+        An arm on fewer images, or on more, says nothing of how this set is read.
+        """
+        others = {arm.name for arm in self.plan.arms if arm.is_curve_point or arm.needs_reserve}
+        arms = [arm.name for arm in self.plan.arms if arm.name not in others]
+        return out_of_fold(self.trials, self.data.part("train").labels, arms)
 
 
 def run_study(prepared: Prepared, run: RunDirectory, workers: int | None, *, tail: Tail = no_tail) -> Study:
@@ -91,12 +109,13 @@ def run_study(prepared: Prepared, run: RunDirectory, workers: int | None, *, tai
     told = [] if budget is None else budget_warnings(done, plan, verdict, budget, pace.rest)
     before_it = (*prepared.remarks, *_early_end(done, plan), *told, *plan.fold_plan.warnings)
     with_warnings = replace(verdict, warnings=(*before_it, *verdict.warnings))
-    write_json(run.path / "verdict.json", verdict_json(with_warnings))
-    keep_rest(pace.rest if told else None, run)
-    return Study(
+    study = Study(
         run.path, with_warnings, data, prepared.audit, plan, prepared.source, prepared.options, done.trials, before,
         done.classifiers,
     )  # fmt: skip
+    write_json(run.path / "verdict.json", study.verdict_json())
+    keep_rest(pace.rest if told else None, run)
+    return study
 
 
 def design_of(data: ImageDataset, plan: Plan) -> Design:

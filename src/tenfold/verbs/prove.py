@@ -32,7 +32,7 @@ from tenfold.runs.study import Study, run_study
 from tenfold.runs.tries import most_chosen
 from tenfold.training.device import available_cores, current_device
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.sheets import augmented_sheet, generated_sheet, real_sheet
+from tenfold.verbs.sheets import augmented_sheet, generated_sheet, mistakes_sheets, real_sheet
 
 SECONDS_TO_PUBLISH = 3.0
 """Of computing: the verdict, its figures and the report."""
@@ -220,6 +220,8 @@ def publish(
     if not images.is_vectors:
         usual = most_chosen(study.trials, study.plan.baseline).get("classical", {})
         sheets = [real_sheet(images), augmented_sheet(images, usual)]
+        if found := study.out_of_fold:
+            sheets += mistakes_sheets(images, found)
     if generated is not None:
         sheets.append(generated_sheet(images, generated.images, generated.labels))
     else:
@@ -243,6 +245,7 @@ def publish(
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*untold, *warnings],
+        predictions=study.verdict_json()["predictions"],
         stop_below=study.plan.stop_below,
         arm_notes=_notes(study),
     )

@@ -12,7 +12,6 @@ from tenfold.core.results import Result
 from tenfold.core.study_options import RunOptions
 from tenfold.core.types import Data
 from tenfold.evaluation import Verdict
-from tenfold.evaluation.serialise import verdict_json
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
@@ -53,7 +52,7 @@ class RunResult(Result):
         return f"{self.study.sentence}\n{self.growth}"
 
     def to_json(self) -> dict[str, Any]:
-        return verdict_json(self.verdict) | {
+        return self.study.verdict_json() | {
             "directory": str(self.directory),
             "classifier": self.classifier,
             "grown": self.grown.to_json() if self.grown else None,

@@ -14,6 +14,7 @@ from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import nearest
+from tenfold.evaluation.out_of_fold import OutOfFold
 from tenfold.generators import Generator, Images
 from tenfold.methods import Grown, make_method
 from tenfold.report.image_sheet import Cell, Sheet
@@ -22,6 +23,8 @@ MOST_CLASSES, COLUMNS = 12, 8
 """Of a sheet in a report."""
 ROWS, NEW_A_ROW = 6, 6
 """Of a sheet that `sample` leaves."""
+COMPARED = 3
+"""Images of each class beside one that may be of either."""
 WALK = 9
 """Steps from one draw of the noise to another, both ends included."""
 
@@ -77,6 +80,35 @@ def generated_sheet(
         ["new", "real"] * pairs,
         [filled(row, COLUMNS, _grey(images)) for row in beside_nearest(images, made, labels, shown, pairs)],
         [images.class_names[label] for label in shown],
+    )
+
+
+def mistakes_sheets(images: ImageDataset, found: OutOfFold) -> list[Sheet]:
+    """Images whose labels look wrong, and then the worst of the other mistakes, beside images of both classes."""
+    suspicious = found.suspicious
+    others = found.mistakes[~np.isin(found.mistakes, suspicious)]
+    titles = (("Labels to look at", suspicious), ("The worst mistakes", others))
+    return [
+        _mistakes(images, found, positions[:MOST_CLASSES], title) for title, positions in titles if len(positions)
+    ]
+
+
+def _mistakes(images: ImageDataset, found: OutOfFold, positions: npt.NDArray[np.int64], title: str) -> Sheet:
+    def compared(label: int) -> Row:
+        return filled(real_cells(images, found.surest(label)[:COMPARED]), COMPARED, _grey(images))
+
+    pairs = [(int(found.labels[position]), int(found.predicted[position])) for position in positions]
+    firsts = real_cells(images, found.indices[positions])
+    return Sheet(
+        title,
+        "Left the image, then some that were surely recognised of the class that it is labelled as, and of the class "
+        "that it was taken for.",
+        ["image", "labelled", *[""] * (COMPARED - 1), "taken for", *[""] * (COMPARED - 1)],
+        [
+            [first, *compared(label), *compared(predicted)]
+            for first, (label, predicted) in zip(firsts, pairs, strict=True)
+        ],
+        [f"{images.class_names[label]} or {images.class_names[predicted]}?" for label, predicted in pairs],
     )
 
 
