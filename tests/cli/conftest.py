@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -10,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from made_up_files import Checked
+from PIL import Image
 
 from tenfold.cli import main
 from tenfold.core import exit_codes
@@ -48,3 +52,22 @@ def tenfold(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture
         return status, out, err
 
     return call
+
+
+@pytest.fixture
+def checked(tenfold: Any) -> Any:
+    return lambda **files: Checked(tenfold, {name.replace("_", "."): content for name, content in files.items()})
+
+
+@pytest.fixture
+def as_read(tenfold: Any, checked: Any) -> Any:
+    """What tenfold makes of each file: the pixels of its copy in a grown set."""
+
+    def read(**files: bytes) -> tuple[Checked, dict[str, np.ndarray]]:
+        found = checked(**files)
+        assert tenfold("grow", "set", "out", "--with", "classical", "--times", "0.1")[0] == 0
+        lines = [json.loads(line) for line in Path("out/metadata.jsonl").read_text().splitlines()]
+        names = {Path(line["source"]).name: line["file_name"] for line in lines if line["origin"] == "real"}
+        return found, {name: np.asarray(Image.open(Path("out", file))) for name, file in names.items()}
+
+    return read

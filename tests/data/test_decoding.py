@@ -1,4 +1,4 @@
-"""Real damaged and unusual files, one row of the bad-input table after another."""
+"""Bytes and arrays handed to the decoder; whole files of every kind are in tests/cli."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tenfold.core.keys import Key
-from tenfold.data import decoding
 from tenfold.data.decoding import decode, pixels
 from tenfold.data.decoding.pixels import DecodedImage, UnreadableError, from_array
 
@@ -36,54 +35,6 @@ def test_grey_and_colour_come_through_unchanged_and_equal_channels_are_grey() ->
         assert np.array_equal(decode(encoded(image)).pixels, np.asarray(expected))
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "empty file"),
-        (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), "NaN"),
-        (encoded(photo(64, 64))[:900], "truncated or damaged"),
-        (encoded(photo(64, 64), "JPEG")[:900], "truncated or damaged"),
-        (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "rsvg-convert"),
-        (b"just some notes", "not an image"),
-        (encoded(photo(1, 1)), "too small"),
-        (encoded(photo(3, 100)), "too elongated"),
-        (encoded(photo(1, 10_000)), "too small"),
-    ],
-)
-def test_unusable_files_are_set_aside_with_a_reason(content: bytes, reason: str) -> None:
-    with pytest.raises(UnreadableError, match=reason):
-        decode(content, ".jpg")
-
-
-@pytest.mark.parametrize("side", [9_500, 30_000])
-def test_a_bomb_is_refused_by_its_header(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    bomb = encoded(Image.new("1", (side, side)))
-    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(UnreadableError, match="80,000,000"):
-        decode(bomb)
-
-
-def test_wrong_extension_is_used_and_noted() -> None:
-    assert decode(encoded(photo()), ".jpg").notes == (decoding.WRONG_EXTENSION,)
-    assert decode(encoded(photo()), ".PNG").notes == ()
-
-
-def test_exif_turns_the_image_upright() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held on its side: turn clockwise
-    lying = photo(12, 10)
-    image = decode(encoded(lying, exif=exif))
-    assert image.notes == (pixels.TURNED,)
-    assert (image.pixels == np.rot90(np.asarray(lying), -1)).all()
-
-
-def test_cmyk_becomes_rgb() -> None:
-    image = decode(encoded(photo(32, 32).convert("CMYK"), "JPEG"), ".jpg")
-    assert image.pixels.shape == (32, 32, 3)
-    assert image.notes == (pixels.CMYK,)
-
-
 def test_transparency_is_flattened_on_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     clear.putpixel((2, 3), (10, 20, 30, 255))
@@ -91,19 +42,6 @@ def test_transparency_is_flattened_on_white() -> None:
     assert image.notes == (pixels.FLATTENED,)
     assert image.pixels[3, 2].tolist() == [10, 20, 30]
     assert image.pixels[0, 0].tolist() == [255, 255, 255]
-
-
-def test_palette_with_transparency() -> None:
-    image = decode(encoded(photo(8, 8).quantize(4), transparency=0))
-    assert image.notes == (pixels.PALETTE, pixels.FLATTENED)
-    assert (image.pixels == 255).all(axis=-1).any()
-
-
-def test_first_page_of_several_is_used() -> None:
-    pages = [Image.new("L", (8, 8), value) for value in (10, 200)]
-    image = decode(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
-    assert image.notes == (pixels.FIRST_FRAME,)
-    assert (image.pixels == 10).all()
 
 
 def test_sixteen_bits_and_floats_keep_their_values() -> None:

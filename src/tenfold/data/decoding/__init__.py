@@ -7,6 +7,7 @@ Transparency is flattened on white, the paper that scans, drawings and icons are
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -46,6 +47,15 @@ WRONG_EXTENSION = "wrong extension, read by content"
 BROKEN_EXIF = "broken EXIF ignored"
 BROKEN_PROFILE = "broken colour profile (ICC) ignored"
 ORIENTATION, EXIF_PART = 0x0112, 0x8769
+DRAWINGS = {"EPS": "Ghostscript", "WMF": "LibreOffice"}
+"""What Pillow opens and can only draw where another program is installed, and what converts it everywhere."""
+SVG_SUFFIXES = (".svg", ".svgz")
+MEDICAL_SUFFIXES = {
+    ".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".gz": "NIfTI", ".heic": "HEIF", ".heif": "HEIF",
+}  # fmt: skip
+WEB_PAGE = re.compile(rb"(<!--.*?-->\s*)*<(!doctype html|html|head|body|script|\?xml)", re.IGNORECASE | re.DOTALL)
+FIRST_LETTERS = 40
+"""Of a text that lies where an image should, in the reason: mostly they say what went wrong in a download."""
 
 # What PIL's decoders are known to raise on files that are damaged rather than foreign.
 DECODER_FAULTS = (
@@ -68,24 +78,26 @@ def decode(content: bytes, suffix: str = "") -> DecodedImage:
 
 
 def _decode(content: bytes, suffix: str) -> DecodedImage:
-    for is_kind, read in ((is_dicom, read_dicom), (is_nifti, read_nifti)):
+    for kind, is_kind, read in (("DICOM", is_dicom, read_dicom), ("NIfTI", is_nifti, read_nifti)):
         if is_kind(content):
             values, done = read(content)
-            return from_array(values, tuple(done))
+            return from_array(values, (*_misnamed(kind, suffix), *done))
     try:
         image: Image.Image = Image.open(io.BytesIO(content))
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"larger than {LARGEST_PIXELS:,} pixels, not decoded") from error
     except DECODER_FAULTS as error:
         if is_heif(content):
-            return _by_pillow(open_heif(content), 1, [])
+            return _by_pillow(open_heif(content), 1, _misnamed("HEIF", suffix))
         if is_tiff(content):
             values, done = read_tiff(content)
             return from_array(values, (*_misnamed("TIFF", suffix), *done))
         if suffix.lower() in DICOM_SUFFIXES:
             values, done = read_dicom(content)
             return from_array(values, tuple(done))
-        raise UnreadableError(_what_else(content)) from error
+        raise UnreadableError(_what_else(content, suffix.lower())) from error
+    if image.format in DRAWINGS:
+        raise UnreadableError(f"{image.format} drawing; convert it to PNG ({DRAWINGS[image.format]})")
     check_size(*image.size)
     orientation, notes = _metadata(image)
     notes = [*_misnamed(image.format, suffix), *notes]
@@ -171,19 +183,23 @@ def _to_grey_or_rgb(image: Image.Image, notes: list[str]) -> Values:
 
 
 def _misnamed(detected: str | None, suffix: str) -> list[str]:
-    named = Image.registered_extensions().get(suffix.lower())
+    named = MEDICAL_SUFFIXES.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
     same = {"MPO": "JPEG"}  # a camera's JPEG with a second image in it
     is_wrong = named is not None and detected is not None and same.get(named, named) != same.get(detected, detected)
     return [WRONG_EXTENSION] if is_wrong else []
 
 
-def _what_else(content: bytes) -> str:
+def _what_else(content: bytes, suffix: str) -> str:
     """The reason for bytes that PIL does not know, naming a converter where one is known to help."""
-    head = content[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if b"<svg" in head:
+    head = content[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if b"<svg" in head.lower() or suffix in SVG_SUFFIXES:
         return "SVG drawing; convert it to PNG (inkscape, rsvg-convert)"
-    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+    if WEB_PAGE.match(head):
         return "a web page, not an image"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS in place of the image; `git lfs pull` fetches it"
     if content[4:8] == b"ftyp":
         return "a camera's container of another kind than HEIC; convert it to JPEG"
-    return "not an image that can be read"
+    line = head.partition(b"\n")[0].strip()[:FIRST_LETTERS].decode("latin-1")
+    is_text = line.isascii() and line.isprintable() and len(line) > 1
+    return "not an image that can be read" + (f", but {line!r}..." if is_text else "")

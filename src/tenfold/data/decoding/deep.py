@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,10 @@ from tenfold.data.decoding.pixels import (
 
 DEEP_PPM = re.compile(rb"P6" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-BITS_PER_SAMPLE, ORIENTATION, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 274, 338, 339
+BITS_PER_SAMPLE, COMPRESSION, ORIENTATION, EXTRA_SAMPLES, SAMPLE_FORMAT, IMAGE_DEPTH = 258, 259, 274, 338, 339, 32997
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, INDEXED, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
+DATA_PLACES = ((273, 279), (324, 325))
+"""Where strips and tiles begin, and their bytes."""
 JPEG_COMPRESSIONS = (6, 7, 34892, 33007, 34933, 34934)
 """Whose decoders turn YCbCr into RGB."""
 PREMULTIPLIED, TRANSPARENCY = 1, (1, 2)
@@ -57,7 +60,13 @@ def pillow_is_exact(image: Image.Image, content: bytes) -> bool:
         tags: Any = image.tag_v2  # type: ignore[attr-defined]  # an image of this format has them
         unsigned = all(kind == 1 for kind in tags.get(SAMPLE_FORMAT, (1,)))
         known = all(kind in TRANSPARENCY for kind in tags.get(EXTRA_SAMPLES, ()))
-        return unsigned and known and max(tags.get(BITS_PER_SAMPLE, (1,))) <= 8
+        flat = tags.get(IMAGE_DEPTH, 1) == 1
+        for starts, lengths in DATA_PLACES:
+            ends = map(add, tags.get(starts, ()), tags.get(lengths, ()))
+            # Of a packed one libtiff would say so on stderr, without the file's name.
+            if tags.get(COMPRESSION, 1) != 1 and max(ends, default=0) > len(content):
+                raise EOFError("the file ends before its image does")
+        return unsigned and known and flat and max(tags.get(BITS_PER_SAMPLE, (1,))) <= 8
     if image.format == "PPM":
         return image.mode != "RGB" or not (header := DEEP_PPM.match(content)) or int(header[3]) <= 255
     return image.format != "JPEG2000" or image.mode == "L"

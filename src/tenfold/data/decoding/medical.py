@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
+import math
 import zlib
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +37,8 @@ CODECS = {
     "1.2.840.10008.1.2.4.81": "jpegls_decode",
 }
 """What imagecodecs unpacks, by transfer syntax: pydicom would need a further package for each."""
+
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what it finds odd is judged here
 
 
 def is_dicom(content: bytes) -> bool:
@@ -114,6 +118,8 @@ def read_nifti(content: bytes) -> tuple[Values, list[str]]:
             raise UnreadableError("a volume of more than 512 MB, not decoded")
         second = content[4:8] == NIFTI_MAGIC[1]
         image = (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_bytes(content)
+        if math.prod(image.shape) * image.get_data_dtype().itemsize > LARGEST_VOLUME_BYTES:
+            raise UnreadableError("a volume of more than 512 MB, not decoded")
         while len(image.shape) > 3:
             image = image.slicer[..., 0]
         if len(image.shape) < 2:
