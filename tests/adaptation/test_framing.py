@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.adaptation.framing import FILLED, Frame, Images, frame_like, frame_of, framing, mends, shared_frame
+from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 
@@ -107,6 +109,12 @@ def test_any_image_comes_out_as_a_image(
     assert framed.dtype == np.uint8
     assert np.array_equal(frame.of(images[1:2])[0], framed[1]), "an image's frame does not depend on the others"
     assert frame_of(frame.to_json()) == frame
+
+
+@pytest.mark.parametrize("forged", [[], "x", {}, {"side": "x"}, {"nothing": 1}])
+def test_a_forged_frame_is_refused(forged: Any) -> None:
+    with pytest.raises(InputError):
+        frame_of(forged)
 
 
 def test_no_images_and_no_frame_are_taken_too() -> None:

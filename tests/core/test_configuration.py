@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tenfold.core.configuration import from_json, hash_of, read_strictly, to_json
 from tenfold.core.errors import InputError
+from tenfold.core.study_options import RunOptions
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,24 @@ def test_a_hash_depends_on_values_and_not_on_their_order() -> None:
     assert hash_of({"a": 1, "b": (2, 3)}) == hash_of({"b": [2, 3], "a": 1})
     assert hash_of(Part("a")) != hash_of(Part("a", 0.5))
     assert len(hash_of(None)) == 12
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([field.name for field in fields(RunOptions)]), VALUES, max_size=4))
+@settings(max_examples=200)
+def test_options_of_any_value_are_taken_or_refused(values: dict[str, Any]) -> None:
+    with suppress(InputError):
+        options = RunOptions.of(None, values)
+        assert RunOptions.of(None, json.loads(json.dumps(options.to_json()))) == options
+
+
+@pytest.mark.parametrize("values", [None, [], "x", 3])
+def test_what_is_no_object_is_refused(values: Any) -> None:
+    with pytest.raises(InputError, match="no object"):
+        read_strictly(Part, values, "part")

@@ -29,6 +29,13 @@ def coco(names: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
+def test_half_a_letter_is_refused(class_folders: Folders) -> None:
+    root = class_folders({".": 2})
+    (root / "labels.json").write_text(json.dumps(coco({"000.png": ["\ud800"], "001.png": ["a"]})))
+    with pytest.raises(InputError, match="surrogates not allowed"):
+        load(root)
+
+
 NAMES = {"000.png": ["cat"], "001.png": ["dog"], "002.png": ["dog", "dog"]}
 
 

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tenfold.core.errors import InputError
 from tenfold.data.load import load
@@ -87,8 +91,59 @@ def test_a_faulty_line_is_named(root: Path, rows: list[str], message: str) -> No
 
 def test_invalid_json_names_its_line(root: Path) -> None:
     (root / "metadata.jsonl").write_text('{"file_name": "pictures/000.png", "label": "a"}\n{oops}\n')
-    with pytest.raises(InputError, match="line 2: not valid JSON"):
+    with pytest.raises(InputError, match="line 2 is damaged or no JSON"):
         load(root)
+
+
+def test_half_a_letter_is_refused_as_it_cannot_be_written_again(root: Path) -> None:
+    (root / "metadata.jsonl").write_text('{"file_name": "pictures/000.png", "label": "\\ud800"}\n')
+    with pytest.raises(InputError, match="line 1 is damaged"):
+        load(root)
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["pictures/000.png", "001", "a", "b", "1", "1.0", "train", "NaN", "", "label", "file_name", "id"]
+    ),
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=4),
+)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=1, max_size=4), min_size=1, max_size=5),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_table_is_read_or_refused(
+    root: Path, rows: list[list[str]], delimiter: str, encoding: str, end: str, usual: bool
+) -> None:
+    rows = [["file_name", "label"], ["pictures/000.png", "a"], *rows] if usual else rows
+    content = end.join(delimiter.join(row) for row in rows)
+    (root / "metadata.csv").write_bytes(content.encode(encoding))
+    with suppress(InputError):
+        assert len(load(root)) > 0
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["pictures/000.png", "a"]) | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+NAMES = ("file_name", "label", "group", "split", "origin", "parents", "source")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES), min_size=1, max_size=3))
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_lines_of_json_are_read_or_refused(root: Path, records: list[dict[str, Any]]) -> None:
+    usual = {"file_name": "pictures/001.png", "label": "a"}
+    (root / "metadata.jsonl").write_text("".join(json.dumps(usual | record) + "\n" for record in records))
+    with suppress(InputError):
+        assert len(load(root)) > 0
 
 
 def test_a_link_out_of_the_folder_is_refused(root: Path, tmp_path: Path) -> None:

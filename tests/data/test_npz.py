@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import tempfile
+import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from made_up_images import noise_image
 from made_up_sets import easy_set, easy_vectors
@@ -248,3 +255,55 @@ def test_an_external_test_set_of_vectors(tmp_path: Path) -> None:
             with_external_test(study, tmp_path / name)
     with pytest.raises(InputError, match="external test set: test holds vectors"):
         with_external_test(easy_set([3, 3]), tmp_path / "test.csv")
+
+
+def damaged_header(path: Path, shape: str) -> Path:
+    """An .npz of two images whose header declares another shape, under a right checksum."""
+    out = io.BytesIO()
+    np.save(out, GREY)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", out.getvalue().replace(b"(2, 8, 8)", shape.encode()))
+    return path
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000, 8, 8)", "(18446744073709551616,)", "(-2, 8, 8)", "(1e9,)"])
+def test_a_header_that_declares_what_is_not_there_takes_no_memory(tmp_path: Path, shape: str) -> None:
+    with pytest.raises(InputError, match=r"set\.npz is damaged"):
+        load(damaged_header(tmp_path / "set.npz", shape))
+
+
+def test_parts_that_do_not_fit_one_another_are_told(tmp_path: Path) -> None:
+    labels = np.array([0, 1])
+    with pytest.raises(InputError, match=r"images of its parts are uint8 \(2, 8, 8\) and uint8 \(2, 4, 4\)"):
+        read(
+            tmp_path,
+            train_images=GREY,
+            train_labels=labels,
+            test_images=np.zeros((2, 4, 4), np.uint8),
+            test_labels=labels,
+        )
+
+
+@pytest.mark.parametrize("code", [0x110000, 0xD800])
+def test_text_that_is_none_is_damage(tmp_path: Path, code: int) -> None:
+    words = np.array([code, 97], np.uint32).view("U1")
+    with pytest.raises(InputError, match="is damaged"):
+        read(tmp_path, images=GREY, labels=words)
+
+
+def test_times_are_no_images(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="images are timedelta64"):
+        read(tmp_path, images=GREY.astype("m8[D]"), labels=[0, 1])
+
+
+ARRAY_NAMES = ("images", "labels", "groups", "split", "features", "class_names", "train_images", "train_labels")
+SHAPES = ((4,), (4, 1), (4, 5), (4, 5, 5), (4, 5, 5, 3), (4, 3, 5, 5), (3,), (0,), ())
+DTYPES = st.one_of(hnp.scalar_dtypes(), hnp.unicode_string_dtypes(max_len=3), hnp.byte_string_dtypes(max_len=3))
+
+
+@given(st.dictionaries(st.sampled_from(ARRAY_NAMES), hnp.arrays(DTYPES, st.sampled_from(SHAPES)), min_size=1))
+@settings(max_examples=100)
+def test_arrays_of_any_kind_are_read_or_refused(arrays: dict[str, Any]) -> None:
+    usual = {"images": noise_image("any", 4, 5, 5), "labels": np.array([0, 1, 0, 1])}
+    with tempfile.TemporaryDirectory() as folder, suppress(InputError):
+        assert len(load(save(Path(folder) / "set.npz", **{**usual, **arrays}))) > 0

@@ -15,7 +15,9 @@ from made_up_sets import easy_set
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json, write_text
+from tenfold.runs import Finished
 from tenfold.runs.directory import CODE, COMMAND, LAST_FILE, RunDirectory
+from tenfold.runs.repeats import trial_of
 
 OPTIONS: dict[str, Any] = {"data": "leaves", "seed": 0, "budget": None}
 READS = {"leaves": "print", CODE: "code"}
@@ -228,6 +230,20 @@ def test_a_job_whose_files_are_gone_is_not_finished(tmp_path: Path) -> None:
     assert run.result(wanted) == 9
     (run.of(wanted) / "parts/weights.txt").unlink()
     assert run.result(wanted) is None
+
+
+@pytest.mark.parametrize("forged", [[], None, "x", {}, {"files": None}, {"files": [1]}, {"files": [], "result": 1}])
+def test_a_result_that_no_job_left_is_refused(tmp_path: Path, forged: Any) -> None:
+    run, wanted = RunDirectory(tmp_path), job("square", config={"number": 3})
+    write_json(run.of(wanted) / "result.json", forged)
+    with pytest.raises(InputError, match="is not what a job leaves"):
+        run.found(wanted)
+
+
+@pytest.mark.parametrize("result", [None, [], {}, {"arm": "raw"}, {"arm": 1, "repeat": "x"}])
+def test_a_result_that_is_no_trial_is_refused(result: Any) -> None:
+    with pytest.raises(InputError, match="is not that of a trial"):
+        trial_of(Finished(job("square"), result, 0.0, None))
 
 
 def test_sets_and_arrays_lie_there_once_and_only_as_long_as_they_are_read() -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from tenfold.core.configuration import read_strictly
 from tenfold.core.types import ImageDataset
 from tenfold.data.images import with_channels
 
@@ -62,8 +63,12 @@ class Frame:
 
 
 def frame_of(values: Mapping[str, Any] | None) -> Frame | None:
-    """The inverse of `Frame.to_json`; None stays None."""
-    return None if values is None else Frame(**values)
+    """The inverse of `Frame.to_json`; None stays None.
+
+    Raises:
+        InputError: it is none.
+    """
+    return None if values is None else read_strictly(Frame, values, "frame")
 
 
 def _framed(images: Images, frame: Frame) -> Images:

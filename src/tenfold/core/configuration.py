@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -47,6 +48,8 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
     """
     import pydantic
 
+    if not isinstance(values, Mapping):
+        raise InputError(f"{owner or 'what is given'} is no object of options by name")
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]  # T is a dataclass
     for name in values:
         if name not in known:
@@ -54,7 +57,7 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
                 f"{f'{owner} has' if owner else 'there is'} no option '{name}'.{did_you_mean(name, known)}"
             )
     try:
-        made = pydantic.TypeAdapter(kind).validate_python(dict(values))
+        made: T = _adapter(kind).validate_python(dict(values))  # type: ignore[arg-type]  # a class is hashable
         if not isinstance(made, Options):  # whose bounds are written down
             _require_sensible({field.name: getattr(made, field.name) for field in fields(made)}, owner)  # type: ignore[arg-type]
         return made
@@ -65,6 +68,14 @@ def read_strictly(kind: type[T], values: Mapping[str, Any], owner: str = "") -> 
             raise InputError(f"{owner + ': ' if owner else ''}the option '{name}' is missing") from error
         written = f"{name}={problem['input']}"
         raise InputError(f"{f'{owner}({written})' if owner else written}: {_wrong(problem)}") from error
+
+
+@cache
+def _adapter(kind: type[Any]) -> Any:
+    """Kept, as making one takes milliseconds."""
+    import pydantic
+
+    return pydantic.TypeAdapter(kind)
 
 
 def _require_sensible(values: Mapping[str, Any], owner: str) -> None:

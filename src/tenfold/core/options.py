@@ -247,7 +247,7 @@ class ReproduceOptions(Options):
 
 def path_as_text(path: str | Path | None) -> str | None:
     """A set as an option keeps it: a path stays one, also where a known set has the same name."""
-    return path if path is None or isinstance(path, str) else os.path.join(".", path)
+    return os.path.join(".", path) if isinstance(path, os.PathLike) else path
 
 
 def as_typed(command: str, words: Sequence[object], options: Options, **parameters: object) -> str:

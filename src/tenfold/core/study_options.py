@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -82,8 +83,9 @@ class StudyOptions(TrainingOptions):
 
     @classmethod
     def normalised(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(arms := values.get("arms"), str | None):
-            values["arms"] = ",".join(arms)
+        arms = values.get("arms")
+        if isinstance(arms, Sequence) and not isinstance(arms, str):
+            values["arms"] = ",".join(map(str, arms))
         return {**values, "test": path_as_text(values.get("test"))}
 
 

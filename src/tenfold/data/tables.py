@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import re
 import warnings
 from collections import Counter
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.errors import InputError
+from tenfold.core.files import parse_json
 from tenfold.data.columns import FILES, LABELS, PERSON, clean, key
 
 SUFFIXES = (".csv", ".tsv")
@@ -288,10 +288,7 @@ def _read_jsonl(path: Path) -> Table:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
-        try:
-            record = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path.name} line {line}: not valid JSON ({error})") from error
+        record = parse_json(content, f"{path.name} line {line}")
         if not isinstance(record, dict):
             raise InputError(f"{path.name} line {line}: wanted an object with file_name and label")
         lines.append(line)

@@ -15,6 +15,7 @@ from torch import Tensor
 import tenfold
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.core.options import MOST_PIXELS
 from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.data.value_range import ranges_from_json
 from tenfold.generators import Generator, packed
@@ -104,6 +105,8 @@ def read_generator(path: Path) -> tuple[Description, dict[str, Tensor]]:
             value_ranges=ranges_from_json(told),
             details=dict(told["details"]),
         )
+        if channels not in (1, 3) or not all(1 <= side <= MOST_PIXELS for side in (height, width)):
+            raise ValueError(f"there are no images of {description.image_shape}")
         names = description.class_names
         if len(names) != len(description.class_counts) or not all(isinstance(name, str) for name in names):
             raise ValueError("the classes and their counts do not fit")

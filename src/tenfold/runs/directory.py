@@ -100,9 +100,12 @@ class RunDirectory:
         if not path.exists():
             return None
         kept = read_json(path)
-        if not all((path.parent / name).is_file() for name in kept["files"]):
-            return None
-        return Finished(job, kept["result"], kept["seconds"], kept["peak_bytes"], found=True)
+        try:
+            if not all((path.parent / name).is_file() for name in kept["files"]):
+                return None
+            return Finished(job, kept["result"], kept["seconds"], kept["peak_bytes"], found=True)
+        except (LookupError, TypeError) as error:
+            raise _no_result(path) from error
 
     def result(self, job: Job) -> Any | None:
         """What a finished job gave; None where it is to be done."""
@@ -154,9 +157,15 @@ class RunDirectory:
         records = []
         for path in sorted(self.path.glob("jobs/*/result.json")):
             record = read_json(path)
+            if not isinstance(record, dict) or "result" not in record:
+                raise _no_result(path)
             del record["result"]
             records.append({"hash": path.parent.name, **record})
         return records
+
+
+def _no_result(path: Path) -> InputError:
+    return InputError(f"{path} is not what a job leaves; remove it, and the same command makes it again")
 
 
 def make_ready(directory: Path, command: str, changeable: Collection[str] = ()) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tenfold.core.errors import InputError
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.evaluation import Look
-from tenfold.runs import Job
+from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
 from tenfold.runs.executors.processes import executor_for
@@ -131,6 +132,22 @@ def _run_repeat(
     trials = {job.hash for job in jobs.values()}
     for one in run_jobs(list(jobs.values()), run, executor, time_left=lambda: time_left(finished)):
         if one.job.hash in trials:  # and no training that they share
-            finished.append(Trial(**one.result))
+            finished.append(trial_of(one))
             report(finished[-1], one.found)
     return finished
+
+
+def trial_of(finished: Finished) -> Trial:
+    """What a trial's job gave.
+
+    Raises:
+        InputError: the run's directory holds something else in its place.
+    """
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(Trial).validate_python(finished.result)
+    except pydantic.ValidationError as error:
+        raise InputError(
+            f"the result of {finished.job.label or finished.job.hash} is not that of a trial; choose another --out"
+        ) from error

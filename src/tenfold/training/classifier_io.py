@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import safetensors.torch
 
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
+from tenfold.core.options import MOST_PIXELS
 from tenfold.data.value_range import ranges_from_json
 from tenfold.networks.backbone_classifier import network_description, network_of
 from tenfold.training.checkpoint import UNFIT, read_weights
@@ -52,9 +54,13 @@ def load_classifier(path: Path) -> TrainedClassifier:
     description = path.with_suffix(".json")
     try:
         metadata = read_json(description)
-        shape = metadata["image_shape"]
+        channels, height, width = map(index, metadata["image_shape"])
         config = ClassifierConfig(**metadata["config"])
-        image_shape = (shape[0], shape[1], shape[2])
+        image_shape = (channels, height, width)
+        if channels < 1 or not all(1 <= side <= MOST_PIXELS for side in (height, width)):
+            raise ValueError(f"there are no images of {image_shape}")
+        if not all(isinstance(name, str) for name in metadata["class_names"]):
+            raise ValueError("the names of the classes are no text")
         feature_names = tuple(metadata.get("feature_names", ()))  # files made before there were vectors lack it
         ranges = ranges_from_json(metadata)
         weights = read_weights(path)

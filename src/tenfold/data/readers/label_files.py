@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tenfold.core.errors import InputError, listed
+from tenfold.core.files import parse_json
 from tenfold.data.columns import clean
 from tenfold.data.readers import Manifest, index_labels, read_file, read_text
 from tenfold.data.readers.layout import UNNAMED
@@ -99,13 +100,15 @@ def _tables(root: Path) -> Iterator[tuple[Path, Labels]]:
 
 def _read_json(path: Path) -> Labels:
     """What a COCO file or an export of Label Studio says; nothing of any other JSON."""
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path))
-        if isinstance(content, dict):
-            return _of_coco(content)
-        return _of_label_studio(content) if isinstance(content, list) else {}
+        content = json.loads(text)
+        labels = _of_coco(content) if isinstance(content, dict) else _of_label_studio(content)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+    if "\\ud" in text.lower():
+        parse_json(text, str(path))  # which refuses halves of letters
+    return labels
 
 
 def _of_coco(content: dict[str, Any]) -> Labels:

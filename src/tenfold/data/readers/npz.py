@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,13 @@ VECTORS = ("features", "embeddings")
 PREFIXES = ("train", "val", "valid", "test")
 NOTHING: Mapping[str, str] = {}
 LARGEST_BYTES = 16 << 30
+MAGIC = b"\x93NUMPY"
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, OSError, EOFError, ValueError, TypeError,
+    SyntaxError, LookupError, AttributeError, ArithmeticError, RuntimeError, SystemError, MemoryError,
+)  # fmt: skip
+"""What zipfile and numpy are known to raise where an archive or a header is damaged."""
 
 
 def reads(path: Path) -> bool:
@@ -44,7 +55,7 @@ def read(
     label = columns.get("label", "labels")
     kind = _kind(arrays)
     in_parts = f"train_{kind}" in arrays or f"test_{kind}" in arrays
-    joined = _join_parts(arrays, kind, label) if in_parts else arrays
+    joined = _join_parts(path, arrays, kind, label) if in_parts else arrays
     for wanted in (kind, label):
         if wanted not in joined:
             hint = "; name it: --label-column NAME" if wanted == label and arrays else ""
@@ -52,6 +63,8 @@ def read(
     rows = None if kind == "images" else _rows(path, joined[kind], kind, name)
     images = _channels_last(path, joined[kind]) if rows is None else rows.values
     labels = _flat(path, joined, label, len(images))
+    if np.ndim(joined.get("class_names", class_names)) != 1:
+        raise InputError(f"{path}: class_names are no list; wanted a name for each class")
     names, indices = _classes(path, labels, [str(entry) for entry in joined.get("class_names", class_names)])
     words = [names[index] for index in indices]
     group, told, warnings = _group(path, joined, {"kind": kind, "label": label}, columns, words)
@@ -118,17 +131,52 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked_bytes = sum(member.file_size for member in archive.infolist())
-        if unpacked_bytes > LARGEST_BYTES:
-            raise InputError(f"{path} unpacks to {unpacked_bytes >> 30} GB; give a smaller part of it")
+            if unpacked_bytes > LARGEST_BYTES:
+                raise InputError(f"{path} unpacks to {unpacked_bytes >> 30} GB; give a smaller part of it")
+            _require_what_is_declared(archive)
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+            read = {name: arrays[name] for name in arrays.files}
+        _require_text(read)
+        # Files that are no arrays come back as bytes.
+        return {name: array for name, array in read.items() if isinstance(array, np.ndarray)}
+    except InputError:
+        raise
+    except DAMAGED as error:
         if "pickle" not in str(error):
             raise InputError(f"{path} is damaged ({error}); fetch or save it again") from error
         raise InputError(
             f"{path} holds pickled objects, which can run code and are refused; "
             "save plain arrays: numbers, or text as dtype str instead of object"
         ) from error
+
+
+def _require_what_is_declared(archive: zipfile.ZipFile) -> None:
+    """
+    Raises:
+        ValueError: an array's header declares more values than its file holds: memory is set aside for them at once.
+    """
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                continue
+            file.seek(0)
+            read_header = HEADERS.get(np.lib.format.read_magic(file))
+            if read_header is None:
+                raise ValueError(f"{member.filename} is of an unknown version")
+            shape, _, dtype = read_header(file)
+            if math.prod(shape) * dtype.itemsize > member.file_size or min(shape, default=0) < 0:
+                raise ValueError(f"{member.filename} declares {shape} values of {dtype} and does not hold them")
+
+
+def _require_text(arrays: Arrays) -> None:
+    """
+    Raises:
+        ValueError: text holds what is no letter, or half of one.
+    """
+    for array in arrays.values():
+        if isinstance(array, np.ndarray) and array.dtype.kind == "U" and array.nbytes:
+            letters = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1).view(np.uint32)
+            "".join(map(chr, np.unique(letters).tolist())).encode("utf-8", "surrogateescape")
 
 
 def _kind(arrays: Arrays) -> str:
@@ -154,16 +202,20 @@ def _group(
     return group, tuple(told), warnings
 
 
-def _join_parts(arrays: Arrays, kind: str, label: str) -> dict[str, Array]:
+def _join_parts(path: Path, arrays: Arrays, kind: str, label: str) -> dict[str, Array]:
     """The parts one behind the other: the images, their labels, and whatever else each part has."""
     present = [prefix for prefix in PREFIXES if f"{prefix}_{kind}" in arrays and f"{prefix}_{label}" in arrays]
     first = present[0] if present else ""
     of_first = [name.removeprefix(f"{first}_") for name in arrays if first and name.startswith(f"{first}_")]
-    joined = {
-        column: np.concatenate([arrays[f"{prefix}_{column}"] for prefix in present])
-        for column in of_first
-        if all(f"{prefix}_{column}" in arrays for prefix in present)
-    }
+    columns = [column for column in of_first if all(f"{prefix}_{column}" in arrays for prefix in present)]
+    joined = {}
+    for column in columns:
+        parts = [arrays[f"{prefix}_{column}"] for prefix in present]
+        try:
+            joined[column] = np.concatenate(parts)
+        except (ValueError, TypeError) as error:
+            kinds = " and ".join(f"{part.dtype} {part.shape}" for part in parts)
+            raise InputError(f"{path}: {column} of its parts are {kinds}; give them one shape and type") from error
     lengths = [len(arrays[f"{prefix}_{kind}"]) for prefix in present]
     extra = {"class_names": arrays["class_names"]} if "class_names" in arrays else {}
     return joined | {"split": np.repeat(present, lengths)} | extra
@@ -178,8 +230,7 @@ def _rows(path: Path, values: Array, kind: str, name: str) -> Rows:
 
 
 def _require_numbers(path: Path, values: Array, kind: str, usual: str) -> None:
-    numeric = values.dtype == np.bool_ or np.issubdtype(values.dtype, np.number)
-    if not numeric or np.iscomplexobj(values):
+    if values.dtype.kind not in "biuf":
         raise InputError(f"{path}: {kind} are {values.dtype}; save them as {usual} or another numeric type")
 
 
