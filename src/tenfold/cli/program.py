@@ -213,7 +213,7 @@ Data = Annotated[
     argument(
         "DATA",
         "A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, a .csv of "
-        "numbers with a column label, or the name of a known set such as digits or mnist.",
+        "numbers with a column label, hf:NAME of the Hugging Face hub, or a known set such as digits or mnist.",
     ),
 ]
 Config = Annotated[

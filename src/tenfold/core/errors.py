@@ -46,6 +46,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, without what it adds on further lines."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def listed(names: Sequence[str], most: int = 20) -> str:
     """The first of the names in quotes, and how many more there are."""
     more = len(names) - most

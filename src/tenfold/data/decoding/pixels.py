@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tenfold.core.errors import first_line
 from tenfold.data.value_range import Pixels
 
 Values = npt.NDArray[Any]
@@ -134,4 +135,4 @@ def damaged(error: Exception) -> UnreadableError:
     """The reason for a file that a decoder stopped at."""
     if isinstance(error, MemoryError):
         return UnreadableError("needs more memory than there is")
-    return UnreadableError(f"truncated or damaged: {str(error).splitlines()[0] if str(error) else repr(error)}")
+    return UnreadableError(f"truncated or damaged: {first_line(error)}")

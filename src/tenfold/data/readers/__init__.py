@@ -105,8 +105,12 @@ def manifest_of(
     Raises:
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
-    from tenfold.data.readers import archives, folders, known
+    from tenfold.data.readers import archives, folders, hub, known
 
+    if isinstance(data, str) and data.startswith(hub.PREFIX):
+        if class_folders != "auto":
+            raise InputError(f"--class-folders is for folders of class folders, and {data} is none; leave it out")
+        return hub.read(data, columns or {}, labelled=labelled)
     path = Path(data)
     is_known = isinstance(data, str) and data in known.KNOWN
     if is_known and class_folders == "auto":

@@ -68,27 +68,52 @@ def read_listed(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
     root, table = path.parent, read_table(path)
     meaning = meaning_of(table.names, columns, table.name)
     files = listed_files(root, table, meaning)
-    labels, taken = _labels(table, meaning)
-    group, warnings = _group(table, meaning, labels)
-    roles, split = _roles(table, meaning)
+    said = described(table, meaning, files.column)
     own = _Provenance.of(table, files.names)
     own.require_real(root)
-    class_names, numbers = index_labels(labels)
-    kept_groups = [] if group is None else [clean(cell) for cell in table.cells[group]]
-    used = {files.column, group, split, *taken}
+    class_names, numbers = index_labels(said.labels)
     return Manifest(
         name=root.resolve().name,
         class_names=class_names,
         labels=numbers,
         sources=files.names,
         decode=lambda index: read_file(root / files.names[index]),
-        roles=np.where(own.generated, "grown", roles),
-        groups=_numbered(kept_groups, own),
-        group_names=tuple(kept_groups),
-        roles_given_by_user=bool((roles != "train").any()),
-        columns=() if own.known else _told(table, files.column, taken, group, used),
-        warnings=(*table.warnings, *warnings, *(() if own.known else files.unnamed)),
+        roles=np.where(own.generated, "grown", said.roles),
+        groups=_numbered(said.groups, own),
+        group_names=said.groups,
+        roles_given_by_user=bool((said.roles != "train").any()),
+        columns=() if own.known else said.columns,
+        warnings=(*table.warnings, *said.warnings, *(() if own.known else files.unnamed)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What the rows of a table say of their images."""
+
+    labels: Sequence[str]
+    """N names of classes."""
+    groups: tuple[str, ...]
+    """N names, or none."""
+    roles: npt.NDArray[np.str_]
+    """N of `Role`."""
+    columns: tuple[str, ...]
+    """What the columns were taken for, a sentence each."""
+    warnings: tuple[str, ...]
+
+
+def described(table: Table, meaning: Meaning, file: str) -> Described:
+    """What a table says of the images that its column `file` names.
+
+    Raises:
+        InputError: with the line at fault: a class or a group is missing or blank, a split is not known.
+    """
+    labels, taken = _labels(table, meaning)
+    group, warnings = _group(table, meaning, labels)
+    roles, split = _roles(table, meaning)
+    groups = () if group is None else tuple(clean(cell) for cell in table.cells[group])
+    told = _told(table, file, taken, group, {file, group, split, *taken})
+    return Described(labels, groups, roles, told, tuple(warnings))
 
 
 def lists_images(csv: Csv, root: Path, columns: Mapping[str, str]) -> bool:
