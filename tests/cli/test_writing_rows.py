@@ -101,6 +101,36 @@ def test_row_81_what_is_killed_goes_on_to_the_same_bytes_and_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set", "undisturbed"]
 
 
+def test_row_81_a_set_that_is_there_already_is_told_and_every_other_is_refused(
+    folder: Path, tmp_path: Path, tenfold: Any
+) -> None:
+    words = ["grow", "set", "out", "--with", QUICK]
+    status, first, _ = tenfold(*words)
+    made = contents(tmp_path / "out")
+    again, second, err = tenfold(*words)
+    assert (status, again, "nothing to do" in err) == (0, 0, True)
+    assert second == first.replace("\n", "; they were there already\n")
+    others = ["--seed", "1"], ["--times", "2"], ["--class", "a"], ["--per-class", "6"]
+    for other in others:
+        status, _, err = tenfold(*words, *other)
+        assert (status, "other options" in err) == (2, True), err
+    assert tenfold("grow", "set", "out", "--with", "classical")[0] == 2
+    status, _, err = tenfold("restyle", "set", "out")
+    assert (status, "not empty" in err) == (2, True), err
+    assert contents(tmp_path / "out") == made
+    image = next((tmp_path / "out/a").glob("generated*"))
+    more = image.parent / "mine.png"
+    for harm in (image.unlink, lambda: image.write_bytes(b"x"), more.touch):
+        harm()
+        status, _, err = tenfold(*words)
+        assert (status, f"out/a/{image.name}" in err or "mine.png" in err) == (2, True), err
+        image.write_bytes(made[f"a/{image.name}"])
+    more.unlink()
+    shutil.copy(folder / "a/000.png", folder / "a/more.png")
+    (folder / "a/000.png").unlink()
+    assert tenfold(*words)[0] == 2, "of other images"
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_row_82_nothing_is_written_among_what_is_read(
     number: int, folder: Path, tmp_path: Path, tenfold: Any

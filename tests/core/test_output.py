@@ -21,6 +21,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def fill(directory: Path) -> None:
     with output.new_directory(directory) as new:
+        output.require_empty(directory)
         files.write_text(new / "metadata.jsonl", "table")
         files.write_text(new / "a/x.png", "image")
         assert not [path for path in directory.iterdir() if not path.name.startswith(".")], "nothing is there yet"
@@ -86,13 +87,27 @@ def test_a_kill_between_two_moves_is_made_good_and_files_of_others_stay(
         return
     assert len([path for path in out.iterdir() if not path.name.startswith(".")]) == moved
     assert not moved or (out / "metadata.jsonl").exists(), "the table is first: half of a set is read by nothing"
+    output.require_empty(out)  # of all but what is on its way there
     files.write_text(out / "thesis.txt", "mine")
     with pytest.raises(InputError, match="not empty"):
-        fill(out)
-    assert (out / "thesis.txt").read_text() == "mine"
-    (out / "thesis.txt").unlink()
-    fill(out)
-    assert contents(out) == FILLED
+        output.require_empty(out)
+    with output.new_directory(out):
+        assert contents(out).items() > FILLED.items(), "nothing of it is made again"
+    assert contents(out) == FILLED | {"thesis.txt": b"mine"}
+
+
+def test_a_file_that_has_come_meanwhile_is_kept_and_what_is_ready_waits(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    new = output.new_directory(out)
+    files.write_text(new.__enter__() / "a/x.png", "image")
+    files.write_text(out / "a", "mine")
+    with pytest.raises(InputError, match="a has come there meanwhile"):
+        new.__exit__(None, None, None)
+    assert (out / "a").read_text() == "mine"
+    (out / "a").unlink()
+    with output.new_directory(out):
+        assert (out / "a/x.png").exists()
+    assert contents(out) == {"a/x.png": b"image"}
 
 
 def test_what_cannot_be_written_is_said_before_anything(tmp_path: Path) -> None:
@@ -105,8 +120,8 @@ def test_what_cannot_be_written_is_said_before_anything(tmp_path: Path) -> None:
         (tmp_path / "dangling", "File exists|cannot write"),
         (tmp_path / ("n" * 300), "File name too long"),
     ):
-        with pytest.raises(InputError, match=complaint), output.new_directory(path):
-            pytest.fail(f"{path} was taken")
+        with pytest.raises(InputError, match=complaint):
+            fill(path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "thesis.docx"]
 
 

@@ -15,6 +15,7 @@ from made_up_sets import easy_set
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json, write_text
+from tenfold.core.manifest import recorded
 from tenfold.runs import Finished
 from tenfold.runs.directory import CODE, COMMAND, LAST_FILE, RunDirectory
 from tenfold.runs.repeats import trial_of
@@ -175,7 +176,10 @@ def test_without_out_an_unfinished_run_goes_on() -> None:
     assert other != first
     assert open_run(None, "run") not in (first, other), "prove and run are not each other's"
     assert open_run(None) == first
-    write_text(first / LAST_FILE, "finished")
+    with recorded(first):
+        write_text(first / LAST_FILE, "finished")
+        (first / "data").mkdir()
+    assert open_run(None) == first, "killed between its report and its end"
     assert open_run(None) not in (first, other)
 
 

@@ -70,7 +70,7 @@ def test_without_images_each_learned_class_is_drawn_unchecked(fitted: Any, tmp_p
     assert len({line["seed"] for line in lines}) == 24
     assert {line["method"] for line in lines} == {"cgan"}
     assert {path.name for path in out.iterdir()} == {
-        "a", "b", "c", "metadata.jsonl", "sheet.png", "interpolation.png"
+        "a", "b", "c", "config.json", "manifest.jsonl", "metadata.jsonl", "sheet.png", "interpolation.png"
     }  # fmt: skip
 
 

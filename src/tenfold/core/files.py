@@ -73,7 +73,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -138,7 +138,7 @@ def write_many(directory: Path, files: Iterable[tuple[str, bytes | Iterable[byte
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        _flush_directory(directory.parent)
+        flush_directory(directory.parent)
 
 
 def _flush_tree(root: Path) -> None:
@@ -146,10 +146,10 @@ def _flush_tree(root: Path) -> None:
         for name in names:
             with open(os.path.join(folder, name), "rb+") as file:
                 os.fsync(file.fileno())
-        _flush_directory(Path(folder))
+        flush_directory(Path(folder))
 
 
-def _flush_directory(directory: Path) -> None:
+def flush_directory(directory: Path) -> None:
     """Make the names in a directory last; Windows keeps them by itself and opens no directory."""
     if sys.platform == "win32":
         return

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tenfold.core.errors import InputError, SystemFault
 from tenfold.core.files import PARTIAL, parse_json, recording, write_bytes
+from tenfold.core.output import UNFINISHED
 
 MANIFEST = "manifest.jsonl"
 CHUNK = 2**20
@@ -42,37 +43,43 @@ def recorded(directory: Path) -> Iterator[None]:
         yield
 
 
-def verify(directory: Path) -> None:
-    """See that every file is as it was written. One that is gone is no fault: it is made again.
+def write_manifest(directory: Path) -> None:
+    """The manifest of files that were written without one; they are all there is."""
+    lines = [json.dumps({"file": file, "sha256": _sha256(directory / file)}) + "\n" for file in _files(directory)]
+    write_bytes(directory / MANIFEST, "".join(lines).encode())
+
+
+def verify(directory: Path, *, whole: bool = False) -> None:
+    """See that every file is as it was written. One that is gone is no fault, unless `whole`: it is made again.
 
     Raises:
         InputError: a file is changed, or none of the run's; the message names it.
     """
     listed = _listed(directory)
-    for folder, folders, names in os.walk(directory):
-        folders[:] = [name for name in folders if name not in PASSED_OVER and not name.endswith(PARTIAL)]
-        for name in sorted(names):
-            path = Path(folder) / name
-            file = path.relative_to(directory).as_posix()
-            if _passed_over(name) or file == MANIFEST:
-                continue
-            if file not in listed:
-                raise InputError(
-                    f"{path} is no file of the run in {directory}; move it away, or choose another --out"
-                )
-            changed = None not in listed[file] and _sha256(path) not in listed[file]
-            if changed or path.is_symlink():
-                raise InputError(
-                    f"{path} is not as the run has written it: it was changed or damaged. Put it back as it was, or "
-                    "remove it, and the same command makes it again"
-                )
+    if whole and (gone := [file for file in listed if not (directory / file).is_file()]):
+        raise InputError(f"{directory / gone[0]} is gone: put it back, or choose another --out")
+    remedy = "choose another --out" if whole else "remove it, and the same command makes it again"
+    for file in _files(directory):
+        path = directory / file
+        if file not in listed:
+            raise InputError(f"{path} is no file of the run in {directory}; move it away, or choose another --out")
+        changed = None not in listed[file] and _sha256(path) not in listed[file]
+        if changed or path.is_symlink():
+            raise InputError(
+                f"{path} is not as the run has written it: it was changed or damaged. Put it back as "
+                f"it was, or {remedy}"
+            )
 
 
 def tidy(directory: Path) -> None:
     """A line for each file that is there, in order: a run that was killed ends with the bytes of one that was not."""
     listed = _listed(directory)
-    there = sorted(file for file in listed if (directory / file).is_file())
-    lines = [json.dumps({"file": file, "sha256": listed[file][-1]}) + "\n" for file in there]
+    lines = []
+    for file in sorted(file for file in listed if (directory / file).is_file()):
+        digest = listed[file][-1]
+        if len(set(listed[file])) > 1 and None not in listed[file]:
+            digest = _sha256(directory / file)  # the last line may be of one that a kill kept from coming
+        lines.append(json.dumps({"file": file, "sha256": digest}) + "\n")
     write_bytes(directory / MANIFEST, "".join(lines).encode())
 
 
@@ -86,6 +93,15 @@ def verify_file(path: Path) -> None:
         digests = _listed(path.parent).get(path.name)
         if digests and None not in digests and _sha256(path) not in digests:
             raise InputError(f"{path} is not as it was written: it was changed or damaged")
+
+
+def _files(directory: Path) -> Iterator[str]:
+    """What a manifest of the directory lists, as it does; not what others put there."""
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(n for n in folders if n not in (*PASSED_OVER, UNFINISHED) and not n.endswith(PARTIAL))
+        for path in (Path(folder, name) for name in sorted(names) if not _passed_over(name)):
+            if (file := path.relative_to(directory).as_posix()) != MANIFEST:
+                yield file
 
 
 def _listed(directory: Path) -> dict[str, list[str | None]]:

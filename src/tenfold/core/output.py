@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from tenfold.core.errors import InputError
-from tenfold.core.files import PARTIAL, write_bytes
+from tenfold.core.files import PARTIAL, flush_directory, write_bytes
 
 if sys.platform == "win32":
     import msvcrt
@@ -28,6 +28,8 @@ else:
 LOCK = ".lock"
 UNFINISHED = ".unfinished"
 """In the directory of a new set, until all of it is there: what a command that was killed goes on from."""
+PUBLISHED = "published.json"
+"""In there, once all is ready: the names of what is moved out."""
 OURS = (LOCK, UNFINISHED)
 BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
@@ -63,11 +65,12 @@ def require_apart(out: Path, *data: object) -> None:
 def require_empty(directory: Path) -> None:
     """
     Raises:
-        InputError: it is a file, or holds anything but what a command leaves that was killed before its first file.
+        InputError: it is a file, or holds anything but what a command leaves that was killed.
     """
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file; choose another --out directory")
-    if directory.exists() and any(path.name not in OURS for path in directory.iterdir()):
+    ours = {*OURS, *_published(directory / UNFINISHED)}
+    if directory.exists() and any(path.name not in ours for path in directory.iterdir()):
         raise InputError(f"{directory} is not empty and nothing is overwritten; choose another directory")
 
 
@@ -86,47 +89,52 @@ def new_directory(directory: Path) -> Iterator[Path]:
     """A hidden folder to fill; what is in it when the block ends appears in `directory`, all or nothing.
 
     Beside it, under `UNFINISHED`, the block may keep what a command that is given again goes on from. Where the block
-    fails that stays, and nothing else.
+    fails that stays, and nothing else. The block itself is to see that the directory is empty: what a killed command
+    had begun to move there is there by then.
 
     Raises:
-        InputError: the directory is not empty, cannot be written, or another process is at work there.
+        InputError: the directory cannot be written, or another process is at work there.
     """
     with locked(directory):
         hidden = directory / UNFINISHED
-        _take_back(directory)
-        require_empty(directory)
+        _move(hidden, directory)
+        clear_partial(hidden)
         new = hidden / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
             yield new
-            _publish(new, directory)
-            shutil.rmtree(hidden)
+            if names := sorted(path.name for path in new.iterdir()):
+                write_bytes(hidden / PUBLISHED, json.dumps(names).encode())
+                _move(hidden, directory)
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            if not (hidden / PUBLISHED).exists():
+                shutil.rmtree(new, ignore_errors=True)
             with suppress(OSError):  # it holds what a command goes on from, or is gone
                 hidden.rmdir()
 
 
-def _publish(new: Path, directory: Path) -> None:
-    """Move everything, after a list of it; a table of the files goes first, which without them is refused."""
-    names = sorted((path.name for path in new.iterdir()), key=lambda name: (not name.startswith("metadata."), name))
-    for name in names:
-        if (directory / name).exists():
+def _published(hidden: Path) -> list[str]:
+    """What is to be moved, and may have been in part; nothing until all of it is ready."""
+    path = hidden / PUBLISHED
+    return list(json.loads(path.read_text("utf-8", "surrogateescape"))) if path.exists() else []
+
+
+def _move(hidden: Path, directory: Path) -> None:
+    """Move what is ready, and forget what it was made from; the list goes last, so that any kill is made good."""
+    if not (names := _published(hidden)):
+        return
+    left = [name for name in names if os.path.lexists(hidden / "new" / name)]
+    for name in left:
+        if os.path.lexists(directory / name):
             raise InputError(f"{directory / name} has come there meanwhile; choose another directory")
-    write_bytes(directory / UNFINISHED / "published.json", json.dumps(names).encode())
-    for name in names:
-        os.replace(new / name, directory / name)
-
-
-def _take_back(directory: Path) -> None:
-    """What a kill has left of the moving: it is made once more, to the same bytes."""
-    listed = directory / UNFINISHED / "published.json"
-    if listed.exists():
-        for name in json.loads(listed.read_text("utf-8", "surrogateescape")):
-            path = directory / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        listed.unlink()
+    for name in sorted(left, key=lambda name: not name.startswith("metadata.")):
+        os.replace(hidden / "new" / name, directory / name)  # the table first: without its files it is refused
+    flush_directory(directory)
+    for path in hidden.iterdir():
+        if path.name != PUBLISHED:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(hidden)
 
 
 @contextmanager

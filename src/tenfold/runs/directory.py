@@ -29,6 +29,8 @@ from tenfold.runs import Arrays, Finished, Job, fingerprint_of
 
 LAST_FILE = "report.html"
 """Written at the end: a run that has it is finished."""
+DATA = "data"
+"""What jobs read, until the very end."""
 REST_FILE = "rest.json"
 """There where a budget ended a run, which another budget, or none, goes on with."""
 CODE = "(code)"
@@ -71,24 +73,20 @@ class RunDirectory:
         Raises:
             InputError: the directory holds something else, another run, or another process's run.
         """
-        asked = {"command": command, "options": dict(options), "reads": dict(reads)}
-        asked = json.loads(json.dumps(asked))
+        asked = asked_for(command, options, reads)
         name = next(iter(reads))
         directory = path if path is not None else _unfinished(name, asked, changeable) or _fresh(name)
         with locked(directory):
-            config = _require_own(directory, command, changeable)
+            if taken_up(directory, asked, changeable):
+                ended = _ended(directory) and not (directory / REST_FILE).exists()
+                note(f"{'finished before' if ended else 'continuing'} in {directory}")
             exit_codes.keep_in(directory)
             clear_partial(directory)
-            if config:
-                verify(directory)
-                if reason := _difference(directory, config, asked, changeable):
-                    raise InputError(f"{reason}; choose another --out")
-                note(f"continuing in {directory}")
             with recorded(directory):
-                write_json(directory / "config.json", asked | {"made_with": _made_with(), **(plan or {})})
+                write_json(directory / "config.json", asked | {"made_with": made_with(), **(plan or {})})
                 yield cls(directory)
-            shutil.rmtree(directory / "data", ignore_errors=True)  # only what goes on reads it
             tidy(directory)
+            shutil.rmtree(directory / DATA, ignore_errors=True)  # only what goes on reads it
 
     def of(self, job: Job) -> Path:
         """The job's own directory."""
@@ -138,12 +136,12 @@ class RunDirectory:
         The set itself is read from there from now on, as all processes map it.
         """
         if isinstance(read, ImageDataset):
-            fingerprint, cache = read.fingerprint(), ImageCache(self.path / "data")
+            fingerprint, cache = read.fingerprint(), ImageCache(self.path / DATA)
             path = self._kept[fingerprint] = cache.store(read)
             read.read_from(cache.open(path).rows)
         else:
             fingerprint = fingerprint_of(read)
-            path = self._kept[fingerprint] = self.path / "data" / f"{fingerprint}.safetensors"
+            path = self._kept[fingerprint] = self.path / DATA / f"{fingerprint}.safetensors"
             if not path.exists():
                 write_bytes(path, save(dict(read)))
         return fingerprint
@@ -178,6 +176,33 @@ def make_ready(directory: Path, command: str, changeable: Collection[str] = ()) 
     require_writable(directory)
 
 
+def asked_for(command: str, options: Mapping[str, Any], reads: Mapping[str, str]) -> dict[str, Any]:
+    """As config.json holds it."""
+    asked: dict[str, Any] = json.loads(
+        json.dumps({"command": command, "options": dict(options), "reads": dict(reads)})
+    )
+    return asked
+
+
+def taken_up(
+    directory: Path, asked: Mapping[str, Any], changeable: Collection[str] = (), *, whole: bool = False
+) -> dict[str, Any]:
+    """The configuration of what is there of what is asked for; nothing of an empty directory.
+
+    Args:
+        whole: nothing is missing, or it is none.
+
+    Raises:
+        InputError: something else is there, or a file is not as it was written.
+    """
+    config = _require_own(directory, asked["command"], changeable)
+    if config:
+        verify(directory, whole=whole)
+        if reason := _difference(directory, config, asked, changeable):
+            raise InputError(f"{reason}; choose another --out")
+    return config
+
+
 def _require_own(directory: Path, command: str, changeable: Collection[str]) -> dict[str, Any]:
     """The configuration of this command's run, or nothing of an empty directory."""
     config = _config(directory, command, changeable)
@@ -186,7 +211,7 @@ def _require_own(directory: Path, command: str, changeable: Collection[str]) -> 
     return config
 
 
-def _made_with() -> dict[str, Any]:
+def made_with() -> dict[str, Any]:
     import torch
 
     return {
@@ -255,11 +280,16 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
             config = _config(directory, command, ())
         except InputError:
             continue  # damaged: begun anew elsewhere
-        if (directory / LAST_FILE).exists() and not _has_rest(directory, config, asked):
+        if _ended(directory) and not _has_rest(directory, config, asked):
             continue
         if config and not _difference(directory, config, asked, changeable) and not _busy(directory):
             return directory
     return None
+
+
+def _ended(directory: Path) -> bool:
+    """Whether nothing was left to do, not even to clear up."""
+    return (directory / LAST_FILE).exists() and not (directory / DATA).exists()
 
 
 def _has_rest(directory: Path, config: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

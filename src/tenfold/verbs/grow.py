@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.options import DataOptions, GrowOptions
-from tenfold.core.output import new_directory, require_apart
+from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
 from tenfold.core.types import Data, ImageDataset
@@ -21,11 +21,13 @@ from tenfold.data.load import loaded
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time, truncated
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
-from tenfold.verbs.new_set import resumed
+from tenfold.verbs.new_set import new_set
 
 EVERYTHING = DataOptions()
 
@@ -52,18 +54,23 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     options, directory = GrowOptions.of(options, changes), Path(out)
     grower = truncated(parse_growing(options.method).make({}), options.truncation)
     require_apart(directory, data)
-    with new_directory(directory) as new:
-        real = read_images(data, options)
-        labels = labels_of(options.classes, real.class_names)
-        note(f"growing {len(real)} images {options.times:g} times with {options.method}")
-        asked = {**options.to_json(), "device": current_device().kind}
-        with resumed(directory, "grow", asked, real, type(grower).__module__):
-            grown = _grow(real, grower, options.times, options.seed, labels)
-            source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
-            result = write_grown(new, real, grown, source)
-            if grown.generator:
-                save_generator(new / FILE, grower.name(), grown.generator, real, grown.details, options.seed)
-    return replace(result, directory=directory)
+    make_ready(directory, "grow")
+    real = read_images(data, options)
+    labels = labels_of(options.classes, real.class_names)
+    asked = {**options.to_json(), "device": current_device().kind}
+    reads = {real.name: real.fingerprint(), CODE: code_of(type(grower).__module__)}
+    with new_set(directory, "grow", asked, reads) as new:
+        if not new.found:
+            note(f"growing {len(real)} images {options.times:g} times with {options.method}")
+            with new.trainings():
+                grown = _grow(real, grower, options.times, options.seed, labels)
+                source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
+                result = write_grown(new.folder, real, grown, source)
+                if grown.generator:
+                    file = new.folder / FILE
+                    save_generator(file, grower.name(), grown.generator, real, grown.details, options.seed)
+            new.finish(result.kept)
+    return GrowResult.of(new)
 
 
 @on_chosen_device

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.core.configuration import to_json
 from tenfold.core.errors import InputError
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
+from tenfold.verbs.new_set import NewSet
 
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
 """What a generator's method counts while it throws images away."""
@@ -43,6 +45,21 @@ class GrowResult(Result):
     kept_copies: bool = False
     """Whether near copies were written too, had there been any."""
     command: str = "grow"
+    found: bool = False
+    """It was there already: nothing was made."""
+
+    @classmethod
+    def of(cls, new: NewSet) -> GrowResult:
+        """What a set holds that was made, or found, by what was kept of it."""
+        told = cls.from_json({**new.kept, "directory": new.directory, "found": new.found})
+        assert isinstance(told, GrowResult)
+        return told
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """All of it that stays true wherever the directory lies."""
+        document: dict[str, Any] = to_json(self)
+        return {name: value for name, value in document.items() if name not in ("directory", "found")}
 
     @property
     def filters(self) -> dict[str, int] | None:
@@ -56,7 +73,8 @@ class GrowResult(Result):
         beside = f" beside {self.real_images} real ones" if self.real_images else ""
         remarks = "; ".join(filter(None, (self._drawn, self._copies)))
         made = f"{self.new_images} new images made by {self.method}{beside} in {self.directory}"
-        return f"{made} ({remarks})" if remarks else made
+        made = f"{made} ({remarks})" if remarks else made
+        return f"{made}; they were there already" if self.found else made
 
     @property
     def _drawn(self) -> str:

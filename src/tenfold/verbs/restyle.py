@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.adaptation.sets import option_of
+from tenfold.core.configuration import from_json, to_json
 from tenfold.core.files import write_bytes, write_json
 from tenfold.core.options import RestyleOptions
-from tenfold.core.output import new_directory, require_apart
+from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
@@ -21,6 +21,8 @@ from tenfold.generators.generator_io import CHECKPOINT, save_generator
 from tenfold.methods import MethodFailed, make_method
 from tenfold.methods.restyle import Method, Restyler
 from tenfold.report.image_sheet import preview_png, style_grid
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.callbacks import ProgressBar
 from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
@@ -28,7 +30,7 @@ from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
-from tenfold.verbs.new_set import resumed
+from tenfold.verbs.new_set import new_set
 
 FILE = "restyler.safetensors"
 
@@ -82,26 +84,25 @@ def restyle(data: Data, out: str | Path, options: RestyleOptions | None = None, 
     options = RestyleOptions.of(options, changes)
     method, directory = _method(options), Path(out)
     require_apart(directory, data)
-    failure: MethodFailed | None = None
-    with new_directory(directory) as new:
-        real = read_images(data, options)
-        labels = labels_of(options.classes, real.class_names)
-        method, key = method.for_set(real), generator_key(method, options.seed)
-        training = {**asdict(method.config), "data": option_of(data), **options.reading}
-        training |= {"device": current_device().kind}
-        note(f"restyling {len(real)} images of {real.class_count} classes, after training the classifiers beside it")
-        chosen = chosen_of(real, options.times, labels)
-        try:
-            with resumed(directory, "restyle", training, real, type(method).__module__) as kept:
-                loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=kept / CHECKPOINT)
-                restyler = cast(Restyler, method.learn(real, key, loop))
-                done = _painted(method, restyler, real, chosen, new, options)
-        except MethodFailed as error:
-            failure = error  # the grid and the gates, if it came to them, are written all the same
-    if failure is not None:
-        seen = f"; grid.png and gates.json in {directory} show what came out; more images or --steps may help"
-        raise type(failure)(f"{failure}{seen if (directory / 'gates.json').exists() else ''}") from failure
-    return replace(done, grown=replace(done.grown, directory=directory))
+    make_ready(directory, "restyle")
+    real = read_images(data, options)
+    chosen = chosen_of(real, options.times, labels_of(options.classes, real.class_names))
+    method = method.for_set(real)
+    asked = {**options.to_json(), **asdict(method.config), "device": current_device().kind}
+    reads = {real.name: real.fingerprint(), CODE: code_of(type(method).__module__)}
+    with new_set(directory, "restyle", asked, reads) as new:
+        if not new.found:
+            count = real.class_count
+            note(f"restyling {len(real)} images of {count} classes, after training the classifiers beside it")
+            with new.trainings(free=("times", "classes", "keep_copies")) as checkpoints:
+                loop = TrainingLoop(callbacks=[ProgressBar("training restyle")], checkpoint=checkpoints / CHECKPOINT)
+                restyler = cast(Restyler, method.learn(real, generator_key(method, options.seed), loop))
+                kept = _painted(method, restyler, real, chosen, new.folder, options)
+            new.finish(kept)
+    if failure := new.kept.get("failed"):
+        seen = f"grid.png and gates.json in {directory} show what came out; more images or --steps may help"
+        raise MethodFailed(f"{failure}; {seen}")
+    return Restyled(GrowResult.of(new), from_json(Gates, new.kept["gates"]))
 
 
 def _painted(
@@ -111,8 +112,8 @@ def _painted(
     chosen: npt.NDArray[np.int64],
     directory: Path,
     options: RestyleOptions,
-) -> Restyled:
-    """Write the grid, the gates and, where they are passed, the images."""
+) -> dict[str, Any]:
+    """Write the grid, the gates and, where they are passed, the images; gives what is to be known of them."""
     key, seed = generator_key(method, options.seed), options.seed
     rows, images = styles_by_classes(restyler.network, restyler.looked_at, key / "grid")
     grid = preview_png(style_grid(restyler.looked_at, rows, images, seen=not restyler.gates.held_out))
@@ -124,10 +125,10 @@ def _painted(
         _write_gates(directory, grid, restyler.gates, str(failure))
         for sentence in restyler.gates.sentences:
             note(sentence)
-        raise
+        return {"failed": str(failure)}
     save_generator(directory / FILE, method.name(), restyler, real, grown.details, seed)
     _write_gates(directory, grid, restyler.gates, None)
-    return Restyled(result, restyler.gates)
+    return result.kept | {"gates": to_json(restyler.gates)}
 
 
 @on_chosen_device

@@ -16,7 +16,7 @@ from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.options import SampleOptions
-from tenfold.core.output import new_directory, require_apart
+from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
@@ -24,10 +24,14 @@ from tenfold.data.load import loaded
 from tenfold.generators import CHUNK, Conditions, Generator, Images, Indices
 from tenfold.methods import GeneratorMethod, Grown, load_generator
 from tenfold.report.image_sheet import Sheet, preview_png
+from tenfold.runs.code import code_of
+from tenfold.runs.directory import CODE, make_ready
+from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import classes, generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
 from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
+from tenfold.verbs.new_set import new_set
 from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
 
 
@@ -103,22 +107,33 @@ def sample(
     options = SampleOptions.of(options, changes)
     directory = Path(out)
     require_apart(directory, data)
-    with new_directory(directory) as new:
-        order = _order(generator, data, options)
-        key = generator_key(order.method, options.seed)
-        note(f"drawing {len(order.chosen)} images with {order.method.name()}")
-        if order.checked:
-            grown = order.method.more(order.generator, order.real, order.chosen, key)
-        else:
-            grown = _unchecked(order, options.seed, options.size)
-        title = f"{order.method.name()}, {order.real.name}"
-        sheet = new_images(order.real, grown, title)
-        walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
-        source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
-        result = replace(write_grown(new, order.real, grown, source), directory=directory)
-        write_bytes(new / "sheet.png", preview_png(sheet))
-        write_bytes(new / "interpolation.png", preview_png(walk))
-    return Sampled(result, order.checked, _counts(order.real, grown, options.keep_copies))
+    make_ready(directory, "sample")
+    order = _order(generator, data, options)
+    asked = {**options.to_json(), "checked": order.checked, "device": current_device().kind}
+    reads = {order.real.name: order.real.fingerprint(), "(generator)": order.generator.hash}
+    reads[CODE] = code_of(type(order.method).__module__)
+    with new_set(directory, "sample", asked, reads) as new:
+        if not new.found:
+            note(f"drawing {len(order.chosen)} images with {order.method.name()}")
+            new.finish(_drawn(new.folder, order, options))
+    return Sampled(GrowResult.of(new), order.checked, new.kept["class_counts"])
+
+
+def _drawn(folder: Path, order: _Order, options: SampleOptions) -> dict[str, Any]:
+    """Draw and write everything; gives what is to be known of it."""
+    key = generator_key(order.method, options.seed)
+    if order.checked:
+        grown = order.method.more(order.generator, order.real, order.chosen, key)
+    else:
+        grown = _unchecked(order, options.seed, options.size)
+    title = f"{order.method.name()}, {order.real.name}"
+    sheet = new_images(order.real, grown, title)
+    walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
+    source = Source("sample", order.method.name(), options.seed, keep_copies=options.keep_copies)
+    result = write_grown(folder, order.real, grown, source)
+    write_bytes(folder / "sheet.png", preview_png(sheet))
+    write_bytes(folder / "interpolation.png", preview_png(walk))
+    return result.kept | {"class_counts": _counts(order.real, grown, options.keep_copies)}
 
 
 @on_chosen_device
