@@ -29,7 +29,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     [
         (InputError("no such\nfolder"), 2, "error: no such folder"),
         (SystemFault("disk full"), 3, "error: disk full"),
-        (TenfoldError("every arm failed"), 1, "error: every arm failed"),
+        (TenfoldError("every arm failed"), 2, "error: every arm failed"),
         (Interrupted("stopped; `tenfold run x` goes on"), 130, "stopped; `tenfold run x` goes on"),
         (KeyboardInterrupt(), 130, "stopped; the same command continues where it was"),
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), 3, "error: a/b: No space left on device"),

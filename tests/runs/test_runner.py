@@ -13,7 +13,7 @@ import torch
 from made_up_jobs import Small, job
 
 from made_up_sets import easy_set
-from tenfold.core.errors import SystemFault
+from tenfold.core.errors import LESS_MEMORY, SystemFault
 from tenfold.runs import CHECKPOINT, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor, Serial
@@ -159,11 +159,33 @@ def test_what_is_wrong_in_a_job_ends_the_run_and_keeps_what_is_finished(tmp_path
 
 
 @pytest.mark.usefixtures("no_process_left")
-def test_a_worker_killed_from_outside_is_told_and_costs_only_its_job(tmp_path: Path) -> None:
-    first = squares(1)[0]
+def test_a_job_whose_worker_is_killed_is_done_once_more_and_then_it_alone_has_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dies, once = job("dies"), job("dies", config={"once": True})
+    jobs = [*squares(1, 2), dies, once, *squares(3, 4), job("result_of", needs={"a": dies})]
+    with executor_for(2) as executor:
+        finished = done(jobs, tmp_path, executor)
+    results = {of.job.label: (of.result, str(of.failure or "")) for of in finished}
+    assert results.pop("dies")[1].startswith("its process was killed twice")
+    assert len(finished) == 7
+    assert all(not failure for _, failure in results.values())
+    assert results["result_of"] == ([None], "")
+    assert "one at a time" in capsys.readouterr().err
+    assert not RunDirectory(tmp_path).found(dies), "the same command tries again"
+
+
+def test_a_worker_that_ends_by_itself_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(SystemFault, match="a worker process ended before its time"), executor_for(2) as executor:
-        done([first, job("dies", needs={"a": first})], tmp_path, executor)
-    assert RunDirectory(tmp_path).result(first)
+        done([job("leaves")], tmp_path, executor)
+
+
+def test_a_job_that_finds_too_little_memory_has_failed_and_leaves_nothing(tmp_path: Path, executor: Executor) -> None:
+    jobs = [job("starves"), *squares(1, 2)]
+    finished = {of.job.label: of for of in done(jobs, tmp_path, executor)}
+    assert str(finished["starves"].failure) == f"cpu has too little memory for this; {LESS_MEMORY}"
+    assert [finished[name].result["square"] for name in "12"] == [1, 4]
+    assert not [*RunDirectory(tmp_path).of(jobs[0]).glob("*")]
 
 
 def test_no_more_are_done_at_a_time_than_the_device_bears(tmp_path: Path) -> None:

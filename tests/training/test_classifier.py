@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from made_up_sets import SHORT, easy_set
+from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.networks.blocks import build
@@ -32,7 +33,7 @@ from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, cross_entropy, plain_objective
 from tenfold.training.schedule import draw_plan
-from tenfold.training.step import Diverged, TrainingFailed
+from tenfold.training.step import Diverged
 
 KEY = Key("train")
 LONGER = replace(SHORT, steps=80)
@@ -276,7 +277,7 @@ def test_too_little_memory_takes_smaller_parts_of_the_same_batches() -> None:
     def insatiable(features: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(TrainingFailed, match="memory"):
+    with pytest.raises(TooLittleMemory, match="memory"):
         train_classifier(train, None, learning(insatiable), KEY, SHORT)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, is_out_of_memory
 from tenfold.training import device as device_module
 from tenfold.training.device import (
     CONTEXT_BYTES,
@@ -16,7 +17,6 @@ from tenfold.training.device import (
     Device,
     available_cores,
     current_device,
-    is_out_of_memory,
     one_thread,
     threads,
     using,
@@ -145,6 +145,9 @@ def test_what_is_out_of_memory() -> None:
     assert is_out_of_memory(failure.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("std::bad_alloc"))
+    assert is_out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    assert not is_out_of_memory(ValueError("the class 'out of memory'"))
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
 
 

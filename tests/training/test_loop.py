@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from made_up_step import GROUP, STEPS, MadeUpStep, Restarting, RollingBack, contents, disturbed, trained
 from torch import Tensor, nn
 
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, TooLittleMemory
 from tenfold.training import loop as loop_module
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import cosine
-from tenfold.training.step import Diverged, Look, Step, TrainingFailed
+from tenfold.training.step import Diverged, Look, Step
 
 
 class Killed(BaseException):
@@ -218,14 +218,13 @@ def test_out_of_memory_halves_the_parts_of_a_batch_and_is_recorded(kind: type[Ma
 
 
 def test_too_little_memory_for_the_smallest_parts_fails_the_training_alone() -> None:
-    with pytest.raises(TrainingFailed, match="cpu has too little memory") as failure:
+    with pytest.raises(TooLittleMemory, match="for the smallest part of a batch; try a smaller --size"):
         TrainingLoop().run(disturbed(MadeUpStep, starved(8)))
-    assert not isinstance(failure.value, Diverged)
 
     def start(attempt: int) -> Step:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(TrainingFailed, match="cpu has too little memory"):
+    with pytest.raises(TooLittleMemory, match="cpu has too little memory"):
         TrainingLoop().run(start)
 
 

@@ -95,7 +95,7 @@ def train_domains(task: DomainTask, loop: TrainingLoop | None = None) -> Trained
 
     Raises:
         Diverged: the loss became NaN.
-        TrainingFailed: the device has too little memory.
+        TooLittleMemory: the device has too little.
     """
     loop, config, first = loop or TrainingLoop(), task.config, task.sources[0]
     outcome = loop.run(lambda attempt: DomainStep(task, loop.device))

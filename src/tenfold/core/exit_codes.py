@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from tenfold.core import files, output
-from tenfold.core.errors import InputError, Interrupted, SystemFault, TenfoldError
+from tenfold.core.errors import LESS_MEMORY, InputError, Interrupted, SystemFault, TenfoldError, is_out_of_memory
 from tenfold.core.progress import note
 
 SYSTEM_REFUSALS = {
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENOMEM")
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE")
     if hasattr(errno, name)
 }
 
-OUT_OF_MEMORY = "error: out of memory; try a smaller --size or fewer --workers"
 INPUT_REFUSALS = {getattr(errno, name) for name in ("ENAMETOOLONG", "ELOOP", "EINVAL") if hasattr(errno, name)}
-SHORT_OF_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "failed to map segment")
-"""What torch, threads and libraries say where memory is short."""
 
 _run_directory: Path | None = None
 
@@ -47,11 +44,9 @@ def exit_codes() -> Iterator[None]:
         _leave(stop.exit_status, str(stop))
     except TenfoldError as error:
         _leave(error.exit_status, f"error: {error}")
-    except MemoryError:
-        _leave(SystemFault.exit_status, OUT_OF_MEMORY)
     except Exception as error:  # Here a bug becomes an exit status and a kept traceback.
-        if any(words in str(error) for words in SHORT_OF_MEMORY):
-            _leave(SystemFault.exit_status, OUT_OF_MEMORY)
+        if is_out_of_memory(error):
+            _leave(SystemFault.exit_status, f"error: out of memory; {LESS_MEMORY}")
         if isinstance(error, OSError) and error.errno in SYSTEM_REFUSALS | INPUT_REFUSALS:
             where = f"{error.filename}: " if error.filename else ""
             status = SystemFault if error.errno in SYSTEM_REFUSALS else InputError

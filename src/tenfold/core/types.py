@@ -217,6 +217,10 @@ class Trial:
     failed: str | None = None
     """Why this trial gave no predictions (a collapsed generator, NaN); None when it did."""
 
+    @classmethod
+    def of_failure(cls, arm: str, repeat: int, fold: int, reason: str, wall_seconds: float) -> Trial:
+        return cls(arm, repeat, fold, 0.0, 0.0, [], [], [], wall_seconds, failed=reason)
+
     def test_predictions(self) -> list[int]:
         return [int(np.argmax(row)) for row in self.test_probabilities]
 

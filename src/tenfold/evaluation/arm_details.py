@@ -25,6 +25,14 @@ def selected_hyperparameters(trials: Sequence[Trial]) -> dict[str, int]:
     return dict(chosen.most_common())
 
 
+def micro_batches(trials: Iterable[Trial]) -> list[int]:
+    """Of each trial that was short of memory, in how many parts a batch went through its networks."""
+    every = (trial.details for trial in trials)
+    told = [[details, *details.get("methods", {}).values()] for details in every]
+    parts = [max(one.get("micro_batches", 1) for one in of_trial) for of_trial in told]
+    return [count for count in parts if count > 1]
+
+
 def diagnostics(arm: Arm) -> dict[str, float]:
     """Means over the diagnosed folds of the figures that all of them have, and what was thrown away in all trials."""
     diagnosed = [trial.details["diagnostics"] for trial in arm.values() if trial.details.get("diagnostics")]

@@ -28,7 +28,7 @@ from tenfold.evaluation import (
     Wins,
     Worth,
 )
-from tenfold.evaluation.arm_details import diagnostics, mean, ratios, selected_hyperparameters
+from tenfold.evaluation.arm_details import diagnostics, mean, micro_batches, ratios, selected_hyperparameters
 from tenfold.evaluation.crossed import CrossedTest, Table, coverage_note, repeats_share
 from tenfold.evaluation.decision import Decision, Step
 from tenfold.evaluation.external_test import compare_external
@@ -266,6 +266,12 @@ def _external_accuracy(trials: Iterable[Trial], external: External | None) -> fl
 
 def _warnings_of_arms(matrix: PredictionMatrix, arms: Mapping[str, Arm], looks: Sequence[Look]) -> list[str]:
     warnings = [f"{name} failed and is left out: {reasons[0]}" for name, reasons in matrix.failed.items()]
+    warnings += [
+        f"{name}: memory was short in {len(parts)} of {len(arm)} trials, whose batches went through the network in "
+        f"up to {max(parts)} parts; the steps are the same."
+        for name, arm in arms.items()
+        if (parts := micro_batches(arm.values()))
+    ]
     begun = {repeat for arm in arms.values() for repeat, _ in arm}
     if matrix.repeats < len(begun):
         warnings.append(f"{len(begun) - matrix.repeats} of {len(begun)} repeats are not complete and do not count.")

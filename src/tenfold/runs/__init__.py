@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
+from tenfold.core.errors import TenfoldError
 from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
 from tenfold.runs.code import code_of
@@ -97,6 +98,8 @@ class Finished:
     """The most memory that its process held meanwhile; on a GPU, the GPU's."""
     found: bool = False
     """An earlier run had done it."""
+    failure: TenfoldError | None = None
+    """Why there is no result. That is not kept: the same command tries again, which more memory may mend."""
 
 
 def _no_steps(count: int = 1, note: str = "") -> None:
@@ -113,7 +116,7 @@ class Context:
     sets: Mapping[str, Path] = field(default_factory=dict)
     """By the names of what it reads: where that lies."""
     results: Mapping[str, tuple[Any, Path]] = field(default_factory=dict)
-    """By the names of what it needs: the result and the directory."""
+    """By the names of what it needs: the result, None where that has failed, and the directory."""
     deadline: float | None = None
     """On the clock of `time.time`: what it does later is of no use."""
     advance: Callable[..., None] = _no_steps
@@ -134,7 +137,7 @@ class Context:
         return TrainingLoop(self.device, callbacks, self.directory / name / CHECKPOINT)
 
     def needed(self, name: str) -> tuple[Any, Path]:
-        """The result of a job that it needs, and where that one's files are."""
+        """The result of a job that it needs, None where that has failed, and where that one's files are."""
         return self.results[name]
 
 

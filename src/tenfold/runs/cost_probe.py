@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
 from tenfold.core.progress import progress
 from tenfold.core.types import ImageDataset, class_weights
@@ -246,7 +247,7 @@ def _fit_timed(method: Method, fold: _Fold, key: Key) -> tuple[float, Recipe]:
     def fit() -> Recipe:
         try:
             return method.fit(fold.train, fold.reserve if method.needs_reserve else None, key)
-        except MethodFailed:
+        except (MethodFailed, TooLittleMemory):
             return Recipe()  # what has learned for ten steps may draw nothing usable; its pace is known all the same
 
     return _timed(fit)

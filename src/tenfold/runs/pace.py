@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.methods import MethodFailed
@@ -97,7 +98,7 @@ def seconds_of_training(study: ImageDataset, plan: Plan) -> float | None:
     """One of the baseline's classifiers, judged by its first steps; None where they take too long."""
     baseline = baseline_of(plan)
     ticks, key = _Ticks(), Key("pace")
-    with suppress(TimeIsUp, TrainingFailed, MethodFailed), ending_at(time.time() + SECONDS_TO_TIME):
+    with suppress(TimeIsUp, TrainingFailed, MethodFailed, TooLittleMemory), ending_at(time.time() + SECONDS_TO_TIME):
         recipe = Recipe()
         for component in baseline.components:
             recipe += component.make(component.make({}).default_options()).fit(study, None, key)

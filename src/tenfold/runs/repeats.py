@@ -129,10 +129,12 @@ def _run_repeat(
 ) -> list[Trial]:
     """The trials of one repeat, fewer where the time was up."""
     finished: list[Trial] = []
-    trials = {job.hash for job in jobs.values()}
+    tasks = {job.hash: task for task, job in jobs.items()}
     for one in run_jobs(list(jobs.values()), run, executor, time_left=lambda: time_left(finished)):
-        if one.job.hash in trials:  # and no training that they share
-            finished.append(trial_of(one))
+        if (task := tasks.get(one.job.hash)) is not None:  # and no training that they share
+            reason = one.failure and str(one.failure)
+            failed = reason and Trial.of_failure(task.arm.name, task.repeat, task.fold, reason, one.seconds)
+            finished.append(failed or trial_of(one))
             report(finished[-1], one.found)
     return finished
 

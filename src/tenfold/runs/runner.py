@@ -16,6 +16,7 @@ def run_jobs(
 ) -> Iterator[Finished]:
     """Do jobs and what they need, and give each as it is known: first those that an earlier run had finished.
 
+    One that failed is given too, with its `failure`; what needs it finds no result.
     They are begun in their order, each as soon as its own needs are finished. Each result is on the disk before it
     is given, so that a kill at any moment costs only what was running.
 
@@ -52,7 +53,8 @@ def run_jobs(
         for one in completed:
             running -= 1
             finished[one.job.hash] = one
-            seconds_of[one.job.alike] = one.seconds
+            if one.failure is None:
+                seconds_of[one.job.alike] = one.seconds
             yield one
 
 
@@ -68,8 +70,14 @@ def _find(job: Job, run: RunDirectory, finished: dict[str, Finished], missing: d
     missing[job.hash] = job
 
 
-def run_all(title: str, jobs: Sequence[Job], run: RunDirectory, executor: Executor) -> list[Finished]:
-    """Do all jobs while a bar shows how far they are, and give them in their order."""
+def run_all(
+    title: str, jobs: Sequence[Job], run: RunDirectory, executor: Executor, *, may_fail: bool = False
+) -> list[Finished]:
+    """Do all jobs while a bar shows how far they are, and give them in their order.
+
+    Raises:
+        TenfoldError: why a job has failed, unless the caller bears with that.
+    """
     known: dict[str, Finished] = {}
     wanted = {job.hash: job for job in jobs}
     found = {number for number, job in wanted.items() if run.found(job)}
@@ -77,6 +85,8 @@ def run_all(title: str, jobs: Sequence[Job], run: RunDirectory, executor: Execut
     all_cost = sum(job.cost for number, job in wanted.items() if number not in found)
     with progress(title, len(wanted), done=len(found)) as bar:
         for one in run_jobs(jobs, run, executor):
+            if one.failure is not None and not may_fail:
+                raise one.failure
             known[one.job.hash] = one
             if one.job.hash in wanted and not one.found:
                 done_cost += one.job.cost

@@ -30,9 +30,8 @@ from tenfold.runs.plan import ArmConfig, TrialConfig
 from tenfold.runs.tries import SelectedHyperparameters, select_open_options, shortened
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import CLASSIFIER, save_classifier
-from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
-from tenfold.training.step import TrainingFailed, failing_for_memory
+from tenfold.training.step import TrainingFailed
 
 if TYPE_CHECKING:
     from tenfold.runs import Context
@@ -49,6 +48,8 @@ def run_trial(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     selected = baseline["details"].get("settled") if baseline else None
     asked = from_json(TrialConfig, config)
     split = Split(asked.repeat, asked.fold, **context.arrays("split"))
+    if missing := [method for method, (result, _) in needed.items() if result is None]:
+        raise TrainingFailed(f"the training that all trials of {missing[0]} share has failed")
     shared = {method: directory for method, (_, directory) in needed.items()}
     kept = context.directory / CLASSIFIER if asked.keep_classifier else None
     return dataclasses.asdict(judged(asked, context.data("images"), split, selected, shared, kept=kept))
@@ -72,34 +73,33 @@ def judged(
     """
     start = time.perf_counter()
     try:
-        with failing_for_memory(current_device()):
-            arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
-            key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
-            images = ArmImages(fold.train, fold.validation, data.part("reserve"))
-            fitted = train_arm(config.training, images, key, selected, shared=shared or {})
-            details = fitted.details
-            if config.repeat == 0 and arm.trains_generator:
-                classifier = config.training.classifier
-                details["diagnostics"] = diagnostics_of(fitted.recipe, fold.train, fold.validation, key, classifier)
-                if config.fold == 0 and fitted.recipe.extra is not None:
-                    details["samples"] = samples(fitted.recipe.extra)
-            if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
-                return _failed(config, leaked, start)
-            probabilities = tested(fold, fitted.classifier)
-            if kept is not None:
-                save_classifier(kept, fitted.classifier, {"arm": arm.name, "trained_on_images": len(fold.train)})
-            return Trial(
-                arm=arm.name,
-                repeat=config.repeat,
-                fold=config.fold,
-                inner_score=fitted.classifier.inner_score,
-                inner_loss=fitted.classifier.inner_loss,
-                test_indices=fold.test.indices.tolist(),
-                test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
-                external_predictions=fitted.classifier.probabilities(external.rows).argmax(1).tolist(),
-                wall_seconds=_since(start),
-                details=details,
-            )
+        arm, fold, external = config.training.arm, open_fold(data, split), data.part("test")
+        key = Key(f"seed-{config.seed}") / f"repeat-{config.repeat}" / f"fold-{config.fold}"
+        images = ArmImages(fold.train, fold.validation, data.part("reserve"))
+        fitted = train_arm(config.training, images, key, selected, shared=shared or {})
+        details = fitted.details
+        if config.repeat == 0 and arm.trains_generator:
+            classifier = config.training.classifier
+            details["diagnostics"] = diagnostics_of(fitted.recipe, fold.train, fold.validation, key, classifier)
+            if config.fold == 0 and fitted.recipe.extra is not None:
+                details["samples"] = samples(fitted.recipe.extra)
+        if leaked := _leak(fitted.recipe, fold) or _seen(fitted.recipe, fold):
+            return _failed(config, leaked, start)
+        probabilities = tested(fold, fitted.classifier)
+        if kept is not None:
+            save_classifier(kept, fitted.classifier, {"arm": arm.name, "trained_on_images": len(fold.train)})
+        return Trial(
+            arm=arm.name,
+            repeat=config.repeat,
+            fold=config.fold,
+            inner_score=fitted.classifier.inner_score,
+            inner_loss=fitted.classifier.inner_loss,
+            test_indices=fold.test.indices.tolist(),
+            test_probabilities=[[round(float(p), 5) for p in row] for row in probabilities],
+            external_predictions=fitted.classifier.probabilities(external.rows).argmax(1).tolist(),
+            wall_seconds=_since(start),
+            details=details,
+        )
     except (MethodFailed, TrainingFailed) as error:
         return _failed(config, str(error), start)
 
@@ -283,8 +283,7 @@ def external_test(classifier: TrainedClassifier, data: ImageDataset) -> dict[str
 
 
 def _failed(config: TrialConfig, reason: str, start: float) -> Trial:
-    arm = config.training.arm.name
-    return Trial(arm, config.repeat, config.fold, 0.0, 0.0, [], [], [], _since(start), failed=reason)
+    return Trial.of_failure(config.training.arm.name, config.repeat, config.fold, reason, _since(start))
 
 
 def _since(start: float) -> float:

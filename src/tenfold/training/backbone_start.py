@@ -125,9 +125,10 @@ def _loaded(source: str, side: int | None) -> ImageDataset:
     return data
 
 
-def train_source(config: Mapping[str, Any], context: Context) -> None:
+def train_source(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """The job of a shared training: the network of a source at a side, kept as a classifier."""
     save_classifier(context.directory / "classifier.safetensors", _trained(config["source"], config["side"]), {})
+    return {}
 
 
 @functools.lru_cache(maxsize=4)

@@ -113,7 +113,7 @@ def train_classifier(
 
     Raises:
         Diverged: three attempts ended in NaN.
-        TrainingFailed: the device has too little memory.
+        TooLittleMemory: the device has too little.
     """
     if validation is not None and not len(validation):
         validation = None  # so few groups that the validation split got none

@@ -167,13 +167,6 @@ def _default(name: str | None) -> Device:
     return device
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or this computer, had too little memory for a tensor."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
 def available_cores() -> int:
     """Processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

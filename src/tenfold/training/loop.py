@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
+from tenfold.core.errors import LESS_MEMORY, TooLittleMemory, is_out_of_memory
 from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback
 from tenfold.training.checkpoint import State, checkpoint_of
 from tenfold.training.deadline import TimeIsUp, current_deadline
-from tenfold.training.device import Device, current_device, is_out_of_memory, threads
-from tenfold.training.step import Clock, Diverged, Outcome, Step, TrainingFailed, Trouble, failing_for_memory
+from tenfold.training.device import Device, current_device, threads
+from tenfold.training.step import Clock, Diverged, Outcome, Step, Trouble, failing_for_memory
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 BUDGET_SHARE = 0.9
@@ -78,7 +79,7 @@ class TrainingLoop:
 
         Raises:
             Diverged: trouble came more often than the training's `most_recoveries`.
-            TrainingFailed: the device has too little memory, even for the smallest parts of a batch.
+            TooLittleMemory: the device has too little memory, even for the smallest parts of a batch.
             TimeIsUp: the block of `ending_at` around the loop says so.
             InputError: the checkpoint is of another training.
         """
@@ -222,7 +223,8 @@ class _Run:
     def _cut_batches(self) -> None:
         place, parts = self.place, 2 * self.place.micro_batches
         if parts > self.step.most_micro_batches:
-            raise TrainingFailed(f"{self.loop.device.name} has too little memory for the smallest part of a batch")
+            name = self.loop.device.name
+            raise TooLittleMemory(f"{name} has too little memory for the smallest part of a batch; {LESS_MEMORY}")
         text = f"out of memory; batches go through the network in {parts} parts from here on"
         self._tell(lambda callback: callback.trouble(place.number, text))
         place.micro_batches = parts

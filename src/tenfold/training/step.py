@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.core.errors import TenfoldError
+from tenfold.core.errors import LESS_MEMORY, TenfoldError, TooLittleMemory, is_out_of_memory
 from tenfold.training.checkpoint import Parts
-from tenfold.training.device import Device, is_out_of_memory
+from tenfold.training.device import Device
 from tenfold.training.schedule import Average, Schedule
 
 LossOf = Callable[..., tuple[Tensor, dict[str, Tensor]]]
@@ -171,14 +171,14 @@ def failing_for_memory(device: Device) -> Iterator[None]:
     """A device that has too little memory for what is done inside fails that, and nothing else.
 
     Raises:
-        TrainingFailed: instead of torch's own error.
+        TooLittleMemory: instead of torch's own error.
     """
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise TrainingFailed(f"{device.name} has too little memory for this") from error
+        raise TooLittleMemory(f"{device.name} has too little memory for this; {LESS_MEMORY}") from error
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -47,12 +47,6 @@ BEFORE = {ADABN: (AUGMENTED,), SELF: tuple(arm for arm in ARMS if arm != SELF)}
 CLASSIFIER_FILE = "classifier.safetensors"
 
 
-class NothingTrained(TenfoldError):
-    """Every arm ended in NaN."""
-
-    exit_status = 2
-
-
 @on_chosen_device
 def adapt(
     sources: Data | Sequence[Data],
@@ -81,7 +75,7 @@ def adapt(
 
     Raises:
         InputError: a set or an option cannot be used.
-        NothingTrained: no arm came to an end.
+        TenfoldError: no arm came to an end.
     """
     options, test = _asked(options, test, changes)
     given = [sources] if isinstance(sources, Data) else list(sources)
@@ -103,7 +97,7 @@ def adapt(
             note(f"finished already: {directory}")
             return Adaptation(directory, read_json(finished))
         with executor_for(workers) as executor:
-            done = run_all("arms", arm_jobs(sets, run, options), run, executor)
+            done = run_all("arms", arm_jobs(sets, run, options), run, executor, may_fail=True)
         trained = _trained(done, run)
         command = as_typed("adapt", [*names, "--to", target], options, out=directory)
         document = write_adaptation(directory, sets, trained, config, {"command": command, "started": started})
@@ -200,9 +194,9 @@ def train_one(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
     return arm.to_json()
 
 
-def _read(name: str, result: Mapping[str, Any], directory: Path) -> AdaptedArm | None:
+def _read(name: str, result: Mapping[str, Any] | None, directory: Path) -> AdaptedArm | None:
     """An arm that was trained; None where it failed."""
-    if "failed" in result:
+    if result is None or "failed" in result:
         return None
     classifier = load_classifier(directory / CLASSIFIER_FILE)
     score, information, shares, details = (
@@ -212,11 +206,12 @@ def _read(name: str, result: Mapping[str, Any], directory: Path) -> AdaptedArm |
 
 
 def _trained(done: Sequence[Finished], run: RunDirectory) -> TrainedArms:
-    failures = {one.job.label: str(one.result["failed"]) for one in done if "failed" in one.result}
+    reasons = {one.job.label: one.failure or (one.result or {}).get("failed") for one in done}
+    failures = {name: str(reason) for name, reason in reasons.items() if reason}
     for name, reason in failures.items():
         warn(f"{name} is left out: {reason}")
     found = [(one, _read(one.job.label, one.result, run.of(one.job))) for one in done]
     arms = {arm: round(one.seconds, 1) for one, arm in found if arm is not None}
     if not arms:
-        raise NothingTrained(f"no arm came to an end ({'; '.join(failures.values())})")
+        raise TenfoldError(f"no arm came to an end ({'; '.join(failures.values())})")
     return TrainedArms(tuple(arms), {arm.name: seconds for arm, seconds in arms.items()}, failures)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import Trial
@@ -21,8 +22,9 @@ from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.runs.tries import most_chosen
 from tenfold.training.classifier_io import CLASSIFIER, load_classifier, save_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
+from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
-from tenfold.training.step import TrainingFailed
+from tenfold.training.step import TrainingFailed, failing_for_memory
 from tenfold.verbs.prove import seconds_to_publish
 
 MOST_OF_BUDGET = 0.25
@@ -88,8 +90,9 @@ def final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe], end
     try:
         with ending_at(end, shortens=not study.classifiers):
             try:
-                summary = _trained(study, winner, ready)
-            except (MethodFailed, TrainingFailed) as error:
+                with failing_for_memory(current_device()):
+                    summary = _trained(study, winner, ready)
+            except (MethodFailed, TrainingFailed, TooLittleMemory) as error:
                 if winner == baseline:
                     raise
                 remarks.append(f"On all {noun} {winner.name} failed ({error}); the classifier is {baseline.name}'s.")

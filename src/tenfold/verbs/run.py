@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.core.errors import TooLittleMemory
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
 from tenfold.core.study_options import RunOptions
@@ -19,7 +20,9 @@ from tenfold.runs.pilot import on_best_start
 from tenfold.runs.preparation import opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
 from tenfold.training.deadline import TimeIsUp, ending_at
+from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import failing_for_memory
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.final_classifier import ALL_IMAGES_OF_A_FOLD, end_of, final_classifier, tail_of
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
@@ -105,12 +108,12 @@ def run(
         sample, grown_set = None, None
         try:
             if component is not None:
-                with ending_at(end):
+                with ending_at(end), failing_for_memory(current_device()):
                     sample = _grown(study, component, grower)
                 source = Source("grow", component.method, plan.seed, only_new=False)
                 grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
             growth = _growth(study, grower, helped, grown_set)
-        except MethodFailed as error:
+        except (MethodFailed, TooLittleMemory) as error:
             warn(str(error))
             growth = f"Nothing was grown: {error}."
         except TimeIsUp:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, Self
 
+from tenfold.core.errors import MethodFailed, TooLittleMemory
 from tenfold.core.manifest import recorded
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import Device, one_thread, using
+from tenfold.training.step import TrainingFailed, failing_for_memory
 
 
 class Executor(Protocol):
@@ -90,7 +92,7 @@ def perform(
     deadline: float | None = None,
     advance: Callable[..., None] | None = None,
 ) -> Finished:
-    """Do a job and keep its result, in whatever process this is.
+    """Do a job and keep its result, in whatever process this is; one that fails leaves none, and says why.
 
     Raises:
         TimeIsUp: the deadline, on the clock of `time.time`, came in the middle of a training.
@@ -100,10 +102,13 @@ def perform(
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
     with recorded(run.path):
-        with using(device), checkpoints_in(run.of(job)), ending_at(deadline):
-            result = job.load()(job.config, context)
-            device.synchronise()
-        finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+        try:
+            with using(device), checkpoints_in(run.of(job)), ending_at(deadline), failing_for_memory(device):
+                result = job.load()(job.config, context)
+                device.synchronise()
+            finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+        except (TooLittleMemory, TrainingFailed, MethodFailed) as failure:
+            finished = Finished(job, None, round(time.monotonic() - start, 3), failure=failure)
     for checkpoint in list(run.of(job).rglob(f"*{CHECKPOINT}*")):  # and what a kill has left of one
         checkpoint.unlink()
         with suppress(OSError):  # it holds something else

@@ -11,18 +11,21 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 import torch
 
-from tenfold.core.errors import SystemFault
+from tenfold.core.errors import LESS_MEMORY, SystemFault, TooLittleMemory
+from tenfold.core.progress import note
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor, Serial, perform
@@ -36,8 +39,23 @@ def executor_for(workers: int | None = None, device: Device | None = None) -> Ex
     return Serial(device) if (workers or available_cores()) == 1 else Processes(device, workers)
 
 
+@dataclass
+class _Task:
+    """A job that was handed to a worker."""
+
+    job: Job
+    run: RunDirectory
+    deadline: float | None
+    tries: int = 0
+    """That ended for want of memory, or with their process; the next one is made while nothing else runs."""
+
+
 class Processes:
-    """Worker processes on one device. They map what a job reads from the run's directory, and are sent none of it."""
+    """Worker processes on one device. They map what a job reads from the run's directory, and are sent none of it.
+
+    A job that finds too little memory, or whose process is killed, is done once more, alone, and of its kind fewer
+    are done at a time from there on. Where it ends so again it has failed, and the others go on.
+    """
 
     def __init__(self, device: Device, workers: int | None = None) -> None:
         """
@@ -48,32 +66,32 @@ class Processes:
         self._wished = workers
         self._bears: dict[str, int] = {}
         """Kind of job -> how many at a time."""
-        self._running: dict[Future[Finished], Job] = {}
+        self._running: dict[Future[Finished], _Task] = {}
+        self._again: deque[_Task] = deque()
         self._workers: set[BaseProcess] = set()
-        context = _context(device)
-        self._pool = ProcessPoolExecutor(workers or available_cores(), context, start_worker, (dict(os.environ),))
+        self._pool = self._new_pool()
 
     def accepts(self, job: Job) -> bool:
-        return len(self._running) < (self._wished or self._bears.get(job.alike) or self._device.workers())
+        alone = self._again or any(task.tries for task in self._running.values())
+        return not alone and len(self._running) < self._most(job)
 
     def submit(self, job: Job, run: RunDirectory, deadline: float | None = None) -> None:
-        others = set(multiprocessing.active_children())
-        with _broken_pool_told(), deaf_to_interrupts():  # workers start as work is submitted, and inherit it
-            self._running[self._pool.submit(perform, job, run, self._device, deadline)] = job
-        self._workers |= set(multiprocessing.active_children()) - others
+        self._begin(_Task(job, run, deadline))
 
     def completed(self, timeout: float | None = None) -> list[Finished]:
-        done = wait(self._running, timeout, FIRST_COMPLETED).done
-        finished = []
-        for future in done:
-            job = self._running.pop(future)
-            if isinstance(future.exception(), TimeIsUp):
-                continue
-            with _broken_pool_told():
-                finished.append(replace(future.result(), job=job))
-            if job.alike not in self._bears:
-                self._bears[job.alike] = self._device.workers(finished[-1].peak_bytes)
-        return finished
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._again and not self._running:
+                self._begin(self._again.popleft())
+            done = wait(self._running, until and max(0.0, until - time.monotonic()), FIRST_COMPLETED).done
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                self._replace_pool()
+                done = set(self._running)  # none of them runs any more
+            late = any(isinstance(future.exception(), TimeIsUp) for future in done)
+            ended = [self._ended(self._running.pop(future), future) for future in done]
+            finished = [one for one in ended if one is not None]
+            if finished or late or not done:
+                return finished
 
     def stop(self) -> None:
         """Workers are killed: one that is still loading torch, or is killed from outside, heeds no signal."""
@@ -88,17 +106,66 @@ class Processes:
             self.stop()
         self._pool.shutdown(cancel_futures=True)
 
+    def _most(self, job: Job) -> int:
+        return self._bears.get(job.alike) or self._wished or self._device.workers()
 
-@contextmanager
-def _broken_pool_told() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise SystemFault(
-            "a worker process ended before its time. Either the memory was short: start the same command again with "
-            "--workers 1, what is finished is kept. Or tenfold was called from a script without "
-            "`if __name__ == '__main__':`, which worker processes need"
-        ) from error
+    def _begin(self, task: _Task) -> None:
+        others = set(multiprocessing.active_children())
+        try:
+            with deaf_to_interrupts():  # workers start as work is submitted, and inherit it
+                future = self._pool.submit(perform, task.job, task.run, self._device, task.deadline)
+        except BrokenProcessPool:
+            if self._running:
+                self._again.append(task)  # what has ended meanwhile comes first
+                return
+            self._replace_pool()
+            self._begin(task)
+            return
+        self._running[future] = task
+        self._workers |= set(multiprocessing.active_children()) - others
+
+    def _ended(self, task: _Task, future: Future[Finished]) -> Finished | None:
+        """What came of a task; None where it is to be done again, or its time was up."""
+        job, error = task.job, future.exception()
+        if isinstance(error, TimeIsUp):
+            return None
+        if isinstance(error, BrokenProcessPool):
+            killed = TooLittleMemory(f"its process was killed twice, as where memory is short; {LESS_MEMORY}")
+            finished = Finished(job, None, 0.0, failure=killed)
+        else:
+            finished = replace(future.result(), job=job)
+        if isinstance(finished.failure, TooLittleMemory):
+            self._bears[job.alike] = max(1, self._most(job) // 2)
+            task.tries += 1
+            if task.tries == 1:
+                self._again.append(task)
+                return None
+        elif job.alike not in self._bears and not self._wished:
+            self._bears[job.alike] = self._device.workers(finished.peak_bytes)
+        return finished
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        most = self._wished or available_cores()
+        return ProcessPoolExecutor(most, _context(self._device), start_worker, (dict(os.environ),))
+
+    def _replace_pool(self) -> None:
+        """After a worker was killed, which ends the others of its pool.
+
+        Raises:
+            SystemFault: it ended by itself instead, as all that come after it would.
+        """
+        self._pool.shutdown()
+        if all(worker.exitcode in (None, 0, 1, -signal.SIGTERM) for worker in self._workers):
+            raise SystemFault(
+                "a worker process ended before its time. Either the memory was short: start the same command again "
+                "with --workers 1, what is finished is kept. Or tenfold was called from a script without "
+                "`if __name__ == '__main__':`, which worker processes need"
+            )
+        note(
+            "a worker process was killed, as happens where memory is short; what was being done is done again, one "
+            "at a time"
+        )
+        self._workers, self._pool = set(), self._new_pool()
 
 
 @contextmanager
