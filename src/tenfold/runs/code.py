@@ -10,8 +10,11 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import os
+import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tenfold
 
@@ -38,6 +41,19 @@ def code_of(function: str, modules: tuple[str, ...] = ()) -> str:
     for module in sorted(seen):
         digest.update(f"{module} {_read(module)[0]} ".encode())
     return digest.hexdigest()[:12]
+
+
+def made_with() -> dict[str, Any]:
+    """The versions and the machine that results come from, for config.json."""
+    import torch
+
+    return {
+        "tenfold": tenfold.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    }
 
 
 def _counts(module: str) -> bool:

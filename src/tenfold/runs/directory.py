@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -15,7 +13,6 @@ from typing import Any
 
 from safetensors.numpy import save
 
-import tenfold
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
@@ -26,6 +23,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
 from tenfold.data.export import class_folders
 from tenfold.runs import Arrays, Finished, Job, fingerprint_of
+from tenfold.runs.code import made_with
 
 LAST_FILE = "report.html"
 """Written at the end: a run that has it is finished."""
@@ -209,18 +207,6 @@ def _require_own(directory: Path, command: str, changeable: Collection[str]) -> 
     if not config and not _killed_at_the_start(directory):
         require_empty(directory)
     return config
-
-
-def made_with() -> dict[str, Any]:
-    import torch
-
-    return {
-        "tenfold": tenfold.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-    }
 
 
 def _config(directory: Path, command: str, changeable: Collection[str]) -> dict[str, Any]:

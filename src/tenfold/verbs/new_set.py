@@ -14,7 +14,8 @@ from tenfold.core.manifest import write_manifest
 from tenfold.core.output import UNFINISHED, new_directory
 from tenfold.core.progress import note
 from tenfold.methods import MethodFailed
-from tenfold.runs.directory import CODE, RunDirectory, asked_for, made_with, taken_up
+from tenfold.runs.code import made_with
+from tenfold.runs.directory import CODE, RunDirectory, asked_for, taken_up
 from tenfold.training.checkpoint import checkpoints_in
 
 
