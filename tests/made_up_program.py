@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,6 @@ def with_memory_left(megabytes: int) -> str:
 
 def small_files() -> None:
     """Before a program starts: no file of more than 6,000 bytes, as on a full disk."""
-    import signal
-
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,18 +17,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from made_up_program import PROGRAM, contents, small_files, started
+
 QUICK = "cgan(steps=40,width=4,batch_size=8,label_filter=no,least_diversity=0,watch_every=20)"
-PROGRAM = [sys.executable, "-c", "from tenfold.cli import main; main()"]
-
-
-def started(*words: object, cwd: Path, **more: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*PROGRAM, *map(str, words)], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
-    )
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -288,10 +278,6 @@ def test_row_56_and_88_control_c_in_the_first_seconds_is_130_without_a_traceback
 
 
 def test_row_49_a_full_disk_is_status_3_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
-    def small_files() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
-
     words = ["fit", QUICK, "set", "out"]
     with started(*words, cwd=tmp_path, preexec_fn=small_files) as process:
         _, err = process.communicate(timeout=60)
