@@ -88,6 +88,8 @@ def damaged(key: str, value: Any) -> Callable[[Path], None]:
         damaged("image_shape", [3, 8, 8]),
         damaged("image_shape", 8),
         damaged("image_shape", [1, -8, 8]),
+        damaged("image_shape", [1, 8, 1]),
+        damaged("image_shape", [1, 1, 1]),
         damaged("image_shape", [1, 8, 2**40]),
         damaged("image_shape", [1, 8.5, 8]),
         damaged("image_shape", "888"),

@@ -14,6 +14,7 @@ from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.options import MOST_PIXELS
 from tenfold.data.value_range import ranges_from_json
 from tenfold.networks.backbone_classifier import network_description, network_of
+from tenfold.networks.convnet import VectorNet
 from tenfold.training.checkpoint import UNFIT, read_weights
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
@@ -68,6 +69,8 @@ def load_classifier(path: Path) -> TrainedClassifier:
         network = network_of(
             {"width": config.width, **metadata}, image_shape, len(metadata["class_names"]), weights
         ).eval()
+        if height != width or (height == 1) != isinstance(network, VectorNet):
+            raise ValueError(f"its network reads no images of {image_shape}")
     except FileNotFoundError as error:
         raise InputError(f"{description} is missing: a classifier is this file and {path.name} together") from error
     except UNFIT as error:
