@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,35 @@ Indices = npt.NDArray[np.int64]
 CHUNK_BYTES = 2**24
 
 
+class MadeRows:
+    """N rows that are made when they are asked for, some at once; the last ones stay at hand for what reads in order.
+
+    Args:
+        make: the rows from a number on, as many as are made at once or as are left.
+        shape: of all rows, N first.
+    """
+
+    def __init__(
+        self, make: Callable[[int], Array], shape: tuple[int, ...], dtype: npt.DTypeLike, at_once: int
+    ) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._make, self._at_once = make, at_once
+        self._start, self._made = -1, np.empty(0)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice | Indices) -> Array:
+        numbers = np.arange(len(self))[index]
+        rows = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        starts = numbers // self._at_once * self._at_once
+        for start in np.unique(starts).tolist():
+            if start != self._start:
+                self._start, self._made = start, self._make(start)
+            rows[starts == start] = self._made[numbers[starts == start] - start]
+        return rows
+
+
 class ImageRows:
     """N rows of the arrays in `parts`, which are shared, never copied: row i is the i-th of `numbers`.
 
@@ -21,13 +50,13 @@ class ImageRows:
     lie one behind the other in one part, a copy of just these rows otherwise.
     """
 
-    def __init__(self, parts: tuple[Array, ...], numbers: Indices | None = None) -> None:
+    def __init__(self, parts: tuple[Array | MadeRows, ...], numbers: Indices | None = None) -> None:
         self.parts = parts
         self.starts = np.cumsum([0, *map(len, parts)])
         """Number of each part's first row, and of the row after the last."""
         self.numbers = np.arange(self.starts[-1]) if numbers is None else numbers
-        self.whole = numbers is None and len(parts) == 1
-        """Whether the only part is what the rows are."""
+        self.whole = numbers is None and len(parts) == 1 and isinstance(parts[0], np.ndarray)
+        """Whether the only part is the array that the rows are."""
 
     def __len__(self) -> int:
         return len(self.numbers)

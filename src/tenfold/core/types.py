@@ -159,8 +159,8 @@ class ImageDataset:
         return digest.hexdigest()[:16]
 
 
-class _Images:
-    """`ImageDataset.images`: of a part an array that is made when it is first asked for, and kept instead."""
+class ImagesOfRows:
+    """The attribute `images` of what has `rows`: of a part an array, made when first asked for and kept instead."""
 
     def __get__(self, data: ImageDataset | None, _: type) -> Any:
         if data is None:
@@ -173,7 +173,7 @@ class _Images:
         object.__setattr__(data, "rows", images if isinstance(images, ImageRows) else ImageRows((images,)))
 
 
-ImageDataset.images = _Images()  # type: ignore[assignment]  # here, as in the class it would be a default
+ImageDataset.images = ImagesOfRows()  # type: ignore[assignment]  # here, as in the class it would be a default
 
 Data = str | Path | ImageDataset
 """What every verb takes: a path or a known name, as `tenfold.load` reads it, or a set that was loaded."""

@@ -71,7 +71,7 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
         stem = f"{folders[label]}/{_slug(str(entry.get('origin', 'image')))}"
         numbers[stem] += 1
         file_name = f"{stem}-{numbers[stem]:05d}.png"
-        yield file_name, _png(dataset.images[index])
+        yield file_name, _png(dataset.rows[index])
         line: dict[str, object] = {
             "file_name": file_name,
             "label": dataset.class_names[label],

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tenfold.core.types import ValueRanges
+from tenfold.data.decoded_images import DecodedImages
 from tenfold.data.decoding.pixels import DecodedImage
 from tenfold.data.value_range import Pixels, as_bytes, value_ranges
 
@@ -36,15 +37,16 @@ def resize_to_squares(
 
     `longer_sides` are the sides in pixels before any shrinking. The longer side is fitted and the rest is
     padded with the median colour of the image's own border. C is 3 if any image is truly coloured. `ranges` are
-    what values of more than 8 bits are scaled by, unless given those of these images.
+    what values of more than 8 bits are scaled by, unless given those of these images. `DecodedImages` are taken out
+    one by one, so that never all are held beside the squares.
     """
-    done: Counter[str] = Counter(note for image in decoded for note in image.notes)
+    notes: Counter[str] = Counter(note for image in decoded for note in image.notes)
     scale = value_ranges((image.pixels for image in decoded), ranges)
-    bytes_only = [as_bytes(image.pixels, scale, done) for image in decoded]
-    channels = 3 if any(pixels.ndim == 3 for pixels in bytes_only) else 1
+    channels = 3 if any(image.pixels.ndim == 3 for image in decoded) else 1
     images = np.empty((len(decoded), channels, side, side), np.uint8)
-    for index, original in enumerate(bytes_only):
-        pixels: Pixels = original
+    scaled, done = Counter[str](), Counter[str]()
+    for index, image in enumerate(decoded.take_all() if isinstance(decoded, DecodedImages) else decoded):
+        pixels: Pixels = as_bytes(image.pixels, scale, scaled)
         if longer_sides[index] != side:
             done[RESIZED] += 1
         if max(pixels.shape[:2]) != side:
@@ -57,7 +59,7 @@ def resize_to_squares(
             images[index] = pixels
         else:
             images[index] = pixels.transpose(2, 0, 1)
-    return images, +done
+    return images, notes + scaled + done
 
 
 def fit(pixels: Pixels, side: int) -> Pixels:

@@ -14,7 +14,8 @@ from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
-from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
+from tenfold.data.decoded_images import DecodedImages
+from tenfold.data.decoding.pixels import UnreadableError
 from tenfold.data.detail import LOOKED_AT, lost_detail, note_of_lost_detail
 from tenfold.data.duplicates import equal_pairs
 from tenfold.data.images import LARGEST_DEFAULT_SIDE, choose_side, resize_to_squares, shrink
@@ -137,7 +138,7 @@ def _decode(
         return _set_of(manifest, vectors, indices, roles).with_columns(feature_names=manifest.feature_names)
     assert manifest.decode is not None
     known = manifest.value_ranges if known is None else known
-    decoded: list[DecodedImage] = []
+    decoded = DecodedImages()
     longer_sides: list[int] = []
     kept: list[int] = []
     broken: list[SetAside] = []
@@ -168,11 +169,11 @@ def _decode(
         if longer > most > side:  # once more, in one step, as `predict` shrinks it: two steps give other values
             decoded[place] = shrink(manifest.decode(int(readable[place])), side)
     ranges = value_range.value_ranges((image.pixels for image in decoded), known)
+    kinds = [value_range.kind_of(image.pixels) for image in decoded] if known is not None else []
     images, conversions = resize_to_squares(decoded, longer_sides, side, ranges)
     if told := note_of_lost_detail(lost, most):
         conversions[told] = sum(longer > most for longer in longer_sides)
     if known is not None:
-        kinds = [value_range.kind_of(image.pixels) for image in decoded]
         conversions[value_range.OWN_RANGE] = sum(kind is not None and kind not in known for kind in kinds)
     dataset = _set_of(manifest, images, readable, roles[kept])
     return dataset.with_columns(

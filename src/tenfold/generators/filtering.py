@@ -6,7 +6,7 @@ Unusable is what has a wrong label, or is a near copy of a real image.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from tenfold.core.errors import MethodFailed
 from tenfold.core.keys import Key
-from tenfold.core.types import ImageDataset
+from tenfold.core.rows import ImageRows
+from tenfold.core.types import ImageDataset, ImagesOfRows
 from tenfold.data.duplicates import copies_among
 from tenfold.generators import Generator, Images, Indices, Judge
 
@@ -26,8 +27,8 @@ ROUNDS = 4
 class Grown:
     """New labelled images and where each came from."""
 
-    images: Images
-    """N x C x H x W."""
+    images: Any
+    """uint8 N x C x H x W; of rows that are made when they are asked for, all at once: `rows` gives some."""
     labels: Indices
     """N."""
     parents: tuple[tuple[int, ...], ...]
@@ -39,21 +40,37 @@ class Grown:
     details: Mapping[str, Any] = field(default_factory=dict)
     near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """N marks of what a generator only remembered; empty of methods whose images are siblings by design."""
+    rows: ImageRows = field(init=False, repr=False)
+
+    def take(self, indices: Indices) -> Grown:
+        """Those at these places."""
+        return replace(
+            self,
+            images=self.rows.take(indices),
+            labels=self.labels[indices],
+            parents=tuple(self.parents[i] for i in indices),
+            seeds=tuple(self.seeds[i] for i in indices),
+            near_copies=self.near_copies[indices] if len(self.near_copies) else self.near_copies,
+        )
 
     def as_dataset(self, train: ImageDataset) -> ImageDataset:
         """The new images as a set of their own; a child shares the group of its first parent."""
+        rows: Any = self.rows
         fresh = int(train.groups.max(initial=-1)) + 1
         groups = [train.groups[p[0]] if p else fresh + i for i, p in enumerate(self.parents)]
         return ImageDataset(
             name=f"{train.name}, grown",
-            images=self.images,
+            images=rows,
             labels=self.labels,
             class_names=train.class_names,
             groups=np.asarray(groups, dtype=np.int64),
-            sources=tuple(f"grown[{i}]" for i in range(len(self.images))),
-            roles=np.full(len(self.images), "train"),
+            sources=tuple(f"grown[{i}]" for i in range(len(self.labels))),
+            roles=np.full(len(self.labels), "train"),
             value_ranges=train.value_ranges,
         )
+
+
+Grown.images = ImagesOfRows()  # here, as in the class it would be a default
 
 
 def spread(times: float, images: int) -> Indices:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -20,6 +21,7 @@ from tenfold.augment.classical import Classical
 from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters
 from tenfold.augment.tensors import SIGNED, to_float, to_uint8
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows, MadeRows
 from tenfold.core.types import ImageDataset
 from tenfold.training.recipe import Recipe
 
@@ -75,13 +77,16 @@ class Method(methods.Method):
         change = self.for_set(train)._augmentation()
         parents = methods.spread(times, len(train))
         starts = np.arange(len(parents)) // AT_ONCE * AT_ONCE
-        images = []
-        for start in range(0, len(parents), AT_ONCE):
-            batch = to_float(torch.tensor(train.images[parents[start : start + AT_ONCE]]))
+
+        def make(start: int) -> npt.NDArray[np.uint8]:
+            batch = to_float(torch.tensor(train.rows[parents[start : start + AT_ONCE]]))
             changed, _ = change(batch, torch.zeros(len(batch)), (key / start).torch_generator())
-            images.append(to_uint8(changed))
+            return to_uint8(changed)
+
+        # Made while they are written: 20,000 images would not be held in memory.
+        shape = (len(parents), *train.image_shape)
         return methods.Grown(
-            images=np.concatenate(images),
+            images=ImageRows((MadeRows(make, shape, np.uint8, AT_ONCE),)),
             labels=train.labels[parents],
             parents=tuple((int(parent),) for parent in parents),
             seeds=tuple((key / int(start)).seed for start in starts),

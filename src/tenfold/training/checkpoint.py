@@ -93,7 +93,7 @@ class State:
             # A safetensors file begins with the length of its JSON header, 8 bytes little-endian.
             header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
             return cls(safetensors.torch.load(file), dict(json.loads(header["__metadata__"][HEADER])))
-        except (SafetensorError, LookupError, ValueError, TypeError) as error:
+        except (SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:
             raise _another() from error
 
     def restore(self, parts: Parts) -> dict[str, Tensor]:

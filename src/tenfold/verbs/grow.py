@@ -172,12 +172,4 @@ def _grow(real: ImageDataset, method: Method, times: float, seed: int, labels: S
     if isinstance(method, GeneratorMethod):
         return method.more(method.learn(real, key), real, chosen, key)
     grown = method.grow(real, times, key)
-    kept = np.flatnonzero(np.isin(grown.labels, labels))
-    return replace(
-        grown,
-        images=grown.images[kept],
-        labels=grown.labels[kept],
-        parents=tuple(grown.parents[i] for i in kept),
-        seeds=tuple(grown.seeds[i] for i in kept),
-        near_copies=grown.near_copies[kept] if len(grown.near_copies) else grown.near_copies,
-    )
+    return grown.take(np.flatnonzero(np.isin(grown.labels, labels)))

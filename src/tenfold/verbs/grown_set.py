@@ -124,7 +124,7 @@ def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Sourc
     Raises:
         OnlyCopied: nothing else was made; nothing is written.
     """
-    copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.images), dtype=np.bool_)
+    copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.labels), dtype=np.bool_)
     written = np.arange(len(copied)) if source.keep_copies else np.flatnonzero(~copied)
     if not len(written):
         raise OnlyCopied(
