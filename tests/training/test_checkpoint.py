@@ -99,7 +99,14 @@ def test_tensors_of_its_own_come_and_go() -> None:
     assert torch.equal(result["0.weight"], best["0.weight"])
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\0" * 7, b"\xff" * 64, b"{}", b"\2" + b"\0" * 7 + b"{}"])
+NESTED = b"[" * 50_000
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"\0" * 7, b"\xff" * 64, b"{}", b"\2" + b"\0" * 7 + b"{}", len(NESTED).to_bytes(8, "little") + NESTED],
+    ids=lambda garbage: garbage[:9],
+)
 def test_what_is_no_checkpoint_is_refused(garbage: bytes) -> None:
     with pytest.raises(InputError, match="another training"):
         State.unpack(garbage)
