@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
-from tenfold.core.errors import TenfoldError
+from tenfold.core.errors import InputError, TenfoldError
+from tenfold.core.files import read_json
 from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
 from tenfold.runs.code import code_of
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, npt.NDArray[Any]]
 Function = Callable[[Mapping[str, Any], "Context"], Any]
 
+KEPT = frozenset(("files", "result", "seconds", "peak_bytes"))
+"""In result.json, at the least."""
 CHECKPOINT = ".checkpoint.safetensors"
 """Of a training in a job that is not finished."""
 
@@ -149,6 +152,19 @@ def _set_at(path: Path) -> ImageDataset:
 @functools.lru_cache(maxsize=64)
 def _arrays_at(path: Path) -> Arrays:
     return load_file(path)
+
+
+def kept_record(path: Path) -> dict[str, Any]:
+    """What a finished job has left in its result.json.
+
+    Raises:
+        InputError: it holds something else, which was put there.
+    """
+    record = read_json(path)
+    names = record.get("files") if isinstance(record, dict) else None
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names) and set(record) >= KEPT):
+        raise InputError(f"{path} is not what a job leaves; remove it, and the same command makes it again")
+    return dict(record)
 
 
 def fingerprint_of(arrays: Arrays) -> str:

@@ -22,7 +22,7 @@ from tenfold.core.progress import note
 from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
 from tenfold.data.export import class_folders
-from tenfold.runs import Arrays, Finished, Job, fingerprint_of
+from tenfold.runs import Arrays, Finished, Job, fingerprint_of, kept_record
 from tenfold.runs.code import made_with
 
 LAST_FILE = "report.html"
@@ -95,13 +95,10 @@ class RunDirectory:
         path = self.of(job) / "result.json"
         if not path.exists():
             return None
-        kept = read_json(path)
-        try:
-            if not all((path.parent / name).is_file() for name in kept["files"]):
-                return None
-            return Finished(job, kept["result"], kept["seconds"], kept["peak_bytes"], found=True)
-        except (LookupError, TypeError) as error:
-            raise _no_result(path) from error
+        kept = kept_record(path)
+        if not all((path.parent / name).is_file() for name in kept["files"]):
+            return None
+        return Finished(job, kept["result"], kept["seconds"], kept["peak_bytes"], found=True)
 
     def result(self, job: Job) -> Any | None:
         """What a finished job gave; None where it is to be done."""
@@ -152,16 +149,10 @@ class RunDirectory:
         """All finished jobs: their hash, what they were, how long they took; without the results."""
         records = []
         for path in sorted(self.path.glob("jobs/*/result.json")):
-            record = read_json(path)
-            if not isinstance(record, dict) or "result" not in record:
-                raise _no_result(path)
+            record = kept_record(path)
             del record["result"]
             records.append({"hash": path.parent.name, **record})
         return records
-
-
-def _no_result(path: Path) -> InputError:
-    return InputError(f"{path} is not what a job leaves; remove it, and the same command makes it again")
 
 
 def make_ready(directory: Path, command: str, changeable: Collection[str] = ()) -> None:
