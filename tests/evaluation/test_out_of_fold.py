@@ -7,7 +7,8 @@ import pytest
 
 from tenfold.core.keys import Key
 from tenfold.core.types import Trial
-from tenfold.evaluation.out_of_fold import OutOfFold, out_of_fold
+from tenfold.evaluation.out_of_fold import OutOfFold, calibrated, out_of_fold
+from tenfold.training.calibration import fit_temperature
 
 
 def trial(arm: str, repeat: int, fold: int, indices: list[int], rows: list[list[float]], failed: str = "") -> Trial:
@@ -82,3 +83,19 @@ def test_json_names_files_and_classes() -> None:
         "probability": 0.9,
         "probability_of_label": 0.1,
     }
+
+
+def test_the_temperature_is_that_of_an_arms_own_sound_trials_one_by_one() -> None:
+    found, _, _ = noisy(0, 1.5)
+    sharp = found.probabilities**3 / (found.probabilities**3).sum(1, keepdims=True)
+    trials = [
+        trial("raw", repeat, fold, list(part), sharp[part].tolist())
+        for repeat in range(2)
+        for fold, part in enumerate(np.array_split(found.indices, 4))
+    ]
+    failed = trial("raw", 2, 0, [0], [[1.0, 0.0, 0.0, 0.0]], failed="collapsed")
+    told = calibrated([*trials, failed, trial("mixup", 0, 0, [1], [[0.0, 1.0, 0.0, 0.0]])], found.labels, "raw")
+    assert told["temperature_from_images"] == 200
+    assert told["temperature"] == pytest.approx(fit_temperature(sharp, found.labels), abs=1e-3)
+    assert told["temperature"] > 2
+    assert calibrated(trials, found.labels, "mixup") == {"temperature": 1.0, "temperature_from_images": 0}

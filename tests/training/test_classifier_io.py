@@ -54,6 +54,22 @@ def test_a_classifier_of_vectors_comes_back_as_it_was(tmp_path: Path) -> None:
         load_classifier(tmp_path / "c.safetensors")
 
 
+def test_the_temperature_comes_back_and_files_made_before_it_are_read(tmp_path: Path) -> None:
+    classifier, images = replace(trained(), temperature=2.5), easy_set([9, 9], key="fresh").images
+    save_classifier(tmp_path / "c.safetensors", classifier, {})
+    assert np.array_equal(
+        load_classifier(tmp_path / "c.safetensors").probabilities(images), classifier.probabilities(images)
+    )
+    document = read_json(tmp_path / "c.json")
+    assert document.pop("temperature") == 2.5
+    write_json(tmp_path / "c.json", document)
+    assert load_classifier(tmp_path / "c.safetensors").temperature == 1.0
+    for none in (0.0, -1.0, "warm", None):
+        write_json(tmp_path / "c.json", document | {"temperature": none})
+        with pytest.raises(InputError, match="do not hold a classifier"):
+            load_classifier(tmp_path / "c.safetensors")
+
+
 def test_files_made_before_there_were_vectors_are_read(kept: Path) -> None:
     document = read_json(kept.with_suffix(".json"))
     del document["feature_names"]

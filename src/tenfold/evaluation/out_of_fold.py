@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenfold.core.types import Trial
+from tenfold.training.calibration import fit_temperature
 
 Indices = npt.NDArray[np.int64]
 
@@ -128,6 +129,24 @@ def out_of_fold(trials: Sequence[Trial], labels: Indices, arms: Sequence[str]) -
     found = [one for arm in arms if (one := _of_arm(trials, labels, arm)) is not None]
     most = max((len(one.indices) for one in found), default=0)
     return min((one for one in found if len(one.indices) == most), key=_log_loss, default=None)
+
+
+def calibrated(trials: Sequence[Trial], labels: Indices, arm: str) -> dict[str, Any]:
+    """The temperature that suits an arm's predictions of images it did not learn from, and how many these are.
+
+    Each training's predictions count by themselves: their mean is less sure than any one of them.
+
+    Args:
+        labels: N, of the study's images, which the trials' test indices point into.
+    """
+    sound = [trial for trial in trials if trial.arm == arm and not trial.failed]
+    if not sound:
+        return {"temperature": 1.0, "temperature_from_images": 0}
+    indices = np.concatenate([trial.test_indices for trial in sound]).astype(np.int64)
+    rows = np.concatenate([trial.test_probabilities for trial in sound])
+    images = len(np.unique(indices))
+    temperature = fit_temperature(rows, labels[indices], images)
+    return {"temperature": round(temperature, 4), "temperature_from_images": images}
 
 
 def _of_arm(trials: Sequence[Trial], labels: Indices, arm: str) -> OutOfFold | None:

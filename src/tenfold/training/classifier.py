@@ -22,6 +22,7 @@ from tenfold.networks.backbone_classifier import BackboneNet, Network
 from tenfold.networks.blocks import build, device_of
 from tenfold.networks.convnet import SmallConvNet, VectorNet
 from tenfold.training.batches import ImagePool, as_tensor
+from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.feature_cache import frozen_features
 from tenfold.training.loop import TrainingLoop
@@ -71,6 +72,8 @@ class TrainedClassifier:
     """F, of vectors whose columns had names, in the order in which the network reads them; else empty."""
     value_ranges: ValueRanges = field(default_factory=dict)
     """What the values of the files it learned from were scaled by, and later files' are."""
+    temperature: float = 1.0
+    """What the logits are divided by, so that of images recognised with 80 % confidence about 80 % are right."""
 
     @property
     def reads_vectors(self) -> bool:
@@ -79,7 +82,7 @@ class TrainedClassifier:
 
     def probabilities(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
         """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, rows summing to 1."""
-        return _probabilities(self.network, images)
+        return at_temperature(_probabilities(self.network, images), self.temperature)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from operator import index
 from pathlib import Path
@@ -34,6 +35,7 @@ def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, 
             "image_shape": list(classifier.image_shape),
             "feature_names": list(classifier.feature_names),
             "value_ranges": dict(classifier.value_ranges),
+            "temperature": classifier.temperature,
             "config": asdict(classifier.config),
             **extra,
         },
@@ -64,6 +66,9 @@ def load_classifier(path: Path) -> TrainedClassifier:
             raise ValueError("the names of the classes are no text")
         feature_names = tuple(metadata.get("feature_names", ()))  # files made before there were vectors lack it
         ranges = ranges_from_json(metadata)
+        temperature = float(metadata.get("temperature", 1.0))  # files made before there was calibration lack it
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"{temperature} is no temperature")
         weights = read_weights(path)
         # Files made before there were other networks tell their width in the configuration alone.
         network = network_of(
@@ -84,4 +89,5 @@ def load_classifier(path: Path) -> TrainedClassifier:
         image_shape,
         feature_names=feature_names,
         value_ranges=ranges,
+        temperature=temperature,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tenfold.core.errors import TooLittleMemory
@@ -12,6 +12,7 @@ from tenfold.core.keys import Key
 from tenfold.core.progress import note
 from tenfold.core.types import Trial
 from tenfold.data.splits import with_grown
+from tenfold.evaluation.out_of_fold import calibrated
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm
 from tenfold.runs.forecast import trainings
@@ -20,6 +21,7 @@ from tenfold.runs.preparation import Prepared
 from tenfold.runs.study import Study, Tail
 from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.runs.tries import most_chosen
+from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.classifier_io import CLASSIFIER, load_classifier, save_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import current_device
@@ -128,11 +130,8 @@ def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str
         "trained_on_images": len(images),
         "settled": {name: dict(options) for name, options in selected.items()},
         "new_images_for_each": None if ratio is None else float(ratio),
-        **_expected(study, winner.name),
-        "external_test": external_test(classifier, study.data),
     }
-    save_classifier(study.directory / CLASSIFIER, classifier, summary)
-    return summary
+    return _saved(study, classifier, summary)
 
 
 def _of_a_fold(study: Study) -> dict[str, Any]:
@@ -146,16 +145,21 @@ def _of_a_fold(study: Study) -> dict[str, Any]:
         "fold": fold + 1,
         "settled": trial.details.get("settled", {}),
         "new_images_for_each": None,
-        **_expected(study, trial.arm),
-        "external_test": external_test(classifier, study.data),
     }
-    save_classifier(study.directory / CLASSIFIER, classifier, summary)
-    return summary
+    return _saved(study, classifier, summary)
 
 
-def _expected(study: Study, arm: str) -> dict[str, Any]:
+def _saved(study: Study, classifier: TrainedClassifier, summary: dict[str, Any]) -> dict[str, Any]:
+    """Calibrate the classifier, keep it, and say what to expect of it."""
+    arm = str(summary["arm"])
     reached = next(result.balanced_accuracy for result in study.verdict.arms if result.name == arm)
-    return {
+    calibration = calibrated(study.trials, study.data.part("train").labels, arm)
+    summary |= calibration | {
         "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
+        "external_test": external_test(classifier, study.data),
     }
+    save_classifier(
+        study.directory / CLASSIFIER, replace(classifier, temperature=calibration["temperature"]), summary
+    )
+    return summary
