@@ -233,3 +233,24 @@ def test_trainings_of_a_broken_off_job_go_on_and_leave_no_checkpoint(
     assert one.result == [64.0, 64.0], "the first would have been broken off at once, had it begun anew"
     assert not list(place.rglob(f"*{CHECKPOINT}*"))
     assert RunDirectory(tmp_path).found(job("trains"))
+
+
+def test_row_57_a_kill_as_the_result_has_come_leaves_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.training.loop.SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    store = RunDirectory.store
+
+    def killed(*given: Any) -> None:
+        store(*given)
+        raise KeyboardInterrupt
+
+    place = RunDirectory(tmp_path).of(job("trains"))
+    with pytest.raises(KeyboardInterrupt):
+        alone([job("trains")], tmp_path)
+    assert list(place.rglob(CHECKPOINT)), "broken off in the middle, as that job is the first time"
+    monkeypatch.setattr(RunDirectory, "store", killed)
+    with pytest.raises(KeyboardInterrupt):
+        alone([job("trains")], tmp_path)
+    assert RunDirectory(tmp_path).found(job("trains"))
+    assert not list(place.rglob(f"*{CHECKPOINT}*")), "nobody would look for it again"

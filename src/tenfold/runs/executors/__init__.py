@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, Self
 
 from tenfold.core.errors import MethodFailed, TooLittleMemory
@@ -106,11 +107,16 @@ def perform(
             with using(device), checkpoints_in(run.of(job)), ending_at(deadline), failing_for_memory(device):
                 result = job.load()(job.config, context)
                 device.synchronise()
-            finished = run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
         except (TooLittleMemory, TrainingFailed, MethodFailed) as failure:
-            finished = Finished(job, None, round(time.monotonic() - start, 3), failure=failure)
-    for checkpoint in list(run.of(job).rglob(f"*{CHECKPOINT}*")):  # and what a kill has left of one
+            _forget_checkpoints(run.of(job))
+            return Finished(job, None, round(time.monotonic() - start, 3), failure=failure)
+        _forget_checkpoints(run.of(job))  # before the result is there, after which nobody looks for them
+        return run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
+
+
+def _forget_checkpoints(place: Path) -> None:
+    """And what a kill has left of one."""
+    for checkpoint in list(place.rglob(f"*{CHECKPOINT}*")):
         checkpoint.unlink()
         with suppress(OSError):  # it holds something else
             checkpoint.parent.rmdir()
-    return finished
