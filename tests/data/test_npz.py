@@ -257,12 +257,14 @@ def test_an_external_test_set_of_vectors(tmp_path: Path) -> None:
         with_external_test(easy_set([3, 3]), tmp_path / "test.csv")
 
 
-def damaged_header(path: Path, shape: str) -> Path:
+def damaged_header(path: Path, shape: str, dtype: str = "|u1") -> Path:
     """An .npz of two images whose header declares another shape, under a right checksum."""
     out = io.BytesIO()
     np.save(out, GREY)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("images.npy", out.getvalue().replace(b"(2, 8, 8)", shape.encode()))
+        archive.writestr(
+            "images.npy", out.getvalue().replace(b"(2, 8, 8)", shape.encode()).replace(b"|u1", dtype.encode())
+        )
     return path
 
 
@@ -270,6 +272,11 @@ def damaged_header(path: Path, shape: str) -> Path:
 def test_a_header_that_declares_what_is_not_there_takes_no_memory(tmp_path: Path, shape: str) -> None:
     with pytest.raises(InputError, match=r"set\.npz is damaged"):
         load(damaged_header(tmp_path / "set.npz", shape))
+
+
+def test_values_of_no_size_are_counted_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"set\.npz is damaged"):
+        load(damaged_header(tmp_path / "set.npz", "(1000000000000,)", "|V0"))
 
 
 def test_parts_that_do_not_fit_one_another_are_told(tmp_path: Path) -> None:

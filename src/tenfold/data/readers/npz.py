@@ -164,7 +164,7 @@ def _require_what_is_declared(archive: zipfile.ZipFile) -> None:
             if read_header is None:
                 raise ValueError(f"{member.filename} is of an unknown version")
             shape, _, dtype = read_header(file)
-            if math.prod(shape) * dtype.itemsize > member.file_size or min(shape, default=0) < 0:
+            if math.prod(shape) * max(1, dtype.itemsize) > member.file_size or min(shape, default=0) < 0:
                 raise ValueError(f"{member.filename} declares {shape} values of {dtype} and does not hold them")
 
 
