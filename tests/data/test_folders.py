@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from made_up_images import noise_image
@@ -133,3 +137,69 @@ def test_patients_folders_are_groups_in_every_part_and_class(class_folders: Fold
     assert len(set(groups.values())) == 3
     assert groups["a/p2/000.png"] == groups["b/p2/001.png"]
     assert groups["a/p1/000.png"] == groups["a/p1/001.png"] != groups["a/p2/000.png"]
+
+
+FOLDERS = ("", "a", "b", "train", "test", "val", "images", "masks", "p7", "ä", ".hidden", "a/a", "train/a", "test/b")
+FILES = (
+    "0.png",
+    "1.jpg",
+    "2_mask.png",
+    "no extension",
+    "README.md",
+    "x.txt",
+    "metadata.csv",
+    "labels.json",
+    ".DS_Store",
+)
+KINDS = (
+    "image",
+    "image",
+    "image",
+    "empty",
+    "text",
+    "link out",
+    "link to itself",
+    "link to a folder",
+    "pipe",
+    "folder",
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(FOLDERS), st.sampled_from(FILES), st.sampled_from(KINDS)), min_size=1))
+@settings(max_examples=80)
+def test_any_folder_is_read_or_refused_and_each_image_is_accounted_for(
+    entries: list[tuple[str, str, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        root, images = Path(temporary) / "set", set()
+        for number, (folder, name, kind) in enumerate(entries):
+            path = root / folder / name
+            with suppress(OSError):  # another entry has made a file of the folder, or the file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                put_there(path, kind, number)
+                images |= {path.relative_to(root).as_posix()} if kind == "image" else set()
+        with suppress(InputError):
+            dataset = load(root)
+            assert set(dataset.sources) <= images
+            assert not {entry.source for entry in dataset.set_aside} & set(dataset.sources)
+
+
+def put_there(path: Path, kind: str, number: int) -> None:
+    """A file, link, pipe or folder where nothing is yet."""
+    if os.path.lexists(path):
+        raise FileExistsError
+    match kind:
+        case "image":
+            Image.fromarray(noise_image(number)).save(path, "PNG")
+        case "link out":
+            path.symlink_to("/dev/zero")
+        case "link to itself":
+            path.symlink_to(path.name)
+        case "link up":
+            path.symlink_to("..")
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case _:
+            path.write_text("file_name,label\n0.png,a\n" if kind == "text" else "")

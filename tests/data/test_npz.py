@@ -261,10 +261,9 @@ def damaged_header(path: Path, shape: str, dtype: str = "|u1") -> Path:
     """An .npz of two images whose header declares another shape, under a right checksum."""
     out = io.BytesIO()
     np.save(out, GREY)
+    damaged = out.getvalue().replace(b"(2, 8, 8)", shape.encode()).replace(b"|u1", dtype.encode())
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            "images.npy", out.getvalue().replace(b"(2, 8, 8)", shape.encode()).replace(b"|u1", dtype.encode())
-        )
+        archive.writestr("images.npy", damaged)
     return path
 
 
