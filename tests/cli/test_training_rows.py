@@ -157,3 +157,71 @@ def without_seconds(document: Any) -> Any:
     if isinstance(document, dict):
         return {name: without_seconds(value) for name, value in document.items() if "second" not in name}
     return document
+
+
+def test_row_85_a_damaged_run_under_runs_is_named_before_another_is_begun(
+    tenfold: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
+    words = (*PROVE[:-2], "--arms", "raw", "--workers", "1")
+    assert tenfold(*words)[0] == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    (run / "report.html").unlink()
+    kept = (run / "config.json").read_bytes()
+    (run / "config.json").write_bytes(kept[:-40])
+    status, _, err = tenfold(*words)
+    assert (status, f"runs/{run.name} is not gone on with: " in err, "config.json" in err) == (0, True, True), err
+    assert (run / "config.json").read_bytes() == kept[:-40]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_row_57_a_killed_run_goes_on_to_the_same_weights_and_verdict(
+    share: float, folder: Path, tmp_path: Path
+) -> None:
+    words = ("run", "set", "--arms", "raw", "--repeats", "1", "--workers", "1")
+    program = short_studies(steps=10)
+
+    def judged(out: str) -> tuple[Any, bytes]:
+        status, _, err = ended(*words, "--out", out, cwd=tmp_path, program=program)
+        assert status == 0, err
+        verdict = json.loads((tmp_path / out / "verdict.json").read_text())
+        return without_seconds(verdict), (tmp_path / out / "classifier.safetensors").read_bytes()
+
+    began = time.monotonic()
+    undisturbed = judged("undisturbed")
+    took = time.monotonic() - began
+    with started(*words, "--out", "out", cwd=tmp_path, program=program) as process:
+        time.sleep(share * took)
+        process.kill()
+    assert judged("out") == undisturbed
+
+
+def test_row_58_without_a_gpu_the_processor_is_used_and_the_time_is_told(
+    tenfold: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.runs.plan.classifier_for", lambda study: SHORT)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    status, out, _ = tenfold(*PROVE, "--arms", "raw", "--dry-run")
+    assert (status, "Time: about " in out) == (0, True)
+    status, _, err = tenfold(*PROVE, "--arms", "raw", "--workers", "1")
+    assert (status, "left" in err) == (0, True), err
+    status, _, err = tenfold(*PROVE, "--arms", "raw", "--device", "cuda")
+    assert (status, "device cuda is not there" in err) == (2, True), err
+
+
+@pytest.mark.parametrize("budget", ["1s", "6s"])
+def test_row_91_a_budget_ends_in_a_provisional_result_with_a_classifier(
+    budget: str, tenfold: Any, folder: Path, tmp_path: Path
+) -> None:
+    words = ("run", "set", "--arms", "raw,mixup", "--workers", "1", "--budget", budget, "--out", "out", "--json")
+    status, out, err = tenfold(*words)
+    assert status == 0, err
+    document = json.loads(out)
+    assert any("rovisional" in warning or "budget" in warning for warning in document["warnings"]), document[
+        "warnings"
+    ]
+    assert (tmp_path / "out/report.html").exists()
+    assert (tmp_path / "out/classifier.safetensors").exists()
+    status, _, err = tenfold("predict", "out", "set", "--out", "predicted.csv")
+    assert status == 0, err

@@ -18,7 +18,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_bytes, write_json
 from tenfold.core.manifest import MANIFEST, recorded, tidy, verify
 from tenfold.core.output import LOCK, clear_partial, locked, require_empty, require_writable
-from tenfold.core.progress import note
+from tenfold.core.progress import note, warn
 from tenfold.core.types import ImageDataset
 from tenfold.data.cache import ImageCache
 from tenfold.data.export import class_folders
@@ -251,12 +251,14 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
     base, command = _runs_of(name), asked["command"]
     for path in sorted(base.parent.glob("*/config.json"), reverse=True):
         directory = path.parent
-        if not directory.name.startswith(f"{base.name}-"):
+        finished = _ended(directory) and not (directory / REST_FILE).exists()
+        if finished or not directory.name.startswith(f"{base.name}-"):
             continue
         try:
             config = _config(directory, command, ())
-        except InputError:
-            continue  # damaged: begun anew elsewhere
+        except InputError as error:
+            warn(f"{directory} is not gone on with: {error}")
+            continue
         if _ended(directory) and not _has_rest(directory, config, asked):
             continue
         if config and not _difference(directory, config, asked, changeable) and not _busy(directory):
