@@ -121,6 +121,24 @@ def test_row_89_a_computer_that_is_short_of_memory_costs_the_arm_alone(folder: P
     assert not any("cgan" in label for label in kept), "what follows the advice is to be tried again"
 
 
+@pytest.mark.parametrize(
+    ("line", "figures"),
+    [
+        ("grow set out --with classical --times 1000", "24,000 new images of 1 x 8 x 8 take"),
+        ("restyle set out --times 1000", "24,000 new images"),
+        ("check set --size 1024", "24 images of 1 x 1024 x 1024"),
+        ("prove set --size 1024 --out out", "24 images of 1 x 1024 x 1024"),
+    ],
+)
+def test_row_89_what_would_not_fit_is_refused_with_its_figures_before_the_work(
+    line: str, figures: str, tenfold: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.core.memory.free_memory", lambda: 20 * 2**20)
+    status, _, err = tenfold(*line.split())
+    assert (status, figures in err, "take a smaller --" in err) == (2, True, True), err
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs Linux")
 def test_row_89_a_trial_whose_worker_is_killed_is_done_again(folder: Path, tmp_path: Path) -> None:
     words = (*PROVE, "--arms", "raw", "--workers", "2")

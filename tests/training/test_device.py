@@ -94,7 +94,7 @@ def test_workers_on_a_processor(
     monkeypatch: pytest.MonkeyPatch, peak: int | None, free: int | None, workers: int
 ) -> None:
     monkeypatch.setattr(device_module, "available_cores", lambda: 8)
-    monkeypatch.setattr(device_module, "_free_memory", lambda: free)
+    monkeypatch.setattr(device_module, "free_memory", lambda: free)
     assert Device("cpu").workers(peak) == workers
 
 

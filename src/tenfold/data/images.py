@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tenfold.core.memory import require_memory
 from tenfold.core.types import ValueRanges
 from tenfold.data.decoded_images import DecodedImages
 from tenfold.data.decoding.pixels import DecodedImage
@@ -43,6 +44,8 @@ def resize_to_squares(
     notes: Counter[str] = Counter(note for image in decoded for note in image.notes)
     scale = value_ranges((image.pixels for image in decoded), ranges)
     channels = 3 if any(image.pixels.ndim == 3 for image in decoded) else 1
+    square = f"images of {channels} x {side} x {side}"
+    require_memory(len(decoded), channels * side**2, square, "take a smaller --size or fewer images (--per-class)")
     images = np.empty((len(decoded), channels, side, side), np.uint8)
     scaled, done = Counter[str](), Counter[str]()
     for index, image in enumerate(decoded.take_all() if isinstance(decoded, DecodedImages) else decoded):

@@ -17,12 +17,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from tenfold.core.errors import InputError
+from tenfold.core.memory import free_memory
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -114,7 +114,7 @@ class Device:
 
     def free_bytes(self) -> int | None:
         """Memory that more processes could take; None where nobody tells."""
-        return torch.cuda.mem_get_info(self.torch)[0] if self.kind == "cuda" else _free_memory()
+        return torch.cuda.mem_get_info(self.torch)[0] if self.kind == "cuda" else free_memory()
 
     def workers(self, peak_bytes: int | None = None) -> int:
         """How many processes the device bears at once, at least 1.
@@ -220,18 +220,3 @@ def keep_large_blocks() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
-
-
-def _free_memory() -> int | None:
-    """Of the computer, or of the container that this process is confined to; None outside Linux."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, taken = ((group / name).read_text("ascii") for name in ("memory.max", "memory.current"))
-        return min(free, max(0, int(most) - int(taken)))
-    except (OSError, ValueError):  # no second version of cgroups, or no limit
-        return free

@@ -25,7 +25,7 @@ from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time, truncated
-from tenfold.verbs.grown_set import GrowResult, Source, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
 
 EVERYTHING = DataOptions()
@@ -56,6 +56,7 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     make_ready(directory, "grow")
     real = read_images(data, options)
     labels = labels_of(options.classes, real.class_names)
+    require_room(round(options.times * len(real)), real)
     asked = {**options.to_json(), "device": current_device().kind}
     reads = {real.name: real.fingerprint(), CODE: code_of(type(grower).__module__)}
     with new_set(directory, "grow", asked, reads) as new:

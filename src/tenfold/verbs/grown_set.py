@@ -11,12 +11,14 @@ import numpy as np
 
 from tenfold.core.configuration import to_json
 from tenfold.core.errors import InputError
+from tenfold.core.memory import require_memory
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
 from tenfold.verbs.new_set import NewSet
 
+BYTES_OF_A_RECORD = 1000
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
 """What a generator's method counts while it throws images away."""
 
@@ -114,6 +116,17 @@ class Source:
     seed: int
     only_new: bool = True
     keep_copies: bool = False
+
+
+def require_room(count: int, real: ImageDataset) -> None:
+    """See that so many new images can be made: they are held until they are written, each with where it came from.
+
+    Raises:
+        InputError: they do not fit into the memory.
+    """
+    shape = " x ".join(map(str, real.image_shape))
+    each = 2 * int(np.prod(real.image_shape)) + BYTES_OF_A_RECORD
+    require_memory(count, each, f"new images of {shape}", "take a smaller --times or --size")
 
 
 def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Source) -> GrowResult:

@@ -29,7 +29,7 @@ from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
 from tenfold.verbs.grow import chosen_of, labels_of, read_images
-from tenfold.verbs.grown_set import GrowResult, Source, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
 
 FILE = "restyler.safetensors"
@@ -87,6 +87,7 @@ def restyle(data: Data, out: str | Path, options: RestyleOptions | None = None, 
     make_ready(directory, "restyle")
     real = read_images(data, options)
     chosen = chosen_of(real, options.times, labels_of(options.classes, real.class_names))
+    require_room(len(chosen), real)
     method = method.for_set(real)
     asked = {**options.to_json(), **asdict(method.config), "device": current_device().kind}
     reads = {real.name: real.fingerprint(), CODE: code_of(type(method).__module__)}

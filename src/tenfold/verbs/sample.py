@@ -30,7 +30,7 @@ from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import classes, generator_key, truncated
 from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
-from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, write_grown
+from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
 from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
 
@@ -109,6 +109,7 @@ def sample(
     require_apart(directory, data)
     make_ready(directory, "sample")
     order = _order(generator, data, options)
+    require_room(len(order.chosen), order.real)
     asked = {**options.to_json(), "checked": order.checked, "device": current_device().kind}
     reads = {order.real.name: order.real.fingerprint(), "(generator)": order.generator.hash}
     reads[CODE] = code_of(type(order.method).__module__)

@@ -1,0 +1,50 @@
+"""How much memory there is, asked before something is made that would not fit: the kernel kills without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tenfold.core.errors import InputError
+
+GIB = 2**30
+
+
+def require_memory(count: int, bytes_each: int, what: str, remedy: str) -> None:
+    """See that so many of something fit into the memory.
+
+    Raises:
+        InputError: they do not; the message has the figures and what mends it.
+    """
+    needed, free = count * bytes_each, free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{count:,} {what} take {needed / GIB:,.1f} GiB of memory, and {free / GIB:,.1f} GiB are free; {remedy}"
+        )
+
+
+def free_memory() -> int | None:
+    """Of the computer, or of the container that this process is confined to; None outside Linux."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    if (left := _left_of_limit()) is not None:
+        free = min(free, left)
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, taken = ((group / name).read_text("ascii") for name in ("memory.max", "memory.current"))
+        return min(free, max(0, int(most) - int(taken)))
+    except (OSError, ValueError):  # no second version of cgroups, or no limit
+        return free
+
+
+def _left_of_limit() -> int | None:
+    """What `ulimit -v` leaves this process; None where it sets no limit."""
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
+    taken = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    return max(0, most - taken)
