@@ -189,3 +189,24 @@ def test_shares_add_up(sizes: list[int], total: int) -> None:
     assert (quota <= available).all()
     if total >= (available > 0).sum():
         assert (quota[available > 0] > 0).all()
+
+
+def test_files_are_read_with_more_pixels_for_networks_that_want_them(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(3):
+            pixels = noise_image((name, index), 100, 100)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{index}.png")
+    small, both = load(tmp_path / "set", size=20), load(tmp_path / "set", size=20, large_side=64)
+    assert small.large is small
+    assert (both.image_shape, both.large.image_shape, both.file_side) == ((1, 20, 20), (1, 64, 64), 100)
+    assert np.array_equal(both.images, small.images)
+    assert np.array_equal(both.large.images, load(tmp_path / "set", size=64).images)
+    assert both.fingerprint() != small.fingerprint()
+    part = both.take([4, 1])
+    assert np.array_equal(part.large.images, both.large.images[[4, 1]])
+    assert len(part.images)  # an array of its own, beside which the larger images stay
+    assert np.array_equal(part.large.images, both.large.images[[4, 1]])
+    again = part.joined(both.take([0]))
+    assert np.array_equal(again.large.images, both.large.images[[4, 1, 0]])
+    assert load(tmp_path / "set", large_side=64, size=100).large.image_shape == (1, 100, 100)

@@ -48,10 +48,15 @@ class ImageRows:
 
     Numbers count through the parts one after the other. Indexing gives plain arrays: a view where the rows asked for
     lie one behind the other in one part, a copy of just these rows otherwise.
+
+    Args:
+        large: the same images with more pixels, in the same order, for networks that read at a larger side.
     """
 
-    def __init__(self, parts: tuple[Array | MadeRows, ...], numbers: Indices | None = None) -> None:
-        self.parts = parts
+    def __init__(
+        self, parts: tuple[Array | MadeRows, ...], numbers: Indices | None = None, large: ImageRows | None = None
+    ) -> None:
+        self.parts, self.large = parts, large
         self.starts = np.cumsum([0, *map(len, parts)])
         """Number of each part's first row, and of the row after the last."""
         self.numbers = np.arange(self.starts[-1]) if numbers is None else numbers
@@ -75,12 +80,25 @@ class ImageRows:
         rows = self._gathered(np.atleast_1d(numbers))
         return rows if np.ndim(numbers) else np.asarray(rows[0])
 
+    def __iter__(self) -> Iterator[Array]:
+        """The images one by one."""
+        return (self[place] for place in range(len(self)))
+
     def take(self, indices: Indices) -> ImageRows:
         """The rows at these places, in that order, of the same arrays."""
-        return ImageRows(self.parts, self.numbers[indices])
+        return ImageRows(self.parts, self.numbers[indices], self.large and self.large.take(indices))
+
+    def at(self, shape: tuple[int, ...]) -> ImageRows:
+        """The rows whose images are of this shape, C, H, W: the larger ones if they are, else these."""
+        return self.large if self.large is not None and self.large.shape[1:] == shape else self
+
+    def copied(self) -> ImageRows:
+        """The same rows in arrays of their own."""
+        rows = self[:]
+        return ImageRows((rows if rows.base is None else rows.copy(),), large=self.large and self.large.copied())
 
     def joined(self, other: ImageRows) -> ImageRows:
-        """These rows, then the other's; an array that both have stays one part."""
+        """These rows, then the other's; an array that both have stays one part. Large where both are."""
         parts = list(self.parts)
         numbers = other.numbers.copy()
         for part, start, end in zip(other.parts, other.starts[:-1], other.starts[1:], strict=True):
@@ -89,7 +107,8 @@ class ImageRows:
                 parts.append(part)
             inside = (other.numbers >= start) & (other.numbers < end)
             numbers[inside] += sum(map(len, parts[:mine])) - start
-        return ImageRows(tuple(parts), np.concatenate([self.numbers, numbers]))
+        large = self.large.joined(other.large) if self.large is not None and other.large is not None else None
+        return ImageRows(tuple(parts), np.concatenate([self.numbers, numbers]), large)
 
     def chunks(self) -> Iterator[Array]:
         """All rows in order, about 16 MB at a time, at least one row."""
@@ -111,6 +130,6 @@ class ImageRows:
             rows[inside] = self.parts[holder][numbers[inside] - self.starts[holder]]
         return rows
 
-    def __reduce__(self) -> tuple[type[ImageRows], tuple[tuple[Array, ...]]]:
+    def __reduce__(self) -> tuple[type[ImageRows], tuple[tuple[Array, ...], None, ImageRows | None]]:
         """Another process is sent these rows alone, not the arrays behind them."""
-        return ImageRows, ((self[:],),)
+        return ImageRows, ((self[:],), None, self.large)

@@ -71,6 +71,8 @@ class ImageDataset:
     """F, of vectors whose columns have names; else empty."""
     value_ranges: ValueRanges = field(default_factory=dict)
     """What the files' values were scaled by; empty where all were of 8 bits. Kept with what is learned from them."""
+    file_side: int = 0
+    """Pixels of the longer side of the files' images, the median; 0 where nobody knows."""
     rows: ImageRows = field(init=False, repr=False)
     """The images, N x C x H x W, read as `rows[index]`: no others are copied."""
 
@@ -134,6 +136,11 @@ class ImageDataset:
         """As `dataclasses.replace`, which would make an array of the images of a part."""
         return replace(self, **{"images": self.rows, **changes})
 
+    @property
+    def large(self) -> ImageDataset:
+        """The same images with as many pixels as were read of their files; this set where there are no more."""
+        return self if self.rows.large is None else self.with_columns(images=self.rows.large)
+
     def part(self, role: Role) -> ImageDataset:
         """The images of one role; may be empty."""
         return self.take(np.flatnonzero(self.roles == role))
@@ -151,6 +158,8 @@ class ImageDataset:
         digest = hashlib.sha256(str(self.rows.shape).encode())
         for images in self.rows.chunks():
             digest.update(images.tobytes())
+        for images in self.rows.large.chunks() if self.rows.large is not None else ():
+            digest.update(images.tobytes())
         for column in (self.labels, self.groups):
             digest.update(str(column.shape).encode())
             digest.update(column.tobytes())
@@ -166,7 +175,7 @@ class ImagesOfRows:
         if data is None:
             return self
         if not data.rows.whole:
-            self.__set__(data, data.rows[:])
+            self.__set__(data, ImageRows((data.rows[:],), large=data.rows.large))
         return data.rows.parts[0]
 
     def __set__(self, data: ImageDataset, images: npt.NDArray[Any] | ImageRows) -> None:

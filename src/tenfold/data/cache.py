@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tenfold.core.errors import InputError, SystemFault
 from tenfold.core.files import json_bytes, read_json, write_many
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.value_range import ranges_from_json
 
 MOST_BYTES = 16 * 2**30
-IMAGES = "images.npy"
+IMAGES, LARGE = "images.npy", "large.npy"
 COLUMNS = "columns.json"
 
 
@@ -47,9 +49,10 @@ class ImageCache:
         if (path / COLUMNS).exists():
             os.utime(path)
             return path
-        self._make_room(int(np.prod(data.rows.shape)) * data.rows.dtype.itemsize)
+        kept = {IMAGES: data.rows, **({} if data.rows.large is None else {LARGE: data.rows.large})}
+        self._make_room(sum(int(np.prod(rows.shape)) * rows.dtype.itemsize for rows in kept.values()))
         try:
-            write_many(path, [(IMAGES, _npy(data)), (COLUMNS, columns)])
+            write_many(path, [*((name, _npy(rows)) for name, rows in kept.items()), (COLUMNS, columns)])
         except (InputError, SystemFault):
             if not (path / COLUMNS).exists():  # another process wrote the same set meanwhile
                 raise
@@ -63,10 +66,11 @@ class ImageCache:
         """
         try:
             columns: dict[str, Any] = read_json(path / COLUMNS)
-            # A plain array over the map: what is gathered from it must not look like a map itself.
-            images = np.load(path / IMAGES, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            large = ImageRows((_mapped(path / LARGE),)) if (path / LARGE).exists() else None
+            rows = ImageRows((_mapped(path / IMAGES),), large=large)
         except (InputError, OSError, ValueError) as error:
             raise SystemFault(f"cannot read the images in {path}: {error}; start the same command again") from error
+        images: Any = rows  # of which the set's array is a part
         return ImageDataset(
             name=columns["name"],
             images=images,
@@ -81,6 +85,7 @@ class ImageCache:
             warnings=tuple(columns["warnings"]),
             feature_names=tuple(columns["feature_names"]),
             value_ranges=ranges_from_json(columns),
+            file_side=int(columns["file_side"]),
         )
 
     def _make_room(self, more: int) -> None:
@@ -108,16 +113,23 @@ def _columns(data: ImageDataset) -> dict[str, Any]:
         "warnings": data.warnings,
         "feature_names": data.feature_names,
         "value_ranges": dict(data.value_ranges),
+        "file_side": data.file_side,
     }
 
 
-def _npy(data: ImageDataset) -> Iterator[bytes]:
+def _npy(rows: ImageRows) -> Iterator[bytes]:
     """The bytes of an .npy file of the images, a part at a time."""
     header = io.BytesIO()
-    described = {"descr": data.rows.dtype.str, "fortran_order": False, "shape": data.rows.shape}
+    described = {"descr": rows.dtype.str, "fortran_order": False, "shape": rows.shape}
     np.lib.format.write_array_header_1_0(header, described)
     yield header.getvalue()
-    yield from (images.tobytes() for images in data.rows.chunks())
+    yield from (images.tobytes() for images in rows.chunks())
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    """A plain array over the map: what is gathered from it must not look like a map itself."""
+    images: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return images
 
 
 def _bytes_of(folder: Path) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, did_you_mean, listed
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, SetAside, ValueRanges
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.duplicates import equal_pairs, near_pairs
 from tenfold.data.images import GREY_AS_RGB, with_channels
-from tenfold.data.load import load
+from tenfold.data.load import load, with_large
 from tenfold.data.readers import has_table, index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.layout import POOLED, SEALED
@@ -51,9 +51,8 @@ def with_external_test(
     columns_of_test = columns if has_table(Path(test)) else None
     external = _load(study, test, columns_of_test)
     _reject_unknown_classes(study, external)
-    sealed = replace(
-        external,
-        images=external.images if study.is_vectors else with_channels(external.images, study.image_shape[0]),
+    sealed = external.with_columns(
+        images=external.rows if study.is_vectors else _in_colours(external.rows, study.image_shape[0]),
         labels=np.array([study.class_names.index(name) for name in external.class_names])[external.labels],
         class_names=study.class_names,
         roles=np.full(len(external), "test"),
@@ -69,8 +68,7 @@ def with_external_test(
     for label in np.setdiff1d(kept.labels, sealed.labels):
         conversions[f"of class {study.class_names[label]!r} in the external test, which says nothing about it"] = 0
     prefix = _prefix(study)
-    named = replace(
-        sealed,
+    named = sealed.with_columns(
         groups=_groups(kept, sealed, names_of_study, names),
         sources=tuple(prefix + source for source in sealed.sources),
     )
@@ -98,15 +96,24 @@ def _load(study: ImageDataset, test: str | Path, columns: Mapping[str, str] | No
         raise InputError(f"an external test set needs square images; those of {study.name} are {height} x {width}")
     try:
         if not study.is_vectors:
-            return load(test, size=height, **named, value_ranges=study.value_ranges)
+            external = load(test, size=height, **named, value_ranges=study.value_ranges)
+            if (large := study.rows.large) is None:
+                return external
+            more = load(test, size=large.shape[-1], **named, value_ranges=study.value_ranges)
+            return with_large(external, more)
         external = load(test, **named)
         if not external.is_vectors:
             raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")
         names, wanted = external.feature_names, study.feature_names
         ordered = in_order(external.images, names, wanted, study.image_shape[0], external.name)
-        return replace(external, images=ordered, feature_names=wanted)
+        return external.with_columns(images=ordered, feature_names=wanted)
     except InputError as error:
         raise InputError(f"external test set: {error}") from error
+
+
+def _in_colours(rows: ImageRows, channels: int) -> ImageRows:
+    large = None if rows.large is None else _in_colours(rows.large, channels)
+    return ImageRows((with_channels(rows[:], channels),), large=large)
 
 
 def _reject_unknown_classes(study: ImageDataset, external: ImageDataset) -> None:

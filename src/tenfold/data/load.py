@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoded_images import DecodedImages
@@ -35,6 +36,7 @@ def load(
     options: DataOptions | None = None,
     *,
     value_ranges: ValueRanges | None = None,
+    large_side: int | None = None,
     **changes: Any,
 ) -> ImageDataset:
     """Read a labelled set: a folder of class folders, a folder with metadata, an .npz, a .csv, or a known name.
@@ -51,6 +53,8 @@ def load(
     Of a set that was grown from its own images, those that were made are trained on where their parents are.
     Values of more than 8 bits are scaled by one range for all images, which `value_ranges` may give, as those of
     another set do: values outside are cut off.
+    With `large_side`, files that have more pixels than `size` are read a second time with up to so many, for
+    pre-trained networks (`ImageDataset.large`).
 
     Raises:
         InputError: the data cannot be used; the message names what mends it.
@@ -75,13 +79,21 @@ def load(
         half_of_rest_is_test=known is not None and known.without_test_part,
     )
     dataset = _decode(manifest, indices, roles, size, value_ranges)
+    if large_side is not None and dataset.image_shape[-1] < (side := min(large_side, dataset.file_side)):
+        dataset = with_large(dataset, _decode(manifest, indices, roles, side, dataset.value_ranges or None))
     if limited_by_default:
         note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
         studied = int((dataset.roles == "train").sum())
-        dataset = replace(dataset, conversions={note: studied, **dataset.conversions})
+        dataset = dataset.with_columns(conversions={note: studied, **dataset.conversions})
     if manifest.roles_given_by_user:
         _reject_leaks(dataset)
     return dataset
+
+
+def with_large(dataset: ImageDataset, large: ImageDataset) -> ImageDataset:
+    """The set, whose images are those of `large` wherever more pixels are wanted."""
+    assert dataset.sources == large.sources, "the files changed while they were read"
+    return dataset.with_columns(images=ImageRows((dataset.images,), large=large.rows))
 
 
 def loaded(data: Data, options: DataOptions, value_ranges: ValueRanges | None = None) -> ImageDataset:
@@ -180,6 +192,7 @@ def _decode(
         set_aside=(*manifest.set_aside, *broken),
         conversions={**manifest.conversions, **+conversions},
         value_ranges=ranges,
+        file_side=int(np.median(longer_sides)) if longer_sides else 0,
     )
 
 

@@ -101,10 +101,9 @@ class SealedFold:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def shown_to(self, reader: Callable[[Images], T]) -> T:
+    def shown_to(self, reader: Callable[[ImageRows], T]) -> T:
         """What `reader` makes of a copy of the test images, N x C x H x W."""
-        images = self.__images[:]
-        return reader(images if images.base is None else images.copy())
+        return reader(self.__images.copied())
 
 
 @dataclass(frozen=True, eq=False)

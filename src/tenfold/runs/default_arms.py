@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenfold.core.study_options import StudyOptions
 from tenfold.core.types import ImageDataset
 from tenfold.networks import pretrained
 from tenfold.runs.arms import (
+    AUTO,
     BASELINE,
     VECTOR_BASELINE,
     Arm,
@@ -37,6 +39,14 @@ def default_arms(has_reserve: bool, baseline: str = BASELINE) -> tuple[str, ...]
         if pretrained.available() and baseline != "probe":
             arms += ("probe",)
     return (*arms, "oracle") if has_reserve else arms
+
+
+def may_start_elsewhere(options: StudyOptions) -> bool:
+    """Whether an arm may begin at a network that reads images with more pixels than the judge's own."""
+    if options.arms is None and pretrained.available():
+        return True
+    named = [*texts_of(options.arms or ()), *([options.baseline] if options.baseline not in (None, AUTO) else [])]
+    return any(parse_arm(text, BASELINE).start for text in named)
 
 
 def rival_starts(wanted: str | Sequence[str], baseline: str = BASELINE) -> tuple[str, ...]:

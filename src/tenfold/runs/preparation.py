@@ -27,10 +27,14 @@ from tenfold.runs.default_arms import (
     default_arms,
     laid_on,
     left_out_of_defaults,
+    may_start_elsewhere,
     rival_starts,
 )
 from tenfold.runs.directory import CODE, COMMAND, RunDirectory, make_ready
 from tenfold.runs.plan import Plan, make_plan
+
+LARGE_SIDE = 224
+"""Pixels at which the files are read for pre-trained networks, which most of them were trained at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,8 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     """
     began = beginning()
     name = data.name if isinstance(data, ImageDataset) else str(data)
-    loaded = data if isinstance(data, ImageDataset) else load(data, **options.reading)
+    large_side = LARGE_SIDE if may_start_elsewhere(options) else None
+    loaded = data if isinstance(data, ImageDataset) else load(data, **options.reading, large_side=large_side)
     require_classes(loaded)
     if options.test is not None:
         loaded = with_external_test(loaded, options.test, data, options.columns)

@@ -241,7 +241,7 @@ def _leak(recipe: Recipe, fold: Fold) -> str | None:
         lambda images: leak(
             extra.images,
             unseen=fold.validation.images,
-            test=images,
+            test=images[:],
             train=fold.train.rows,
             unseen_groups=fold.validation.groups,
             test_groups=fold.test.groups,

@@ -86,6 +86,7 @@ class BackboneStart:
         return Start(
             network,
             **({"steps": 0} | training),
+            reads_large=not self.config.source,
             seen=_loaded(self.config.source, side) if self.config.source else None,
         )
 

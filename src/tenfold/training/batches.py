@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from tenfold.augment.tensors import to_float
+from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.rows import ImageRows
+from tenfold.core.types import ImageDataset
 from tenfold.training.device import Device
 
 CHUNK_VALUES = 2**24
@@ -55,6 +57,19 @@ def as_tensor(rows: ImageRows | npt.NDArray[Any], index: npt.NDArray[np.int64] |
     """Rows at these places, an index or a slice, as a tensor of its own."""
     found = rows[index]
     return torch.from_numpy(found if found.flags.owndata and found.flags.writeable else found.copy())
+
+
+def enlarged(data: ImageDataset, shape: tuple[int, int, int]) -> ImageDataset:
+    """The images with as many pixels as this shape, C, H, W, has: of new ones there are no more than were made."""
+    if data.image_shape == shape:
+        return data
+    images = np.empty((len(data), *shape), np.uint8)
+    size = max(1, CHUNK_VALUES // math.prod(shape))
+    for start in range(0, len(data), size):
+        part = to_float(as_tensor(data.rows, slice(start, start + size)))
+        part = F.interpolate(part, size=shape[1:], mode="bicubic", align_corners=False, antialias=True)
+        images[start : start + size] = to_uint8(part.clamp(-1, 1))
+    return data.with_columns(images=images)
 
 
 def as_floats(rows: ImageRows, change: Callable[[Tensor], Tensor] = lambda images: images) -> Tensor:

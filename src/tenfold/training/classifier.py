@@ -21,7 +21,7 @@ from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import BackboneNet, Network
 from tenfold.networks.blocks import build, device_of
 from tenfold.networks.convnet import SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, as_tensor
+from tenfold.training.batches import ImagePool, as_tensor, enlarged
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.feature_cache import frozen_features
@@ -81,8 +81,12 @@ class TrainedClassifier:
         return isinstance(self.network, VectorNet)
 
     def probabilities(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
-        """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, rows summing to 1."""
-        return at_temperature(_probabilities(self.network, images), self.temperature)
+        """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, rows summing to 1.
+
+        Of rows that are there with more pixels too, those are read that the network has learned from.
+        """
+        rows = images.at(self.image_shape) if isinstance(images, ImageRows) else images
+        return at_temperature(_probabilities(self.network, rows), self.temperature)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,10 @@ def train_classifier(
     if validation is not None and not len(validation):
         validation = None  # so few groups that the validation split got none
     if (start := recipe.init) is not None:
+        if start.reads_large:
+            train, validation = train.large, None if validation is None else validation.large
+            if recipe.extra is not None:
+                recipe = replace(recipe, extra=enlarged(recipe.extra.large, train.image_shape))
         own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
         config = replace(config, **{name: value for name, value in own.items() if value is not None})
     task, loop = ClassifierTask(train, validation, recipe, key, config), loop or TrainingLoop()

@@ -66,6 +66,8 @@ class Start:
     """Both in place of the usual ones."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Parts of the network by name that learn at this share of the learning rate."""
+    reads_large: bool = False
+    """Whether it reads images with as many pixels as their files have, and not as the judge's own network does."""
     seen: ImageDataset | None = None
     """Images beside the training images that it has learned from, where they are at hand."""
 

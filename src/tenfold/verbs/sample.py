@@ -241,7 +241,7 @@ def _relabelled(real: ImageDataset, class_names: tuple[str, ...]) -> ImageDatase
                 f"{did_you_mean(name, class_names)}"
             )
     places = np.array([class_names.index(n) if n in class_names else -1 for n in real.class_names], dtype=np.int64)
-    return replace(real, labels=places[real.labels], class_names=class_names)
+    return real.with_columns(labels=places[real.labels], class_names=class_names)
 
 
 def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
