@@ -76,6 +76,10 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("restyle cells there --times 2", "restyle", ("cells", THERE, RestyleOptions(times=2)), {}),
     ("restyle cells there --dry-run", "restyle_forecast", ("cells", RestyleOptions()), {}),
     ("reproduce mixup --quick", "reproduce", ("mixup", ReproduceOptions(quick=True)), STUDY),
+    (
+        "predict m a --min-confidence .8 --next 5", "predict",
+        (Path("m"), [Path("a")], PredictOptions(min_confidence=0.8, next=5)), {"out": None},
+    ),
     ("predict m a.png b", "predict", (Path("m"), [Path("a.png"), Path("b")], PredictOptions()), {"out": None}),
     *(
         (f"grow cells {words} --with cgan --only-new", "grow", ("cells", THERE, MADE), {})
@@ -213,6 +217,7 @@ def test_predictions_are_csv_that_no_spreadsheet_runs_or_json(verb: Any, tenfold
     assert rows[0][1:] == ["'=1+1", "0.75000", "0.75000", "0.25000"]
     assert json.loads(tenfold("predict", "m", "a.png", "--json")[1])[1] == {
         "file": "+1.png", "label": "=1+1", "confidence": 0.75, "probabilities": {"=1+1": 0.75, "b": 0.25},
+        "set_aside": None, "label_next": None,
     }  # fmt: skip
     verb("predict", lambda *_, **__: [])
     assert tenfold("predict", "m", "empty")[1] == "file,class,confidence\n"

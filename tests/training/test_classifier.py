@@ -294,13 +294,13 @@ def test_the_weights_kept_are_those_with_the_best_look(monkeypatch: pytest.Monke
     scores = iter([0.5, 0.9, 0.9, 0.6, 0.6])
     states: list[dict[str, torch.Tensor]] = []
 
-    probabilities = module._probabilities
+    probabilities = module.network_probabilities
 
     def looked_at(network: SmallConvNet, images: Any) -> Any:
         states.append({name: value.clone() for name, value in network.state_dict().items()})
         return probabilities(network, images)
 
-    monkeypatch.setattr(module, "_probabilities", looked_at)
+    monkeypatch.setattr(module, "network_probabilities", looked_at)
     monkeypatch.setattr(module, "validation_score", lambda *_: next(scores, 0.0))
     config = replace(SHORT, steps=20, looks=5)
     trained = train_classifier(easy_set([4, 4]), easy_set([2, 2], key="v"), Recipe(), KEY, config)

@@ -16,7 +16,7 @@ from tenfold.data.load import load
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import save_classifier
 from tenfold.training.recipe import Recipe
-from tenfold.verbs.predict import predict
+from tenfold.verbs.predict import Prediction, predict
 
 
 def kept(directory: Path, shape: tuple[int, int, int] = (1, 8, 8)) -> TrainedClassifier:
@@ -108,3 +108,46 @@ def test_predictions_that_are_there_are_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing is overwritten"):
         predict(tmp_path / "run", write_folders(tmp_path / "other", [2]), out=tmp_path / "out")
     assert (tmp_path / "out/predictions.csv").read_bytes() == before
+
+
+def test_what_is_less_sure_than_asked_for_gets_no_label_and_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept(tmp_path / "run")
+    folder = write_folders(tmp_path / "new", [4, 4, 4])
+    all_of_them = predict(tmp_path / "run", folder)
+    assert {one.set_aside for one in all_of_them} == {None}
+    least = sorted(one.confidence for one in all_of_them)[5]
+    told = predict(tmp_path / "run", folder, min_confidence=least, out=tmp_path / "out")
+    assert sum(bool(one.set_aside) for one in told) == 5
+    assert f"5 of 12 are less sure than {100 * least:g} % and set aside" in capsys.readouterr().err
+    for one, plain in zip(told, all_of_them, strict=True):
+        assert (one.confidence, one.probabilities) == (plain.confidence, plain.probabilities)
+        assert one.label == ("" if one.set_aside else plain.label)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out/predictions.csv").read_text())))
+    assert [(row["class"] == "", row["set aside"]) for row in rows] == [
+        (bool(one.set_aside), "yes" if one.set_aside else "no") for one in told
+    ]
+
+
+def test_next_tells_the_least_sure_first_and_no_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classifier = kept(tmp_path / "run")
+    folder = write_folders(tmp_path / "new", [6, 6, 6])
+    everything = predict(tmp_path / "run", folder)
+    told = predict(tmp_path / "run", folder, next=4, out=tmp_path / "out")
+    assert "4 of 18 are told" in capsys.readouterr().err
+    assert [one.label_next for one in told] == [1, 2, 3, 4]
+    assert len({one.file for one in told}) == 4
+
+    def margin(one: Prediction) -> float:
+        first, second, *_ = sorted(one.probabilities.values(), reverse=True)
+        return first - second
+
+    assert margin(told[0]) == pytest.approx(min(map(margin, everything)), abs=1e-4)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out/predictions.csv").read_text())))
+    assert [(row["file"], row["label next"]) for row in rows] == [(one.file, str(one.label_next)) for one in told]
+    for number in range(8):
+        (folder / f"a/copy-{number}.png").write_bytes(Path(told[0].file).read_bytes())
+    again = [Path(one.file).read_bytes() for one in predict(tmp_path / "run", folder, next=4)]
+    assert len(set(again)) == 4
+    assert classifier.features(load(folder).images).shape == (26, classifier.network.feature_count)

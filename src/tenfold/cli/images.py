@@ -184,7 +184,8 @@ def predict(
     """Name the class of new images.
 
     Uses a classifier that `tenfold run` trained and prints CSV: the file, its class, how sure that is,
-    and the probability of every class.
+    and the probability of every class. With --min-confidence what is less sure gets no class but a "yes" under "set
+    aside". With --next only the files are told whose labels would teach most, by a column "label next".
 
     Example: tenfold predict runs/cells/classifier.safetensors new/*.png > predictions.csv
     """

@@ -222,13 +222,27 @@ class AdaptOptions(MergeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(Options):
-    """How `predict` computes."""
+    """How `predict` computes, and which of the files it tells."""
 
     device: Device = "auto"
     seed: Annotated[
         int, Option("Accepted as everywhere; predicting draws nothing.", "NUMBER", min=0, max=MOST_SEED)
     ] = 0
     file_column: FileColumn = None
+    min_confidence: Annotated[
+        float | None,
+        Option("Give what is less sure than this no label: it is set aside. Default: all.", "SHARE", min=0, max=1),
+    ] = None
+    next: Annotated[
+        int | None,
+        Option(
+            "Tell only this many, whose labels would teach the classifier most, the first one first: the least sure, "
+            "no two alike. Default: all files, in their order.",
+            "NUMBER",
+            min=1,
+            max=MOST_IMAGES,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

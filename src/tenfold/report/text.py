@@ -46,6 +46,10 @@ class Predicted(Protocol):
     def confidence(self) -> float: ...
     @property
     def probabilities(self) -> Mapping[str, float]: ...
+    @property
+    def set_aside(self) -> bool | None: ...
+    @property
+    def label_next(self) -> int | None: ...
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:
@@ -210,7 +214,10 @@ def _fits_words(forecast: Mapping[str, Any]) -> str:
 
 
 def predictions_csv(predictions: Sequence[Predicted]) -> str:
-    """CSV: file, class, confidence, then the probability of each class. No cell can act as a formula."""
+    """CSV: file, class, confidence, what was asked for beside them, then the probability of each class.
+
+    No cell can act as a formula.
+    """
     names = list(predictions[0].probabilities) if predictions else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -220,10 +227,18 @@ def predictions_csv(predictions: Sequence[Predicted]) -> str:
     def write(row: Sequence[str]) -> None:
         (quoting if any("\r" in cell for cell in row) else writer).writerow(row)
 
-    write(["file", "class", "confidence", *(f"probability of {name}" for name in names)])
+    asked = [
+        (title, attribute)
+        for title, attribute in (("label next", "label_next"), ("set aside", "set_aside"))
+        if predictions and getattr(predictions[0], attribute) is not None
+    ]
+    titles = [title for title, _ in asked]
+    write(["file", "class", "confidence", *titles, *(f"probability of {name}" for name in names)])
     for prediction in predictions:
+        values = [getattr(prediction, attribute) for _, attribute in asked]
+        told = [("no", "yes")[value] if isinstance(value, bool) else str(value) for value in values]
         shares = [f"{prediction.probabilities[name]:.5f}" for name in names]
-        write([_inert(prediction.file), _inert(prediction.label), f"{prediction.confidence:.5f}", *shares])
+        write([_inert(prediction.file), _inert(prediction.label), f"{prediction.confidence:.5f}", *told, *shares])
     return text.getvalue()
 
 

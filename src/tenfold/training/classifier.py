@@ -18,13 +18,13 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, ValueRanges
-from tenfold.networks.backbone_classifier import BackboneNet, Network
-from tenfold.networks.blocks import build, device_of
+from tenfold.networks.backbone_classifier import Network
+from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, as_tensor, enlarged
+from tenfold.training.batches import ImagePool, enlarged
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
-from tenfold.training.feature_cache import frozen_features
+from tenfold.training.inference import network_features, network_probabilities
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
@@ -85,8 +85,14 @@ class TrainedClassifier:
 
         Of rows that are there with more pixels too, those are read that the network has learned from.
         """
-        rows = images.at(self.image_shape) if isinstance(images, ImageRows) else images
-        return at_temperature(_probabilities(self.network, rows), self.temperature)
+        return at_temperature(network_probabilities(self.network, self._read(images)), self.temperature)
+
+    def features(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
+        """The same -> N x F, what the network's last layer reads: images that look alike to it lie near."""
+        return network_features(self.network, self._read(images))
+
+    def _read(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[Any] | ImageRows:
+        return images.at(self.image_shape) if isinstance(images, ImageRows) else images
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +145,7 @@ def train_classifier(
         averaged.load_state_dict(step.best_weights)
     score, loss = 0.0, 0.0
     if validation is not None:
-        rows = _probabilities(averaged, validation.rows)
+        rows = network_probabilities(averaged, validation.rows)
         score, loss = validation_score(rows, validation.labels), validation_loss(rows, validation.labels)
     details = {
         "real_images": len(train),
@@ -252,7 +258,7 @@ class ClassifierStep(Step):
         return list(zip(batch.split(size), soft.split(size), strict=True))
 
     def _score(self, validation: ImageDataset) -> float:
-        return validation_score(_probabilities(self.averaged, validation.rows), validation.labels)
+        return validation_score(network_probabilities(self.averaged, validation.rows), validation.labels)
 
     def _keep(self, score: float, number: int) -> None:
         self.best_weights = copy.deepcopy(self.averaged.state_dict())
@@ -282,18 +288,3 @@ def _parameter_groups(network: nn.Module, rate: float, shares: Mapping[str, floa
     apart = {id(one) for parameters in slow.values() for one in parameters}
     rest = [one for one in network.parameters() if id(one) not in apart]
     return [{"params": rest, "lr": rate}, *({"params": slow[name], "lr": shares[name] * rate} for name in shares)]
-
-
-@torch.inference_mode()
-def _probabilities(network: Network, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
-    network.eval()
-    if isinstance(network, BackboneNet) and network.frozen:
-        return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
-    # As many as keep the maps of a layer small; a backbone's are larger. The bits are the same for any number.
-    pixels = images.shape[2] * images.shape[3]
-    chunk = 64 if isinstance(network, BackboneNet) else min(256, max(16, 2**18 // pixels))
-    device, rows = device_of(network), []
-    for start in range(0, len(images), chunk):
-        part = to_float(as_tensor(images, slice(start, start + chunk)).to(device))
-        rows.append(torch.softmax(network(part.contiguous(memory_format=torch.channels_last)), dim=1))
-    return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, network.head.out_features), np.float32)

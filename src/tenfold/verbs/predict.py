@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_text
 from tenfold.core.options import PredictOptions
 from tenfold.core.output import new_file, require_apart
-from tenfold.core.progress import warn
+from tenfold.core.progress import note, warn
 from tenfold.core.types import ValueRanges
 from tenfold.data.audit import FILE_WARNINGS
 from tenfold.data.decoding.pixels import UnreadableError
@@ -25,6 +25,7 @@ from tenfold.data.readers import npz, read_file, table
 from tenfold.data.readers.walk import walk
 from tenfold.data.tables import SUFFIXES
 from tenfold.data.value_range import OWN_RANGE, kind_of
+from tenfold.evaluation.label_next import label_next
 from tenfold.report.text import predictions_csv
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.classifier_io import load_classifier
@@ -38,9 +39,14 @@ class Prediction:
     file: str
     """Of a row its `file_name` or `id`, or else where it stands."""
     label: str
+    """The most probable class; empty where it is set aside."""
     confidence: float
-    """The probability of `label`, 0..1."""
+    """The probability of that class, 0..1."""
     probabilities: dict[str, float]
+    set_aside: bool | None = None
+    """Whether it is less sure than was asked for; None where nothing was."""
+    label_next: int | None = None
+    """Its place, from 1, among those whose labels would teach most; None where they were not asked for."""
 
 
 @on_chosen_device
@@ -58,7 +64,8 @@ def predict(
     classifier's own images were scaled by, whatever lies beside them. A classifier of `tenfold adapt` sees images in
     the frame that it was trained in. A classifier of vectors reads .npz, .csv and .tsv files and names the class of
     each row; a column that says the class is passed over. `out` also writes out/predictions.csv.
-    `changes` are fields of `PredictOptions` by name.
+    Where `min_confidence` is given, what is less sure gets an empty label; where `next` is given, only so many are
+    told, those whose labels would teach most, in that order. `changes` are fields of `PredictOptions` by name.
 
     Raises:
         InputError: no classifier there, a path that does not exist, not one readable image, vectors of another
@@ -84,7 +91,21 @@ def _predicted(classifier: Path, paths: Sequence[Path], options: PredictOptions)
         files, inputs = _vectors(paths, trained, options.file_column)
     else:
         files, inputs = _images(paths, trained, _frame(classifier))
-    return predictions_of(files, trained.probabilities(inputs), trained.class_names)
+    rows = trained.probabilities(inputs)
+    predictions = predictions_of(files, rows, trained.class_names)
+    if options.next is not None:
+        chosen = label_next(rows, trained.features(inputs), options.next)
+        note(f"{len(chosen):,} of {len(files):,} are told: the labels of these would teach most, the first one first")
+        predictions = [replace(predictions[row], label_next=place) for place, row in enumerate(chosen, 1)]
+    return predictions if options.min_confidence is None else _set_aside(predictions, options.min_confidence)
+
+
+def _set_aside(predictions: Sequence[Prediction], least: float) -> list[Prediction]:
+    """Without the labels of those less sure, which is told."""
+    judged = [replace(one, set_aside=one.confidence < least) for one in predictions]
+    unsure = sum(bool(one.set_aside) for one in judged)
+    note(f"{unsure:,} of {len(judged):,} are less sure than {100 * least:g} % and set aside: they get no label")
+    return [replace(one, label="") if one.set_aside else one for one in judged]
 
 
 def predictions_of(

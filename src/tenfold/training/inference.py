@@ -1,0 +1,51 @@
+"""What a trained network makes of images: class probabilities, and the features beneath them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tenfold.augment.tensors import to_float
+from tenfold.core.rows import ImageRows
+from tenfold.networks.backbone_classifier import BackboneNet, Network
+from tenfold.networks.blocks import device_of
+from tenfold.training.batches import as_tensor
+from tenfold.training.feature_cache import frozen_features
+
+Images = npt.NDArray[Any] | ImageRows
+Rows = npt.NDArray[np.float32]
+
+
+@torch.inference_mode()
+def network_probabilities(network: Network, images: Images) -> Rows:
+    """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, not calibrated."""
+    if isinstance(network, BackboneNet) and network.frozen:
+        network.eval()
+        return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
+    return _batch_by_batch(network, images, lambda batch: torch.softmax(network(batch), 1), network.head.out_features)
+
+
+@torch.inference_mode()
+def network_features(network: Network, images: Images) -> Rows:
+    """The same -> N x F, what the network's last layer reads: images that look alike to it lie near."""
+    if isinstance(network, BackboneNet) and network.frozen:
+        network.eval()
+        return frozen_features(network, images).cpu().numpy()
+    return _batch_by_batch(network, images, network.features, network.head.in_features)
+
+
+def _batch_by_batch(network: Network, images: Images, read: Callable[[Tensor], Tensor], width: int) -> Rows:
+    network.eval()
+    # As many as keep the maps of a layer small; a backbone's are larger. The bits are the same for any number.
+    pixels = images.shape[2] * images.shape[3]
+    chunk = 64 if isinstance(network, BackboneNet) else min(256, max(16, 2**18 // pixels))
+    device, rows = device_of(network), []
+    for start in range(0, len(images), chunk):
+        part = to_float(as_tensor(images, slice(start, start + chunk)).to(device))
+        rows.append(read(part.contiguous(memory_format=torch.channels_last)))
+    return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, width), np.float32)
