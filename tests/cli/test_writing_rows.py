@@ -236,21 +236,6 @@ def test_row_86_absurd_values_are_refused_with_their_bound(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"[" * 100_000, b'{"options": ' * 50_000, b'{"options": {"arms": "\\ud800"}}', b'{"options": {"seed": 1e999}}',
-     b'{"options": {"seed": ' + b"9" * 5000 + b"}}", b'{"options": {"seed": [[1]]}}', b"\xff\xfe{", b"null"],
-)  # fmt: skip
-def test_row_87_json_that_nobody_would_write_is_an_error(content: bytes, tmp_path: Path, tenfold: Any) -> None:
-    (tmp_path / "config.json").write_bytes(content)
-    assert tenfold("prove", "digits", "--config", "config.json")[0] == 2
-    for name in ("classifier", "generator"):
-        (tmp_path / f"{name}.json").write_bytes(content)
-        (tmp_path / f"{name}.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
-    assert tenfold("predict", "classifier.safetensors", "x.png")[0] == 2
-    assert tenfold("sample", "generator.safetensors", "out")[0] == 2
-
-
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @pytest.mark.parametrize(
     ("redirected", "status"),
