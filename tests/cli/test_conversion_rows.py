@@ -190,3 +190,14 @@ def test_row_19_drawings_and_cameras_files_name_the_converter(checked: Any) -> N
     )
     assert all("convert it to" in reason for reason in found.reasons.values())
     assert found.reasons.keys() == {"x.svg", "x.svgz", "x.png", "x.eps", "x.cr3"}
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_row_60_white_is_zero_is_turned_round_at_any_depth(as_read: Any, depth: int) -> None:
+    most = 2**depth - 1
+    values = np.linspace(0, most, GREY.size).reshape(GREY.shape).astype(f"uint{depth}")
+    written = tiff(values, photometric="miniswhite"), tiff(values, photometric="minisblack")
+    _, pixels = as_read(white_tif=written[0], black_tif=written[1])
+    expected = np.rint(values / most * 255)
+    assert np.abs(pixels["black.tif"][..., 0] - expected).max() <= 1
+    assert np.abs(pixels["white.tif"][..., 0] - (255 - expected)).max() <= 1

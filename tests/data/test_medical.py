@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import sys
 from typing import Any
 
 import numpy as np
@@ -132,21 +131,6 @@ def test_a_photograph_of_a_telephone_is_read() -> None:
     pixels = decode(buffer.getvalue(), ".heic").pixels.astype(int)
     assert pixels.shape[:2] == (64, 64)
     assert np.abs(pixels.reshape(64, 64, -1)[..., 0] - ramp[..., 0]).max() < 16
-
-
-SAMPLES = {"pydicom": "dicom", "nibabel": "nifti", "pillow_heif": "heic"}
-FILES = {
-    "pydicom": bytes(128) + b"DICM" + bytes(64),
-    "nibabel": bytes(344) + b"n+1\0" + bytes(64),
-    "pillow_heif": b"\0\0\0\x18ftypheic" + bytes(32),
-}
-
-
-@pytest.mark.parametrize("package", SAMPLES)
-def test_row_19_without_the_extra_the_reason_names_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UnreadableError, match=rf"pip install 'tenfold\[{SAMPLES[package]}\]'"):
-        decode(FILES[package])
 
 
 @given(st.integers(0, 1_000_000), st.binary(min_size=1, max_size=40), st.booleans())
