@@ -14,7 +14,7 @@ from tenfold.core.errors import InputError, listed
 from tenfold.core.keys import Key
 from tenfold.core.options import AdaptOptions, MergeOptions, path_as_text
 from tenfold.core.types import ImageDataset, ValueRanges
-from tenfold.data.audit import FILE_WARNINGS
+from tenfold.data.audit import FILE_WARNINGS, told_of_set_aside
 from tenfold.data.combine import ALL, all_classes, equal_to_any, hold_out, in_classes, missing_classes, read_related
 from tenfold.data.load import load, load_unlabelled
 from tenfold.data.readers.walk import NOT_READ
@@ -149,12 +149,7 @@ def _class_warnings(sources: Sequence[ImageDataset], names: Sequence[str]) -> li
 
 def _set_aside_warnings(sets: Sequence[ImageDataset]) -> list[str]:
     """How many files of each set are not used, one of them with its reason, and what its folders were taken for."""
-    set_aside = [
-        f"{len(data.set_aside)} of {data.name} set aside, such as {data.set_aside[0].source} "
-        f"({data.set_aside[0].reason})"
-        for data in sets
-        if data.set_aside
-    ]
+    set_aside = [sentence for data in sets for sentence in told_of_set_aside(data)]
     seen = ((data, what, count) for data in sets for what, count in data.conversions.items())
     return set_aside + [
         f"{data.name}: {count:,} {'' if what.startswith('files ') else 'images '}{what}"

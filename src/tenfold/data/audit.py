@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.core.errors import InputError
+from tenfold.core.errors import InputError, listed
 from tenfold.core.types import ImageDataset, SetAside
 from tenfold.data.decoding import BROKEN_EXIF, BROKEN_PROFILE, WRONG_EXTENSION
 from tenfold.data.decoding.medical import MIDDLE_SLICE
@@ -147,9 +147,17 @@ def cleaned(dataset: ImageDataset, findings: Audit) -> ImageDataset:
             f"every {noun} of class {dataset.class_names[label]!r} also stands in another class; "
             f"keep each {noun} in one class"
         )
-    listed = tuple(SetAside(dataset.sources[index], reasons[dataset.sources[index]]) for index in left_out)
+    without = tuple(SetAside(dataset.sources[index], reasons[dataset.sources[index]]) for index in left_out)
     groups = component_numbers(len(dataset), pairs)
-    return dataset.with_columns(groups=groups, set_aside=dataset.set_aside + listed).take(kept)
+    return dataset.with_columns(groups=groups, set_aside=dataset.set_aside + without).take(kept)
+
+
+def told_of_set_aside(dataset: ImageDataset) -> tuple[str, ...]:
+    """How many files of a set are not used, one of them with its reason; nothing where all are used."""
+    if not dataset.set_aside:
+        return ()
+    first, count = dataset.set_aside[0], len(dataset.set_aside)
+    return (f"{count:,} of {dataset.name} set aside, such as {first.source} ({first.reason})",)
 
 
 def _constant(dataset: ImageDataset) -> Names:
@@ -183,6 +191,8 @@ def _named(dataset: ImageDataset, indices: Pairs) -> Names:
 
 
 STRONG_IMBALANCE = 20
+MOST_NAMED = 10
+"""Classes in one sentence."""
 RARE = 10
 """A class of fewer independent images (or groups) counts in a verdict for want of larger ones only, or if asked."""
 FILE_WARNINGS = (
@@ -223,7 +233,7 @@ def actions_for(findings: Audit) -> tuple[str, ...]:
     ]
     if small := [name for name, count in findings.counts.items() if 1 < count < RARE]:
         done.append(
-            f"fewer than {RARE} {noun}s in {', '.join(map(repr, small))}: too few to count in a verdict beside "
+            f"fewer than {RARE} {noun}s in {listed(small, MOST_NAMED)}: too few to count in a verdict beside "
             "larger classes (--judge-rare lets them)"
         )
     return tuple(done)

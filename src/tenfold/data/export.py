@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tenfold.core.files import json_bytes, write_many
 from tenfold.core.types import ImageDataset
+from tenfold.data.decoding.pixels import MADE_MARK
 from tenfold.data.value_range import EXPORTED
 
 LONGEST_SLUG_BYTES = 100
@@ -71,7 +73,7 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
         stem = f"{folders[label]}/{_slug(str(entry.get('origin', 'image')))}"
         numbers[stem] += 1
         file_name = f"{stem}-{numbers[stem]:05d}.png"
-        yield file_name, _png(dataset.rows[index])
+        yield file_name, _png(dataset.rows[index], made=entry.get("origin") == "generated")
         line: dict[str, object] = {
             "file_name": file_name,
             "label": dataset.class_names[label],
@@ -87,10 +89,13 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
     yield "metadata.jsonl", "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _png(image: npt.NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
+def _png(image: npt.NDArray[np.uint8], *, made: bool) -> bytes:
+    """One image as a file, which says of itself if it was made, whatever becomes of metadata.jsonl."""
+    buffer, words = io.BytesIO(), PngInfo()
+    if made:
+        words.add_text(*MADE_MARK)
     pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION, pnginfo=words)
     return buffer.getvalue()
 
 

@@ -86,7 +86,7 @@ class Restyler(Generator):
 
     def learn(self, train: ImageDataset, key: Key, loop: TrainingLoop) -> Mapping[str, Any]:
         if len(np.unique(train.labels)) < 2:
-            raise MethodFailed("restyle paints images as another class, and there is only one")
+            raise MethodFailed("restyle paints images as another class, and there is only one; add a second")
         config = self.config
         learned, apart = held_out(train, config.hold_out, key)
         # Apart in seeds, size and looks at the autoencoder: the guide teaches it, the judge has never met it.

@@ -162,9 +162,10 @@ def check_text(audit: Mapping[str, Any]) -> str:
     noun = "rows" if audit["is_vectors"] else "images"
     table = aligned(("class", noun), [(name, f"{n:,}") for name, n in audit["counts"].items()], numbers=[1])
     set_aside = [f"{left['source']}: {left['reason']}" for left in audit.get("set_aside", ())]
-    actions = list(audit.get("actions", ()))
+    in_two, actions = audit.get("exact_across", ()), list(audit.get("actions", ()))
     lists = [
         (f"set aside ({len(set_aside):,})", set_aside, MOST_LISTED),
+        (f"in two classes ({sum(map(len, in_two)):,})", [" = ".join(same) for same in in_two], MOST_LISTED),
         ("what will be done", actions, len(actions)),
     ]
     return _filled("check.txt", audit=audit, noun=noun, roles=audit.get("roles", {}), table=table, lists=lists)

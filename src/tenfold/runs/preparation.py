@@ -16,7 +16,7 @@ from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.study_options import StudyOptions
 from tenfold.core.types import ImageDataset
-from tenfold.data.audit import Audit, audit, cleaned
+from tenfold.data.audit import Audit, audit, cleaned, told_of_set_aside
 from tenfold.data.combine import with_external_test
 from tenfold.data.load import load, require_classes
 from tenfold.data.splits import FoldPlan, plan_folds
@@ -82,7 +82,7 @@ def prepare(data: str | Path | ImageDataset, options: StudyOptions) -> Prepared:
     fold_plan = plan_folds(study, judge_rare=options.judge_rare)
     for told in loaded.columns:
         note(told)
-    for warning in (*findings.warnings, *fold_plan.warnings):
+    for warning in (*findings.warnings, *told_of_set_aside(dataset), *fold_plan.warnings):
         warn(warning)
     for label in np.setdiff1d(study.labels, (*fold_plan.evaluated, *fold_plan.rare)):
         warn(f"class '{study.class_names[label]}' has too few independent images to be tested; it is trained on")

@@ -15,7 +15,7 @@ from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
 from tenfold.core.types import Data, ImageDataset
-from tenfold.data.audit import audit, cleaned
+from tenfold.data.audit import audit, cleaned, told_of_set_aside
 from tenfold.data.load import loaded
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, Method, spread
@@ -103,9 +103,10 @@ def read_images(data: Data, options: DataOptions = EVERYTHING) -> ImageDataset:
     data = loaded(data, options)
     refuse_vectors(data)
     findings = audit(data)
-    for warning in findings.warnings:
+    real = cleaned(data, findings)
+    for warning in (*findings.warnings, *told_of_set_aside(real)):
         warn(warning)
-    return cleaned(data, findings).part("train")
+    return real.part("train")
 
 
 def labels_of(names: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ from tenfold.data.decoding.pixels import (
     FIRST_FRAME,
     FLATTENED,
     LARGEST_PIXELS,
+    MADE,
+    MADE_MARK,
     OTHER_SPACE,
     PALETTE,
     TURNED,
@@ -134,7 +136,7 @@ def _by_pillow(image: Image.Image, orientation: int, notes: list[str]) -> Decode
 
 
 def _metadata(image: Image.Image) -> tuple[int, list[str]]:
-    """EXIF's orientation, 1 where it says nothing, and what of the metadata is broken."""
+    """EXIF's orientation, 1 where it says nothing, and what else of the metadata is to be told."""
     orientation, notes = 1, []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -150,6 +152,9 @@ def _metadata(image: Image.Image) -> tuple[int, list[str]]:
             broken = True
     if broken or any("corrupt" in str(warning.message).lower() for warning in told):
         notes.append(BROKEN_EXIF)
+    word, made = MADE_MARK
+    if image.info.get(word) == made:
+        notes.append(MADE)
     if "icc_profile" in image.info and _is_broken(image.info["icc_profile"]):
         notes.append(BROKEN_PROFILE)
     return orientation, notes

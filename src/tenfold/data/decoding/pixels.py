@@ -24,6 +24,9 @@ CMYK = "CMYK turned into RGB"
 OTHER_SPACE = "other colour space turned into RGB"
 FIRST_FRAME = "first frame of several used"
 FIRST_CHANNELS = "more channels than red, green and blue: the first used, the others left out"
+MADE = "made by tenfold"
+MADE_MARK = ("tenfold", "generated")
+"""What stands in the text of a PNG that a method has made."""
 
 
 class UnreadableError(ValueError):

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tenfold.core.errors import InputError
 from tenfold.core.options import ClassFolders
@@ -40,15 +40,18 @@ def read(path: Path, class_folders: ClassFolders = "auto") -> Manifest:
         raise InputError(f"{path} is damaged ({error}); fetch or save it again") from error
     files = [entry for entry in archive.infolist() if not entry.is_dir()]
     _reject_traps(path, files)
-    names = [entry.filename for entry in files if not any(map(is_clutter, entry.filename.split("/")))]
-    contents = Contents(path, images=list(filter(may_be_image, names)))
-    contents.others = sorted(set(names).difference(contents.images))
+    names = [name for entry in files if not _is_clutter(name := entry.filename)]
     if any(name.rpartition("/")[2] in TABLE_NAMES for name in names):
         raise InputError(f"{path} holds a table of labels; unpack it and give the folder")
-    images = sorted(tuple(name.split("/")) for name in contents.images)
-    depth = _wrappers(images)
-    manifest = folders.read_paths(path, [parts[depth:] for parts in images], class_folders)
-    prefix = "".join(f"{folder}/" for folder in images[0][:depth])
+    depth = _wrappers([tuple(name.split("/")) for name in filter(may_be_image, names)])
+    prefix = "/".join(next(filter(may_be_image, names), "").split("/")[:depth]) + "/" * bool(depth)
+    contents = Contents(path)
+    for name in sorted((name.removeprefix(prefix) for name in names), key=lambda name: name.split("/")):
+        (contents.images if may_be_image(name) else contents.others).append(name)
+    folders_inside = {entry.filename for entry in archive.infolist() if entry.is_dir()}
+    full = {f"{folder}/" for name in names for folder in map(str, PurePosixPath(name).parents)}
+    contents.empty = sorted(name.removeprefix(prefix)[:-1] for name in folders_inside - full if not _is_clutter(name))
+    manifest = folders.read_contents(path, contents, class_folders)
 
     def decode_member(index: int) -> DecodedImage:
         name = prefix + manifest.sources[index]
@@ -57,8 +60,11 @@ def read(path: Path, class_folders: ClassFolders = "auto") -> Manifest:
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
             raise UnreadableError(f"damaged in the archive: {error}") from error
 
-    conversions = {**manifest.conversions, **contents.not_read}
-    return replace(manifest, name=path.stem, decode=decode_member, conversions=conversions)
+    return replace(manifest, name=path.stem, decode=decode_member)
+
+
+def _is_clutter(name: str) -> bool:
+    return any(map(is_clutter, name.split("/")))
 
 
 def _wrappers(images: Sequence[Parts]) -> int:

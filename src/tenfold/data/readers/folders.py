@@ -46,6 +46,16 @@ def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:
             in more than one way.
     """
     contents = walk(root)
+    _reject_labelled_by_table(root, contents)
+    return replace(read_contents(root, contents, class_folders), name=root.resolve().name)
+
+
+def read_contents(root: Path, contents: Contents, class_folders: ClassFolders) -> Manifest:
+    """The same of what was found in a folder or an archive.
+
+    Raises:
+        InputError: as for `read`.
+    """
     stray = [name for name in contents.images if "/" not in name]
     if any(map(is_image_name, stray)):
         raise InputError(
@@ -56,27 +66,23 @@ def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:
     images = [tuple(name.split("/")) for name in contents.images if "/" in name]
     if not images and not contents.empty:
         raise InputError(f"{root} holds no class folders; put the images into one folder a class")
-    _reject_labelled_by_table(root, contents, images)
-    _reject_empty(root, contents, split_folders(images))
-    manifest = read_paths(root, images, class_folders)
+    skipped = without_wrapper(images, root.resolve().name)
+    inner = [path[skipped:] for path in images]
+    splits = split_folders(inner)
+    _reject_empty(root, contents, skipped + (2 if splits else 1))
+    if not images:
+        raise InputError(f"{root} holds folders without images; put the images into one folder a class")
+    if splits:
+        wrapper = images[0][:skipped]
+        manifest = _read_splits(root.joinpath(*wrapper), inner, splits, class_folders)
+        manifest = replace(manifest, sources=tuple("/".join((*wrapper, name)) for name in manifest.sources))
+    else:
+        manifest = _read_classes(root, images, class_folders)
     return replace(
         manifest,
-        name=root.resolve().name,
         set_aside=(*contents.set_aside, *manifest.set_aside),
         conversions={**manifest.conversions, **contents.not_read},
     )
-
-
-def read_paths(root: Path, images: Sequence[Parts], class_folders: ClassFolders) -> Manifest:
-    """The images of these paths below `root`, each inside a folder at least.
-
-    Raises:
-        InputError: as for `read`.
-    """
-    if not images or any(len(path) < 2 for path in images):
-        raise InputError(f"{root} holds images outside of class folders, or none; put them into one folder a class")
-    splits = split_folders(images)
-    return _read_splits(root, images, splits, class_folders) if splits else _read_classes(root, images, class_folders)
 
 
 def read_unlabelled(root: Path) -> Manifest:
@@ -93,25 +99,24 @@ def read_unlabelled(root: Path) -> Manifest:
     if set(roles.values()) == {"train", "test"}:
         images = [parts for parts in images if roles.get(parts[0]) != "test"]
     if not images:
-        raise InputError(f"{root} holds no images")
+        raise InputError(f"{root} holds no images; give a folder that does")
     everything = [Placed(UNLABELLED, None, None, deeper=False)] * len(images)
     manifest = _manifest(root, images, everything)
     return replace(manifest, set_aside=tuple(contents.set_aside), conversions=contents.not_read)
 
 
-def _reject_labelled_by_table(root: Path, contents: Contents, images: Sequence[Parts]) -> None:
+def _reject_labelled_by_table(root: Path, contents: Contents) -> None:
     """Refuse folders that are sets of their own, as tables beside them say what each of their images is."""
     if any(name.endswith(".csv") and "/" not in name for name in contents.others):
-        for folder in sorted({path[0] for path in images}):
+        for folder in sorted({name.split("/")[0] for name in contents.images if "/" in name}):
             if label_files.reads(root / folder):
                 raise InputError(
                     f"a table in {root} labels the images of {folder!r}, so that it is no class; give {root / folder}"
                 )
 
 
-def _reject_empty(root: Path, contents: Contents, splits: Mapping[str, Role]) -> None:
-    """Refuse a class folder without anything in it; one that holds papers or models is named and passed over."""
-    depth = 2 if splits else 1
+def _reject_empty(root: Path, contents: Contents, depth: int) -> None:
+    """Refuse an empty class folder, so many folders deep; one of papers or models is named and passed over."""
     full = {tuple(name.split("/")[:depth]) for name in contents.images}
     other = {tuple(name.split("/")[:depth]) for name in contents.others if name.count("/") >= depth}
     lost = [*contents.empty, *(entry.source for entry in contents.set_aside if entry.source.count("/") >= depth)]

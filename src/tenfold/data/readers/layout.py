@@ -99,7 +99,7 @@ def doubtful_folder(images: Iterable[Parts]) -> str | None:
 def without_wrapper(images: Sequence[Parts], outer: str) -> int:
     """How many folders at the top say nothing: those called like the folder around them, as archives unpack."""
     depth = 0
-    while all(len(parts) > depth + 2 and parts[depth] == outer for parts in images):
+    while images and all(len(parts) > depth + 2 and parts[depth] == outer for parts in images):
         depth += 1
     return depth
 

@@ -49,7 +49,7 @@ class FileNames:
         """The files that are meant: none, one, or several where it is not clear."""
         if wanted in self.exact:
             return [wanted]
-        wanted = _form(wanted.replace("\\", "/").removeprefix("./"))
+        wanted = _form(str(PurePosixPath(wanted.replace("\\", "/"))))  # also of ./x and a//x
         return next((found for by_name in self.ways if (found := by_name.get(wanted))), [])
 
 
@@ -110,7 +110,7 @@ def _file(root: Path, cell: object, known: FileNames, where: str, column: str) -
         if (root / name).is_file():
             if not stays_inside(root / name, root):
                 raise InputError(f"{where}: {name!r} is a link that leaves the data's folder; copy the file into it")
-            return name
+            return str(PurePosixPath(name))
     return None
 
 

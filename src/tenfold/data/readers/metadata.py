@@ -66,6 +66,8 @@ def read(root: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
 def read_listed(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
     """As `read`, of the images that lie beside a table."""
     root, table = path.parent, read_table(path)
+    if not len(table):
+        raise InputError(f"{table.name} holds no images; write a line a file under the names of the columns")
     meaning = meaning_of(table.names, columns, table.name)
     files = listed_files(root, table, meaning)
     said = described(table, meaning, files.column)
@@ -134,8 +136,6 @@ def _labels(table: Table, meaning: Meaning) -> tuple[list[str], tuple[str, ...]]
     columns = meaning.label
     if not columns:
         columns = tuple(name for name in meaning.rest if _is_true_or_false(table.cells[name]))
-    if not len(table):
-        raise InputError(f"{table.name} holds no images; write a line a file under the names of the columns")
     if "origin" in table.cells and columns == ("label",):  # written by tenfold: a class may be called `nan`
         return [str(cell) for cell in table.cells["label"]], columns
     if len(columns) == 1 and meaning.label:
