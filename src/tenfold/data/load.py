@@ -16,7 +16,7 @@ from tenfold.core.rows import ImageRows
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoded_images import DecodedImages
-from tenfold.data.decoding.pixels import MADE, UnreadableError
+from tenfold.data.decoding.pixels import UnreadableError
 from tenfold.data.detail import LOOKED_AT, lost_detail, note_of_lost_detail
 from tenfold.data.duplicates import equal_pairs
 from tenfold.data.images import LARGEST_DEFAULT_SIDE, choose_side, resize_to_squares, shrink
@@ -78,7 +78,7 @@ def load(
         key=Key(f"seed-{asked.seed}"),
         half_of_rest_is_test=known is not None and known.without_test_part,
     )
-    dataset = _decode(manifest, indices, roles, size, value_ranges, real=True)
+    dataset = _decode(manifest, indices, roles, size, value_ranges)
     if large_side is not None and dataset.image_shape[-1] < (side := min(large_side, dataset.file_side)):
         dataset = with_large(dataset, _decode(manifest, indices, roles, side, dataset.value_ranges or None))
     if limited_by_default:
@@ -144,8 +144,6 @@ def _decode(
     roles: npt.NDArray[np.str_],
     size: int | None = None,
     known: ValueRanges | None = None,
-    *,
-    real: bool = False,
 ) -> ImageDataset:
     if manifest.vectors is not None:
         vectors = manifest.vectors[indices, :, np.newaxis, np.newaxis]
@@ -160,15 +158,10 @@ def _decode(
     most = size or LARGEST_DEFAULT_SIDE
     for position, index in enumerate(indices):
         try:
-            image = manifest.decode(int(index))
+            image = manifest.image(int(index), roles[position])
         except UnreadableError as error:
             broken.append(SetAside(manifest.sources[index], str(error)))
             continue
-        if real and MADE in image.notes and roles[position] != "grown":
-            raise InputError(
-                f"{manifest.sources[index]} was made by tenfold, and nothing here says from which images; give the "
-                "original data, or the folder that tenfold wrote, with its metadata.jsonl"
-            )
         longer_sides.append(image.longer_side)
         # Photographs are shrunk at once: thousands of them would not fit into the memory.
         decoded.append(shrink(image, most))

@@ -21,7 +21,7 @@ from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.options import ClassFolders
 from tenfold.core.types import Role, SetAside, ValueRanges
 from tenfold.data.decoding import decode
-from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
+from tenfold.data.decoding.pixels import MADE, DecodedImage, UnreadableError
 from tenfold.data.value_range import ranges_beside
 
 LARGEST_FILE_BYTES = 1 << 29
@@ -86,6 +86,22 @@ class Manifest:
             object.__setattr__(self, "roles", np.full(count, "train"))
         if not len(self.groups):
             object.__setattr__(self, "groups", np.arange(count))
+
+    def image(self, index: int, role: str) -> DecodedImage:
+        """Image i, which is original, unless its role is `grown` or labels are not asked for.
+
+        Raises:
+            UnreadableError: nothing in its file can be used.
+            InputError: tenfold made it.
+        """
+        assert self.decode is not None  # there are images
+        image = self.decode(index)
+        if MADE in image.notes and role != "grown" and self.class_names != (UNLABELLED,):
+            raise InputError(
+                f"{self.sources[index]} was made by tenfold, and nothing here says from which images; give the "
+                "original data, or the folder that tenfold wrote, with its metadata.jsonl"
+            )
+        return image
 
 
 def manifest_of(
