@@ -113,7 +113,8 @@ def _slug(name: str) -> str:
     text = "".join("_" if unicodedata.category(letter).startswith("C") else letter for letter in text)
     text = FORBIDDEN.sub("_", text).lstrip(". ").encode()[:LONGEST_SLUG_BYTES].decode(errors="ignore")
     text = text.rstrip(". ") or "_"  # after the cut, which may end the name at a space
-    return f"{text}_" if text.split(".")[0].strip().lower() in WINDOWS_DEVICES else text
+    stem, dot, rest = text.partition(".")  # NUL.txt is the device too
+    return f"{stem.strip()}_{dot}{rest}" if stem.strip().lower() in WINDOWS_DEVICES else text
 
 
 def _as_seen_by_careless_systems(name: str) -> str:
