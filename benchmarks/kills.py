@@ -178,9 +178,9 @@ def cases_of(name: str, work: Path, seed: int) -> Iterator[tuple[str, Callable[[
             for number, (low, high) in enumerate(ranges):
                 share = float((random / label / number).numpy_generator().uniform(low, high))
                 status, done = watched(name, folder, partial(operator.le, share * whole))
-                while status != -signal.SIGKILL and not number:  # it was done sooner than the undisturbed run
+                while status != -signal.SIGKILL and not number:  # it took less than the undisturbed run: by its own
                     folder.rename(folder.with_name(f"{label}-late-{time.time_ns()}"))
-                    share *= 0.98
+                    whole = 0.99 * done
                     status, done = watched(name, folder, partial(operator.le, share * whole))
                 if status == -signal.SIGKILL:
                     killed_at.append(done / whole)
