@@ -77,4 +77,4 @@ def checkpoint_at_every_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_backbones(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies in tests do without ImageNet features, which take longer than all else; tests/networks sees those."""
     if request.path.name not in ("test_pretrained.py", "test_feature_cache.py", "test_diagnostics.py"):
-        monkeypatch.setattr("tenfold.networks.pretrained.available", lambda: False)
+        monkeypatch.setattr("tenfold.networks.pretrained.available", lambda *_: False)

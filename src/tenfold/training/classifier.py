@@ -24,12 +24,12 @@ from tenfold.networks.convnet import SmallConvNet, VectorNet
 from tenfold.training.batches import ImagePool, enlarged
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
-from tenfold.training.inference import network_features, network_probabilities
+from tenfold.training.inference import network_features, network_probabilities, validated
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objective
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
 from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
-from tenfold.training.validation import validation_loss, validation_score
+from tenfold.training.validation import validation_score
 
 VALUES_IN_ONE_GO = 2**15
 """Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""
@@ -75,6 +75,9 @@ class TrainedClassifier:
     temperature: float = 1.0
     """What the logits are divided by, so that of images recognised with 80 % confidence about 80 % are right."""
 
+    mirrored: bool = False
+    """Whether what it says of an image is the mean over the image and its mirror image."""
+
     @property
     def reads_vectors(self) -> bool:
         """Whether it reads rows of numbers and no images."""
@@ -85,7 +88,8 @@ class TrainedClassifier:
 
         Of rows that are there with more pixels too, those are read that the network has learned from.
         """
-        return at_temperature(network_probabilities(self.network, self._read(images)), self.temperature)
+        rows = network_probabilities(self.network, self._read(images), mirrored=self.mirrored)
+        return at_temperature(rows, self.temperature)
 
     def features(self, images: npt.NDArray[Any] | ImageRows) -> npt.NDArray[np.float32]:
         """The same -> N x F, what the network's last layer reads: images that look alike to it lie near."""
@@ -143,10 +147,7 @@ def train_classifier(
     averaged: Network = step.networks["averaged"]  # type: ignore[assignment]  # it is a copy of one
     if step.best_weights:
         averaged.load_state_dict(step.best_weights)
-    score, loss = 0.0, 0.0
-    if validation is not None:
-        rows = network_probabilities(averaged, validation.rows)
-        score, loss = validation_score(rows, validation.labels), validation_loss(rows, validation.labels)
+    score, loss, mirrored = validated(averaged, validation)
     details = {
         "real_images": len(train),
         "extra_images": 0 if recipe.extra is None else len(recipe.extra),
@@ -158,7 +159,7 @@ def train_classifier(
     }
     return TrainedClassifier(
         averaged, config, train.class_names, train.image_shape, score, loss, details, train.feature_names,
-        train.value_ranges,
+        train.value_ranges, mirrored=mirrored,
     )  # fmt: skip
 
 

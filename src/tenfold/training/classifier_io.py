@@ -36,6 +36,7 @@ def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, 
             "feature_names": list(classifier.feature_names),
             "value_ranges": dict(classifier.value_ranges),
             "temperature": classifier.temperature,
+            "mirrored": classifier.mirrored,
             "config": asdict(classifier.config),
             **extra,
         },
@@ -90,4 +91,5 @@ def load_classifier(path: Path) -> TrainedClassifier:
         feature_names=feature_names,
         value_ranges=ranges,
         temperature=temperature,
+        mirrored=bool(metadata.get("mirrored", False)),
     )

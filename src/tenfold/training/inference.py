@@ -12,18 +12,28 @@ from torch import Tensor
 
 from tenfold.augment.tensors import to_float
 from tenfold.core.rows import ImageRows
+from tenfold.core.types import ImageDataset
 from tenfold.networks.backbone_classifier import BackboneNet, Network
 from tenfold.networks.blocks import device_of
 from tenfold.training.batches import as_tensor
 from tenfold.training.feature_cache import frozen_features
+from tenfold.training.validation import validation_loss, validation_score
 
 Images = npt.NDArray[Any] | ImageRows
 Rows = npt.NDArray[np.float32]
 
 
 @torch.inference_mode()
-def network_probabilities(network: Network, images: Images) -> Rows:
-    """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, not calibrated."""
+def network_probabilities(network: Network, images: Images, *, mirrored: bool = False) -> Rows:
+    """uint8 N x C x H x W, or vectors float32 N x F x 1 x 1 -> N x K, not calibrated.
+
+    Args:
+        mirrored: the mean over each image and its mirror image.
+    """
+    if mirrored:
+        mirror_images = np.ascontiguousarray(images[:][..., ::-1])
+        both = network_probabilities(network, images) + network_probabilities(network, mirror_images)
+        return (both / 2).astype(np.float32)
     if isinstance(network, BackboneNet) and network.frozen:
         network.eval()
         return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
@@ -37,6 +47,22 @@ def network_features(network: Network, images: Images) -> Rows:
         network.eval()
         return frozen_features(network, images).cpu().numpy()
     return _batch_by_batch(network, images, network.features, network.head.in_features)
+
+
+def validated(network: Network, validation: ImageDataset | None) -> tuple[float, float, bool]:
+    """Balanced accuracy and loss on the validation images, and whether mirror images beside them lower the loss.
+
+    Every arm is given this choice, so that what mirror images are worth at test time is no arm's merit.
+    """
+    if validation is None:
+        return 0.0, 0.0, False
+    tried = [
+        (validation_loss(rows, validation.labels), mirrored, validation_score(rows, validation.labels))
+        for mirrored in ((False,) if validation.is_vectors else (False, True))
+        for rows in (network_probabilities(network, validation.rows, mirrored=mirrored),)
+    ]
+    loss, mirrored, score = min(tried)
+    return score, loss, mirrored
 
 
 def _batch_by_batch(network: Network, images: Images, read: Callable[[Tensor], Tensor], width: int) -> Rows:
