@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from tenfold.core.keys import Key
 from tenfold.evaluation.crossed import crossed_interval, group_table
-from tenfold.evaluation.learning_curve import learning_curve, worth
+from tenfold.evaluation.learning_curve import images_for, learning_curve, worth
 
 SIZES = (80.0, 112.0, 160.0)
 
@@ -229,3 +229,49 @@ def test_interval_holds_the_truth_and_not_everything(more):
     assert len(held) > 70
     assert np.mean(held) >= 0.88
     assert np.mean(wrongly_held) <= 0.7
+
+
+@pytest.mark.parametrize("slope", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("times", [1.3, 4.0, 16.0])
+def test_how_many_images_an_accuracy_takes_is_read_exactly_from_a_noise_free_curve(slope, times):
+    (needed,) = images_for(exact_curve(slope), 160, [1 - 0.1 * times**-slope])
+    assert needed.times == pytest.approx(times)
+    assert 1 <= needed.low <= times <= needed.high
+
+
+def test_what_100_times_as_many_do_not_reach_is_infinite_and_without_a_rise_nothing_is_told():
+    near, far, never = images_for(exact_curve(0.3), 160, [0.92, 0.98, 1 - 1e-6])
+    assert near.times == pytest.approx(1.25 ** (1 / 0.3))
+    assert (far.times, far.high) == (math.inf, math.inf)
+    assert 10 < far.low < 100
+    assert (never.times, never.low, never.high) == (math.inf,) * 3
+    for curve in (exact_curve(0.0), exact_curve(-0.3), [(160.0, exact(0.1)), (160.0, exact(0.09))]):
+        (unknown,) = images_for(curve, 160, [0.95])
+        assert all(map(math.isnan, (unknown.times, unknown.low, unknown.high)))
+
+
+def test_the_interval_of_the_images_needed_agrees_with_a_slow_bootstrap(monkeypatch):
+    """Of a curve that is a power law throughout: resample groups, fit each anew by numpy."""
+    monkeypatch.setattr("tenfold.evaluation.learning_curve.BEND", 0.0)
+    curve, _, _ = curve_and_arm(Key("needed"), error=0.2, n=4000, repeats=1)
+    (needed,) = images_for(curve, 160, [0.9])
+    draw, drawn = Key("needed/resample").numpy_generator(), []
+    for _ in range(1000):
+        rows = draw.integers(0, 4000, 4000)
+        y = [math.log(1 - table[rows].mean()) for _, table in curve]
+        steepness, level = np.polyfit([math.log(size / 160) for size, _ in curve], y, 1)
+        drawn.append((math.log(0.1) - level) / steepness)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert math.log(needed.low) == pytest.approx(low, abs=0.1 * (high - low))
+    assert math.log(needed.high) == pytest.approx(high, abs=0.1 * (high - low))
+
+
+def test_a_curve_that_flattens_is_allowed_for():
+    """Error 0.04 + 0.06 m^-0.8: to 0.05 it takes 9.4 times as many, where the law fitted to its start says fewer."""
+    held = 0
+    for number in range(40):
+        errors = [0.04 + 0.06 * (size / 160) ** -0.8 for size in SIZES]
+        tables = study(Key("flattens") / number, errors)
+        (needed,) = images_for(list(zip(SIZES, tables, strict=True)), 160, [0.95])
+        held += math.isnan(needed.times) or needed.low <= 6 ** (1 / 0.8) <= needed.high
+    assert held >= 36

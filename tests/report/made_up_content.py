@@ -12,6 +12,7 @@ from tenfold.evaluation import (
     Calibration,
     CurvePoint,
     ExternalComparison,
+    ImagesFor,
     Interval,
     LogLoss,
     Look,
@@ -116,6 +117,7 @@ def told_in_full(**changes):
             CurvePoint("oracle", 560.0, interval(0.91, 0.02)),
         ),
         "worth": Worth(140.0, 93.0, 187.0),
+        "images_for": (ImagesFor(0.9, 2.02, 1.5, 4.3), ImagesFor(0.95, math.inf, 12.0, math.inf)),
         "external": ExternalComparison(
             796, 796, 20, interval(726 / 796, 0.02), interval(717 / 796, 0.02), interval(9 / 796, 0.015), 31, 22, 0.27
         ),

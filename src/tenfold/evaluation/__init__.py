@@ -57,6 +57,19 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class ImagesFor:
+    """How many times as many images would take the baseline to an accuracy, from its learning curve."""
+
+    balanced_accuracy: float
+    times: float
+    """Above 1; infinite where `evaluation.learning_curve.MOST_TIMES` are not enough; NaN where more images were not
+    shown to help, and it cannot be told."""
+    low: float
+    high: float
+    """95 % interval, NaN or infinite like them."""
+
+
+@dataclass(frozen=True)
 class Wins:
     """The chosen arm against the baseline on each test fold, by balanced accuracy there."""
 
@@ -195,6 +208,8 @@ class Verdict(OldNames):
     """The baseline's learning curve, fewest images first; empty where it was not asked for."""
     worth: Worth | None = None
     """Of the chosen arm."""
+    images_for: tuple[ImagesFor, ...] = ()
+    """For accuracies above the baseline's, the nearest first; empty without a curve."""
     external: ExternalComparison | None = None
     interim_looks: tuple[Look, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -26,13 +26,13 @@ from tenfold.evaluation import (
     StartComparison,
     Verdict,
     Wins,
-    Worth,
 )
 from tenfold.evaluation.arm_details import diagnostics, mean, micro_batches, ratios, selected_hyperparameters
-from tenfold.evaluation.crossed import CrossedTest, Table, coverage_note, repeats_share
+from tenfold.evaluation.crossed import CrossedTest, coverage_note, repeats_share
 from tenfold.evaluation.decision import Decision, Step
+from tenfold.evaluation.exchange import Points, curve_points, images_needed, worth_of, worth_of_choice
 from tenfold.evaluation.external_test import compare_external
-from tenfold.evaluation.learning_curve import learning_curve, worth
+from tenfold.evaluation.learning_curve import learning_curve
 from tenfold.evaluation.prediction_matrix import (
     Arm,
     Design,
@@ -85,7 +85,7 @@ def compare(
     """
     matrix, arms, baseline = prediction_matrix(trials, design), by_arm(trials), design.baseline
     growth, others = Decision(matrix, matrix.candidates), Decision(matrix, matrix.starts, of_starts=True)
-    points = _curve(matrix)
+    points = curve_points(matrix)
     step = growth.primary
     test = step.test if step else CrossedTest(Interval(0.0, 0.0, 0.0, 0.0), 1.0, 1.0)
     warnings = [*_warnings_of_arms(matrix, arms, looks), *_warnings_of_data(matrix, step)]
@@ -115,7 +115,8 @@ def compare(
         start=_start(decision_of_starts(trials, matrix)),
         log_loss=_log_loss(matrix, step),
         curve=learning_curve(points, folds=matrix.folds, perfect=matrix.perfect),
-        worth=_worth_of_choice(matrix, points, step),
+        worth=worth_of_choice(matrix, points, step),
+        images_for=images_needed(matrix, points),
         external=_external(matrix, step, external),
         interim_looks=tuple(looks),
         warnings=tuple(warnings),
@@ -131,7 +132,7 @@ def _result(
     name: str,
     arm: Arm,
     decision: Decision,
-    points: Sequence[tuple[str, float, Table]],
+    points: Points,
     external: External | None,
 ) -> ArmResult:
     matrix = decision.matrix
@@ -152,7 +153,7 @@ def _result(
         extra_images=mean(trial.details.get("extra_images", 0) for trial in counted),
         ratios=ratios(counted),
         selected_hyperparameters=selected_hyperparameters(counted),
-        worth=_worth(matrix, points, matrix.table(predicted)) if against else None,
+        worth=worth_of(matrix, points, matrix.table(predicted)) if against else None,
         diagnostics=diagnostics(arm),
     )
 
@@ -206,41 +207,6 @@ def _log_loss(matrix: PredictionMatrix, step: Step | None) -> LogLoss | None:
         return None
     test = matrix.test(step.choice, matrix.loss_gain)
     return LogLoss(test.interval, test.p_value)
-
-
-def _curve(matrix: PredictionMatrix) -> list[tuple[str, float, Table]]:
-    """The baseline on several numbers of real images; empty where it was not trained on fewer than there are."""
-    design = matrix.design
-    names = [name for name in (*design.curve, design.baseline, *design.more_real) if name in matrix.arms]
-    if not set(names) & set(design.curve):
-        return []
-    return [(name, matrix.real_images(name), matrix.table(matrix.predicted[name])) for name in names]
-
-
-def _worth(
-    matrix: PredictionMatrix, points: Sequence[tuple[str, float, Table]], table: Table, choice: float = 0.0
-) -> Worth | None:
-    if not points:
-        return None
-    return worth(
-        [(images, table) for _, images, table in points],
-        matrix.baseline_table,
-        matrix.real_images(matrix.design.baseline),
-        table,
-        folds=matrix.folds,
-        choice=choice,
-        perfect=matrix.perfect,
-    )
-
-
-def _worth_of_choice(
-    matrix: PredictionMatrix, points: Sequence[tuple[str, float, Table]], step: Step | None
-) -> Worth | None:
-    if step is None:
-        return None
-    differences = [matrix.against_baseline[name] for name in step.choice.names]
-    table = matrix.baseline_table + step.choice.judged(differences, matrix.folds)
-    return _worth(matrix, points, table, step.choice.variance(differences, matrix.folds, matrix.strata))
 
 
 def _external(matrix: PredictionMatrix, step: Step | None, external: External | None) -> ExternalComparison | None:

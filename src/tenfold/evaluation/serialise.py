@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tenfold.evaluation import ArmResult, ExternalComparison, Interval, LogLoss, StartComparison, Verdict, Worth
+from tenfold.evaluation import (
+    ArmResult,
+    ExternalComparison,
+    ImagesFor,
+    Interval,
+    LogLoss,
+    StartComparison,
+    Verdict,
+    Worth,
+)
 from tenfold.evaluation.wording import (
     CHOSEN_ARM,
     added_images,
@@ -15,7 +24,7 @@ from tenfold.evaluation.wording import (
     sentence,
     start_sentence,
 )
-from tenfold.evaluation.worth_wording import worth_a_class, worth_sentence
+from tenfold.evaluation.worth_wording import images_for_sentence, more_images, worth_a_class, worth_sentence
 
 __all__ = ["CHOSEN_ARM", "answer", "mean_estimate", "sentence", "verdict_json", "worth_sentence"]
 
@@ -50,6 +59,8 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         },
         "worth": verdict.worth and _worth_json(verdict, verdict.worth, CHOSEN_ARM),
         "worth_sentence": worth_sentence(verdict),
+        "images_for": [_images_for_json(verdict, one) for one in verdict.images_for],
+        "images_for_sentence": images_for_sentence(verdict),
         "curve": [
             {
                 "arm": point.arm,
@@ -121,6 +132,14 @@ def _worth_json(verdict: Verdict, worth: Worth, name: str) -> dict[str, float | 
         "new_images": _rounded(added_images(verdict, name)),
         "per_class": _rounded(worth_a_class(verdict, worth)),
     }
+
+
+def _images_for_json(verdict: Verdict, one: ImagesFor) -> dict[str, Any]:
+    """Beside the images at hand. `beyond`: not within 100 times as many; `unknown`: more were not shown to help."""
+    known = "unknown" if math.isnan(one.times) else "beyond" if math.isinf(one.times) else "known"
+    bounds = {name: _rounded(more_images(verdict, times)) for name, times in (("low", one.low), ("high", one.high))}
+    more = _rounded(more_images(verdict, one.times))
+    return {"balanced_accuracy": one.balanced_accuracy, "answer": known, "more_images": more, **bounds}
 
 
 def _start_json(verdict: Verdict, start: StartComparison) -> dict[str, Any]:

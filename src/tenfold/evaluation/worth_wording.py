@@ -1,11 +1,12 @@
-"""What a gain or loss is worth in real images, in words."""
+"""What a gain or loss is worth in real images, and how many more an accuracy would take, in words."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from tenfold.evaluation import Verdict, Worth
+from tenfold.evaluation import ImagesFor, Verdict, Worth
+from tenfold.evaluation.learning_curve import MOST_TIMES
 from tenfold.evaluation.wording import CHOSEN_ARM, added_images, arm_of, nothing_to_choose
 
 
@@ -90,6 +91,38 @@ def worth_sentence(verdict: Verdict, name: str = CHOSEN_ARM) -> str | None:
         return f"{subject} {'may have ' if unsure else ''}cost {_cost(worth)}."
     verb = "may have been" if unsure else "were" if noun == "one" else "was"
     return f"{subject} {verb} worth {_gain(worth, noun)}{_each_class(verdict, worth)}."
+
+
+def more_images(verdict: Verdict, times: float) -> float:
+    """How many images beside those at hand make so many times as many."""
+    return verdict.images * (times - 1)
+
+
+def images_for_sentence(verdict: Verdict) -> str | None:
+    """How many more images an accuracy would take; None where nobody asked, or it is reached."""
+    if not verdict.images_for:
+        return None
+    if math.isnan(verdict.images_for[0].times):
+        asked = " or ".join(f"{100 * one.balanced_accuracy:.0f} %" for one in verdict.images_for)
+        return f"How many {verdict.baseline} needs for {asked} cannot be told: more were not shown to help it."
+    return "; ".join(_needed(verdict, one) for one in verdict.images_for) + "."
+
+
+def _needed(verdict: Verdict, one: ImagesFor) -> str:
+    share, within = f"{100 * one.balanced_accuracy:.0f} %", f"within {MOST_TIMES:.0f} times as many"
+    least = _amount(_about(more_images(verdict, one.low)))
+    if math.isinf(one.low):
+        return f"{verdict.baseline} does not reach {share} {within}"
+    if math.isinf(one.times):
+        return f"{verdict.baseline} is not likely to reach {share} {within}, and takes at least {least} more for it"
+    amount = _amount(_about(more_images(verdict, one.times)))
+    most = "or more" if math.isinf(one.high) else f"to {_amount(_about(more_images(verdict, one.high)))}"
+    return f"{verdict.baseline} would reach {share} with about {amount} more like these ({least} {most})"
+
+
+def _about(images: float) -> float:
+    """Two digits: nobody knows the third."""
+    return float(f"{images:.2g}")
 
 
 def _what_was_worth(verdict: Verdict, name: str) -> tuple[str, str]:

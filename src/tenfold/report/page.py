@@ -24,7 +24,7 @@ from tenfold.evaluation.wording import (
     sentence,
     start_sentence,
 )
-from tenfold.evaluation.worth_wording import worth_rows, worth_sentence
+from tenfold.evaluation.worth_wording import images_for_sentence, worth_rows, worth_sentence
 from tenfold.report.diagnostics_table import diagnosed, figures_of
 from tenfold.report.figures import curve_svg, interval_svg, verdict_rows
 from tenfold.report.image_sheet import Sheet, images_png
@@ -103,6 +103,7 @@ def _described(verdict: Verdict) -> dict[str, Any]:
             band=100 * verdict.margin,
         ),
         "worth_told": worth_sentence(verdict),
+        "images_for_told": images_for_sentence(verdict),
         "worth_rows": worth_rows(verdict),
         "curve": curve_svg(verdict),
         "main_arms": main,

@@ -81,7 +81,8 @@ def _worth_lines(verdict: Mapping[str, Any], order: Sequence[str]) -> list[str]:
     if sentence is None and set(verdict["pick_counts"]) == {verdict["baseline"]}:
         arms = verdict["arms"]
         sentence = next((text for name in order if (text := arms[name].get("worth_sentence"))), None)
-    return [f"In real images: {sentence}"] if sentence else []
+    told = [f"In real images: {sentence}"] if sentence else []
+    return told + ([f"More images: {more}"] if (more := verdict.get("images_for_sentence")) else [])
 
 
 def _chance_lines(verdict: Mapping[str, Any]) -> list[str]:
