@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "Classifier",
     "adapt",
     "check",
     "doctor",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tenfold.verbs.adapt import adapt
     from tenfold.verbs.check import check
     from tenfold.verbs.doctor import doctor
+    from tenfold.verbs.estimator import Classifier
     from tenfold.verbs.fit import fit
     from tenfold.verbs.grow import grow
     from tenfold.verbs.merge import merge
@@ -54,5 +56,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("tenfold.transforms")
     if name not in __all__:
         raise AttributeError(f"module 'tenfold' has no attribute '{name}'")
-    module = importlib.import_module("tenfold.data.load" if name == "load" else f"tenfold.verbs.{name}")
+    elsewhere = {"Classifier": "tenfold.verbs.estimator", "load": "tenfold.data.load"}
+    module = importlib.import_module(elsewhere.get(name, f"tenfold.verbs.{name}"))
     return getattr(module, name)
