@@ -33,7 +33,7 @@ MOST_TIMES = 100.0
 BEND = 0.25
 """Standard deviation of the slope beyond the curve, as a share of it: no real curve is a power law for long. With it
 the interval held the truth in 90 % of studies and more, at 2 to 16 times the images, but for a linear model that had
-learned nearly all it could (83 %): benchmarks/results/images-needed.md. Without it, in 83 % of those of an SVM too."""
+learned nearly all it could (83 %): benchmarks/results/images-needed.md. Without it, in 83 % for an SVM too."""
 FLATTEST = 1e-6
 """A slope below this is rounding."""
 STEPS = 40
