@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tenfold.core.configuration import Option
-from tenfold.core.options import MOST_SECONDS, TrainingOptions, path_as_text
+from tenfold.core.options import MOST_SECONDS, MOST_STEPS, TrainingOptions, path_as_text
 from tenfold.core.progress import parse_duration
 
 
@@ -48,6 +48,16 @@ class StudyOptions(TrainingOptions):
     repeats: Annotated[
         int, Option("How often the folds are drawn anew; under 4 is provisional.", "NUMBER", min=1, max=1000)
     ] = 4
+    steps: Annotated[
+        int | None,
+        Option(
+            "Training steps of every classifier that begins with fresh weights. Default: 400 (of images of up to 16 "
+            "pixels 300), doubled for 500 images and more as long as trials of the baseline beforehand gain by it.",
+            "NUMBER",
+            min=1,
+            max=MOST_STEPS,
+        ),
+    ] = None
     times: Annotated[
         float,
         Option(

@@ -39,7 +39,8 @@ SHARE_OF_TRAINING = 10
 """Where batches are made otherwise than the baseline's, a classifier is trained for one of so many steps."""
 SHARE_OF_GENERATOR = 50
 """A generator is trained for one of so many steps, and again for three times as many."""
-FEWEST_STEPS = 5
+FEWEST_STEPS, FULL_STEPS = 5, 400
+"""Of a training in part, and of one in full: a longer one takes in proportion."""
 PREDICTED = 512
 """Images that the classifier is shown, over and over where there are fewer."""
 DIAGNOSED_IMAGES = 64
@@ -97,7 +98,7 @@ class _Fitted:
 
 @one_thread()
 def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
-    """Train the baseline in full on one fold, and of everything else as much as it takes to know its pace.
+    """Train the baseline on one fold, in full but for long trainings, and of all else as much as tells its pace.
 
     What is timed is the processor's work, which other programs do not disturb; at the end it is scaled by what
     they made of it on the clock.
@@ -120,7 +121,10 @@ def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
         short = {plain.batch_methods: _short_training(plain, fold, plan)}
         images = ArmImages(train, validation, fold.reserve)
         usual = {part.method: part.make({}).default_options() for part in baseline.components}
-        full, trained = _timed(lambda: train_arm(plan.training(baseline), images, fold.key, usual))
+        steps = min(plan.classifier.steps, FULL_STEPS)
+        how = replace(plan.training(baseline), classifier=replace(plan.classifier, steps=steps))
+        full, trained = _timed(lambda: train_arm(how, images, fold.key, usual))
+        full *= plan.classifier.steps / steps
         batch = train.rows[np.arange(PREDICTED) % len(train)]
         prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
         bar.advance()
@@ -185,7 +189,7 @@ def _scaled(cost: Cost, by: float) -> Cost:
 def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple[float, float]:
     """Seconds for a classifier that does not begin as the baseline does, and for one of its predictions."""
     steps = plan.classifier.steps if start.steps is None else start.steps
-    few = max(1, steps // SHARE_OF_TRAINING)
+    few = max(1, min(steps, FULL_STEPS) // SHARE_OF_TRAINING)
 
     def train(count: int) -> tuple[float, TrainedClassifier]:
         shortened = replace(recipe, init=replace(start, steps=min(count, steps)))
@@ -203,7 +207,7 @@ def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple
 
 
 def _short_training(fitted: _Fitted, fold: _Fold, plan: Plan) -> float:
-    steps = max(2 * FEWEST_STEPS, plan.classifier.steps // SHARE_OF_TRAINING)
+    steps = max(2 * FEWEST_STEPS, min(plan.classifier.steps, FULL_STEPS) // SHARE_OF_TRAINING)
     config = replace(plan.classifier, steps=steps)
     arguments = (fold.train, fold.validation, fitted.recipe, fold.key / "classifier", config)
     seconds, _ = _timed(lambda: train_classifier(*arguments))

@@ -86,6 +86,11 @@ class RunDirectory:
             tidy(directory)
             shutil.rmtree(directory / DATA, ignore_errors=True)  # only what goes on reads it
 
+    def freeze(self, plan: Mapping[str, Any]) -> None:
+        """Put a plan that was decided after the opening into config.json."""
+        path = self.path / "config.json"
+        write_json(path, read_json(path) | plan)
+
     def of(self, job: Job) -> Path:
         """The job's own directory."""
         return self.path / "jobs" / job.hash

@@ -128,9 +128,17 @@ def _plan(
         raise InputError(f"the arm '{needy}' needs more real images than the study uses (--per-class, --images)")
     if options.learning_curve:
         arms += tuple(arm for arm in curve_arms(baseline) if arm not in arms)
-    return make_plan(
+    plan = make_plan(
         data, arms, fold_plan, repeats=options.repeats, seed=options.seed, times=options.times, baseline=baseline
     )
+    return plan if options.steps is None else replace(plan, classifier=replace(plan.classifier, steps=options.steps))
+
+
+def frozen(plan: Plan, rivals: Sequence[Plan]) -> dict[str, Any]:
+    """As config.json keeps a plan, and those of other starts."""
+    where_better = {one.baseline: {"plan": asdict(one), "plan_hash": one.hash} for one in rivals}
+    told = {"plan": asdict(plan), "plan_hash": plan.hash}
+    return told | ({"plans_of_other_starts": where_better} if where_better else {})
 
 
 def require_ready(out: str | Path | None, *data: object) -> None:
@@ -156,7 +164,6 @@ def opened(
     plan, rivals = prepared.plan, prepared.rivals
     code = "-".join(sorted({one.code for one in (plan, *rivals)}))
     outside = {name: found for one in (*rivals, plan) for name, found in one.outside.items()}
-    where_better = {one.baseline: {"plan": asdict(one), "plan_hash": one.hash} for one in rivals}
     return RunDirectory.opened(
         Path(out) if out is not None else None,
         command,
@@ -164,6 +171,5 @@ def opened(
         {plan.data: plan.data_fingerprint, CODE: code, **outside},
         # Of another kind of device no job is taken over: its kind is in their names.
         changeable=("budget", "device", COMMAND, *changeable),
-        plan={"plan": asdict(plan), "plan_hash": plan.hash}
-        | ({"plans_of_other_starts": where_better} if where_better else {}),
+        plan=frozen(plan, rivals),
     )

@@ -25,6 +25,7 @@ from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
+from tenfold.runs.judge import with_measured_steps, with_most_steps
 from tenfold.runs.pilot import on_best_start
 from tenfold.runs.plan import baseline_of, ratios_up_to
 from tenfold.runs.preparation import Prepared, opened, prepare, require_ready
@@ -77,7 +78,7 @@ def prove(
     require_ready(out, data, options.test)
     prepared = prepare(data, options)
     with opened(prepared, out, "prove") as run:
-        prepared = on_best_start(prepared, run, workers)
+        prepared = on_best_start(with_measured_steps(prepared, run, workers), run, workers)
         study = run_study(prepared, run, workers, tail=lambda trials, repeats: seconds_to_publish(prepared))
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
@@ -99,6 +100,8 @@ class Forecast(Result):
     """Reading the images and writing the report."""
     command: str
     """What starts the study, as typed into a shell."""
+    least_steps: int
+    """Of a classifier's training; the plan has the most."""
 
     @property
     def seconds(self) -> float:
@@ -131,6 +134,7 @@ class Forecast(Result):
             "trials": sum(arm.trials for arm in estimated.arms),
             "classifiers": sum(arm.classifiers for arm in estimated.arms),
             "generators": sum(arm.generators for arm in estimated.arms),
+            "steps": [self.least_steps, plan.classifier.steps],
             "workers": estimated.workers,
             "seconds": round(self.seconds, 1),
             "seconds_to_looks": {
@@ -182,17 +186,21 @@ def forecast(
     try:
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started
+        least = prepared.plan.classifier.steps
+        prepared, searched = with_most_steps(prepared)
         cost_probe = measure_costs(prepared.data, prepared.plan)
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
-    after = trainings_after * cost_probe.costs[baseline_of(prepared.plan).components].training
+    after = (trainings_after + searched / min(workers or cores, cores)) * cost_probe.costs[
+        baseline_of(prepared.plan).components
+    ].training
     other_seconds = reading_seconds + after + seconds_to_publish(prepared)
     left = None if options.budget is None else options.budget - other_seconds
     size = {"workers": workers or cores, "cores": cores}
     estimated = estimate(prepared.data, prepared.plan, cost_probe, **size, budget_seconds=left)
     typed = as_typed(command, [prepared.source], options, workers=workers)
-    return Forecast(prepared, cost_probe, estimated, other_seconds, typed)
+    return Forecast(prepared, cost_probe, estimated, other_seconds, typed, least)
 
 
 def _arm_json(arm: ArmWork) -> dict[str, Any]:
