@@ -17,6 +17,7 @@ __all__ = [
     "adapt",
     "check",
     "doctor",
+    "export",
     "fit",
     "grow",
     "load",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tenfold.verbs.check import check
     from tenfold.verbs.doctor import doctor
     from tenfold.verbs.estimator import Classifier
+    from tenfold.verbs.export import export
     from tenfold.verbs.fit import fit
     from tenfold.verbs.grow import grow
     from tenfold.verbs.merge import merge

@@ -17,6 +17,7 @@ import pytest
 from tenfold.core.options import (
     AdaptOptions,
     DataOptions,
+    ExportOptions,
     FitOptions,
     GrowOptions,
     MergeOptions,
@@ -42,6 +43,7 @@ VERBS = (
     "restyle",
     "preview",
     "predict",
+    "export",
     "adapt",
     "merge",
     "reproduce",
@@ -76,6 +78,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("restyle cells there --times 2", "restyle", ("cells", THERE, RestyleOptions(times=2)), {}),
     ("restyle cells there --dry-run", "restyle_forecast", ("cells", RestyleOptions()), {}),
     ("reproduce mixup --quick", "reproduce", ("mixup", ReproduceOptions(quick=True)), STUDY),
+    ("export m e --onnx", "export", (Path("m"), Path("e"), ExportOptions(onnx=True)), {}),
     (
         "predict m a --min-confidence .8 --next 5", "predict",
         (Path("m"), [Path("a")], PredictOptions(min_confidence=0.8, next=5)), {"out": None},

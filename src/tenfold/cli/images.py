@@ -25,6 +25,7 @@ from tenfold.cli.program import (
 )
 from tenfold.core.errors import InputError
 from tenfold.core.options import (
+    ExportOptions,
     FitOptions,
     GrowOptions,
     PredictOptions,
@@ -194,6 +195,29 @@ def predict(
 
     predictions = predict(classifier, images, options, out=out)
     return [asdict(prediction) for prediction in predictions], predictions_csv(predictions)
+
+
+@app.command()
+@from_options
+def export(
+    classifier: Annotated[
+        Path, typer.Argument(metavar="CLASSIFIER", help="A run's directory or classifier.safetensors.")
+    ],
+    options: ExportOptions,
+    directory: NewDirectory = None,
+    out: SameAsOut = None,
+) -> Answer:
+    """Write a classifier for programs without tenfold.
+
+    Leaves model.pt2 (torch.export), with --onnx also model.onnx, and a model card, README.md. Both take raw values
+    and give calibrated probabilities, and both are compared with the classifier before anything is written.
+
+    Example: tenfold export runs/cells/ exported/ --onnx
+    """
+    target = one_directory(directory, out, "tenfold export CLASSIFIER OUT")
+    from tenfold.verbs.export import export
+
+    return export(classifier, target, options)
 
 
 def _data_and_directory(words: list[str], out: Path | None, usage: str) -> tuple[str | None, Path | None]:

@@ -42,6 +42,7 @@ ORDER = (
     "fit",
     "sample",
     "predict",
+    "export",
     "adapt",
     "restyle",
     "reproduce",

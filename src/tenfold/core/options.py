@@ -246,6 +246,16 @@ class PredictOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportOptions(Options):
+    """In which forms `export` writes a classifier."""
+
+    onnx: Annotated[bool, Option("Write model.onnx too; needs the extra: pip install 'tenfold[onnx]'.")] = False
+    seed: Annotated[
+        int, Option("Accepted as everywhere; exporting draws nothing.", "NUMBER", min=0, max=MOST_SEED)
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproduceOptions(Options):
     """At which scale a claim is repeated."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from tenfold.core.progress import duration, one_line
 from tenfold.report.figures import Row, interval_svg
 from tenfold.report.page import embedded, environment, percent
-from tenfold.report.text import ONE_TRAINING, WIDTH, aligned, images_in_groups
+from tenfold.report.text import ONE_TRAINING, WIDTH, aligned, filled, images_in_groups
 
 Document = Mapping[str, Any]
 
@@ -180,3 +180,69 @@ def _plot(document: Document, look: str) -> str:
     claimed = document["they_say"]["effect_points"]
     mark = (claimed, f"they say {figure(claimed, 'points')}")
     return interval_svg(rows, "The measured effect in points, with 95 % intervals", mark=mark, digits=2)
+
+
+def model_card(facts: Document, exported: Document, *, reads_vectors: bool) -> str:
+    """The README.md of an exported classifier, with the head that model hubs read.
+
+    Args:
+        facts: classifier.json.
+        exported: which files there are, and how near the graphs are to the classifier.
+    """
+    onnx = "model.onnx" in exported["files"]
+    noun, classes = "rows" if reads_vectors else "images", len(facts["class_names"])
+    data = one_line(str(facts.get("data", "a set that is not named")))
+    learned = f"Trained by tenfold on {noun} of {data}."
+    if "arm" in facts and "trained_on_images" in facts:
+        learned = (
+            f"Trained by tenfold on {facts['trained_on_images']:,} labelled {noun} of {data}, with `{facts['arm']}`."
+        )
+    return (
+        filled(
+            "model_card.txt",
+            facts=facts,
+            data=data,
+            onnx=onnx,
+            vectors=reads_vectors,
+            noun=noun,
+            names=["`" + one_line(name).replace("`", "'") + "`" for name in facts["class_names"]],
+            title=f"A classifier of {classes} classes ({data})",
+            tags=["tenfold", f"{'tabular' if reads_vectors else 'image'}-classification", *["onnx"] * onnx],
+            learned=learned,
+            reached=facts.get("cross_validated_balanced_accuracy"),
+            expected=[*_expected(facts), _compared(exported)],
+            channels=facts["image_shape"][0],
+            side=facts["image_shape"][1],
+        )
+        + "\n"
+    )
+
+
+def _expected(facts: Document) -> list[str]:
+    """What was found of a classifier, as far as anything was."""
+    lines = []
+    if facts.get("cross_validated_balanced_accuracy"):
+        share, (low, high) = facts["cross_validated_balanced_accuracy"], facts["interval"]
+        lines.append(
+            f"Balanced accuracy to expect: {100 * share:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+            "the mean of the classifiers of its cross-validation, of what is like that which it learned from."
+        )
+    if external := facts.get("external_test"):
+        low, high = external["interval"]
+        of = images_in_groups(external["images"], external["groups"])
+        accuracy = f"{100 * external['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        lines.append(f"Of {of} that were sealed until the end it recognised {accuracy}.")
+    if judged := facts.get("temperature_from_images"):
+        lines.append(
+            f"Its probabilities are calibrated, by out-of-fold predictions of {judged:,} (a temperature of "
+            f"{facts['temperature']:.2f}): of those named with 80 % confidence about 80 % are right."
+        )
+    return lines or ["Nobody has measured it: try it on labelled images that it has not seen."]
+
+
+def _compared(exported: Document) -> str:
+    graphs = " and ".join(f"`{name}`" for name in exported["files"] if name.startswith("model."))
+    return (
+        f"{graphs}: on {exported['checked_images']} {exported['checked_on']} no probability differed from the "
+        f"classifier's own by more than {exported['largest_difference']:.1g}."
+    )

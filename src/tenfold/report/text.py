@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -169,7 +170,7 @@ def check_text(audit: Mapping[str, Any]) -> str:
         (f"in two classes ({sum(map(len, in_two)):,})", [" = ".join(same) for same in in_two], MOST_LISTED),
         ("what will be done", actions, len(actions)),
     ]
-    return _filled("check.txt", audit=audit, noun=noun, roles=audit.get("roles", {}), table=table, lists=lists)
+    return filled("check.txt", audit=audit, noun=noun, roles=audit.get("roles", {}), table=table, lists=lists)
 
 
 def forecast_text(forecast: Mapping[str, Any]) -> str:
@@ -187,7 +188,7 @@ def forecast_text(forecast: Mapping[str, Any]) -> str:
         for name, arm in arms.items()
     ]
     heading = ("arm", "trials", "classifiers", "short tries", "generators", "computing time")
-    return _filled(
+    return filled(
         "forecast.txt",
         forecast=forecast,
         table=aligned(heading, rows, numbers=[1, 2, 3, 4]),
@@ -266,7 +267,7 @@ def aligned(heading: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: S
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def _filled(template: str, **values: Any) -> str:
+def filled(template: str, **values: Any) -> str:
     """A text of this folder with these values in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -275,7 +276,7 @@ def _filled(template: str, **values: Any) -> str:
     )  # plain text, in which nothing is escaped
     own = (about, duration, one_line, _points, _two_digits, _series, _counted)
     environment.filters |= {function.__name__.lstrip("_"): function for function in own}
-    environment.filters["grouped"] = "{:,}".format
+    environment.filters |= {"grouped": "{:,}".format, "json": json.dumps}
     return environment.get_template(template).render(**values).rstrip()
 
 

@@ -155,6 +155,7 @@ def _saved(study: Study, classifier: TrainedClassifier, summary: dict[str, Any])
     reached = next(result.balanced_accuracy for result in study.verdict.arms if result.name == arm)
     calibration = calibrated(study.trials, study.data.part("train").labels, arm)
     summary |= calibration | {
+        "data": study.data.name,
         "cross_validated_balanced_accuracy": reached and round(reached.estimate, 4),
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
         "external_test": external_test(classifier, study.data),
