@@ -113,6 +113,30 @@ def test_what_a_kill_left_half_written_goes_and_the_manifest_ends_as_if_it_had_n
     assert sorted(path.name for path in Path("out").rglob("*")) == ["a.txt", "config.json", "jobs", "manifest.jsonl"]
 
 
+def test_row_57_a_kill_between_the_last_two_steps_of_a_run_leaves_the_same_manifest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def whole(out: str, *, images: bool = True) -> list[str]:
+        with opened(Path(out)) as run:
+            if images:
+                write_text(run.path / "data/images.npy", "pixels")
+            write_text(run.path / LAST_FILE, "finished")
+        return sorted(Path(out, "manifest.jsonl").read_text().splitlines())
+
+    undisturbed = whole("undisturbed")
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr("tenfold.runs.directory.tidy", interrupt)
+        whole("out")
+    assert not Path("out/data").exists()
+    assert [line for line in whole("out", images=False) if "config" not in line] == [
+        line for line in undisturbed if "config" not in line
+    ]
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("leftover", [".lock", ".config.json.x3k_a"])
 def test_a_run_killed_before_its_first_file_is_begun_again(leftover: str) -> None:
     write_text(Path("out") / leftover, "")

@@ -83,8 +83,8 @@ class RunDirectory:
             with recorded(directory):
                 write_json(directory / "config.json", asked | {"made_with": made_with(), **(plan or {})})
                 yield cls(directory)
-            tidy(directory)
             shutil.rmtree(directory / DATA, ignore_errors=True)  # only what goes on reads it
+            tidy(directory)  # of what stays, whichever of the two a kill comes between
 
     def freeze(self, plan: Mapping[str, Any]) -> None:
         """Put a plan that was decided after the opening into config.json."""
