@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -86,6 +88,19 @@ def test_images_that_are_not_square_are_read_at_the_side_that_is_asked_for() -> 
     fitted = tenfold.Classifier(steps=30, size=16).fit(wide, data.labels)
     assert fitted.classifier_.image_shape == (1, 16, 16)
     assert fitted.score(wide, data.labels) > 0.6
+
+
+def test_a_pre_trained_network_reads_the_pixels_that_there_are(tmp_path: Path) -> None:
+    library = pytest.importorskip("transformers")
+    config = library.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    with torch.random.fork_rng():
+        library.AutoModel.from_config(config).save_pretrained(tmp_path / "hub")
+    data = easy_set([10, 10], (3, 80, 80))
+    images = np.moveaxis(data.images, 1, 3)
+    fitted = tenfold.Classifier(f"probe(backbone={tmp_path / 'hub'},side=80)", steps=5).fit(images, data.labels)
+    assert fitted.classifier_.image_shape == (3, 80, 80)
+    assert tenfold.Classifier(steps=5).fit(images, data.labels).classifier_.image_shape == (3, 64, 64)
+    assert fitted.score(images, data.labels) > 0.6
 
 
 def test_an_arm_that_makes_images_and_a_class_of_one_image_are_trained_on() -> None:

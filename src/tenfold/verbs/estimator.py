@@ -14,12 +14,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset
 from tenfold.data.decoding.pixels import DecodedImage
 from tenfold.data.images import choose_side, resize_to_squares
 from tenfold.runs.arms import parse_arm
 from tenfold.runs.default_arms import baseline_for
 from tenfold.runs.plan import ArmConfig, classifier_for
+from tenfold.runs.preparation import LARGE_SIDE
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.calibration import fit_temperature
 from tenfold.verbs import on_chosen_device
@@ -36,7 +38,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         arm: as in `tenfold prove`: `classical`, `classical+mixup`, `probe`, ... `auto` is the usual baseline, of
             images `classical`, of rows `raw`.
         steps: of the training; chosen by the size of the images unless given.
-        size: side of the images in training; by their own, 64 at most, unless given.
+        size: side of the images in training; by their own, 64 at most, unless given. Pre-trained networks read up to
+            224 pixels, where there are so many.
         validation_fraction: of the images that are kept back.
         random_state: names all random draws, as in scikit-learn.
         device: `auto`, `cpu`, `cuda`, ...
@@ -76,9 +79,14 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y names one class, {self.classes_[0]!r}, and there is nothing to tell it from")
-        self.side_ = choose_side([max(_shape_of(X))], self.size) if X.ndim > 2 else 0
-        data = _dataset(_readable(X, self.side_), labels, tuple(map(str, self.classes_)))
-        arm = baseline_for(data) if self.arm == "auto" else self.arm
+        longest = max(_shape_of(X)) if X.ndim > 2 else 0
+        side = choose_side([longest], self.size)
+        data = _dataset(_readable(X, side), labels, tuple(map(str, self.classes_)))
+        usual = baseline_for(data)
+        arm = parse_arm(usual if self.arm == "auto" else self.arm, usual)
+        if arm.start and longest > side:
+            large = ImageRows((_readable(X, min(LARGE_SIDE, longest)),))
+            data = data.with_columns(images=ImageRows((data.images,), large=large))
         config = classifier_for(data)
         config = config if self.steps is None else replace(config, steps=self.steps)
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -86,8 +94,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
         @on_chosen_device
         def trained(*, device: str) -> Any:
-            chosen = ArmConfig(parse_arm(arm, baseline_for(data)), 1.0, config)
-            return train_arm(chosen, ArmImages(train, validation, None), Key(f"seed-{seed}/estimator")).classifier
+            images = ArmImages(train, validation, None)
+            return train_arm(ArmConfig(arm, 1.0, config), images, Key(f"seed-{seed}/estimator")).classifier
 
         classifier = trained(device=self.device)
         if validation is not None:
@@ -102,7 +110,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         X = validate_data(self, X, allow_nd=True, dtype=None, reset=False)  # noqa: N806
         if (X.ndim > 2) == self.classifier_.reads_vectors:
             raise ValueError(f"X has {X.ndim} dimensions, unlike the X that was learned from")
-        probabilities: npt.NDArray[np.float32] = self.classifier_.probabilities(_readable(X, self.side_))
+        images = _readable(X, self.classifier_.image_shape[1])
+        probabilities: npt.NDArray[np.float32] = self.classifier_.probabilities(images)
         return probabilities
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
