@@ -282,7 +282,7 @@ def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
         accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])
         words["Balanced accuracy to expect"] = f"{accuracy}, mean of the classifiers of the cross-validation"
     if judged := classifier["temperature_from_images"]:
-        temperature = f"at a temperature of {classifier['temperature']:.2f}"
+        temperature = f"calibrated, at a temperature of {classifier['temperature']:.2f}"
         words["Probabilities"] = f"{temperature}, by its arm's out-of-fold predictions of {judged:,} images"
     if external := classifier["external_test"]:
         accuracy = _percent(external["accuracy"], external["interval"])
