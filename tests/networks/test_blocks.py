@@ -15,7 +15,7 @@ from made_up_sets import SHORT, easy_vectors
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.networks.blocks import Residual, SeededDropout, Standardise, build, pyramid, with_gain
-from tenfold.networks.convnet import SmallConvNet, VectorNet
+from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
 from tenfold.training.classifier import train_classifier
 from tenfold.training.recipe import Recipe
 
@@ -170,10 +170,11 @@ def test_on_another_device_the_draws_are_still_the_processor_s() -> None:
     assert layer.state[1] == 1
 
 
+@pytest.mark.parametrize("kind", [SmallConvNet, ResidualNet])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [4, 5, 8, 28, 40, 41, 45, 64, 200])
-def test_every_size_gives_as_many_features_as_it_says(channels: int, side: int) -> None:
-    network = build(lambda: SmallConvNet((channels, side, side), 7, 4), Key("a").torch_generator()).eval()
+def test_every_size_gives_as_many_features_as_it_says(kind: type[SmallConvNet], channels: int, side: int) -> None:
+    network = build(lambda: kind((channels, side, side), 7, 4), Key("a").torch_generator()).eval()
     images = torch.rand(2, channels, side, side, generator=Key("p").torch_generator()) * 2 - 1
     features = network.features(images)
     assert features.shape == (2, network.feature_count)

@@ -1,4 +1,4 @@
-"""How many steps a study's classifiers are trained for."""
+"""How long a study's classifiers are trained, and by which network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from made_up_sets import SHORT, easy_set
 from tenfold.core.files import read_json
 from tenfold.core.study_options import StudyOptions
 from tenfold.runs import judge
-from tenfold.runs.judge import chosen_steps, most_steps
+from tenfold.runs.judge import Tried, most_steps, preferred
 from tenfold.runs.plan import classifier_for
 from tenfold.runs.preparation import prepare
 from tenfold.verbs.prove import prove, prove_forecast
@@ -28,9 +28,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "MOST_STEPS", 4 * STEPS)
 
 
-def studied(out: Path, **options: Any) -> Any:
+def studied(out: Path, channels: int = 1, **options: Any) -> Any:
     asked = {"arms": "raw,classical", "repeats": 1, "learning_curve": False, "workers": 1, "out": out}
-    return prove(easy_set([6, 6], (1, 8, 8)), **(asked | options))
+    return prove(easy_set([6, 6], (channels, 8, 8)), **(asked | options))
 
 
 def losing(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[float]:
@@ -41,17 +41,21 @@ def losing(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("losses", "steps"),
+    ("losses", "best"),
     [
-        ({}, 400),
-        ({400: 1.0}, 400),
-        ({400: 1.0, 800: 0.985}, 400),
-        ({400: 1.0, 800: 0.98}, 800),
-        ({400: 1.0, 800: 0.9, 1600: 0.8, 3200: 0.79}, 1600),
+        ((1.0,), 1.0),
+        ((1.0, 0.985), 1.0),
+        ((1.0, 0.98), 0.98),
+        ((1.0, 0.9, 0.8, 0.79), 0.8),
+        ((1.0, 0.99, 0.98), 0.98),
     ],
 )
-def test_steps_are_doubled_as_long_as_the_loss_falls_by_two_percent(losses: dict[int, float], steps: int) -> None:
-    assert chosen_steps(losses, 400) == steps
+def test_what_takes_longer_is_preferred_where_the_loss_falls_by_two_percent(
+    losses: tuple[float, ...], best: float
+) -> None:
+    found = preferred([Tried(400, False, loss) for loss in losses])
+    assert found is not None
+    assert found.loss == best
 
 
 @pytest.mark.usefixtures("measured")
@@ -67,6 +71,17 @@ def test_what_pays_is_frozen_in_the_plan_and_the_same_for_all_arms(
     assert any(f"is trained for {2 * STEPS} steps" in warning for warning in study.verdict.warnings)
     kept = read_json(tmp_path / "out" / "config.json")
     assert (kept["plan"]["classifier"]["steps"], kept["plan_hash"]) == (2 * STEPS, study.plan.hash)
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize(("loss", "residual"), [(0.7, True), (0.89, False)])
+def test_of_colour_images_the_residual_network_is_tried_with_the_steps_that_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float, residual: bool
+) -> None:
+    left = losing(monkeypatch, 1.0, 0.9, 0.89, loss)
+    chosen = studied(tmp_path / "out", channels=3).plan.classifier
+    assert not left
+    assert (chosen.steps, chosen.residual) == (2 * STEPS, residual)
 
 
 @pytest.mark.usefixtures("measured")

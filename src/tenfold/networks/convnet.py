@@ -68,18 +68,55 @@ class SmallConvNet(Classifier):
         self.width = width
         large = height > 40
         self.stem = _block(channels, width, kernel=5 if large else 3, stride=2 if large else 1)
-        side = (height + 1) // 2 if large else height
-        blocks: list[nn.Module] = []
-        wide = width
-        while side > 4 or not blocks:
-            blocks += [nn.MaxPool2d(2), _block(wide, 2 * width)]
-            wide, side = 2 * width, side // 2
-        self.body = nn.Sequential(*blocks, _block(wide, wide))
+        self.body, wide = self._body((height + 1) // 2 if large else height)
         self.feature_count = 4 * wide
         self.head = nn.Linear(self.feature_count, class_count)
 
     def features(self, images: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(self.body(self.stem(images)), 2).flatten(1)
+
+    def _body(self, side: int) -> tuple[nn.Sequential, int]:
+        """From maps of this side down to 4 pixels or fewer, and the channels of the last map."""
+        blocks: list[nn.Module] = []
+        wide = self.width
+        while side > 4 or not blocks:
+            blocks += [nn.MaxPool2d(2), _block(wide, 2 * self.width)]
+            wide, side = 2 * self.width, side // 2
+        return nn.Sequential(*blocks, _block(wide, wide)), wide
+
+
+class ResidualNet(SmallConvNet):
+    """The same with a second doubling of the width, and residual blocks on the maps of four times the width.
+
+    For photographs, whose classes take more to be told apart: a step takes about twice as long. The wide layers stand
+    where the maps are small. With the usual residual network (pre-activation blocks on the largest maps, width 16,
+    32, 64) cifar10 was read worse than with the small one, in twice its time.
+
+    Source: He et al. 2016 for the blocks.
+    """
+
+    def _body(self, side: int) -> tuple[nn.Sequential, int]:
+        blocks: list[nn.Module] = []
+        wide = self.width
+        while side > 4 or not blocks:
+            inputs, wide, side = wide, min(2 * wide, 4 * self.width), side // 2
+            blocks += [nn.MaxPool2d(2), _block(inputs, wide)]
+            if side > 4 and wide == 4 * self.width:
+                blocks.append(_ResidualBlock(wide))
+        return nn.Sequential(*blocks), wide
+
+
+class _ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation, added to what they read."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _block(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.relu(hidden + self.norm(self.second(self.first(hidden))))
 
 
 class VectorNet(Classifier):
@@ -103,7 +140,9 @@ class VectorNet(Classifier):
         return features
 
 
-NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {"SmallConvNet": SmallConvNet, "VectorNet": VectorNet}
+NETWORKS: dict[str, type[SmallConvNet | VectorNet]] = {
+    network.__name__: network for network in (SmallConvNet, ResidualNet, VectorNet)
+}
 """Those of the judge's own, by the name under which a classifier's file tells its network."""
 
 

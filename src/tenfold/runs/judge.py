@@ -1,16 +1,16 @@
-"""How many steps a study's classifiers are trained for: as many as pay, measured once, before its own trainings.
+"""How long a study's classifiers are trained, and by which network: what pays, measured once, before the study.
 
 Too few steps make a baseline that any growth beats, or one that has no use for augmentation. So the usual number is
-doubled as long as that lowers the loss of the usual baseline by `GAIN`, on folds under a seed that no study has. The
-number is the same for all arms; the trainings that chose it do not count, and sealed test images are not read.
+doubled as long as that lowers the loss of the usual baseline by `GAIN`, on folds under a seed that no study has; of
+colour images the residual network is tried then. What is chosen is the same for all arms; the trainings that
+chose it do not count, and sealed test images are not read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from tenfold.runs.plan import Plan
 from tenfold.runs.preparation import Prepared, frozen
 from tenfold.runs.repeats import trial_of
 from tenfold.runs.runner import run_jobs
+from tenfold.runs.study import going_on_later
 from tenfold.runs.trial_jobs import TrialJobs
 from tenfold.training.device import available_cores
 from tenfold.training.validation import validation_loss
@@ -41,6 +42,15 @@ SHARE = 0.1
 """Of a budget, which the search may take."""
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A classifier that was tried, and its mean loss on the images outside the folds."""
+
+    steps: int
+    residual: bool
+    loss: float
+
+
 def most_steps(plan: Plan, study: ImageDataset) -> int:
     """Up to which the plan's steps may be doubled; below twice as many, nothing is measured."""
     usual = plan.classifier
@@ -48,19 +58,20 @@ def most_steps(plan: Plan, study: ImageDataset) -> int:
     return most if len(study) >= FEWEST_IMAGES and not _measured(plan).start else usual.steps
 
 
-def with_most_steps(prepared: Prepared) -> tuple[Prepared, float]:
-    """With the most steps that the search may choose, and the search in trainings of so many steps, on the clock."""
+def with_longest_training(prepared: Prepared) -> tuple[Prepared, float]:
+    """With what the search may choose that takes longest, and the search in trainings of that, on the clock."""
     plan, usual = prepared.plan, prepared.plan.classifier.steps
     most = usual if prepared.options.steps is not None else most_steps(plan, prepared.data.part("train"))
     steps = usual * 2 ** int(np.log2(max(1.0, most / usual)))
     if steps == usual:
         return prepared, 0.0
+    residual = _is_colour(prepared.data)
     searched = (2 * steps - usual) / steps * FOLDS
-    return replace(prepared, plan=_with_steps(plan, steps)), searched
+    return replace(prepared, plan=_judged_by(plan, Tried(steps, residual, 0.0))), searched
 
 
-def with_measured_steps(prepared: Prepared, run: RunDirectory, workers: int | None) -> Prepared:
-    """With the number of steps that pays in the plan and in the run's config.json; as it is where `--steps` says it.
+def with_measured_classifier(prepared: Prepared, run: RunDirectory, workers: int | None) -> Prepared:
+    """With the classifier that pays in the plan and in the run's config.json; as it is where `--steps` says it.
 
     Raises:
         Interrupted: Ctrl-C; the finished trainings are kept.
@@ -70,30 +81,32 @@ def with_measured_steps(prepared: Prepared, run: RunDirectory, workers: int | No
     if options.steps is not None or 2 * plan.classifier.steps > most:
         return prepared
     choice = _choice(plan, most)
-    found: Mapping[str, Any] | None = run.result(choice)
-    if found is None:  # what was chosen once stays, though another budget would have let it choose otherwise
+    if (
+        found := run.result(choice)
+    ) is None:  # what was chosen once stays, though another budget would have let it choose otherwise
         name = _measured(plan).name
-        note(f"trials of {name} under another seed tell how many training steps pay")
+        note(f"trials of {name} under another seed tell how much training pays")
         end = None if options.budget is None else prepared.started + SHARE * options.budget
-        with executor_for(workers) as executor:
+        with going_on_later(run), executor_for(workers) as executor:
             search = _Search(plan, prepared.data, run, executor, (workers or available_cores(), end))
-            found = {"losses": search.losses_up_to(most)}
-        run.store(choice, found)
-    losses = {int(steps): loss for steps, loss in found["losses"].items()}
-    plans = [_with_steps(one, chosen_steps(losses, plan.classifier.steps)) for one in (plan, *prepared.rivals)]
-    remark = _words(losses, plans[0])
+            found = run.store(choice, [asdict(one) for one in search.tried_up_to(most)]).result
+    tried = [Tried(**one) for one in found]
+    best = preferred(tried)
+    plans = [_judged_by(one, best) if best else one for one in (plan, *prepared.rivals)]
+    remark = _words(tried, plans[0])
     note(remark)
     prepared = replace(prepared, plan=plans[0], rivals=tuple(plans[1:]), remarks=(*prepared.remarks, remark))
     run.freeze(frozen(prepared.plan, prepared.rivals))
     return prepared
 
 
-def chosen_steps(losses: Mapping[int, float], usual: int) -> int:
-    """The largest number of steps each doubling up to which has lowered the loss by `GAIN`."""
-    steps = usual
-    while losses.get(2 * steps, np.inf) <= (1 - GAIN) * losses.get(steps, 0.0):
-        steps *= 2
-    return steps
+def preferred(tried: Sequence[Tried]) -> Tried | None:
+    """The last that lowered the loss of the best before it by `GAIN`; None where nothing was tried."""
+    best = None
+    for one in tried:
+        if best is None or one.loss <= (1 - GAIN) * best.loss:
+            best = one
+    return best
 
 
 class _Search:
@@ -112,25 +125,29 @@ class _Search:
         self._workers, self._end = limits
         self._seconds = 0.0
 
-    def losses_up_to(self, most: int) -> dict[int, float]:
-        """Mean loss on the images outside each fold, by the number of steps; of those that were finished in time."""
-        usual = steps = self._plan.classifier.steps
-        losses: dict[int, float] = {}
-        while steps <= most and self._left() > self._seconds:
-            if (loss := self._loss(steps)) is None:
-                break
-            losses[steps] = loss
-            if chosen_steps(losses, usual) < steps:
-                break
+    def tried_up_to(self, most: int) -> list[Tried]:
+        """The usual number of steps, twice as many ... and the residual network; those that were finished in time."""
+        usual, tried = self._plan.classifier, list[Tried]()
+        steps = usual.steps
+        while steps <= most and self._adds(tried, steps, False):
             steps *= 2
-        return losses
+        if (best := preferred(tried)) and _is_colour(self._data):
+            self._adds(tried, best.steps, True)
+        return tried
+
+    def _adds(self, tried: list[Tried], steps: int, residual: bool) -> bool:
+        """Try one more; whether it is the best by now."""
+        loss = self._loss(steps, residual) if self._left() > self._seconds else None
+        if loss is not None:
+            tried.append(Tried(steps, residual, loss))
+        return loss is not None and preferred(tried) is tried[-1]
 
     def _left(self) -> float:
         return np.inf if self._end is None else self._end - time.monotonic()
 
-    def _loss(self, steps: int) -> float | None:
+    def _loss(self, steps: int, residual: bool) -> float | None:
         """None where the time was up or a trial failed."""
-        jobs = TrialJobs(_with_steps(self._plan, steps), self._data, self._run).of_repeat(1)
+        jobs = TrialJobs(_judged_by(self._plan, Tried(steps, residual, 0.0)), self._data, self._run).of_repeat(1)
         asked = [job for task, job in jobs.items() if task.fold < FOLDS]
         time_left = None if self._end is None else self._left
         done = [one for one in run_jobs(asked, self._run, self._executor, time_left=time_left) if not one.failure]
@@ -153,25 +170,34 @@ def _measured(plan: Plan) -> Arm:
     return next(arm for arm in plan.arms if arm.name == plan.reference)
 
 
-def _with_steps(plan: Plan, steps: int) -> Plan:
-    return replace(plan, classifier=replace(plan.classifier, steps=steps))
+def _is_colour(data: ImageDataset) -> bool:
+    return not data.is_vectors and data.image_shape[0] > 1
+
+
+def _judged_by(plan: Plan, tried: Tried) -> Plan:
+    return replace(plan, classifier=replace(plan.classifier, steps=tried.steps, residual=tried.residual))
 
 
 def _choice(plan: Plan, most: int) -> Job:
     """What is kept of the search, so that a run that is taken up goes on with the same steps."""
     config = {"arm": _measured(plan).name, "classifier": asdict(plan.classifier), "most": most, "seed": plan.seed}
     return Job(
-        f"{__name__}:{with_measured_steps.__name__}",
+        f"{__name__}:{with_measured_classifier.__name__}",
         config,
         {"images": plan.data_fingerprint},
         label="training steps",
     )
 
 
-def _words(losses: Mapping[int, float], plan: Plan) -> str:
-    """`Every classifier took 1,600 steps: the loss of classical was 1.27 after 400, 1.13 after 800 ...`."""
-    tried = ", ".join(f"{loss:.3f} after {steps:,}" for steps, loss in losses.items()) or "not measured in the time"
+def _words(tried: Sequence[Tried], plan: Plan) -> str:
+    """`Every classifier ... is trained for 800 steps: the loss of classical was 1.271 after 400, 1.132 ...`."""
+    told = ", ".join(f"{one.loss:.3f} after {one.steps:,}{_by(one.residual)}" for one in tried)
     return (
-        f"Every classifier that begins with fresh weights is trained for {plan.classifier.steps:,} steps: the loss "
-        f"of {_measured(plan).name} was {tried}, in {FOLDS} folds under a seed of their own."
+        f"Every classifier that begins with fresh weights is trained for {plan.classifier.steps:,} steps"
+        f"{_by(plan.classifier.residual)}: the loss of {_measured(plan).name} was "
+        f"{told or 'not measured in the time'}, in {FOLDS} folds under a seed of their own."
     )
+
+
+def _by(residual: bool) -> str:
+    return " of the residual network" if residual else ""

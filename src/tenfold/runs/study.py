@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,20 +169,30 @@ def run_with_progress(
         estimates = (pace.rest.seconds, limits.seconds_left(known))
         return min((seconds for seconds in estimates if seconds is not None), default=None)
 
+    with going_on_later(run), progress("trials", total, seconds_left=seconds_left()) as bar:
+
+        def report(trial: Trial, from_disk: bool) -> None:
+            known.append(trial)
+            pace.add(trial)
+            if from_disk:
+                before.append(trial.wall_seconds)
+            if trial.failed:
+                warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
+            bar.advance(1, note=trial.arm, seconds_left=seconds_left())
+
+        done = run_trials(plan, dataset, run, workers=workers, limits=limits, report=report)
+        return done, sum(before) / (workers or available_cores())
+
+
+@contextmanager
+def going_on_later(run: RunDirectory) -> Iterator[None]:
+    """Trials whose finished ones are kept when Ctrl-C stops them.
+
+    Raises:
+        Interrupted: it did.
+    """
     try:
-        with progress("trials", total, seconds_left=seconds_left()) as bar:
-
-            def report(trial: Trial, from_disk: bool) -> None:
-                known.append(trial)
-                pace.add(trial)
-                if from_disk:
-                    before.append(trial.wall_seconds)
-                if trial.failed:
-                    warn(f"{trial.arm}, repeat {trial.repeat + 1}, fold {trial.fold + 1}: {trial.failed}")
-                bar.advance(1, note=trial.arm, seconds_left=seconds_left())
-
-            done = run_trials(plan, dataset, run, workers=workers, limits=limits, report=report)
-            return done, sum(before) / (workers or available_cores())
+        yield
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the finished trials are kept. Go on with the same command and --out {run.path}"

@@ -25,7 +25,7 @@ from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
-from tenfold.runs.judge import with_measured_steps, with_most_steps
+from tenfold.runs.judge import with_longest_training, with_measured_classifier
 from tenfold.runs.pilot import on_best_start
 from tenfold.runs.plan import baseline_of, ratios_up_to
 from tenfold.runs.preparation import Prepared, opened, prepare, require_ready
@@ -78,7 +78,7 @@ def prove(
     require_ready(out, data, options.test)
     prepared = prepare(data, options)
     with opened(prepared, out, "prove") as run:
-        prepared = on_best_start(with_measured_steps(prepared, run, workers), run, workers)
+        prepared = on_best_start(with_measured_classifier(prepared, run, workers), run, workers)
         study = run_study(prepared, run, workers, tail=lambda trials, repeats: seconds_to_publish(prepared))
         publish(study, "prove", seconds=time.monotonic() - prepared.started + study.seconds_before)
     return study
@@ -187,7 +187,7 @@ def forecast(
         prepared = prepare(data, options)
         reading_seconds = time.monotonic() - prepared.started
         least = prepared.plan.classifier.steps
-        prepared, searched = with_most_steps(prepared)
+        prepared, searched = with_longest_training(prepared)
         cost_probe = measure_costs(prepared.data, prepared.plan)
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None

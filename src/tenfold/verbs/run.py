@@ -16,7 +16,7 @@ from tenfold.evaluation import Verdict
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
 from tenfold.runs.arms import Arm, Component
-from tenfold.runs.judge import with_measured_steps
+from tenfold.runs.judge import with_measured_classifier
 from tenfold.runs.pilot import on_best_start
 from tenfold.runs.preparation import opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
@@ -97,7 +97,7 @@ def run(
     # What was grown once is kept; as long as nothing was, another method may be asked for.
     changeable = ["grow"] if out is not None and not (Path(out) / "grown").exists() else []
     with opened(prepared, out, "run", changeable) as directory:
-        prepared = on_best_start(with_measured_steps(prepared, directory, workers), directory, workers)
+        prepared = on_best_start(with_measured_classifier(prepared, directory, workers), directory, workers)
         plan = prepared.plan
         study = run_study(prepared, directory, workers, tail=tail_of(prepared, grows=forced is not None))
         helped = study.verdict.outcome == "helped"

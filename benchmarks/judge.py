@@ -1,0 +1,142 @@
+"""What a study's classifier reaches when it is trained for longer, or is another network, beside the usual settings.
+
+Each draw takes other images of the set, of which about a sixth are the validation images, and one training of each
+arm with each setting. Sets with a test part are tested on 2,000 of its images, others on a fifth of their own.
+
+    TENFOLD_DATA=... python benchmarks/judge.py [--sets cifar10] [--per-class 20,100,500] [--settings 400,1600,1600r]
+        [--arms raw,classical] [--draws 3] [--work DIR] [--out benchmarks/results/judge]
+
+A setting is a number of steps, with an r that of the residual network, and the first is the usual one; 0 images a
+class are all. What is finished is kept in DIR and not done again; what was measured before with other sets or
+settings stays in OUT.json, and OUT.md shows all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from shared import Config, machine, measured, table, with_interval
+
+from tenfold.core.files import read_json, write_json, write_text
+from tenfold.core.keys import Key
+from tenfold.core.types import ImageDataset
+from tenfold.data.load import load
+from tenfold.data.splits import make_splits, plan_folds
+from tenfold.evaluation.scores import balanced_accuracy
+from tenfold.runs import Context
+from tenfold.runs.arms import parse_arms
+from tenfold.runs.plan import make_plan
+from tenfold.runs.trial import ArmImages, train_arm
+
+TESTED = 2000
+"""Test images at most, the same for all draws."""
+CELL = ("set", "per_class", "arm", "steps", "residual")
+"""What tells one measurement from another."""
+
+
+def drawn(name: str, per_class: int, seed: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+    """Training, validation and test images of one draw."""
+    data = load(name, per_class=per_class or None, seed=seed)
+    study, test = data.part("train"), data.part("test")
+    split = make_splits(study, plan_folds(study), 0, Key(f"seed-{seed}"))[0]
+    validation = study.take(split.validation)
+    if not len(test):
+        return study.take(split.train), validation, study.take(split.test)
+    order = Key("test").numpy_generator().permutation(len(test))
+    return study.take(np.sort(np.concatenate([split.train, split.test]))), validation, test.take(order[:TESTED])
+
+
+def measure(config: Config, context: Context) -> dict[str, float]:
+    """Balanced accuracy on the test images of one draw, in percent, and the training's seconds of computing."""
+    train, validation, test = drawn(config["set"], config["per_class"], config["seed"])
+    arms = parse_arms(["classical", "raw"])
+    plan = make_plan(train, arms, plan_folds(train), repeats=1, seed=config["seed"], times=1)
+    arm = next(one for one in arms if one.name == config["arm"])
+    how = plan.training(arm)
+    how = replace(how, classifier=replace(how.classifier, steps=config["steps"], residual=config["residual"]))
+    fitted = train_arm(how, ArmImages(train, validation, None), Key(f"seed-{config['seed']}"))
+    predicted = fitted.classifier.probabilities(test.rows).argmax(1)
+    return {
+        "accuracy": round(100 * balanced_accuracy(test.labels, predicted), 2),
+        "inner_loss": round(fitted.classifier.inner_loss, 4),
+    }
+
+
+def merged(out: Path, cells: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was measured before and now, the latter in place of the same cell."""
+    path = out.with_suffix(".json")
+    known: list[dict[str, Any]] = read_json(path)["cells"] if path.exists() else []
+    by_cell = {tuple(cell[name] for name in CELL): cell for cell in (*known, *cells)}
+    return [by_cell[key] for key in sorted(by_cell)]
+
+
+def page(cells: list[dict[str, Any]]) -> Iterator[str]:
+    """Markdown: a row a cell, with its gain over the usual settings on the same draws."""
+    usual = {(cell["set"], cell["per_class"], cell["arm"]): cell for cell in cells if cell["usual"]}
+    rows = []
+    for cell in cells:
+        beside = usual.get((cell["set"], cell["per_class"], cell["arm"]))
+        size = f"{cell['per_class']} a class" if cell["per_class"] else "all"
+        setting = (
+            f"{cell['steps']:,} steps{', residual' if cell['residual'] else ''}{' (usual)' if cell['usual'] else ''}"
+        )
+        rows.append([cell["set"], size, cell["arm"], setting, _mean(cell["accuracy"]), _gain(cell, beside)])
+    yield from table(["set", "images", "arm", "setting", "balanced accuracy, %", "points over the usual"], rows)
+
+
+def _mean(values: list[float]) -> str:
+    return with_interval(values) if len(values) > 1 else f"{values[0]:.1f} (one draw)"
+
+
+def _gain(cell: Mapping[str, Any], beside: Mapping[str, Any] | None) -> str:
+    if beside is None or cell["usual"]:
+        return ""
+    draws = min(len(cell["accuracy"]), len(beside["accuracy"]))
+    return _mean(list(np.subtract(cell["accuracy"][:draws], beside["accuracy"][:draws])))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default="cifar10")
+    parser.add_argument("--per-class", default="20,100,500")
+    parser.add_argument("--settings", default="400,1600,1600r")
+    parser.add_argument("--arms", default="raw,classical")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/judge"))
+    wanted = parser.parse_args()
+    settings = [(int(text.rstrip("r")), text.endswith("r")) for text in wanted.settings.split(",")]
+    cells = [
+        {"set": name, "per_class": int(size), "arm": arm, "steps": steps, "residual": residual}
+        for name in wanted.sets.split(",")
+        for size in wanted.per_class.split(",")
+        for arm in wanted.arms.split(",")
+        for steps, residual in settings
+    ]
+    results = measured(
+        measure, [{**cell, "seed": seed} for seed in range(wanted.draws) for cell in cells], wanted.work
+    )
+
+    def told(number: int, cell: dict[str, Any]) -> dict[str, Any]:
+        draws = results[number :: len(cells)]
+        usual = (cell["steps"], cell["residual"]) == settings[0]
+        return cell | {name: [draw[name] for draw in draws] for name in draws[0]} | {"usual": usual}
+
+    everything = merged(wanted.out, (told(number, cell) for number, cell in enumerate(cells)))
+    write_json(
+        wanted.out.with_suffix(".json"), {"hardware": f"{machine()}, 1 thread a training", "cells": everything}
+    )
+    text = "\n".join(page(everything))
+    print(text)
+    words = "# The classifier of a study with longer training\n\n"
+    words += f"`python benchmarks/judge.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split()) + "\n\n"
+    write_text(wanted.out.with_suffix(".md"), words + text + "\n")
+
+
+if __name__ == "__main__":
+    main()
