@@ -294,7 +294,11 @@ def test_a_learning_curve_is_read_but_not_judged():
     assert 0 < verdict.worth.real_images < 100
     assert verdict.worth == arm(verdict, "gan").worth
     assert arm(verdict, "gan").extra_images == 200
-    assert judge(trials, labels, candidates=["gan"]).worth is None
+    (needed,) = verdict.images_for
+    assert needed.balanced_accuracy == 0.95, "the nearest above 90 % is the usual one"
+    assert 1 < needed.low < needed.times < 3, "300 reach 97 %"
+    without = judge(trials, labels, candidates=["gan"])
+    assert (without.worth, without.images_for) == (None, ())
 
 
 def test_what_trials_tell_of_new_images_is_summed_up():

@@ -12,6 +12,7 @@ from tenfold.evaluation import (
     Calibration,
     CurvePoint,
     ExternalComparison,
+    ImagesFor,
     Interval,
     LogLoss,
     Look,
@@ -28,7 +29,7 @@ from tenfold.evaluation.wording import (
     ratio_words,
     sentence,
 )
-from tenfold.evaluation.worth_wording import worth_sentence
+from tenfold.evaluation.worth_wording import images_for_sentence, worth_sentence
 
 
 def about(estimate, half=0.02):
@@ -93,6 +94,29 @@ WORTHS = {
     Worth(math.inf, 14, math.inf): "worth at least 14 real ones, and more than the learning curve can tell.",
     Worth(math.inf, math.inf, math.inf): "worth more real ones than the learning curve can tell.",
 }
+
+
+NEEDED = {
+    ImagesFor(0.95, 2.2, 1.5, 7.0): "classical would reach 95 % with about 420 more like these (180 to 2,100).",
+    ImagesFor(0.95, 2.2, 1.0, math.inf): "classical would reach 95 % with about 420 more like these (0 or more).",
+    ImagesFor(0.95, math.inf, 12.0, math.inf): "classical is not likely to reach 95 % within 100 times as many, and "
+    "takes at least 3,800 more for it.",
+    ImagesFor(0.95, math.inf, math.inf, math.inf): "classical does not reach 95 % within 100 times as many.",
+    ImagesFor(0.95, math.nan, math.nan, math.nan): "How many classical needs for 95 % cannot be told: more were not "
+    "shown to help it.",
+}
+
+
+@pytest.mark.parametrize("needed", NEEDED)
+def test_images_for_an_accuracy_are_told_and_none_is_nan_or_infinite_in_json(needed):
+    one = a_verdict(images_for=(needed,))
+    assert images_for_sentence(one) == NEEDED[needed]
+    (told,) = verdict_json(one)["images_for"]
+    known = "unknown" if math.isnan(needed.times) else "beyond" if math.isinf(needed.times) else "known"
+    assert (told["answer"], told["balanced_accuracy"]) == (known, 0.95)
+    for name, times in (("more_images", needed.times), ("low", needed.low), ("high", needed.high)):
+        assert told[name] == (pytest.approx(350 * (times - 1)) if math.isfinite(times) else None)
+    assert images_for_sentence(a_verdict()) is None
 
 
 @pytest.mark.parametrize("worth", WORTHS)

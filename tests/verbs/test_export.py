@@ -193,6 +193,16 @@ def test_given_again_it_has_nothing_to_do_and_something_else_is_refused(tmp_path
     assert load_classifier(tmp_path / "out").class_names == ("class 0", "class 1")
 
 
+def test_nothing_is_written_into_a_run_or_where_there_is_no_classifier(tmp_path: Path) -> None:
+    kept(tmp_path / "run", easy_set([8, 8]))
+    export(tmp_path / "run", tmp_path / "out")
+    with pytest.raises(InputError, match="lies in"):
+        export(tmp_path / "out", tmp_path / "out/again")
+    with pytest.raises(InputError, match="no such classifier"):
+        export(tmp_path / "nowhere", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_graph_that_says_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept(tmp_path / "run", easy_set([8, 8]))
     monkeypatch.setattr(

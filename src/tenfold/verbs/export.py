@@ -15,7 +15,9 @@ from tenfold.core.configuration import from_json
 from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json, write_bytes, write_text
 from tenfold.core.keys import Key
+from tenfold.core.manifest import MANIFEST
 from tenfold.core.options import DataOptions, ExportOptions
+from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
 from tenfold.data.load import load
@@ -74,6 +76,8 @@ def export(classifier: str | Path, out: str | Path, options: ExportOptions | Non
     """
     options, source, directory = ExportOptions.of(options, changes), Path(classifier), Path(out)
     source = source / CLASSIFIER if source.is_dir() else source
+    if (source.parent / MANIFEST).exists():
+        require_apart(directory, source.parent)  # a run in which other files lie is not what it was
     make_ready(directory, "export")
     if options.onnx:
         deployment.require_onnx()
