@@ -45,7 +45,6 @@ def load(
     images of role `train`, `per_class` a class or `images` in all are studied and the others are the reserve.
     The rows of a .csv or .tsv, and an .npz's `features` or `embeddings`, are vectors, which have no size.
     `changes` are fields of `DataOptions` by name, as every verb takes them.
-
     `class_folders` says which folders name the class where several lie around each image: the one at the `top`, all
     of them as a `path`, or the `last`, which holds the image.
     `file_column`, `label_column` and `group_column` name the columns of a table, where they are called otherwise.
@@ -92,7 +91,6 @@ def load(
 
 def with_large(dataset: ImageDataset, large: ImageDataset) -> ImageDataset:
     """The set, whose images are those of `large` wherever more pixels are wanted."""
-    assert dataset.sources == large.sources, "the files changed while they were read"
     return dataset.with_columns(images=ImageRows((dataset.images,), large=large.rows))
 
 
