@@ -13,13 +13,15 @@ from made_up_sets import SHORT, easy_set, easy_vectors
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
+from tenfold.networks.convnet import ResidualNet
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.recipe import Recipe
 
 
-def trained(shape: tuple[int, int, int] = (1, 8, 8)) -> TrainedClassifier:
-    return train_classifier(easy_set([6, 6], shape), None, Recipe(), Key("store"), SHORT)
+def trained(shape: tuple[int, int, int] = (1, 8, 8), *, residual: bool = False) -> TrainedClassifier:
+    config = replace(SHORT, residual=residual)
+    return train_classifier(easy_set([6, 6], shape), None, Recipe(), Key("store"), config)
 
 
 @pytest.fixture
@@ -29,14 +31,17 @@ def kept(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 45, 45)], ids=str)
-def test_a_classifier_comes_back_as_it_was(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    classifier, images = trained(shape), easy_set([20, 20], shape, key="fresh").images
+@pytest.mark.parametrize(
+    ("shape", "residual"), [((1, 8, 8), False), ((3, 45, 45), False), ((3, 32, 32), True)], ids=str
+)
+def test_a_classifier_comes_back_as_it_was(tmp_path: Path, shape: tuple[int, int, int], residual: bool) -> None:
+    classifier, images = trained(shape, residual=residual), easy_set([20, 20], shape, key="fresh").images
     save_classifier(tmp_path / "c.safetensors", classifier, {"arm": "raw"})
     again = load_classifier(tmp_path / "c.safetensors")
     assert np.array_equal(again.probabilities(images), classifier.probabilities(images))
     assert (again.class_names, again.image_shape) == (classifier.class_names, shape)
-    assert again.config == SHORT
+    assert again.config == replace(SHORT, residual=residual)
+    assert isinstance(again.network, ResidualNet) == residual
     assert read_json(tmp_path / "c.json")["arm"] == "raw"
 
 
