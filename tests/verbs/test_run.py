@@ -20,8 +20,10 @@ from tenfold.data.load import load
 from tenfold.evaluation import Verdict
 from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import GeneratorMethod, MethodFailed, method_class
+from tenfold.networks.backbone_classifier import Network
 from tenfold.runs import study as conduct
 from tenfold.training.classifier_io import load_classifier
+from tenfold.training.inference import validated
 from tenfold.verbs.run import RunResult, run
 
 pytestmark = pytest.mark.usefixtures("short_trainings")
@@ -106,6 +108,19 @@ def test_the_classifier_that_is_kept_knows_the_classes(
     data = load(folder)
     assert (classifier.probabilities(data.images).argmax(1) == data.labels).mean() > 0.6
     assert not list((tmp_path / "out").glob("generator*"))
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_the_final_classifier_reads_mirror_images_as_most_folds_do(
+    mirrored: bool, ran: Callable[..., RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(network: Network, images: ImageDataset | None) -> tuple[float, float, bool]:
+        score, loss, _ = validated(network, images)
+        return score, loss, mirrored and images is not None
+
+    monkeypatch.setattr("tenfold.training.classifier.validated", chosen)
+    ran(easy_set([8, 8]))
+    assert load_classifier(tmp_path / "out").mirrored == mirrored
 
 
 def test_what_helped_grows_the_set_by_the_training_that_the_classifier_reads(

@@ -155,6 +155,7 @@ def train_classifier(
         "extra_images": 0 if recipe.extra is None else len(recipe.extra),
         "steps": config.steps,
         "kept_step": step.values["best_step"],
+        "mirrored": mirrored,
         "seconds": {name: round(seconds, 3) for name, seconds in outcome.seconds.items()},
         "device": outcome.device,
         **outcome.shortage,

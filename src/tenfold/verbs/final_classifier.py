@@ -114,7 +114,8 @@ def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str
     images = with_grown(study.data.part("train"), study.data)
     key = Key(f"seed-{study.plan.seed}") / "final"
     judged = next(arm for arm in study.verdict.arms if arm.name == winner.name)
-    # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller.
+    # Nothing is left to choose by: the ratio is the one that most folds chose, of equals the smaller. So are the
+    # options, and whether mirror images are read too.
     ratio = max(judged.ratios, key=lambda text: (judged.ratios[text], -float(text)), default=None)
     selected = {**most_chosen(study.trials, study.plan.baseline), **most_chosen(study.trials, winner.name)}
     classifier = train_arm(
@@ -125,6 +126,8 @@ def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str
         ratio=None if ratio is None else float(ratio),
         ready=ready,
     ).classifier
+    read = [t.details["mirrored"] for t in study.trials if t.arm == winner.name and "mirrored" in t.details]
+    classifier = replace(classifier, mirrored=2 * sum(read) > len(read))
     summary: dict[str, Any] = {
         "arm": winner.name,
         "trained_on_images": len(images),
