@@ -32,7 +32,7 @@ from tenfold.generators.autoencoder import fader_start
 from tenfold.generators.gates import ProbeStep
 from tenfold.methods import method_class
 from tenfold.networks.blocks import empty
-from tenfold.training.classifier import ClassifierStep, ClassifierTask, begin, train_classifier
+from tenfold.training.classifier import ClassifierConfig, ClassifierStep, ClassifierTask, begin, train_classifier
 from tenfold.training.device import Device, using
 from tenfold.training.step import Step
 
@@ -134,7 +134,7 @@ def test_a_generator_learns_and_draws_on_a_gpu(name: str) -> None:
 def test_an_autoencoder_is_trained_on_the_device(options: dict[str, Any]) -> None:
     train = easy_set([8, 8])
     config = short("restyle", **options).config
-    guide = begin(train, None, None, Key("guide"), 4)
+    guide = begin(train, None, None, Key("guide"), ClassifierConfig(width=4))
     assert stays(fader_start(train, config, Key("one"), guide, Device("meta"))(0))
 
 
