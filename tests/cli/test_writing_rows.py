@@ -15,16 +15,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from made_up_images import noise_image
 from made_up_program import PROGRAM, contents, small_files, started
 
 QUICK = "cgan(steps=40,width=4,batch_size=8,label_filter=no,least_diversity=0,watch_every=20)"
 
 
 @pytest.fixture
-def folder(class_folders: Callable[..., Path]) -> Path:
-    return class_folders({"a": 12, "b": 12})
+def folder(tmp_path: Path) -> Path:
+    """The same images wherever the test runs: of others a generator of so few steps may make nothing but copies."""
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(12):
+            Image.fromarray(noise_image((name, index))).save(tmp_path / "set" / name / f"{index:03d}.png")
+    return tmp_path / "set"
 
 
 def commands(out: str) -> list[list[str]]:
