@@ -17,7 +17,7 @@ from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.manifest import recorded
 from tenfold.runs import Finished
-from tenfold.runs.directory import CODE, COMMAND, LAST_FILE, RunDirectory
+from tenfold.runs.directory import CODE, COMMAND, LAST_FILE, RunDirectory, _ended
 from tenfold.runs.repeats import trial_of
 
 OPTIONS: dict[str, Any] = {"data": "leaves", "seed": 0, "budget": None}
@@ -128,6 +128,7 @@ def test_row_57_a_kill_between_the_last_two_steps_of_a_run_leaves_the_same_manif
         patch.setattr("tenfold.runs.directory.tidy", interrupt)
         whole("out")
     assert not Path("out/data").exists()
+    assert not _ended(Path("out")), "the same command, without --out too, goes on here"
     assert [line for line in whole("out", images=False) if "config" not in line] == [
         line for line in undisturbed if "config" not in line
     ]

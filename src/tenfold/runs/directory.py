@@ -272,8 +272,11 @@ def _unfinished(name: str, asked: Mapping[str, Any], changeable: Collection[str]
 
 
 def _ended(directory: Path) -> bool:
-    """Whether nothing was left to do, not even to clear up."""
-    return (directory / LAST_FILE).exists() and not (directory / DATA).exists()
+    """Whether nothing was left to do: what jobs read is gone, last of all from the manifest."""
+    if not (directory / LAST_FILE).exists() or (directory / DATA).exists():
+        return False
+    manifest = directory / MANIFEST
+    return not (manifest.exists() and f'"file": "{DATA}/'.encode() in manifest.read_bytes())
 
 
 def _has_rest(directory: Path, config: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
