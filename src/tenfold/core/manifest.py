@@ -45,7 +45,7 @@ def recorded(directory: Path) -> Iterator[None]:
 
 def write_manifest(directory: Path) -> None:
     """The manifest of files that were written without one; they are all there is."""
-    lines = [json.dumps({"file": file, "sha256": _sha256(directory / file)}) + "\n" for file in _files(directory)]
+    lines = [json.dumps({"file": file, "sha256": sha256_of(directory / file)}) + "\n" for file in _files(directory)]
     write_bytes(directory / MANIFEST, "".join(lines).encode())
 
 
@@ -63,7 +63,7 @@ def verify(directory: Path, *, whole: bool = False) -> None:
         path = directory / file
         if file not in listed:
             raise InputError(f"{path} is no file of the run in {directory}; move it away, or choose another --out")
-        changed = None not in listed[file] and _sha256(path) not in listed[file]
+        changed = None not in listed[file] and sha256_of(path) not in listed[file]
         if changed or path.is_symlink():
             raise InputError(
                 f"{path} is not as the run has written it: it was changed or damaged. Put it back as "
@@ -78,7 +78,7 @@ def tidy(directory: Path) -> None:
     for file in sorted(file for file in listed if (directory / file).is_file()):
         digest = listed[file][-1]
         if len(set(listed[file])) > 1 and None not in listed[file]:
-            digest = _sha256(directory / file)  # the last line may be of one that a kill kept from coming
+            digest = sha256_of(directory / file)  # the last line may be of one that a kill kept from coming
         lines.append(json.dumps({"file": file, "sha256": digest}) + "\n")
     write_bytes(directory / MANIFEST, "".join(lines).encode())
 
@@ -91,7 +91,7 @@ def verify_file(path: Path) -> None:
     """
     if (path.parent / MANIFEST).is_file():
         digests = _listed(path.parent).get(path.name)
-        if digests and None not in digests and _sha256(path) not in digests:
+        if digests and None not in digests and sha256_of(path) not in digests:
             raise InputError(f"{path} is not as it was written: it was changed or damaged")
 
 
@@ -127,7 +127,8 @@ def _passed_over(name: str) -> bool:
     return (name.startswith(".") and not ours) or name in PASSED_OVER or name.startswith("tenfold-crash")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The hash of a file, which is read a part at a time."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -56,6 +56,8 @@ class ImageRows:
     def __init__(
         self, parts: tuple[Array | MadeRows, ...], numbers: Indices | None = None, large: ImageRows | None = None
     ) -> None:
+        if large is not None and len(large) != (sum(map(len, parts)) if numbers is None else len(numbers)):
+            raise ValueError("the larger images are not as many")
         self.parts, self.large = parts, large
         self.starts = np.cumsum([0, *map(len, parts)])
         """Number of each part's first row, and of the row after the last."""

@@ -86,6 +86,19 @@ class ImageDataset:
             if len(getattr(self, column)) != n:
                 raise ValueError(f"{column} has {len(getattr(self, column))} entries for {n} images")
 
+    @classmethod
+    def of_arrays(
+        cls,
+        name: str,
+        images: npt.NDArray[Any],
+        labels: npt.NDArray[np.integer],
+        class_names: tuple[str, ...],
+    ) -> ImageDataset:
+        """Images of which nothing else is known: each is a group of its own, and all are studied."""
+        each = np.arange(len(labels))
+        sources = tuple(f"{name}[{number}]" for number in each)
+        return cls(name, images, labels.astype(np.int64), class_names, each, sources, np.full(len(each), "train"))
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -140,6 +153,10 @@ class ImageDataset:
     def large(self) -> ImageDataset:
         """The same images with as many pixels as were read of their files; this set where there are no more."""
         return self if self.rows.large is None else self.with_columns(images=self.rows.large)
+
+    def with_large(self, large: ImageRows) -> ImageDataset:
+        """The set, whose images are these, N x C x H x W, wherever more pixels are wanted."""
+        return self.with_columns(images=ImageRows((self.images,), large=large))
 
     def part(self, role: Role) -> ImageDataset:
         """The images of one role; may be empty."""

@@ -20,7 +20,7 @@ from tenfold.core.types import ImageDataset, SetAside, ValueRanges
 from tenfold.data.audit import audit, cleaned
 from tenfold.data.duplicates import equal_pairs, near_pairs
 from tenfold.data.images import GREY_AS_RGB, with_channels
-from tenfold.data.load import load, with_large
+from tenfold.data.load import load
 from tenfold.data.readers import has_table, index_labels, manifest_of
 from tenfold.data.readers.known import KNOWN
 from tenfold.data.readers.layout import POOLED, SEALED
@@ -100,7 +100,7 @@ def _load(study: ImageDataset, test: str | Path, columns: Mapping[str, str] | No
             if (large := study.rows.large) is None:
                 return external
             more = load(test, size=large.shape[-1], **named, value_ranges=study.value_ranges)
-            return with_large(external, more)
+            return external.with_large(more.rows)
         external = load(test, **named)
         if not external.is_vectors:
             raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
-from tenfold.core.rows import ImageRows
 from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
 from tenfold.data import value_range
 from tenfold.data.decoded_images import DecodedImages
@@ -79,7 +78,7 @@ def load(
     )
     dataset = _decode(manifest, indices, roles, size, value_ranges)
     if large_side is not None and dataset.image_shape[-1] < (side := min(large_side, dataset.file_side)):
-        dataset = with_large(dataset, _decode(manifest, indices, roles, side, dataset.value_ranges or None))
+        dataset = dataset.with_large(_decode(manifest, indices, roles, side, dataset.value_ranges or None).rows)
     if limited_by_default:
         note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
         studied = int((dataset.roles == "train").sum())
@@ -87,11 +86,6 @@ def load(
     if manifest.roles_given_by_user:
         _reject_leaks(dataset)
     return dataset
-
-
-def with_large(dataset: ImageDataset, large: ImageDataset) -> ImageDataset:
-    """The set, whose images are those of `large` wherever more pixels are wanted."""
-    return dataset.with_columns(images=ImageRows((dataset.images,), large=large.rows))
 
 
 def loaded(data: Data, options: DataOptions, value_ranges: ValueRanges | None = None) -> ImageDataset:

@@ -139,22 +139,25 @@ def calibrated(trials: Sequence[Trial], labels: Indices, arm: str) -> dict[str, 
     Args:
         labels: N, of the study's images, which the trials' test indices point into.
     """
-    sound = [trial for trial in trials if trial.arm == arm and not trial.failed]
-    if not sound:
+    indices, rows = _tested(trials, arm)
+    if not len(indices):
         return {"temperature": 1.0, "temperature_from_images": 0}
-    indices = np.concatenate([trial.test_indices for trial in sound]).astype(np.int64)
-    rows = np.concatenate([trial.test_probabilities for trial in sound])
     images = len(np.unique(indices))
     temperature = fit_temperature(rows, labels[indices], images)
     return {"temperature": round(temperature, 4), "temperature_from_images": images}
 
 
-def _of_arm(trials: Sequence[Trial], labels: Indices, arm: str) -> OutOfFold | None:
+def _tested(trials: Sequence[Trial], arm: str) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """Every prediction of an arm, an image once a repeat: T indices, T x K."""
     sound = [trial for trial in trials if trial.arm == arm and not trial.failed]
-    if not sound:
+    indices = [index for trial in sound for index in trial.test_indices]
+    return np.array(indices, np.int64), np.array([row for trial in sound for row in trial.test_probabilities])
+
+
+def _of_arm(trials: Sequence[Trial], labels: Indices, arm: str) -> OutOfFold | None:
+    indices, rows = _tested(trials, arm)
+    if not len(indices):
         return None
-    indices = np.concatenate([trial.test_indices for trial in sound]).astype(np.int64)
-    rows = np.concatenate([trial.test_probabilities for trial in sound])
     tested, where, times = np.unique(indices, return_inverse=True, return_counts=True)
     sums = np.zeros((len(tested), rows.shape[1]))
     np.add.at(sums, where, rows)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from tenfold.core.progress import note
-from tenfold.core.types import ImageDataset
+from tenfold.core.types import ImageDataset, Trial
 from tenfold.runs import Job
 from tenfold.runs.arms import Arm
 from tenfold.runs.directory import RunDirectory
@@ -81,9 +81,8 @@ def with_measured_classifier(prepared: Prepared, run: RunDirectory, workers: int
     if options.steps is not None or 2 * plan.classifier.steps > most:
         return prepared
     choice = _choice(plan, most)
-    if (
-        found := run.result(choice)
-    ) is None:  # what was chosen once stays, though another budget would have let it choose otherwise
+    found = run.result(choice)  # stays, though another budget would have let it choose otherwise
+    if found is None:
         name = _measured(plan).name
         note(f"trials of {name} under another seed tell how much training pays")
         end = None if options.budget is None else prepared.started + SHARE * options.budget
@@ -155,14 +154,10 @@ class _Search:
         if len(trials) < len(asked) or any(trial.failed for trial in trials):
             return None
         self._seconds = 2 * sum(trial.wall_seconds for trial in trials) / min(self._workers, FOLDS)
-        return float(
-            np.mean(
-                [
-                    validation_loss(np.array(trial.test_probabilities, np.float32), self._labels[trial.test_indices])
-                    for trial in trials
-                ]
-            )
-        )
+        return float(np.mean([self._loss_of(trial) for trial in trials]))
+
+    def _loss_of(self, trial: Trial) -> float:
+        return validation_loss(np.array(trial.test_probabilities, np.float32), self._labels[trial.test_indices])
 
 
 def _measured(plan: Plan) -> Arm:

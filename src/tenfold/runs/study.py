@@ -71,9 +71,13 @@ class Study(Result):
 
     def verdict_json(self) -> dict[str, Any]:
         """What verdict.json holds."""
+        return verdict_json(self.verdict) | {"predictions": self.predictions}
+
+    @cached_property
+    def predictions(self) -> dict[str, Any] | None:
+        """What `out_of_fold` says, with the names of files and classes."""
         found, images = self.out_of_fold, self.data.part("train")
-        told = found and found.to_json(images.sources, images.class_names)
-        return verdict_json(self.verdict) | {"predictions": told}
+        return None if found is None else found.to_json(images.sources, images.class_names)
 
     @cached_property
     def out_of_fold(self) -> OutOfFold | None:

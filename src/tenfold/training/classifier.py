@@ -76,7 +76,6 @@ class TrainedClassifier:
     """What the values of the files it learned from were scaled by, and later files' are."""
     temperature: float = 1.0
     """What the logits are divided by, so that of images recognised with 80 % confidence about 80 % are right."""
-
     mirrored: bool = False
     """Whether what it says of an image is the mean over the image and its mirror image."""
 

@@ -31,9 +31,7 @@ def network_probabilities(network: Network, images: Images, *, mirrored: bool = 
         mirrored: the mean over each image and its mirror image.
     """
     if mirrored:
-        mirror_images = np.ascontiguousarray(images[:][..., ::-1])
-        both = network_probabilities(network, images) + network_probabilities(network, mirror_images)
-        return (both / 2).astype(np.float32)
+        return _with_mirror_images(network, images, network_probabilities(network, images))
     if isinstance(network, BackboneNet) and network.frozen:
         network.eval()
         return torch.softmax(network.head(frozen_features(network, images)), dim=1).cpu().numpy()
@@ -56,13 +54,19 @@ def validated(network: Network, validation: ImageDataset | None) -> tuple[float,
     """
     if validation is None:
         return 0.0, 0.0, False
-    tried = [
-        (validation_loss(rows, validation.labels), mirrored, validation_score(rows, validation.labels))
-        for mirrored in ((False,) if validation.is_vectors else (False, True))
-        for rows in (network_probabilities(network, validation.rows, mirrored=mirrored),)
-    ]
-    loss, mirrored, score = min(tried)
-    return score, loss, mirrored
+    rows = network_probabilities(network, validation.rows)
+    loss, mirrored = validation_loss(rows, validation.labels), False
+    if not validation.is_vectors:
+        both = _with_mirror_images(network, validation.rows, rows)
+        if (less := validation_loss(both, validation.labels)) < loss:
+            rows, loss, mirrored = both, less, True
+    return validation_score(rows, validation.labels), loss, mirrored
+
+
+def _with_mirror_images(network: Network, images: Images, rows: Rows) -> Rows:
+    """The mean of what the network says of the images, `rows`, and of their mirror images."""
+    both = rows + network_probabilities(network, np.ascontiguousarray(images[:][..., ::-1]))
+    return (both / 2).astype(np.float32)
 
 
 def _batch_by_batch(network: Network, images: Images, read: Callable[[Tensor], Tensor], width: int) -> Rows:

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 import tenfold
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
+from tenfold.core.memory import GIB
 from tenfold.core.progress import duration
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
@@ -28,7 +29,6 @@ MINUTES = 10
 SHAPES = ((1, 28, 28), (3, 32, 32), (3, 64, 64))
 """C, H, W of the images whose pace is measured."""
 MEASURED_STEPS = 8
-GIB = 2**30
 ENOUGH_MEMORY, ENOUGH_DISK = 2.0, 1.0
 """GiB."""
 
@@ -166,8 +166,7 @@ def _pace(shape: tuple[int, int, int], workers: int) -> Pace:
     key = Key("doctor")
     count = 2 * config.batch_size
     images = key.numpy_generator().integers(0, 256, (count, *shape), dtype=np.uint8)
-    each, sources = np.arange(count), tuple(map(str, range(count)))
-    data = ImageDataset("made up", images, each % 2, ("a", "b"), each, sources, np.full(count, "study"))
+    data = ImageDataset.of_arrays("made up", images, np.arange(count) % 2, ("a", "b"))
 
     def seconds(steps: int) -> float:
         begun = time.perf_counter()

@@ -81,12 +81,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             raise ValueError(f"y names one class, {self.classes_[0]!r}, and there is nothing to tell it from")
         longest = max(_shape_of(X)) if X.ndim > 2 else 0
         side = choose_side([longest], self.size)
-        data = _dataset(_readable(X, side), labels, tuple(map(str, self.classes_)))
+        data = ImageDataset.of_arrays("array", _readable(X, side), labels, tuple(map(str, self.classes_)))
         usual = baseline_for(data)
         arm = parse_arm(usual if self.arm == "auto" else self.arm, usual)
         if arm.start and longest > side:
-            large = ImageRows((_readable(X, min(LARGE_SIDE, longest)),))
-            data = data.with_columns(images=ImageRows((data.images,), large=large))
+            data = data.with_large(ImageRows((_readable(X, min(LARGE_SIDE, longest)),)))
         config = classifier_for(data)
         config = config if self.steps is None else replace(config, steps=self.steps)
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -157,16 +156,3 @@ def _readable(values: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
         values = values[..., 0]
     images = [DecodedImage(one) for one in values]
     return resize_to_squares(images, [max(values.shape[1:3])] * len(images), side)[0]
-
-
-def _dataset(images: npt.NDArray[Any], labels: npt.NDArray[np.int64], class_names: tuple[str, ...]) -> ImageDataset:
-    n = len(labels)
-    return ImageDataset(
-        name="array",
-        images=images,
-        labels=labels.astype(np.int64),
-        class_names=class_names,
-        groups=np.arange(n),
-        sources=tuple(f"array[{row}]" for row in range(n)),
-        roles=np.full(n, "train"),
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from tenfold.core.configuration import from_json
 from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json, write_bytes, write_text
 from tenfold.core.keys import Key
-from tenfold.core.manifest import MANIFEST
+from tenfold.core.manifest import MANIFEST, sha256_of
 from tenfold.core.options import DataOptions, ExportOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
@@ -85,7 +84,11 @@ def export(classifier: str | Path, out: str | Path, options: ExportOptions | Non
     facts = read_json(source.with_suffix(".json"))
     if facts.get("frame"):
         raise InputError(f"{source}: classifiers of `tenfold adapt` frame images first, which no graph holds yet")
-    reads = {"(classifier)": _hash(source), "(facts)": _hash(source.with_suffix(".json")), CODE: code_of(__name__)}
+    reads = {
+        "(classifier)": sha256_of(source),
+        "(facts)": sha256_of(source.with_suffix(".json")),
+        CODE: code_of(__name__),
+    }
     with new_set(directory, "export", options.to_json(), reads) as new:
         if not new.found:
             new.finish(_written(new.folder, source, trained, facts, options))
@@ -152,7 +155,3 @@ def _real_images(run: Path, trained: TrainedClassifier) -> tuple[npt.NDArray[Any
     if trained.reads_vectors:
         return random.normal(size=shape).astype(np.float32), f"made-up {noun}"
     return random.integers(0, 256, shape).astype(np.uint8), f"made-up {noun}"
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -253,7 +253,7 @@ def publish(
         final_classifier=classifier and _in_words(classifier),
         duration_seconds=seconds,
         warnings=[*untold, *warnings],
-        predictions=study.verdict_json()["predictions"],
+        predictions=study.predictions,
         stop_below=study.plan.stop_below,
         arm_notes=_notes(study),
     )

@@ -39,12 +39,12 @@ def read(data: str, columns: Mapping[str, str] = NOTHING, *, labelled: bool = Tr
     image = _image_column(data, features, columns)
     table = _table(data, parts, image)
     asked = {**_sole_class_label(features, columns), **columns, "file": image}
-    places = [(part, row) for part in parts.values() for row in range(len(part))]
-    bytes_of = {id(part): part.select_columns([image]) for part in parts.values()}
+    files = [part.select_columns([image]) for part in parts.values()]
+    places = [(part, row) for part in files for row in range(len(part))]
 
     def decoded(index: int) -> DecodedImage:
         part, row = places[index]
-        content = bytes_of[id(part)][row][image]
+        content = part[row][image]
         if content and content["bytes"] is not None:
             return decode(content["bytes"])
         if content and content["path"]:  # a folder of files in the hub's layout
