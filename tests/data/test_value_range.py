@@ -124,7 +124,15 @@ def test_values_without_a_meaning_as_light_are_set_aside(values: np.ndarray, tol
 
 
 @pytest.mark.parametrize(
-    "ranges", [{"integers": [0]}, {"bits": [0, 1]}, {"reals": [1, 0]}, {"reals": [0, float("nan")]}, [3]]
+    "ranges",
+    [
+        {"integers": [0]},
+        {"bits": [0, 1]},
+        {"reals": [1, 0]},
+        {"reals": [0, float("nan")]},
+        [3],
+        {"integers": [0, 10**400]},
+    ],
 )
 def test_a_forged_range_is_refused(ranges: object) -> None:
     with pytest.raises((ValueError, TypeError, AttributeError)):

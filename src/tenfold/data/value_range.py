@@ -105,7 +105,11 @@ def ranges_from_json(document: Mapping[str, Any]) -> dict[str, ValueRange]:
     Raises:
         ValueError: they are no ranges of known kinds.
     """
-    ranges = {kind: (float(low), float(high)) for kind, (low, high) in document.get("value_ranges", {}).items()}
+    told = document.get("value_ranges", {})
+    try:
+        ranges = {kind: (float(low), float(high)) for kind, (low, high) in told.items()}
+    except OverflowError as error:  # a whole number of hundreds of digits
+        raise ValueError(str(error)) from error
     for kind, (low, high) in ranges.items():
         if kind not in USUAL or not -np.inf < low <= high < np.inf:
             raise ValueError(f"{kind} from {low} to {high} is no range of values")
