@@ -151,7 +151,7 @@ def content(**changes):
         "sheets": [sheet(row_labels=["top", "bottom"], headings=["a", "b", "c"])],
         "command": "tenfold run cells --seed 7",
         "config": {"seed": 7, "arms": ["raw", "classical"]},
-        "final_classifier": {"parameters": 92314},
+        "classifiers": {"The final classifier": {"Parameters": "92,314"}},
         "duration_seconds": 134.0,
         "warnings": ["and something else"],
         "arm_notes": {"placebo": "a control"},

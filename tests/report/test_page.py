@@ -69,7 +69,7 @@ def test_page_tells_everything():
         "in colour, 60 × 40 pixels",
         "tenfold run cells --seed 7",
         "seed 7",
-        "92314",
+        "92,314",
         "2 min 14 s",
         "too few images",
     ):
@@ -238,7 +238,7 @@ def test_names_are_inert():
             sheets=[sheet(row_labels=[evil, quote])],
             command=evil,
             config={quote: evil},
-            final_classifier={evil: quote},
+            classifiers={evil: {evil: quote}},
             warnings=[quote],
             verdict=told_in_full(
                 arms=tuple(
@@ -260,7 +260,7 @@ def test_names_are_inert():
 
 @pytest.mark.parametrize("audit", [{}, {"images": 3, "counts": {}}, {"counts": {"lymphocyte": 0, "blast": 0}}])
 def test_a_set_without_verdict_still_gets_a_page(audit):
-    bare = content(verdict=None, audit=audit, sheets=[], config={}, final_classifier=None, duration_seconds=None)
+    bare = content(verdict=None, audit=audit, sheets=[], config={}, classifiers={}, duration_seconds=None)
     page = Page(render(replace(bare, warnings=["only one class"])))
     assert "Not evaluated" in page.words
     assert "only one class" in page.words

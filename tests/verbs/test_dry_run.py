@@ -72,6 +72,14 @@ def test_a_run_counts_its_final_classifier_too(folder: Path) -> None:
     assert not (folder.parent / "runs").exists()
 
 
+def test_a_run_counts_the_classifier_of_an_arm_that_may_be_better(folder: Path) -> None:
+    asked = {"arms": "raw,classical,classical+mixup", "repeats": 1, "learning_curve": False, "workers": 1}
+    run = run_forecast(folder, **asked)
+    costs = {tuple(part.method for part in parts): cost for parts, cost in run.cost_probe.costs.items()}
+    trainings = costs["classical",].training + costs["classical", "mixup"].training
+    assert run.other_seconds > ALL_IMAGES_OF_A_FOLD * trainings
+
+
 def test_the_document_is_plain_json_and_adds_up(folder: Path) -> None:
     result = prove_forecast(
         folder, arms=["raw", f"classical+{QUICK_CGAN}"], repeats=3, learning_curve=False, workers=2

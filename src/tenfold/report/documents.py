@@ -232,6 +232,8 @@ def _expected(facts: Document) -> list[str]:
         of = images_in_groups(external["images"], external["groups"])
         accuracy = f"{100 * external['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
         lines.append(f"Of {of} that were sealed until the end it recognised {accuracy}.")
+    if other := facts.get("not_shown_better_than"):
+        lines.append(f"It may be better than that of `{other}`, beside which it was kept: this was not shown.")
     if judged := facts.get("temperature_from_images"):
         lines.append(
             f"Its probabilities are calibrated, by out-of-fold predictions of {judged:,} (a temperature of "

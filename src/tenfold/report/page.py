@@ -54,7 +54,8 @@ class ReportContent:
     """What repeats the run, as typed into a shell."""
     config: Mapping[str, Any]
     """Settings by name; `seed` is also named in the text."""
-    final_classifier: Mapping[str, Any] | None = None
+    classifiers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Those that were kept: heading -> rows of words."""
     duration_seconds: float | None = None
     warnings: Sequence[str] = ()
     arm_notes: Mapping[str, str] = field(default_factory=dict)

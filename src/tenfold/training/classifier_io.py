@@ -21,6 +21,8 @@ from tenfold.training.classifier import ClassifierConfig, TrainedClassifier
 from tenfold.training.device import current_device
 
 CLASSIFIER = "classifier.safetensors"
+CANDIDATE = "candidate.safetensors"
+"""Beside it, where an arm may be better that was not shown to be."""
 
 
 def save_classifier(path: Path, classifier: TrainedClassifier, extra: dict[str, Any]) -> None:

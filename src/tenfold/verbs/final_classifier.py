@@ -1,4 +1,4 @@
-"""The classifier that a run leaves: trained on all images, or what the time allows instead."""
+"""The classifiers that a run leaves, trained on all images: the best supported one, and one that may be better."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tenfold.runs.study import Study, Tail
 from tenfold.runs.trial import ArmImages, external_test, train_arm
 from tenfold.runs.tries import most_chosen
 from tenfold.training.classifier import TrainedClassifier
-from tenfold.training.classifier_io import CLASSIFIER, load_classifier, save_classifier
+from tenfold.training.classifier_io import CANDIDATE, CLASSIFIER, load_classifier, save_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
@@ -66,8 +66,10 @@ def tail_of(prepared: Prepared, *, grows: bool) -> Tail:
         growing = max((float(trial.details["seconds"]["methods"]) for trial in whole), default=0.0)
         slowest = max(trial.wall_seconds for trial in whole)
         wanted = growing + slowest if repeats > 1 else growing * grows + final
+        # While the case is open another arm's classifier is trained beside the baseline's.
+        both = wanted + (final if repeats > 1 else slowest)
         # What does not fit into a quarter of the budget is not worth the trials that it would cost.
-        return (wanted if wanted <= most else min(final, most)) + publishing
+        return next((seconds for seconds in (both, wanted) if seconds <= most), min(final, most)) + publishing
 
     return tail
 
@@ -110,7 +112,51 @@ def final_classifier(study: Study, winner: Arm, ready: Mapping[str, Recipe], end
     return FinalClassifier(summary, tuple(remarks))
 
 
-def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str, Any]:
+def open_candidate(study: Study) -> Arm | None:
+    """The arm that may be better than the baseline and was not shown to be, by the highest estimate above it.
+
+    Cross-validation alone names it; the sealed images have no say. None where an arm was shown to be better, and
+    where no arm is ahead by what may matter.
+    """
+    verdict = study.verdict
+    if verdict.best_supported != verdict.baseline:
+        return None
+    arms = {arm.name: arm for arm in study.plan.arms if arm.may_be_picked}
+    settled = (None, "hurt", "worse", "no_practical_difference")
+    ahead = {
+        result.name: result.against_baseline.estimate
+        for result in verdict.arms
+        if result.name in arms and result.against_baseline and result.outcome not in settled
+    }
+    best = max(ahead, key=ahead.__getitem__, default=None)
+    return arms[best] if best is not None and ahead[best] > 0 else None
+
+
+def second_classifier(
+    study: Study, candidate: Arm | None, ready: Mapping[str, Recipe], end: float | None
+) -> dict[str, Any] | None:
+    """The candidate's classifier beside the first one; where it cannot be had in time, or fails, `left_out` says why.
+
+    Without a budget it is always trained: it costs one training more than the folds x repeats that its arm has had.
+    What an earlier opening of the run has left under its name is taken away.
+    """
+    for suffix in (".json", ".safetensors"):
+        (study.directory / CANDIDATE).with_suffix(suffix).unlink(missing_ok=True)
+    if candidate is None:
+        return None
+    noun = "rows" if study.data.is_vectors else "images"
+    note(f"training a second classifier on all {noun}: {candidate.name}, which may be better")
+    try:
+        with ending_at(end), failing_for_memory(current_device()):
+            return _trained(study, candidate, ready, CANDIDATE)
+    except TimeIsUp:
+        reason = f"there was no time to train it on all {noun}"
+    except (MethodFailed, TrainingFailed, TooLittleMemory) as error:
+        reason = str(error)
+    return {"arm": candidate.name, "left_out": reason}
+
+
+def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe], name: str = CLASSIFIER) -> dict[str, Any]:
     images = with_grown(study.data.part("train"), study.data)
     key = Key(f"seed-{study.plan.seed}") / "final"
     judged = next(arm for arm in study.verdict.arms if arm.name == winner.name)
@@ -134,7 +180,7 @@ def _trained(study: Study, winner: Arm, ready: Mapping[str, Recipe]) -> dict[str
         "settled": {name: dict(options) for name, options in selected.items()},
         "new_images_for_each": None if ratio is None else float(ratio),
     }
-    return _saved(study, classifier, summary)
+    return _saved(study, classifier, summary, name)
 
 
 def _of_a_fold(study: Study) -> dict[str, Any]:
@@ -152,7 +198,9 @@ def _of_a_fold(study: Study) -> dict[str, Any]:
     return _saved(study, classifier, summary)
 
 
-def _saved(study: Study, classifier: TrainedClassifier, summary: dict[str, Any]) -> dict[str, Any]:
+def _saved(
+    study: Study, classifier: TrainedClassifier, summary: dict[str, Any], name: str = CLASSIFIER
+) -> dict[str, Any]:
     """Calibrate the classifier, keep it, and say what to expect of it."""
     arm = str(summary["arm"])
     reached = next(result.balanced_accuracy for result in study.verdict.arms if result.name == arm)
@@ -163,7 +211,7 @@ def _saved(study: Study, classifier: TrainedClassifier, summary: dict[str, Any])
         "interval": reached and [round(reached.low, 4), round(reached.high, 4)],
         "external_test": external_test(classifier, study.data),
     }
-    save_classifier(
-        study.directory / CLASSIFIER, replace(classifier, temperature=calibration["temperature"]), summary
-    )
+    if name == CANDIDATE:
+        summary["not_shown_better_than"] = study.plan.baseline
+    save_classifier(study.directory / name, replace(classifier, temperature=calibration["temperature"]), summary)
     return summary

@@ -19,7 +19,7 @@ from tenfold.core.types import Data
 from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet
 from tenfold.report.page import ReportContent, render
-from tenfold.report.text import ONE_TRAINING, forecast_text, images_in_groups
+from tenfold.report.text import forecast_text
 from tenfold.runs.arms import BASELINE, VECTOR_BASELINE
 from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
@@ -177,7 +177,11 @@ def prove_forecast(
 def forecast(
     command: str, data: Data, options: StudyOptions, workers: int | None, trainings_after: float = 0
 ) -> Forecast:
-    """What `prove` or `run` would do; after its trials a command may train the baseline's classifier again.
+    """What `prove` or `run` would do.
+
+    Args:
+        trainings_after: in trainings of a trial, what one on all images takes: after its trials a command may train
+            the baseline's classifier again, and that of the arm which may be better, at most the slowest.
 
     Raises:
         InputError: the data or an option cannot be used.
@@ -192,13 +196,14 @@ def forecast(
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
     cores = available_cores()
-    after = (trainings_after + searched / min(workers or cores, cores)) * cost_probe.costs[
-        baseline_of(prepared.plan).components
-    ].training
+    plan, costs = prepared.plan, cost_probe.costs
+    after = (trainings_after + searched / min(workers or cores, cores)) * costs[baseline_of(plan).components].training
+    others = [costs[arm.components] for arm in plan.arms if arm.may_be_picked and arm.name != plan.baseline]
+    after += trainings_after * max((cost.methods + cost.training for cost in others), default=0.0)
     other_seconds = reading_seconds + after + seconds_to_publish(prepared)
     left = None if options.budget is None else options.budget - other_seconds
     size = {"workers": workers or cores, "cores": cores}
-    estimated = estimate(prepared.data, prepared.plan, cost_probe, **size, budget_seconds=left)
+    estimated = estimate(prepared.data, plan, cost_probe, **size, budget_seconds=left)
     typed = as_typed(command, [prepared.source], options, workers=workers)
     return Forecast(prepared, cost_probe, estimated, other_seconds, typed, least)
 
@@ -219,10 +224,14 @@ def publish(
     *,
     seconds: float,
     generated: Grown | None = None,
-    classifier: Mapping[str, Any] | None = None,
+    classifiers: Mapping[str, Mapping[str, str]] | None = None,
     warnings: Sequence[str] = (),
 ) -> Path:
-    """Write the run's report.html and return its path."""
+    """Write the run's report.html and return its path.
+
+    Args:
+        classifiers: heading -> rows of the table below it.
+    """
     images = study.data.part("train")
     sheets: list[Sheet] = []
     if not images.is_vectors:
@@ -250,7 +259,7 @@ def publish(
         config={"data": study.source, **study.options.to_json()}
         | {"plan": study.plan.hash, "code": study.plan.code}
         | {"device": current_device().description},
-        final_classifier=classifier and _in_words(classifier),
+        classifiers=classifiers or {},
         duration_seconds=seconds,
         warnings=[*untold, *warnings],
         predictions=study.predictions,
@@ -269,27 +278,3 @@ def _notes(study: Study) -> dict[str, str]:
         usual, notes = (VECTOR_BASELINE, VECTOR_NOTES)
     names = {arm.name: usual if arm.name == study.plan.baseline else arm.name for arm in study.plan.arms}
     return {arm: notes[name] for arm, name in names.items() if name in notes}
-
-
-def _in_words(classifier: Mapping[str, Any]) -> dict[str, str]:
-    """What classifier.json tells, for people."""
-    which = f"the training part of fold {classifier['fold']}:" if "fold" in classifier else "all"
-    words = {
-        "Files": "classifier.safetensors and classifier.json, for `tenfold predict`",
-        "Trained with": f"{classifier['arm']}, on {which} {classifier['trained_on_images']:,} images",
-    }
-    if classifier["interval"]:
-        accuracy = _percent(classifier["cross_validated_balanced_accuracy"], classifier["interval"])
-        words["Balanced accuracy to expect"] = f"{accuracy}, mean of the classifiers of the cross-validation"
-    if judged := classifier["temperature_from_images"]:
-        temperature = f"calibrated, at a temperature of {classifier['temperature']:.2f}"
-        words["Probabilities"] = f"{temperature}, by its arm's out-of-fold predictions of {judged:,} images"
-    if external := classifier["external_test"]:
-        accuracy = _percent(external["accuracy"], external["interval"])
-        of = images_in_groups(external["images"], external["groups"])
-        words["On the sealed external test"] = f"{accuracy} of {of} recognised: plain accuracy of this {ONE_TRAINING}"
-    return words
-
-
-def _percent(share: float, bounds: Sequence[float]) -> str:
-    return f"{100 * share:.1f} % ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.core.errors import TooLittleMemory
+from tenfold.core.files import write_json
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
 from tenfold.core.study_options import RunOptions
@@ -15,6 +16,7 @@ from tenfold.core.types import Data
 from tenfold.evaluation import Verdict
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
+from tenfold.report.classifier_words import candidate_sentence, classifier_rows
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.judge import with_measured_classifier
 from tenfold.runs.pilot import on_best_start
@@ -25,7 +27,14 @@ from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import failing_for_memory
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.final_classifier import ALL_IMAGES_OF_A_FOLD, end_of, final_classifier, tail_of
+from tenfold.verbs.final_classifier import (
+    ALL_IMAGES_OF_A_FOLD,
+    end_of,
+    final_classifier,
+    open_candidate,
+    second_classifier,
+    tail_of,
+)
 from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 from tenfold.verbs.prove import Forecast, forecast, publish
@@ -42,6 +51,9 @@ class RunResult(Result):
     grown: GrowResult | None
     growth: str
     """One sentence on what was grown, or why nothing was."""
+    candidate: dict[str, Any] | None = None
+    """The classifier beside it, of the arm that may be better, or of that `arm` why it is `left_out`; None where
+    nothing is open."""
 
     @property
     def directory(self) -> Path:
@@ -53,12 +65,16 @@ class RunResult(Result):
 
     @property
     def sentence(self) -> str:
-        return f"{self.study.sentence}\n{self.growth}"
+        told = [self.study.sentence, self.growth]
+        if self.candidate is not None:
+            told.append(candidate_sentence(self.candidate, self.classifier))
+        return "\n".join(told)
 
     def to_json(self) -> dict[str, Any]:
         return self.study.verdict_json() | {
             "directory": str(self.directory),
             "classifier": self.classifier,
+            "candidate": self.candidate,
             "grown": self.grown.to_json() if self.grown else None,
             "growth": self.growth,
         }
@@ -76,7 +92,7 @@ def run(
     """Answer the whole question: what is in the set, does growing it help, and if so, the grown set.
 
     The final classifier is trained on all images with the winning arm, or with the baseline where nothing
-    helped.
+    helped. Where an arm may be better all the same, its classifier is kept beside that as candidate.safetensors.
 
     Args:
         options: those of `prove`, and `grow`: a method to grow the set with even if nothing helped.
@@ -110,7 +126,7 @@ def run(
         try:
             if component is not None:
                 with ending_at(end), failing_for_memory(current_device()):
-                    sample = _grown(study, component, grower)
+                    sample = _grown(study, component)
                 source = Source("grow", component.method, plan.seed, only_new=False)
                 grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
             growth = _growth(study, grower, helped, grown_set)
@@ -120,24 +136,36 @@ def run(
         except TimeIsUp:
             growth = f"Nothing was grown: there was no time for {component and component.method} on all images."
         final = final_classifier(study, winner, _ready(study, winner, component, sample), end)
+        other = open_candidate(study)
+        second = second_classifier(study, other, _ready(study, other, component, sample), end)
+        write_json(
+            study.directory / "verdict.json",
+            study.verdict_json() | {"classifier": final.summary, "candidate": second},
+        )
         for remark in final.remarks:
             warn(remark)
+        tables = {"The final classifier": classifier_rows(final.summary)}
+        remarks = [growth, *final.remarks]
+        if second is not None:
+            remarks.append(candidate_sentence(second, final.summary))
+            if "left_out" not in second:
+                tables["The classifier that may be better"] = classifier_rows(second, "candidate")
         publish(
             study,
             "run",
             seconds=time.monotonic() - prepared.started + study.seconds_before,
             generated=sample,
-            classifier=final.summary,
-            warnings=[growth, *final.remarks],
+            classifiers=tables,
+            warnings=remarks,
         )
-    return RunResult(study, dict(final.summary), grown_set, growth)
+    return RunResult(study, dict(final.summary), grown_set, growth, second)
 
 
 @on_chosen_device
 def run_forecast(
     data: Data, options: RunOptions | None = None, *, workers: int | None = None, **changes: Any
 ) -> Forecast:
-    """Say what `run` would do with these options: as `prove_forecast`, with the final classifier.
+    """Say what `run` would do with these options: as `prove_forecast`, with the final classifier, and a second one.
 
     Raises:
         InputError: the data or an option cannot be used.
@@ -151,11 +179,10 @@ def _generating(arm: Arm) -> Component | None:
     return next((part for part in arm.components if method_class(part.method).trains_generator), None)
 
 
-def _grown(study: Study, component: Component, winner: Arm) -> Grown:
-    """New images made from all studied images, as many as the winner was judged with."""
+def _grown(study: Study, component: Component) -> Grown:
+    """New images made from all studied images, as many as an arm with this method was judged with."""
     real, times = study.data.part("train"), study.plan.times
-    if component == _generating(winner):
-        times = getattr(component.make({"times": times}).config, "times", times)  # an augmentation has none
+    times = getattr(component.make({"times": times}).config, "times", times)  # an augmentation has none
     note(f"growing all {len(real)} images with {component.method}")
     grown = grow_images(real, component, times, study.plan.seed)
     if grown.generator:
@@ -165,9 +192,9 @@ def _grown(study: Study, component: Component, winner: Arm) -> Grown:
     return grown
 
 
-def _ready(study: Study, winner: Arm, component: Component | None, grown: Grown | None) -> dict[str, Recipe]:
-    """What the grown set gives the final classifier: the same generator's images, where the winner reads such."""
-    if component is None or grown is None or component != _generating(winner):
+def _ready(study: Study, arm: Arm | None, component: Component | None, grown: Grown | None) -> dict[str, Recipe]:
+    """What the grown set gives a classifier on all images: the same generator's images, where its arm reads such."""
+    if arm is None or component is None or grown is None or component != _generating(arm):
         return {}
     method = component.make({})
     if not isinstance(method, GeneratorMethod):  # an augmentation changes images anew in every step
