@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -86,7 +86,7 @@ class Noise:
 
     def __init__(self, images: Tensor, deviation: Tensor, generator: torch.Generator) -> None:
         count = images.shape[1:].numel()
-        bank = _bank(images.device, count)
+        bank = _bank(images.device, BANK if 4 * count <= BANK else 4 * count)
         begins = (uniform((len(images),), generator) * (len(bank) - count + 1)).long().clamp_(max=len(bank) - count)
         self._runs = bank.unfold(0, count, 1)
         self._begins = begins.to(images.device)
@@ -98,10 +98,9 @@ class Noise:
         return images.addcmul_(noise, self._deviation[part])
 
 
-@cache
-def _bank(device: torch.device, least: int) -> Tensor:
+@lru_cache(maxsize=2)  # photographs of a thousand sizes may come by
+def _bank(device: torch.device, size: int) -> Tensor:
     generator = Key("transforms/noise").torch_generator()
-    size = BANK if 4 * least <= BANK else 4 * least
     return torch.randn(size, generator=generator).to(device)
 
 

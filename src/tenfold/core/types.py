@@ -72,7 +72,7 @@ class ImageDataset:
     value_ranges: ValueRanges = field(default_factory=dict)
     """What the files' values were scaled by; empty where all were of 8 bits. Kept with what is learned from them."""
     file_side: int = 0
-    """Pixels of the longer side of the files' images, the median; 0 where nobody knows."""
+    """Pixels of the longer side of the real images' files, the median; 0 where nobody knows."""
     rows: ImageRows = field(init=False, repr=False)
     """The images, N x C x H x W, read as `rows[index]`: no others are copied."""
 

@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +26,22 @@ WINDOWS_DEVICES = frozenset({"con", "prn", "aux", "nul"}).union(
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
 )
 FAST_COMPRESSION = 3
+FullSizes = Callable[[int], tuple[npt.NDArray[np.uint8], Mapping[str, object]] | None]
+"""Image i, C x H x W of its own, and what its line says of it beside; None where the set's own is all there is."""
 
 
-def export(directory: Path, dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) -> None:
+def export(
+    directory: Path,
+    dataset: ImageDataset,
+    provenance: Sequence[Mapping[str, object]],
+    full_size: FullSizes = lambda index: None,
+) -> None:
     """Write every image to directory/<class>/<name>.png and one line about each to metadata.jsonl.
 
     A line holds file_name, label, group, source, split where it is not train, and the fields of the image's
     entry in `provenance` (origin real|generated, parents, seed, method, generator). Parents are named by
     their `source`. What values of more than 8 bits were scaled by stands in value_ranges.json. `directory` must be
-    empty or new; it appears whole or not at all.
+    empty or new; it appears whole or not at all. `full_size` is asked for each image, in order, as it is written.
 
     Raises:
         ValueError: `provenance` has not one entry an image.
@@ -43,7 +50,7 @@ def export(directory: Path, dataset: ImageDataset, provenance: Sequence[Mapping[
     """
     if len(provenance) != len(dataset):
         raise ValueError(f"{len(provenance)} provenance entries for {len(dataset)} images")
-    write_many(directory, _files(dataset, provenance))
+    write_many(directory, _files(dataset, provenance, full_size))
 
 
 def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
@@ -64,7 +71,9 @@ def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
     return tuple(folders)
 
 
-def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, bytes]]:
+def _files(
+    dataset: ImageDataset, provenance: Sequence[Mapping[str, object]], full_size: FullSizes
+) -> Iterator[tuple[str, bytes]]:
     folders = class_folders(dataset.class_names)
     numbers: Counter[str] = Counter()
     lines = []
@@ -73,7 +82,8 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
         stem = f"{folders[label]}/{_slug(str(entry.get('origin', 'image')))}"
         numbers[stem] += 1
         file_name = f"{stem}-{numbers[stem]:05d}.png"
-        yield file_name, _png(dataset.rows[index], made=entry.get("origin") == "generated")
+        image, told = full_size(index) or (dataset.rows[index], {})
+        yield file_name, _png(image, made=entry.get("origin") == "generated")
         line: dict[str, object] = {
             "file_name": file_name,
             "label": dataset.class_names[label],
@@ -82,7 +92,7 @@ def _files(dataset: ImageDataset, provenance: Sequence[Mapping[str, object]]) ->
         }
         if dataset.roles[index] != "train":
             line["split"] = str(dataset.roles[index])
-        lines.append(json.dumps({**entry, **line}, ensure_ascii=False, default=_plain) + "\n")
+        lines.append(json.dumps({**entry, **told, **line}, ensure_ascii=False, default=_plain) + "\n")
     # Names that are no valid UTF-8 go out as the bytes they came in as.
     if dataset.value_ranges:
         yield EXPORTED, json_bytes(dict(dataset.value_ranges))

@@ -56,7 +56,7 @@ def resize_to_squares(
             pixels = fit(pixels, side)
         if pixels.shape[0] != pixels.shape[1]:
             done[PADDED] += 1
-            pixels = _pad(pixels, side)
+            pixels = padded(pixels, side)
         if pixels.ndim == 2:
             done[GREY_AS_RGB] += channels == 3
             images[index] = pixels
@@ -82,7 +82,8 @@ def fit(pixels: Pixels, side: int) -> Pixels:
     return np.rint(whole).astype(pixels.dtype) if np.issubdtype(pixels.dtype, np.integer) else whole
 
 
-def _pad(pixels: Pixels, side: int) -> Pixels:
+def padded(pixels: Pixels, side: int) -> Pixels:
+    """uint8 H x W (x 3) in the middle of a square, which is filled with the median colour of its border."""
     height, width = pixels.shape[:2]
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     square = np.empty((side, side, *pixels.shape[2:]), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,8 +185,13 @@ def _decode(
         set_aside=(*manifest.set_aside, *broken),
         conversions={**manifest.conversions, **+conversions},
         value_ranges=ranges,
-        file_side=int(np.median(longer_sides)) if longer_sides else 0,
+        file_side=int(np.median(own)) if (own := _of_originals(longer_sides, roles[kept])) else 0,
     )
+
+
+def _of_originals(longer_sides: Sequence[int], roles: npt.NDArray[np.str_]) -> list[int]:
+    """Those of real images: beside photographs may lie many more that a generator has made small."""
+    return [side for side, role in zip(longer_sides, roles, strict=True) if role != "grown"]
 
 
 def _set_of(

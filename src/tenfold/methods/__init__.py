@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -35,6 +35,9 @@ __all__ = [
     "method_class", "method_names", "spread",
 ]  # fmt: skip
 
+Change = Callable[[npt.NDArray[np.uint8], Key], npt.NDArray[np.uint8]]
+"""B x C x H x W of any size and the name of all draws -> as many changed images of that size."""
+
 FILTER = ClassifierConfig(steps=200)
 """Of the classifier that checks labels."""
 
@@ -47,34 +50,24 @@ class Method(ABC):
     """A `Config` for each value of its option `preset`, if it has one: what `make_method` takes unless told."""
     is_control: ClassVar[bool] = False
     """A control shows what the comparison can and cannot see; it is laid on the baseline and never picked."""
-
     is_start: ClassVar[bool] = False
     """A start is what a classifier begins with, such as a pre-trained network, and no way of growing a set."""
-
     needs_reserve: ClassVar[bool] = False
     """It is handed the real images that no fold holds; every other method has the training fold alone."""
-
     trains_generator: ClassVar[bool] = False
     """Its new images come from a network that learned from all of them, and `grow` keeps that network."""
-
     mixes_labels: ClassVar[bool] = False
     """Its batches have labels that are shares of several classes."""
-
     smooths_labels: ClassVar[bool] = False
     """It takes a little of every label away and spreads it over all classes."""
-
     changes_batches: bool = False
     """It works on what the classifier reads in every step: transforms, or a loss of its own."""
-
     takes_no_steps: ClassVar[bool] = False
     """Its classifier is fitted at once, so that nothing can work on batches beside it."""
-
     reads_vectors: ClassVar[bool] = False
     """It takes vectors (N x F x 1 x 1) as well as images."""
-
     has_objective: bool = False
     """It minimises a loss of its own, of which an arm can hold only one."""
-
     shared: Path | None = None
     """Where the files of its `shared_training` are; where None, it does without."""
 
@@ -101,6 +94,11 @@ class Method(ABC):
             MethodFailed: nothing usable came out.
         """
         raise NotImplementedError(f"{self.name()} makes no image files")
+
+    def changing(self, train: ImageDataset) -> Change | None:
+        """What `grow` makes new images of single real ones with, which may be larger than those that were read; None
+        where new images are as large as what was learned from."""
+        return None
 
     def external_fingerprint(self) -> str:
         """A hash of what it reads beside the training images (weights, related images); empty where nothing.

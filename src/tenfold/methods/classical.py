@@ -23,6 +23,7 @@ from tenfold.augment.tensors import SIGNED, to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows, MadeRows
 from tenfold.core.types import ImageDataset
+from tenfold.data.images import padded
 from tenfold.training.recipe import Recipe
 
 AT_ONCE = 256
@@ -73,15 +74,25 @@ class Method(methods.Method):
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
         return Recipe(transforms=(self.for_set(train)._augmentation(),))
 
-    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
+    def changing(self, train: ImageDataset) -> methods.Change:
         change = self.for_set(train)._augmentation()
+
+        def changed(images: npt.NDArray[np.uint8], key: Key) -> npt.NDArray[np.uint8]:
+            if self.config.quarter_turns and images.shape[2] != images.shape[3]:
+                squares = [padded(image.transpose(1, 2, 0), max(image.shape)) for image in images]
+                images = np.stack(squares).transpose(0, 3, 1, 2).astype(np.uint8, copy=False)
+            batch = to_float(torch.tensor(images))
+            return to_uint8(change(batch, torch.zeros(len(batch)), key.torch_generator())[0])
+
+        return changed
+
+    def grow(self, train: ImageDataset, times: float, key: Key) -> methods.Grown:
+        change = self.changing(train)
         parents = methods.spread(times, len(train))
         starts = np.arange(len(parents)) // AT_ONCE * AT_ONCE
 
         def make(start: int) -> npt.NDArray[np.uint8]:
-            batch = to_float(torch.tensor(train.rows[parents[start : start + AT_ONCE]]))
-            changed, _ = change(batch, torch.zeros(len(batch)), (key / start).torch_generator())
-            return to_uint8(changed)
+            return change(train.rows[parents[start : start + AT_ONCE]], key / start)
 
         # Made while they are written: 20,000 images would not be held in memory.
         shape = (len(parents), *train.image_shape)

@@ -17,6 +17,7 @@ from tenfold.core.results import DryRun
 from tenfold.core.types import Data, ImageDataset
 from tenfold.data.audit import audit, cleaned, told_of_set_aside
 from tenfold.data.load import loaded
+from tenfold.data.originals import originals_of
 from tenfold.generators.generator_io import FILE, save_generator
 from tenfold.methods import GeneratorMethod, Grown, Method, spread
 from tenfold.runs.arms import Component, parse_component
@@ -24,6 +25,7 @@ from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
+from tenfold.verbs.full_size import FullSize
 from tenfold.verbs.generators import generator_key, training_time, truncated
 from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
@@ -38,6 +40,9 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     A single class, or one with a single image, can be grown; whether growing helps is another question, which
     `prove` answers. A trained generator is kept beside the images as generator.safetensors. Those of its
     images that are near copies of real ones are left out, unless `keep_copies`.
+
+    Real images are written as large as their files are, new ones of a method that changes images with up to 1,024
+    pixels, those of a generator as large as what it learned from.
 
     A generator learns from all classes, also where new images of some are wanted. A command that was killed goes on,
     to the same bits: until all is written, a hidden folder in OUT keeps what it takes.
@@ -65,7 +70,8 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
             with new.trainings():
                 grown = _grow(real, grower, options.times, options.seed, labels)
                 source = Source("grow", grower.name(), options.seed, options.only_new, options.keep_copies)
-                result = write_grown(new.folder, real, grown, source)
+                full_size = full_size_of(data, options, real, grower, options.seed)
+                result = write_grown(new.folder, real, grown, source, full_size)
                 if grown.generator:
                     file = new.folder / FILE
                     save_generator(file, grower.name(), grown.generator, real, grown.details, options.seed)
@@ -150,6 +156,19 @@ def grow_images(real: ImageDataset, component: Component, times: float, seed: in
     """The new images of one method, fitted on these."""
     method = component.make({})
     return method.grow(real, times, generator_key(method, seed))
+
+
+def full_size_of(data: Data, options: DataOptions, real: ImageDataset, method: Method, seed: int) -> FullSize | None:
+    """Where images of `real`, which was read of the data, and new ones of them come from with more pixels.
+
+    None where no file has more.
+
+    Raises:
+        InputError: the data cannot be read any more.
+    """
+    originals = originals_of(data, options, real)
+    key = generator_key(method, seed) / "full size"
+    return None if originals is None else FullSize(originals, method.changing(real), key)
 
 
 def chosen_of(real: ImageDataset, times: float, labels: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -12,10 +12,12 @@ import numpy as np
 from tenfold.core.configuration import to_json
 from tenfold.core.errors import InputError
 from tenfold.core.memory import require_memory
+from tenfold.core.progress import progress
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
 from tenfold.methods import Grown, MethodFailed
+from tenfold.verbs.full_size import FullSize
 from tenfold.verbs.new_set import NewSet
 
 BYTES_OF_A_RECORD = 1000
@@ -129,10 +131,13 @@ def require_room(count: int, real: ImageDataset) -> None:
     require_memory(count, each, f"new images of {shape}", "take a smaller --times or --size")
 
 
-def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Source) -> GrowResult:
+def write_grown(
+    directory: Path, real: ImageDataset, grown: Grown, source: Source, full_size: FullSize | None = None
+) -> GrowResult:
     """Write the images and metadata.jsonl; a directory that has them already is left as it is.
 
     A generator's near copies of real images are left out, or with `keep_copies` written and marked "near_copy".
+    Images of `real` and `grown` that `full_size` has with more pixels are written with these.
 
     Raises:
         OnlyCopied: nothing else was made; nothing is written.
@@ -146,6 +151,7 @@ def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Sourc
         )
     generator_hash = grown.generator.hash if grown.generator else None
     made = grown.as_dataset(real).take(written)
+    reals = 0 if source.only_new else len(real)
     new_records: list[Mapping[str, object]] = [
         {
             "origin": "generated",
@@ -161,11 +167,15 @@ def write_grown(directory: Path, real: ImageDataset, grown: Grown, source: Sourc
     real_records: list[Mapping[str, object]] = [{"origin": "real"}] * len(real)
     whole, records = (made, new_records) if source.only_new else (real.joined(made), real_records + new_records)
     if not (directory / "metadata.jsonl").exists():
-        export(directory, whole, records)
+        if full_size is None:
+            export(directory, whole, records)
+        else:
+            with progress("images", len(whole)) as bar:
+                export(directory, whole, records, full_size.images(reals, grown.take(written), bar))
     return GrowResult(
         directory,
         source.method,
-        0 if source.only_new else len(real),
+        reals,
         len(made),
         generator_hash,
         grown.details,

@@ -35,7 +35,7 @@ from tenfold.verbs.final_classifier import (
     second_classifier,
     tail_of,
 )
-from tenfold.verbs.grow import grow_images, parse_growing, refuse_vectors
+from tenfold.verbs.grow import full_size_of, grow_images, parse_growing, refuse_vectors
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 from tenfold.verbs.prove import Forecast, forecast, publish
 
@@ -128,7 +128,9 @@ def run(
                 with ending_at(end), failing_for_memory(current_device()):
                     sample = _grown(study, component)
                 source = Source("grow", component.method, plan.seed, only_new=False)
-                grown_set = write_grown(study.directory / "grown", study.data.part("train"), sample, source)
+                real = study.data.part("train")
+                full_size = full_size_of(data, options, real, component.make({}), plan.seed)
+                grown_set = write_grown(study.directory / "grown", real, sample, source, full_size)
             growth = _growth(study, grower, helped, grown_set)
         except (MethodFailed, TooLittleMemory) as error:
             warn(str(error))
