@@ -17,6 +17,7 @@ from made_up_sets import SHORT, easy_set, easy_vectors
 from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json, write_json
 from tenfold.core.keys import Key
+from tenfold.data.load import load
 from tenfold.networks.backbone_classifier import BackboneNet, ImageNetBackbone, backbone_named
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import Backbone
@@ -25,7 +26,7 @@ from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.deployment import as_input
 from tenfold.training.recipe import Recipe
-from tenfold.verbs.export import export
+from tenfold.verbs.export import _real_images, export
 
 needs_onnx = pytest.mark.usefixtures("onnx_is_there")
 
@@ -178,6 +179,37 @@ def test_the_run_itself_is_compared_on_where_it_can_be_read(
     write_json(tmp_path / "run/config.json", {"options": {**options, "data": str(tmp_path / "gone")}})
     assert export(tmp_path / "run", tmp_path / "other").checked_on == "made-up images"
     assert "are not at hand" in capsys.readouterr().err
+
+
+def test_no_more_files_are_read_than_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folders(tmp_path / "cells", [50, 50])
+    kept(tmp_path / "run", tenfold.load(folder))
+    (folder / "a/000.png").write_bytes(b"")
+    options = tenfold.core.options.DataOptions().to_json()
+    write_json(tmp_path / "run/config.json", {"options": {**options, "data": str(folder)}})
+    from tenfold.data.readers import folders, read_file
+
+    opened: list[Path] = []
+    monkeypatch.setattr(folders, "read_file", lambda path: opened.append(path) or read_file(path))
+    result = export(tmp_path / "run", tmp_path / "out")
+    assert (result.checked_images, result.checked_on) == (64, "images of cells")
+    assert 64 <= len(opened) <= 65, "the one that cannot be read is replaced by another"
+
+
+def test_images_of_more_bits_are_compared_as_the_classifier_reads_them(tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = write_folders(tmp_path / "cells", [5, 5])
+    for path in folder.rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path)).astype(np.uint16) * 10).save(path)
+    ranges = {"integers": (0.0, 65535.0)}
+    classifier = kept(tmp_path / "run", tenfold.load(folder), value_ranges=ranges)
+    options = tenfold.core.options.DataOptions().to_json()
+    write_json(tmp_path / "run/config.json", {"options": {**options, "data": str(folder)}})
+    images, told = _real_images(tmp_path / "run", classifier)
+    assert told == "images of cells"
+    expected = load(folder, value_ranges=ranges).images
+    assert {image.tobytes() for image in images} == {image.tobytes() for image in expected}
 
 
 def test_given_again_it_has_nothing_to_do_and_something_else_is_refused(tmp_path: Path) -> None:

@@ -96,11 +96,12 @@ def _load(study: ImageDataset, test: str | Path, columns: Mapping[str, str] | No
         raise InputError(f"an external test set needs square images; those of {study.name} are {height} x {width}")
     try:
         if not study.is_vectors:
-            external = load(test, size=height, **named, value_ranges=study.value_ranges)
-            if (large := study.rows.large) is None:
+            side = None if study.rows.large is None else study.rows.large.shape[-1]
+            named |= {"value_ranges": study.value_ranges}
+            external = load(test, size=height, large_side=side, **named)
+            if side in (None, external.large.image_shape[-1]):
                 return external
-            more = load(test, size=large.shape[-1], **named, value_ranges=study.value_ranges)
-            return external.with_large(more.rows)
+            return external.with_large(load(test, size=side, **named).rows)  # files of fewer pixels are enlarged
         external = load(test, **named)
         if not external.is_vectors:
             raise InputError(f"{external.name} holds images, but {study.name} holds vectors; give more such vectors")

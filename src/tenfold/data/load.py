@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,10 @@ import numpy.typing as npt
 from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.options import DataOptions
-from tenfold.core.types import Data, ImageDataset, SetAside, ValueRanges
-from tenfold.data import value_range
-from tenfold.data.decoded_images import DecodedImages
-from tenfold.data.decoding.pixels import UnreadableError
-from tenfold.data.detail import LOOKED_AT, lost_detail, note_of_lost_detail
+from tenfold.core.types import Data, ImageDataset, ValueRanges
+from tenfold.data.decode_set import decode_set
 from tenfold.data.duplicates import equal_pairs
-from tenfold.data.images import LARGEST_DEFAULT_SIDE, choose_side, resize_to_squares, shrink
-from tenfold.data.readers import UNLABELLED, Manifest, manifest_of
+from tenfold.data.readers import UNLABELLED, manifest_of
 from tenfold.data.readers.known import KNOWN
 
 DEFAULT_PER_CLASS = 20
@@ -52,7 +47,7 @@ def load(
     Of a set that was grown from its own images, those that were made are trained on where their parents are.
     Values of more than 8 bits are scaled by one range for all images, which `value_ranges` may give, as those of
     another set do: values outside are cut off.
-    With `large_side`, files that have more pixels than `size` are read a second time with up to so many, for
+    With `large_side`, files that have more pixels than `size` are kept a second time with up to so many, for
     pre-trained networks (`ImageDataset.large`).
 
     Raises:
@@ -77,9 +72,7 @@ def load(
         key=Key(f"seed-{asked.seed}"),
         half_of_rest_is_test=known is not None and known.without_test_part,
     )
-    dataset = _decode(manifest, indices, roles, size, value_ranges)
-    if large_side is not None and dataset.image_shape[-1] < (side := min(large_side, dataset.file_side)):
-        dataset = dataset.with_large(_decode(manifest, indices, roles, side, dataset.value_ranges or None).rows)
+    dataset = decode_set(manifest, indices, roles, size, value_ranges, large_side)
     if limited_by_default:
         note = f"studied, {DEFAULT_PER_CLASS} of each class (--per-class takes more)"
         studied = int((dataset.roles == "train").sum())
@@ -113,7 +106,7 @@ def load_unlabelled(data: str | Path, *, images: int | None = None, seed: int = 
         random = Key(f"seed-{seed}") / "unlabelled"
         chosen = np.sort(random.numpy_generator().choice(chosen, images, replace=False))
     hidden = replace(manifest, class_names=(UNLABELLED,), labels=np.zeros_like(manifest.labels))
-    return _decode(hidden, chosen, manifest.roles[chosen])
+    return decode_set(hidden, chosen, manifest.roles[chosen])
 
 
 def require_classes(dataset: ImageDataset) -> None:
@@ -129,86 +122,6 @@ def require_classes(dataset: ImageDataset) -> None:
             f"{dataset.name} has a single class ({only}), so there is nothing to tell apart; "
             "add a second class folder (`tenfold grow` works with one)"
         )
-
-
-def _decode(
-    manifest: Manifest,
-    indices: Indices,
-    roles: npt.NDArray[np.str_],
-    size: int | None = None,
-    known: ValueRanges | None = None,
-) -> ImageDataset:
-    if manifest.vectors is not None:
-        vectors = manifest.vectors[indices, :, np.newaxis, np.newaxis]
-        return _set_of(manifest, vectors, indices, roles).with_columns(feature_names=manifest.feature_names)
-    assert manifest.decode is not None
-    known = manifest.value_ranges if known is None else known
-    decoded = DecodedImages()
-    longer_sides: list[int] = []
-    kept: list[int] = []
-    broken: list[SetAside] = []
-    lost: list[float] = []
-    most = size or LARGEST_DEFAULT_SIDE
-    for position, index in enumerate(indices):
-        try:
-            image = manifest.image(int(index), roles[position])
-        except UnreadableError as error:
-            broken.append(SetAside(manifest.sources[index], str(error)))
-            continue
-        longer_sides.append(image.longer_side)
-        # Photographs are shrunk at once: thousands of them would not fit into the memory.
-        decoded.append(shrink(image, most))
-        if image.longer_side > most and position % max(1, len(indices) // LOOKED_AT) == 0:
-            lost.append(lost_detail(image.pixels, most))
-        kept.append(position)
-    readable = indices[kept]
-    for label in np.setdiff1d(manifest.labels[indices], manifest.labels[readable]):
-        members = {manifest.sources[index] for index in np.flatnonzero(manifest.labels == label)}
-        example = next(entry for entry in broken if entry.source in members)
-        raise InputError(
-            f"class {manifest.class_names[label]!r}: none of its images can be read "
-            f"({example.source}: {example.reason}); replace them or remove the class"
-        )
-    side = choose_side(longer_sides, size)
-    for place, longer in enumerate(longer_sides):
-        if longer > most > side:  # once more, in one step, as `predict` shrinks it: two steps give other values
-            decoded[place] = shrink(manifest.decode(int(readable[place])), side)
-    ranges = value_range.value_ranges((image.pixels for image in decoded), known)
-    kinds = [value_range.kind_of(image.pixels) for image in decoded] if known is not None else []
-    images, conversions = resize_to_squares(decoded, longer_sides, side, ranges)
-    if told := note_of_lost_detail(lost, most):
-        conversions[told] = sum(longer > most for longer in longer_sides)
-    if known is not None:
-        conversions[value_range.OWN_RANGE] = sum(kind is not None and kind not in known for kind in kinds)
-    dataset = _set_of(manifest, images, readable, roles[kept])
-    return dataset.with_columns(
-        set_aside=(*manifest.set_aside, *broken),
-        conversions={**manifest.conversions, **+conversions},
-        value_ranges=ranges,
-        file_side=int(np.median(own)) if (own := _of_originals(longer_sides, roles[kept])) else 0,
-    )
-
-
-def _of_originals(longer_sides: Sequence[int], roles: npt.NDArray[np.str_]) -> list[int]:
-    """Those of real images: beside photographs may lie many more that a generator has made small."""
-    return [side for side, role in zip(longer_sides, roles, strict=True) if role != "grown"]
-
-
-def _set_of(
-    manifest: Manifest, images: npt.NDArray[Any], indices: Indices, roles: npt.NDArray[np.str_]
-) -> ImageDataset:
-    """Images, or vectors, under what the manifest says of them."""
-    return ImageDataset(
-        name=manifest.name,
-        images=images,
-        labels=manifest.labels[indices],
-        class_names=manifest.class_names,
-        groups=manifest.groups[indices],
-        sources=tuple(manifest.sources[index] for index in indices),
-        roles=roles,
-        columns=manifest.columns,
-        warnings=manifest.warnings,
-    )
 
 
 def _reject_leaks(dataset: ImageDataset) -> None:

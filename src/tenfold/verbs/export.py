@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from tenfold.core.options import DataOptions, ExportOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Result
-from tenfold.data.load import load
+from tenfold.data.decoding.pixels import UnreadableError
+from tenfold.data.readers import Manifest, manifest_of
 from tenfold.report.documents import model_card
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, make_ready
@@ -27,6 +30,7 @@ from tenfold.training import deployment
 from tenfold.training.classifier import TrainedClassifier
 from tenfold.training.classifier_io import CLASSIFIER, load_classifier
 from tenfold.verbs.new_set import new_set
+from tenfold.verbs.predict import as_trained
 
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, between an exported graph and the classifier itself."""
@@ -144,8 +148,8 @@ def _real_images(run: Path, trained: TrainedClassifier) -> tuple[npt.NDArray[Any
     try:
         asked = read_json(run / "config.json")["options"]
         options = from_json(DataOptions, {field.name: asked[field.name] for field in fields(DataOptions)})
-        data = load(asked["data"], replace(options, size=None if trained.reads_vectors else trained.image_shape[1]))
-        rows = data.rows[np.sort(random.permutation(len(data))[:CHECKED])]
+        data = manifest_of(asked["data"], class_folders=options.class_folders, columns=options.columns)
+        rows = _some_of(data, random.permutation(len(data.sources)), trained)
         if rows.shape[1:] == trained.image_shape:
             return rows, f"{noun} of {data.name}"
     except (TenfoldError, LookupError, TypeError, ValueError, OSError):
@@ -155,3 +159,17 @@ def _real_images(run: Path, trained: TrainedClassifier) -> tuple[npt.NDArray[Any
     if trained.reads_vectors:
         return random.normal(size=shape).astype(np.float32), f"made-up {noun}"
     return random.integers(0, 256, shape).astype(np.uint8), f"made-up {noun}"
+
+
+def _some_of(data: Manifest, order: npt.NDArray[np.int64], trained: TrainedClassifier) -> npt.NDArray[Any]:
+    """The first that can be read, as the classifier reads them: no other file is opened."""
+    if data.vectors is not None:
+        return data.vectors[order[:CHECKED], :, np.newaxis, np.newaxis]
+    images: list[npt.NDArray[np.uint8]] = []
+    for index in order.tolist():
+        with suppress(UnreadableError):
+            image = data.image(index, data.roles[index])
+            images.append(as_trained(image, trained.image_shape, trained.value_ranges, Counter()))
+        if len(images) == CHECKED:
+            break
+    return np.stack(images)

@@ -19,7 +19,7 @@ from tenfold.core.output import new_file, require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.types import ValueRanges
 from tenfold.data.audit import FILE_WARNINGS
-from tenfold.data.decoding.pixels import UnreadableError
+from tenfold.data.decoding.pixels import DecodedImage, UnreadableError
 from tenfold.data.images import resize_to_squares, shrink, with_channels
 from tenfold.data.readers import npz, read_file, table
 from tenfold.data.readers.walk import walk
@@ -136,7 +136,7 @@ def _images(
     shape = trained.image_shape if frame is None else (3, frame.read_side, frame.read_side)
     for path in _files(paths):
         try:
-            pixels.append(_as_trained(path, shape, trained.value_ranges, done))
+            pixels.append(as_trained(read_file(path), shape, trained.value_ranges, done))
             files.append(str(path))
         except UnreadableError as error:
             warn(f"{path} is left out: {error}")
@@ -190,12 +190,11 @@ def _files(paths: Iterable[Path], suffixes: tuple[str, ...] = ()) -> list[Path]:
     return files
 
 
-def _as_trained(
-    path: Path, shape: tuple[int, int, int], ranges: ValueRanges, done: Counter[str]
+def as_trained(
+    image: DecodedImage, shape: tuple[int, int, int], ranges: ValueRanges, done: Counter[str]
 ) -> npt.NDArray[np.uint8]:
     """The image as the training set's were: the same side, the same number of channels, the same range of values."""
     channels, side, _ = shape
-    image = read_file(path)
     square, conversions = resize_to_squares([shrink(image, side)], [image.longer_side], side, ranges)
     kind = kind_of(image.pixels)
     done.update(conversions)
