@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,20 @@ from made_up_folders import files
 
 from made_up_sets import QUICK_CGAN, easy_set
 from tenfold.core.files import read_json
+from tenfold.core.study_options import StudyOptions
+from tenfold.core.types import Trial
 from tenfold.evaluation import ArmResult, Interval, Verdict
 from tenfold.methods import MethodFailed, method_class
 from tenfold.report.classifier_words import candidate_sentence
 from tenfold.runs import study as conduct
+from tenfold.runs.preparation import prepare
 from tenfold.training.classifier_io import load_classifier
 from tenfold.training.deadline import TimeIsUp
 from tenfold.verbs import final_classifier as final
 from tenfold.verbs.export import export
+from tenfold.verbs.final_classifier import tail_of
 from tenfold.verbs.predict import predict
+from tenfold.verbs.prove import seconds_to_publish
 from tenfold.verbs.run import RunResult, run
 
 pytestmark = pytest.mark.usefixtures("short_trainings")
@@ -170,6 +176,34 @@ def test_without_time_it_is_left_out_and_that_is_said(
     assert words in result.sentence
     assert words in (tmp_path / "out/report.html").read_text("utf-8")
     assert not FILES & {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_where_the_time_is_up_before_nothing_more_is_trained(
+    ran: Callable[..., RunResult], arms_are: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms_are({"classical+mixup": (1, "not_proven"), "classical+cutmix": (-1, "not_proven")})
+    monkeypatch.setattr("tenfold.verbs.run.end_of", lambda prepared: time.time() - 1)
+    result = ran()
+    assert "fold" in result.classifier
+    assert result.candidate is not None
+    assert result.candidate["left_out"] == "there was no time to train it on all images"
+
+
+def test_a_budget_keeps_time_for_both_and_of_too_short_a_one_for_the_first_alone() -> None:
+    def trial(arm: str, repeat: int, seconds: float) -> Trial:
+        return Trial(arm, repeat, 0, 0.5, 0.5, [0], [[1.0]], [], seconds, {"seconds": {"methods": 0.0}})
+
+    def kept(budget: float, repeats: int) -> float:
+        options = StudyOptions(arms="raw,classical+mixup", budget=budget)
+        prepared = prepare(easy_set([9, 9]), options)
+        trials = [trial("classical", 0, 20.0), trial("classical+mixup", 0, 60.0)]
+        return tail_of(prepared, grows=False)(trials, repeats) - seconds_to_publish(prepared)
+
+    first = kept(budget=200.0, repeats=1)
+    assert 0 < first < 1.25 * 20
+    assert kept(budget=2000.0, repeats=1) == pytest.approx(first + 60)
+    assert kept(budget=2000.0, repeats=2) == pytest.approx(first + 60), "the winner's, or the baseline's and another"
+    assert kept(budget=260.0, repeats=2) == pytest.approx(60)
 
 
 def test_a_generator_that_fails_on_all_images_leaves_the_first_classifier(
