@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tenfold.core import rows as rows_module
 from tenfold.core.rows import ImageRows, MadeRows
 
 WHOLE = np.arange(23 * 3, dtype=np.uint8).reshape(23, 3)
@@ -32,3 +33,13 @@ def test_what_is_read_in_order_is_made_once(made: tuple[MadeRows, list[int]]) ->
     rows = ImageRows((WHOLE,)).joined(ImageRows((made[0],)))
     assert np.array_equal(np.stack([rows[i] for i in range(len(rows))]), np.concatenate([WHOLE, WHOLE]))
     assert made[1] == [0, 5, 10, 15, 20]
+
+
+def test_mirrored_rows_are_made_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.arange(7 * 2 * 3 * 4, dtype=np.uint8).reshape(7, 2, 3, 4)
+    monkeypatch.setattr(rows_module, "CHUNK_BYTES", 2 * 2 * 3 * 4)
+    mirrored = ImageRows((images[:3], images[3:])).mirrored()
+    assert mirrored.shape == images.shape
+    assert np.array_equal(mirrored[:], images[..., ::-1])
+    assert np.array_equal(mirrored[[6, 0]], images[[6, 0], ..., ::-1])
+    assert np.array_equal(mirrored.mirrored()[:], images)

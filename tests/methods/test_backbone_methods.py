@@ -10,9 +10,10 @@ from tenfold.core.errors import InputError
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.methods import make_method
+from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import parse_arms
-from tenfold.training import backbone_start
+from tenfold.training import backbone_start, linear_probe
 from tenfold.training.classifier import train_classifier
 from tenfold.training.classifier_io import load_classifier, save_classifier
 
@@ -95,10 +96,39 @@ def test_a_missing_extra_is_named() -> None:
         trained("probe", easy_set([3, 3]))
 
 
-def test_a_probe_takes_no_augmentation_beside_it() -> None:
-    with pytest.raises(InputError, match=r"probe reads each image once.*take probe alone, or classical\+transfer"):
-        parse_arms("classical+probe")
-    assert parse_arms("classical+transfer")
+@pytest.mark.parametrize("mixing", ["mixup", "label_smoothing", "augmix"])
+def test_a_probe_takes_no_change_of_labels_or_loss_beside_it(mixing: str) -> None:
+    with pytest.raises(InputError, match=rf"probe fits a head to labels as they are.*or {mixing}\+transfer"):
+        parse_arms(f"{mixing}+probe")
+    assert parse_arms(f"{mixing}+transfer")
+
+
+def test_a_head_is_fitted_to_views_that_augmentation_makes(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, fitted = easy_set([5, 5]), []
+
+    def fit_head(features, labels, validation, class_count, groups, key):
+        fitted.append((len(features), np.bincount(labels).tolist(), groups.tolist()))
+        return linear_probe.fit_head(features, labels, validation, class_count, groups, key)
+
+    monkeypatch.setattr(backbone_start, "fit_head", fit_head)
+    recipe = make_method("classical", {"policy": "standard"}).fit(train, None, KEY)
+    recipe += make_method("probe", {"source": source}).fit(train, None, KEY)
+    plain, _ = trained("probe", train, source=source)
+    fitted.clear()
+    grown = train_classifier(train, train, recipe, KEY, SHORT)
+    assert fitted == [(50, [25, 25], train.groups.tolist() * 5)]
+    assert not np.array_equal(plain.probabilities(train.images), grown.probabilities(train.images))
+    again = train_classifier(train, train, recipe, KEY, SHORT)
+    assert np.array_equal(again.probabilities(train.images), grown.probabilities(train.images))
+
+
+def test_validation_images_choose_between_the_networks_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "available", lambda name: True)
+    usual = {"backbone": ("lite2", "imagenet"), "side": ("224", "160"), "mirror": ("no", "yes")}
+    assert make_method("probe").search_space() == usual
+    assert make_method("probe", {"backbone": "lite2", "side": "96"}).search_space() == {"mirror": ("no", "yes")}
+    monkeypatch.setattr(pretrained, "available", lambda name: name == "imagenet")
+    assert make_method("probe").search_space()["backbone"] == ("imagenet",)
 
 
 def test_two_networks_to_begin_with_are_refused(source: str) -> None:

@@ -58,6 +58,21 @@ def test_a_image_is_read_once(cache: Path) -> None:
     assert cache.exists()
 
 
+def test_what_was_read_before_a_kill_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_AT_ONCE", 4)
+    reader = Reader()
+
+    def killed(images: np.ndarray) -> np.ndarray:
+        if len(reader.read) == 2:
+            raise KeyboardInterrupt
+        return reader(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(IMAGES, "net", killed, 3)
+    assert np.array_equal(cached(IMAGES, "net", reader, 3), Reader()(IMAGES))
+    assert reader.read == [4, 4, 2]
+
+
 def test_other_weights_and_other_shapes_are_other_entries() -> None:
     reader = Reader()
     cached(IMAGES, "net", reader, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -112,10 +113,20 @@ class ImageRows:
         large = self.large.joined(other.large) if self.large is not None and other.large is not None else None
         return ImageRows(tuple(parts), np.concatenate([self.numbers, numbers]), large)
 
+    def mirrored(self) -> ImageRows:
+        """The images mirrored left-right, made only where they are asked for."""
+        size = self._in_a_chunk
+        parts = MadeRows(lambda start: self[start : start + size][..., ::-1], self.shape, self.dtype, size)
+        return ImageRows((parts,))
+
     def chunks(self) -> Iterator[Array]:
         """All rows in order, about 16 MB at a time, at least one row."""
-        size = max(1, CHUNK_BYTES // max(1, self.parts[0][:1].nbytes))
+        size = self._in_a_chunk
         return (self[start : start + size] for start in range(0, len(self), size))
+
+    @property
+    def _in_a_chunk(self) -> int:
+        return max(1, CHUNK_BYTES // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
 
     def _gathered(self, numbers: Indices) -> Array:
         if len(numbers) == 0:

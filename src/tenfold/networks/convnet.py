@@ -17,6 +17,8 @@ class Backbone(nn.Module, ABC):
 
     feature_count: int
     """F."""
+    parts: tuple[int, ...] = ()
+    """Features of each layer that is read, where there are several; their sum is F."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

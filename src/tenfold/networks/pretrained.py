@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,7 +80,11 @@ EPSILON = 1e-3
 
 
 class LiteNet(nn.Module):
-    """Images as the weights were trained -> the last map, 1280 channels at a 32nd of the side."""
+    """Images as the weights were trained -> the last map, 1280 channels at a 32nd of the side.
+
+    Args:
+        stages: of them the last are read too, by `maps`.
+    """
 
     def __init__(self, stages: Stages) -> None:
         super().__init__()
@@ -91,11 +96,24 @@ class LiteNet(nn.Module):
                 inputs = channels
         self.blocks = nn.Sequential(*blocks)
         self.last = _Convolution(inputs, LAST, 1)
+        self.ends = list(itertools.accumulate(stage[-1] for stage in stages))
+        """Blocks up to the end of each stage."""
+        self.channels = [*(stage[3] for stage in stages), LAST]
+        """Of each stage's last map, and of the last map of all."""
 
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x S x S -> B x 1280 x S/32 x S/32."""
-        hidden: Tensor = F.relu6(self.last(self.blocks(F.relu6(self.stem(images)))))
-        return hidden
+        return self.maps(images, 0)[-1]
+
+    def maps(self, images: Tensor, count: int) -> list[Tensor]:
+        """B x 3 x S x S -> the last maps of so many stages, the last ones, and the last map of all."""
+        hidden, maps = F.relu6(self.stem(images)), list[Tensor]()
+        kept = self.ends[len(self.ends) - count :]
+        for number, block in enumerate(self.blocks, 1):
+            hidden = block(hidden)
+            if number in kept:
+                maps.append(hidden)
+        return [*maps, F.relu6(self.last(hidden))]
 
 
 class _Convolution(nn.Conv2d):
@@ -250,6 +268,11 @@ FEATURE_COUNT = LAST
 def available(name: str = SMALLEST) -> bool:
     """Whether the weights of this network, of the extra `weights`, are installed."""
     return LITE[name].installed
+
+
+def best_first() -> tuple[str, ...]:
+    """The networks whose weights are installed, the one that is usually best first; the smallest where none is."""
+    return tuple(name for name in reversed(tuple(LITE)) if available(name)) or (SMALLEST,)
 
 
 def imagenet_network(name: str = SMALLEST) -> LiteNet:

@@ -194,11 +194,13 @@ def _refuse_conflicts(text: str, methods: Sequence[Method]) -> None:
             "falsify the shares that they state; take one of the two"
         )
     at_once = next((method.name() for method in methods if method.takes_no_steps), None)
-    changing = [method.name() for method in methods if method.changes_batches]
+    changing = [
+        method.name() for method in methods if method.mixes_labels or method.smooths_labels or method.has_objective
+    ]
     if at_once and changing:
         raise InputError(
-            f"the arm '{text}' cannot be had: {at_once} reads each image once, as it is, and what "
-            f"{' and '.join(changing)} would change is read step by step; take {at_once} alone, or "
+            f"the arm '{text}' cannot be had: {at_once} fits a head to labels as they are, and "
+            f"{' and '.join(changing)} would change these or the loss step by step; take {at_once} alone, or "
             f"{'+'.join(changing)}+transfer"
         )
     if sum(method.has_objective for method in methods) > 1:

@@ -89,7 +89,7 @@ def shortened(recipe: Recipe, config: ClassifierConfig) -> tuple[Recipe, Classif
     """The same training as a try: few steps with the whole of their learning rate's course, looked at once."""
     start = recipe.init
     if start is not None and start.steps is not None:
-        recipe = replace(recipe, init=replace(start, steps=_few(start.steps)))
+        recipe = replace(recipe, init=replace(start, steps=_few(start.steps), views=min(start.views, 1)))
     return recipe, replace(config, steps=_few(config.steps), looks=1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from tenfold.data.load import load
 from tenfold.networks.backbone_classifier import BackboneNet, ClassifierBackbone, backbone_named, with_head
 from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import Backbone, SmallConvNet
+from tenfold.networks.pretrained import best_first
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.classifier_io import load_classifier, save_classifier
 from tenfold.training.device import current_device
@@ -30,6 +31,10 @@ from tenfold.training.recipe import Start, standard_augmentation
 if TYPE_CHECKING:
     from tenfold.runs import Context
 
+VIEWS = 4
+"""Of each image that a head is fitted to, where an arm changes images."""
+SIDES = ("224", "160")
+"""Between which validation images choose; the weights were trained at 224 or a little more."""
 SOURCE_TRAINING = ClassifierConfig(steps=1200)
 
 
@@ -37,12 +42,13 @@ SOURCE_TRAINING = ClassifierConfig(steps=1200)
 class BackboneConfig:
     """Which network, and how it reads."""
 
-    backbone: str = "imagenet"
-    """`imagenet` (EfficientNet-Lite0, extra `weights`), or with the extra `hub` a local directory or a hub's name."""
+    backbone: str = "auto"
+    """`imagenet` (EfficientNet-Lite0) or `lite2` (EfficientNet-Lite2), both of the extra `weights`, or with the extra
+    `hub` a local directory or a hub's name; `auto` lets validation images choose between those of `weights`."""
     source: str = ""
     """Labelled images of other classes, in any form DATA may have: a network trained on these is the backbone."""
-    side: PositiveInt = 160
-    """Pixels at which a network from elsewhere reads; larger is a little better and slower with its square."""
+    side: PositiveInt | Literal["auto"] = "auto"
+    """Pixels at which a network from elsewhere reads; `auto` lets validation images choose between 224 and 160."""
     mirror: Literal["auto", "no", "yes"] = "auto"
     """Fit the head to mirror images too."""
 
@@ -53,13 +59,17 @@ class BackboneStart:
     config: BackboneConfig
     shared: Path | None
     """Where the files of its `shared_training` are; where None, it does without."""
+    default_options: Callable[[], dict[str, str]]
 
     def search_space(self) -> Mapping[str, tuple[str, ...]]:
-        return {"mirror": ("no", "yes")} if self.config.mirror == "auto" else {}
+        elsewhere = {"backbone": best_first(), "side": SIDES} if not self.config.source else {}
+        candidates = {**elsewhere, "mirror": ("no", "yes")}
+        return {name: values for name, values in candidates.items() if getattr(self.config, name) == "auto"}
 
     def external_fingerprint(self) -> str:
         if not self.config.source:
-            return backbone_named(self.config.backbone, self.config.side).weights_hash()
+            names = self.search_space().get("backbone", (self.config.backbone,))
+            return "".join(backbone_named(name, int(SIDES[0])).weights_hash() for name in names)
         for kept in (_loaded, _trained):
             kept.cache_clear()  # asked at the beginning of a study: the files may have changed since the last one
         return _loaded(self.config.source, None).fingerprint()
@@ -85,7 +95,7 @@ class BackboneStart:
 
         return Start(
             network,
-            **({"steps": 0} | training),
+            **({"steps": 0, "views": VIEWS} | training),
             reads_large=not self.config.source,
             seen=_loaded(self.config.source, side) if self.config.source else None,
         )
@@ -93,20 +103,22 @@ class BackboneStart:
     def _head(
         self, network: BackboneNet, train: ImageDataset, validation: ImageDataset | None, key: Key
     ) -> ChosenHead:
-        images, labels, groups = train.images, train.labels, np.arange(len(train))
+        rows, labels, groups = [train.rows], train.labels, train.groups
         if self.config.mirror == "yes":
-            images = np.concatenate([images, images[..., ::-1]])
-            labels, groups = np.tile(labels, 2), np.tile(groups, 2)
-        network.scale.fit(torch.from_numpy(unscaled_features(network, images)).to(device_of(network)))
+            rows, labels, groups = [*rows, train.rows.mirrored()], np.tile(labels, 2), np.tile(groups, 2)
+        unscaled = torch.from_numpy(np.concatenate([unscaled_features(network, part) for part in rows]))
+        network.scale.fit(unscaled.to(device_of(network)))
         validation_part = None
         if validation is not None:
             validation_part = frozen_features(network, validation.rows).cpu().numpy(), validation.labels
-        features = frozen_features(network, images).cpu().numpy()
+        features = network.scale(unscaled.to(device_of(network))).cpu().numpy()
         return fit_head(features, labels, validation_part, train.class_count, groups, key)
 
     def _backbone(self, side: int) -> Backbone:
         if not self.config.source:
-            return backbone_named(self.config.backbone, self.config.side)
+            usual = self.default_options()
+            name, pixels = (usual.get(option, getattr(self.config, option)) for option in ("backbone", "side"))
+            return backbone_named(name, int(pixels))
         trained = load_classifier(self.shared) if self.shared else _trained(self.config.source, side)
         assert isinstance(trained.network, SmallConvNet)
         return ClassifierBackbone(copy.deepcopy(trained.network), trained.image_shape)

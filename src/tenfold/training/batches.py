@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.augment.tensors import to_float, to_uint8
-from tenfold.core.rows import ImageRows
+from tenfold.core.keys import Key
+from tenfold.core.rows import ImageRows, MadeRows
 from tenfold.core.types import ImageDataset
 from tenfold.training.device import Device
+from tenfold.training.recipe import Transform
 
 CHUNK_VALUES = 2**24
 """Pixel values that are floats at a time."""
+VALUES_OF_VIEWS = 2**20
+"""The same of images that are read one by one after they were changed."""
 RESIDENT_SHARE = 0.25
 """Of a GPU's free memory; images that take no more live there as a whole."""
 
@@ -70,6 +74,29 @@ def enlarged(data: ImageDataset, shape: tuple[int, int, int]) -> ImageDataset:
         part = F.interpolate(part, size=shape[1:], mode="bicubic", align_corners=False, antialias=True)
         images[start : start + size] = to_uint8(part.clamp(-1, 1))
     return data.with_columns(images=images)
+
+
+def views_of(data: ImageDataset, transforms: Sequence[Transform], count: int, key: Key) -> ImageDataset:
+    """Each image so many times as the transforms change it, the labels as they are; made where they are asked for.
+
+    What is asked for twice is the same twice. For transforms that keep labels.
+    """
+    together = max(1, VALUES_OF_VIEWS // math.prod(data.image_shape))
+
+    def view(number: int) -> MadeRows:
+        def made(start: int) -> npt.NDArray[np.uint8]:
+            part = slice(start, start + together)
+            images = to_float(as_tensor(data.rows, part))
+            soft = F.one_hot(torch.from_numpy(data.labels[part]), data.class_count).float()
+            draws = (key / f"view-{number}" / f"from-{start}").torch_generator()
+            for transform in transforms:
+                images, soft = transform(images, soft, draws)
+            return to_uint8(images)
+
+        return MadeRows(made, data.rows.shape, np.uint8, together)
+
+    again = np.tile(np.arange(len(data)), count)
+    return data.take(again).with_columns(images=ImageRows(tuple(view(number) for number in range(count))))
 
 
 def as_floats(rows: ImageRows, change: Callable[[Tensor], Tensor] = lambda images: images) -> Tensor:

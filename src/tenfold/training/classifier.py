@@ -21,7 +21,7 @@ from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import Network
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, enlarged
+from tenfold.training.batches import ImagePool, enlarged, views_of
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.inference import network_features, network_probabilities, validated
@@ -140,6 +140,10 @@ def train_classifier(
             train, validation = train.large, None if validation is None else validation.large
             if recipe.extra is not None:
                 recipe = replace(recipe, extra=enlarged(recipe.extra.large, train.image_shape))
+        if start.views and recipe.transforms:
+            read = train if recipe.extra is None else train.joined(recipe.extra)
+            views = views_of(read, recipe.transforms, start.views, key / "views")
+            recipe = replace(recipe, extra=views if recipe.extra is None else recipe.extra.joined(views))
         own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
         config = replace(config, **{name: value for name, value in own.items() if value is not None})
     task, loop = ClassifierTask(train, validation, recipe, key, config), loop or TrainingLoop()

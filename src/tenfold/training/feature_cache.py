@@ -37,6 +37,8 @@ MOST_BYTES = 2**30
 FILE = "features.sqlite"
 BATCH = 64
 """Images that the network from ImageNet reads together; only diagnostics ask it directly."""
+KEPT_AT_ONCE = 256
+"""Images after which what was read of them is kept: a kill undoes no more, and no more lie in memory."""
 CHUNK = 32
 """Images are always read so many at a time, so that no feature depends on what is read beside it."""
 
@@ -109,13 +111,14 @@ def cached(images: Images, network: str, read: Callable[[Images], Features], fea
             for place in np.flatnonzero(fits):
                 rows[place] = np.frombuffer(known[names[place]], np.float32)
             missing = np.flatnonzero(~np.array(fits, bool))
-            if len(missing):
-                rows[missing] = read(images[missing])
-                kept, missing = missing, missing[:0]
-                _keep(database, {names[place]: rows[place].tobytes() for place in kept})
+            while len(missing):
+                now, missing = np.split(missing, [KEPT_AT_ONCE])
+                rows[now] = read(images[now])
+                _keep(database, {names[place]: rows[place].tobytes() for place in now})
     except (sqlite3.Error, OSError):
-        if len(missing):
-            rows[missing] = read(images[missing])
+        for start in range(0, len(missing), KEPT_AT_ONCE):
+            now = missing[start : start + KEPT_AT_ONCE]
+            rows[now] = read(images[now])
     return rows
 
 

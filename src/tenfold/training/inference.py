@@ -65,7 +65,8 @@ def validated(network: Network, validation: ImageDataset | None) -> tuple[float,
 
 def _with_mirror_images(network: Network, images: Images, rows: Rows) -> Rows:
     """The mean of what the network says of the images, `rows`, and of their mirror images."""
-    both = rows + network_probabilities(network, np.ascontiguousarray(images[:][..., ::-1]))
+    mirrored = (images if isinstance(images, ImageRows) else ImageRows((images,))).mirrored()
+    both = rows + network_probabilities(network, mirrored)
     return (both / 2).astype(np.float32)
 
 

@@ -26,6 +26,7 @@ CANDIDATES = (
     ("logistic", 1e-3),
     ("logistic", 1e-2),
     ("logistic", 1e-1),
+    ("logistic", 1e0),
     ("ridge", 1e2),
     ("ridge", 1e3),
     ("ridge", 1e4),

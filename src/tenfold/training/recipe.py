@@ -66,6 +66,8 @@ class Start:
     """Both in place of the usual ones."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Parts of the network by name that learn at this share of the learning rate."""
+    views: int = 0
+    """Where no steps are taken: how often each image is read as the recipe's transforms change it, beside itself."""
     reads_large: bool = False
     """Whether it reads images with as many pixels as their files have, and not as the judge's own network does."""
     seen: ImageDataset | None = None
