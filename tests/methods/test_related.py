@@ -135,7 +135,9 @@ def test_the_gradient_is_turned_round_over_the_steps_of_the_training_and_the_hea
     assert weights[-1] == pytest.approx(WEIGHT, rel=1e-3)
 
 
-@pytest.mark.parametrize(("beside", "why"), [("probe", "is read step by step"), ("manifold", "a loss of their own")])
+@pytest.mark.parametrize(
+    ("beside", "why"), [("probe", "fits a head to labels as they are"), ("manifold", "a loss of their own")]
+)
 def test_alignment_is_refused_where_it_could_not_be_obeyed(beside: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         parse_arms(f"{beside}+related(source=other,align=true)")
