@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from made_up_sets import SHORT, easy_set
 from tenfold.core.errors import InputError
@@ -12,6 +14,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.methods import make_method
 from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import BackboneNet
+from tenfold.networks.blocks import build
+from tenfold.networks.convnet import Backbone
 from tenfold.runs.arms import parse_arms
 from tenfold.training import backbone_start, linear_probe
 from tenfold.training.classifier import train_classifier
@@ -157,3 +161,32 @@ def test_the_width_is_the_networks() -> None:
         assert classifier.network.width == width
     assert make_method("classifier").search_space() == {"width": ("24", "12", "6", "48")}
     assert make_method("classifier", {"width": "12"}).search_space() == {}
+
+
+class TwoLayers(Backbone):
+    """A backbone of two layers, of which the first stays as it came."""
+
+    feature_count = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = build(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3)), KEY.torch_generator())
+        self.first, self.second = layers
+
+    def forward(self, images):
+        return self.second(self.first(images).relu()).mean((2, 3))
+
+    def first_layers(self):
+        return (self.first,)
+
+    def description(self):
+        return {"kind": "two layers"}
+
+
+def test_fine_tuning_leaves_the_first_layers_as_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbone_start, "backbone_named", lambda name, side: TwoLayers())
+    train = easy_set([6, 6])
+    recipe = make_method("transfer", {"steps": "3", "batch_size": "8", "fewest": "1"}).fit(train, None, KEY)
+    trunk, before = train_classifier(train, None, recipe, KEY, SHORT).network.trunk, TwoLayers()
+    assert torch.equal(trunk.first.weight, before.first.weight)
+    assert not torch.equal(trunk.second.weight, before.second.weight)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.training import batches
-from tenfold.training.batches import ImagePool, as_floats, as_tensor, views_of
+from tenfold.training.batches import ImagePool, as_floats, as_tensor, with_views
 from tenfold.training.device import Device
+from tenfold.training.recipe import Recipe, Start
 
 IMAGES = np.arange(7 * 3 * 4 * 4, dtype=np.uint8).reshape(7, 3, 4, 4)
 ROWS = ImageRows((IMAGES[:4], IMAGES[4:]))
@@ -53,18 +56,23 @@ def test_floats_are_the_same_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch,
 
 def test_views_are_the_same_whenever_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     data = easy_set([4, 3], (3, 8, 8))
-    monkeypatch.setattr(batches, "VALUES_OF_VIEWS", 3 * 3 * 8 * 8)  # three at a time
+    monkeypatch.setattr(batches, "VALUES_OF_VIEWS", 3 * 3 * 16 * 16)  # three at a time
 
     def noisy(images, labels, generator):
         return images + torch.rand(images.shape, generator=generator), labels
 
-    views = views_of(data, (noisy, noisy), 2, Key("views"))
-    assert views.labels.tolist() == data.labels.tolist() * 2
-    assert views.groups.tolist() == data.groups.tolist() * 2
+    start = Start(lambda *_: None, views=2, side=16)
+    recipe, key = Recipe(transforms=(noisy, noisy), init=start), Key("views")
+    views = with_views(data, recipe, key)
+    assert views.labels.tolist() == data.labels.tolist() * 3
+    assert views.groups.tolist() == data.groups.tolist() * 3
     whole = views.rows[:]
-    assert np.array_equal(views.rows[[13, 2, 7]], whole[[13, 2, 7]])
-    assert not np.array_equal(whole[:7], whole[7:])
-    assert (whole[:7] >= data.images).all()
-    assert np.array_equal(views_of(data, (noisy, noisy), 2, Key("views")).images, whole)
-    same = views_of(data, (lambda images, labels, generator: (images, labels),), 1, Key("views"))
-    assert np.array_equal(same.images, data.images)
+    assert whole.shape == (21, 3, 16, 16)
+    assert np.array_equal(views.rows[[20, 2, 9]], whole[[20, 2, 9]])
+    assert not np.array_equal(whole[7:14], whole[14:])
+    assert (whole[7:14] >= whole[:7]).all()
+    assert np.array_equal(with_views(data, recipe, key).images, whole)
+    same = with_views(data, replace(recipe, init=replace(start, side=None)), key)
+    assert np.array_equal(same.images[:7], data.images)
+    for none in (Recipe(init=start), Recipe(transforms=(noisy,)), replace(recipe, init=Start(lambda *_: None))):
+        assert with_views(data, none, key) is data

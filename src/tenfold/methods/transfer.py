@@ -26,7 +26,7 @@ SHOWN, STEPS = 6, (60, 200)
 class Config(BackboneConfig):
     mirror: Literal["auto", "no", "yes"] = "no"
     """Fit the head to mirror images too; `auto` trains twice, to choose."""
-    side: PositiveInt = 128
+    side: PositiveInt | Literal["auto"] = 160
     steps: PositiveInt | None = None
     """Unless given, as many as show each training image 6 times, between 60 and 200."""
     batch_size: PositiveInt = 32

@@ -17,6 +17,8 @@ from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
 
 STAGES = 3
 """Of a network from ImageNet that are read beside its last map."""
+FIRST = 3
+"""Stages that fine-tuning leaves as they are. They hold 2 % of the weights and would take half of the time."""
 
 
 class ImageNetBackbone(Backbone):
@@ -55,6 +57,9 @@ class ImageNetBackbone(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         maps = self.network.maps(pretrained.as_trained(images, self.side), self.stages)
         return torch.cat([one.mean(dim=(2, 3)) for one in maps], 1)
+
+    def first_layers(self) -> Sequence[nn.Module]:
+        return (self.network.stem, *self.network.blocks[: self.network.ends[FIRST - 1]])
 
     def description(self) -> dict[str, Any]:
         described = {"kind": self.KIND, "side": self.side, "stages": self.stages}

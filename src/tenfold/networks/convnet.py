@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -27,6 +28,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """What `backbone_of` needs to build the same network again, as plain JSON values; weights are kept apart."""
+
+    def first_layers(self) -> Sequence[nn.Module]:
+        """What stays as it came where the rest is trained on: it knows edges and textures, which all images have."""
+        return ()
 
     def weights_hash(self) -> str:
         """The sha256 of all weights and of what is told of them."""

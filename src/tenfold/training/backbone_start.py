@@ -91,11 +91,14 @@ class BackboneStart:
             )
             head = self._head(network_of_side, train, validation, key)
             network_of_side.frozen = frozen
+            for layer in () if frozen else network_of_side.trunk.first_layers():
+                layer.requires_grad_(False)
             return with_head(network_of_side, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
 
         return Start(
             network,
             **({"steps": 0, "views": VIEWS} | training),
+            side=None if self.config.source else self._reads_at()[1],
             reads_large=not self.config.source,
             seen=_loaded(self.config.source, side) if self.config.source else None,
         )
@@ -114,11 +117,15 @@ class BackboneStart:
         features = network.scale(unscaled.to(device_of(network))).cpu().numpy()
         return fit_head(features, labels, validation_part, train.class_count, groups, key)
 
+    def _reads_at(self) -> tuple[str, int]:
+        """The name and the side of a network from elsewhere."""
+        usual = self.default_options()
+        name, side = (usual.get(option, getattr(self.config, option)) for option in ("backbone", "side"))
+        return str(name), int(side)
+
     def _backbone(self, side: int) -> Backbone:
         if not self.config.source:
-            usual = self.default_options()
-            name, pixels = (usual.get(option, getattr(self.config, option)) for option in ("backbone", "side"))
-            return backbone_named(name, int(pixels))
+            return backbone_named(*self._reads_at())
         trained = load_classifier(self.shared) if self.shared else _trained(self.config.source, side)
         assert isinstance(trained.network, SmallConvNet)
         return ClassifierBackbone(copy.deepcopy(trained.network), trained.image_shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows, MadeRows
 from tenfold.core.types import ImageDataset
 from tenfold.training.device import Device
-from tenfold.training.recipe import Transform
+from tenfold.training.recipe import Recipe
 
 CHUNK_VALUES = 2**24
 """Pixel values that are floats at a time."""
@@ -76,27 +76,40 @@ def enlarged(data: ImageDataset, shape: tuple[int, int, int]) -> ImageDataset:
     return data.with_columns(images=images)
 
 
-def views_of(data: ImageDataset, transforms: Sequence[Transform], count: int, key: Key) -> ImageDataset:
-    """Each image so many times as the transforms change it, the labels as they are; made where they are asked for.
+def with_views(data: ImageDataset, recipe: Recipe, key: Key) -> ImageDataset:
+    """What a start learns from: the images, and views of them where it takes no steps in which to change them.
 
-    What is asked for twice is the same twice. For transforms that keep labels.
+    A view is an image as the recipe's transforms change it, with its label; it is made where it is asked for, and the
+    same when it is asked for again.
     """
-    together = max(1, VALUES_OF_VIEWS // math.prod(data.image_shape))
+    how = recipe.init
+    if how is None or not how.views or not recipe.transforms:
+        return data
+    side = how.side or data.image_shape[1]
+    shape = (len(data), data.image_shape[0], side, side)
+    together = max(1, VALUES_OF_VIEWS // math.prod(shape[1:]))
 
     def view(number: int) -> MadeRows:
         def made(start: int) -> npt.NDArray[np.uint8]:
             part = slice(start, start + together)
-            images = to_float(as_tensor(data.rows, part))
+            images = resized(to_float(as_tensor(data.rows, part)), side)
             soft = F.one_hot(torch.from_numpy(data.labels[part]), data.class_count).float()
             draws = (key / f"view-{number}" / f"from-{start}").torch_generator()
-            for transform in transforms:
+            for transform in recipe.transforms if number else ():
                 images, soft = transform(images, soft, draws)
             return to_uint8(images)
 
-        return MadeRows(made, data.rows.shape, np.uint8, together)
+        return MadeRows(made, shape, np.uint8, together)
 
-    again = np.tile(np.arange(len(data)), count)
-    return data.take(again).with_columns(images=ImageRows(tuple(view(number) for number in range(count))))
+    views = ImageRows(tuple(view(number) for number in range(how.views + 1)))
+    return data.take(np.tile(np.arange(len(data)), how.views + 1)).with_columns(images=views)
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Float B x C x H x W -> B x C x side x side, as networks that read at one side resize what they are given."""
+    if images.shape[2:] == (side, side):
+        return images
+    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
 def as_floats(rows: ImageRows, change: Callable[[Tensor], Tensor] = lambda images: images) -> Tensor:

@@ -21,7 +21,7 @@ from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import Network
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, enlarged, views_of
+from tenfold.training.batches import ImagePool, enlarged, resized, with_views
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.inference import network_features, network_probabilities, validated
@@ -140,10 +140,6 @@ def train_classifier(
             train, validation = train.large, None if validation is None else validation.large
             if recipe.extra is not None:
                 recipe = replace(recipe, extra=enlarged(recipe.extra.large, train.image_shape))
-        if start.views and recipe.transforms:
-            read = train if recipe.extra is None else train.joined(recipe.extra)
-            views = views_of(read, recipe.transforms, start.views, key / "views")
-            recipe = replace(recipe, extra=views if recipe.extra is None else recipe.extra.joined(views))
         own = {name: getattr(start, name) for name in ("steps", "batch_size", "learning_rate")}
         config = replace(config, **{name: value for name, value in own.items() if value is not None})
     task, loop = ClassifierTask(train, validation, recipe, key, config), loop or TrainingLoop()
@@ -178,9 +174,11 @@ class ClassifierStep(Step):
         train, recipe, config, key = task.train, task.recipe, task.config, task.key
         pool = train if recipe.extra is None else train.joined(recipe.extra)
         self.task, self.steps = task, config.steps
+        self.side = None if recipe.init is None else recipe.init.side
         self.images = ImagePool(pool.rows, device)
         self.targets = F.one_hot(torch.tensor(pool.labels), train.class_count).float().to(device.torch)
-        self.network = begin(pool, task.validation, recipe.init, key / "weights", config).to(device.torch)
+        seen = with_views(pool, recipe, key / "views")
+        self.network = begin(seen, task.validation, recipe.init, key / "weights", config).to(device.torch)
         self.averaged = copy.deepcopy(self.network).eval()
         self.networks = {"network": self.network, "averaged": self.averaged}
         draws = (key / "batches").torch_generator()
@@ -260,6 +258,8 @@ class ClassifierStep(Step):
         together = max(1, VALUES_IN_ONE_GO // (size * self.images.values_of_one))
         chosen = self.plan[number : number + together].flatten()
         batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
+        if self.side is not None:
+            batch = resized(batch, self.side)
         for transform in self.task.recipe.transforms:
             batch, soft = transform(batch, soft, self.random)
         return list(zip(batch.split(size), soft.split(size), strict=True))

@@ -27,7 +27,7 @@ from tenfold.networks.blocks import device_of
 from tenfold.networks.convnet import Backbone
 from tenfold.networks.pretrained import FEATURE_COUNT, LiteNet, as_trained, imagenet_network
 from tenfold.training.batches import as_tensor
-from tenfold.training.device import current_device, one_thread
+from tenfold.training.device import current_device, keep_large_blocks, one_thread
 
 Images = npt.NDArray[np.uint8] | ImageRows
 Features = npt.NDArray[np.float32]
@@ -61,6 +61,7 @@ def unscaled_features(network: BackboneNet, images: Images) -> Features:
 @torch.inference_mode()
 def backbone_features(backbone: Backbone, images: Images) -> Features:
     """uint8 N x C x H x W -> N x F."""
+    keep_large_blocks()
     backbone.eval()
     rows = np.empty((len(images), backbone.feature_count), np.float32)
     for start in range(0, len(images), CHUNK):

@@ -16,6 +16,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.networks.backbone_classifier import BackboneNet, Network
 from tenfold.networks.blocks import device_of
 from tenfold.training.batches import as_tensor
+from tenfold.training.device import keep_large_blocks
 from tenfold.training.feature_cache import frozen_features
 from tenfold.training.validation import validation_loss, validation_score
 
@@ -74,7 +75,10 @@ def _batch_by_batch(network: Network, images: Images, read: Callable[[Tensor], T
     network.eval()
     # As many as keep the maps of a layer small; a backbone's are larger. The bits are the same for any number.
     pixels = images.shape[2] * images.shape[3]
-    chunk = 64 if isinstance(network, BackboneNet) else min(256, max(16, 2**18 // pixels))
+    chunk = min(256, max(16, 2**18 // pixels))
+    if isinstance(network, BackboneNet):
+        keep_large_blocks()
+        chunk = 64
     device, rows = device_of(network), []
     for start in range(0, len(images), chunk):
         part = to_float(as_tensor(images, slice(start, start + chunk)).to(device))

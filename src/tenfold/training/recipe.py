@@ -68,6 +68,8 @@ class Start:
     """Parts of the network by name that learn at this share of the learning rate."""
     views: int = 0
     """Where no steps are taken: how often each image is read as the recipe's transforms change it, beside itself."""
+    side: int | None = None
+    """Pixels at which it reads: images are resized before transforms change them, which on fewer would blur them."""
     reads_large: bool = False
     """Whether it reads images with as many pixels as their files have, and not as the judge's own network does."""
     seen: ImageDataset | None = None
