@@ -29,7 +29,7 @@ from tenfold.networks.backbone_classifier import (
 )
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import SmallConvNet
-from tenfold.networks.pretrained import as_trained, available, folded, imagenet_network
+from tenfold.networks.pretrained import as_ours, as_trained, available, imagenet_network
 from tenfold.training.feature_cache import imagenet_features
 
 
@@ -61,7 +61,21 @@ def test_maps_are_those_of_the_published_network(name: str, number: int, side: i
 
 def test_weights_of_another_network_are_not_taken() -> None:
     with pytest.raises(LookupError):
-        folded({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, pretrained.LITE["imagenet"].stages)
+        as_ours({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, pretrained.LITE["imagenet"].stages)
+
+
+@pytest.mark.skipif(not pretrained.available(), reason="the extra `weights` is not installed")
+def test_classifiers_that_were_kept_with_factors_in_their_weights_read_the_same() -> None:
+    ours, before = imagenet_network(), pretrained.empty_lite_net()
+    kept = {name: value for name, value in ours.state_dict().items() if not name.endswith(".scale")}
+    for name, value in ours.state_dict().items():
+        if name.endswith(".scale"):
+            weight = name.removesuffix("scale") + "weight"
+            kept[weight] = kept[weight] * value[:, None, None, None]
+    before.load_state_dict(kept, assign=True)
+    images = torch.randn(2, 3, 64, 64, generator=Key("kept").torch_generator())
+    with torch.inference_mode():
+        torch.testing.assert_close(before(images), ours(images), atol=1e-4, rtol=1e-4)
 
 
 has_library = importlib.util.find_spec("transformers") is not None

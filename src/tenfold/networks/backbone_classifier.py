@@ -59,7 +59,7 @@ class ImageNetBackbone(Backbone):
         return torch.cat([one.mean(dim=(2, 3)) for one in maps], 1)
 
     def first_layers(self) -> Sequence[nn.Module]:
-        return (self.network.stem, *self.network.blocks[: self.network.ends[FIRST - 1]])
+        return (self.network.stem, self.network.blocks[: self.network.ends[FIRST - 1]])
 
     def description(self) -> dict[str, Any]:
         described = {"kind": self.KIND, "side": self.side, "stages": self.stages}

@@ -117,16 +117,29 @@ class LiteNet(nn.Module):
 
 
 class _Convolution(nn.Conv2d):
-    """With padding as TensorFlow's `same`, which is uneven where a stride of 2 meets an even side."""
+    """With padding as TensorFlow's `same`, which is uneven where a stride of 2 meets an even side.
+
+    What batch normalisation does with the figures of ImageNet is a factor and a bias for each channel. The factor
+    stays apart from the weights: multiplied in, it gives them sizes from 0.006 to 1, which no learning rate suits.
+    """
+
+    scale: Tensor
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups)
+        self.register_buffer("scale", torch.ones(outputs))
 
     def forward(self, hidden: Tensor) -> Tensor:
         if self.stride[0] > 1:
             sides = [max(0, (-(-side // 2) - 1) * 2 + self.kernel_size[0] - side) for side in hidden.shape[2:]]
             hidden = F.pad(hidden, [part for side in reversed(sides) for part in (side // 2, side - side // 2)])
-        return super().forward(hidden)
+        maps: Tensor = self._conv_forward(hidden, self.weight * self.scale[:, None, None, None], self.bias)
+        return maps
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        # Classifiers that were kept before have the factor in their weights.
+        state_dict.setdefault(f"{prefix}scale", torch.ones(self.out_channels))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 class _Block(nn.Module):
@@ -147,8 +160,8 @@ class _Block(nn.Module):
         return total
 
 
-def folded(weights: Mapping[str, Tensor], stages: Stages) -> dict[str, Tensor]:
-    """Published weights, with batch normalisation apart, as the weights of a LiteNet of these stages.
+def as_ours(weights: Mapping[str, Tensor], stages: Stages) -> dict[str, Tensor]:
+    """Published weights as those of a LiteNet of these stages.
 
     Raises:
         LookupError: they are of another network.
@@ -156,7 +169,8 @@ def folded(weights: Mapping[str, Tensor], stages: Stages) -> dict[str, Tensor]:
     merged: dict[str, Tensor] = {}
     for name, convolution, norm in _pairs(stages):
         scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + EPSILON).sqrt()
-        merged[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
+        merged[f"{name}.weight"] = weights[f"{convolution}.weight"].clone()
+        merged[f"{name}.scale"] = scale
         merged[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
     return merged
 
@@ -293,7 +307,7 @@ def imagenet_network(name: str = SMALLEST) -> LiteNet:
         )
     network = empty_lite_net(name)
     weights = torch.load(path, weights_only=True, map_location="cpu")  # as numbers, never as code
-    network.load_state_dict(folded(weights, published.stages), assign=True)
+    network.load_state_dict(as_ours(weights, published.stages), assign=True)
     return channels_last(network.eval())
 
 

