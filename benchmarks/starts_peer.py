@@ -1,4 +1,4 @@
-"""A plain PyTorch script that fine-tunes EfficientNet-Lite2, as a practitioner writes it, to read judge.py beside.
+"""A plain PyTorch script that fine-tunes EfficientNet-Lite2, as a practitioner writes it, to read starts.py beside.
 
 Everything is trained at 224 pixels, the side of the weights, from a new last layer on: AdamW with one learning rate,
 a cosine, random crops and mirror images, 20 passes over the images. It knows nothing of tenfold. AutoGluon and fastai
