@@ -1,8 +1,8 @@
 """Fine-tuning a network that has seen other images, from a linear head on (LP-FT).
 
-The head is fitted first, so that the backbone is not bent by the gradients of a head that knows nothing; then the
-backbone learns at a fraction of the head's rate, with its batch normalisation as it came. What is kept is never worse
-on the validation images than the head alone. Source: Kumar et al. 2022.
+The head is fitted first, so that the backbone is not bent by the gradients of a head that knows nothing; then both
+learn, with batch normalisation and the first layers as they came. The head alone is kept where the validation images
+find it better by more than a standard error. Source: Kumar et al. 2022.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.training.backbone_start import BackboneConfig, BackboneStart
 from tenfold.training.recipe import Recipe
 
-SHOWN, STEPS = 6, (60, 200)
+SHOWN, STEPS = 20, (120, 400)
 """How often each training image is shown, and the fewest and most steps that are taken for it."""
 
 
@@ -28,11 +28,11 @@ class Config(BackboneConfig):
     """Fit the head to mirror images too; `auto` trains twice, to choose."""
     side: PositiveInt | Literal["auto"] = 160
     steps: PositiveInt | None = None
-    """Unless given, as many as show each training image 6 times, between 60 and 200."""
+    """Unless given, as many as show each training image 20 times, between 120 and 400."""
     batch_size: PositiveInt = 32
-    learning_rate: PositiveFloat = 1e-3
-    """Of the head."""
-    backbone_rate: Annotated[float, Field(ge=0)] = 0.1
+    learning_rate: PositiveFloat = 1e-4
+    """Of the head; ten times as much undid what it was fitted to (cifar10, 20 a class, 2 draws: 70.3 %, not 72.3)."""
+    backbone_rate: Annotated[float, Field(ge=0)] = 1.0
     """Of the backbone, as a share of the head's."""
     fewest: PositiveInt = 5
     """Training images a class, on average, below which the head alone is taken: they do not say where to move."""

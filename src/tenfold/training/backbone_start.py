@@ -97,7 +97,7 @@ class BackboneStart:
 
         return Start(
             network,
-            **({"steps": 0, "views": VIEWS} | training),
+            **({"steps": 0, "views": VIEWS} if frozen else training),
             side=None if self.config.source else self._reads_at()[1],
             reads_large=not self.config.source,
             seen=_loaded(self.config.source, side) if self.config.source else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -181,10 +182,8 @@ class ClassifierStep(Step):
         self.network = begin(seen, task.validation, recipe.init, key / "weights", config).to(device.torch)
         self.averaged = copy.deepcopy(self.network).eval()
         self.networks = {"network": self.network, "averaged": self.averaged}
-        draws = (key / "batches").torch_generator()
-        self.plan = draw_plan(
-            pool.labels, train.class_count, config.steps, config.batch_size, config.most_repeats, draws
-        )
+        drawn = config.steps, config.batch_size, config.most_repeats, (key / "batches").torch_generator()
+        self.plan = draw_plan(pool.labels, train.class_count, *drawn)
         rate = config.learning_rate / 3**attempt
         groups = _parameter_groups(self.network, rate, recipe.init.rates if recipe.init else {})
         adam = torch.optim.AdamW(groups, rate, weight_decay=config.weight_decay, fused=device.fused)
@@ -207,8 +206,9 @@ class ClassifierStep(Step):
 
     def begin(self) -> None:
         if self.task.validation is not None and (self.task.recipe.init is not None or not self.steps):
-            with self.timed("validation"):  # training on need not be better than what it begins with
-                self._keep(self._score(self.task.validation), 0)
+            with self.timed("validation"):  # training on usually helps, and few images cannot tell
+                score, count = self._score(self.task.validation), len(self.task.validation)
+                self._keep(score - math.sqrt(score * (1 - score) / count), 0)
 
     def step(self, number: int) -> dict[str, Tensor]:
         with self.timed("batches"):
