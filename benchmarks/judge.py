@@ -39,9 +39,11 @@ CELL = ("set", "per_class", "arm", "steps", "residual")
 """What tells one measurement from another."""
 
 
-def drawn(name: str, per_class: int, seed: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """Training, validation and test images of one draw."""
-    data = load(name, per_class=per_class or None, seed=seed)
+def drawn(
+    name: str, per_class: int, seed: int, large_side: int | None = None
+) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+    """Training, validation and test images of one draw; with as many pixels as this beside, where files have them."""
+    data = load(name, per_class=per_class or None, seed=seed, large_side=large_side)
     study, test = data.part("train"), data.part("test")
     split = make_splits(study, plan_folds(study), 0, Key(f"seed-{seed}"))[0]
     validation = study.take(split.validation)

@@ -3,7 +3,7 @@
 Of a set with a test part each draw takes other images of the set, all of which are trained on, and 2,000 test images,
 the same for all draws; a fifth of the images of other sets is tested, and about a sixth are validation images, by
 which an arm chooses what it leaves open. An arm trains as in a study. `peer` is starts_peer.py, trained on all of
-these images.
+these images; `scikit-learn` is its logistic regression on features of the published network, made by it alone.
 
     TENFOLD_DATA=... python benchmarks/starts.py [--sets cifar10] [--per-class 5,20,100] [--draws 3]
         [--arms "probe;classical(policy=light,flips=horizontal)+transfer;peer"] [--work DIR]
@@ -34,19 +34,20 @@ from tenfold.evaluation.scores import balanced_accuracy
 from tenfold.runs import Context
 from tenfold.runs.arms import parse_arm
 from tenfold.runs.plan import make_plan
+from tenfold.runs.preparation import LARGE_SIDE
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.device import keep_large_blocks, one_thread
 
-PEER = "peer"
+PEER, PROBE = "peer", "scikit-learn"
 CELL = ("set", "per_class", "arm")
 """What tells one measurement from another."""
 
 
 def measure(config: Config, context: Context) -> dict[str, float]:
     """Balanced accuracy on the test images of one draw, in percent, and the seconds of computing."""
-    train, validation, test = judge.drawn(config["set"], config["per_class"], config["seed"])
+    train, validation, test = judge.drawn(config["set"], config["per_class"], config["seed"], LARGE_SIDE)
     start = time.process_time()
-    predicted = _peer if config["arm"] == PEER else _arm
+    predicted = {PEER: _peer, PROBE: _scikit_learn}.get(config["arm"], _arm)
     with one_thread():
         found = predicted(config, train, validation, test)
     seconds = time.process_time() - start
@@ -69,6 +70,13 @@ def _peer(config: Config, train: ImageDataset, validation: ImageDataset, test: I
     torch.manual_seed(config["seed"])  # noqa: TID251  # the script draws as such scripts do
     network = starts_peer.fine_tuned(whole.large.images, whole.labels, whole.class_count)
     return starts_peer.predicted(network, test.large.images)
+
+
+def _scikit_learn(config: Config, train: ImageDataset, validation: ImageDataset, test: ImageDataset) -> Any:
+    import starts_peer
+
+    whole = train.joined(validation)
+    return starts_peer.probed(whole.large.images, whole.labels, test.large.images)
 
 
 def page(cells: list[dict[str, Any]]) -> Iterator[str]:

