@@ -380,6 +380,21 @@ def test_another_start_that_is_better_is_no_growing_that_helped():
     assert answer(alone) == "probe is a better start; nothing was grown."
 
 
+def test_what_grows_on_another_start_is_compared_with_it_too():
+    base, probe = trials_of("classical", shares(30), LABELS), trials_of("probe", shares(36), LABELS)
+    trials = base + probe + trials_of("probe+gan", shares(40), LABELS)
+    own = {"probe+gan": "probe", "gone": "probe"}
+    verdict = judge(trials, LABELS, candidates=["classical"], starts=["probe", "probe+gan"], grown_on=own)
+    grown = arm(verdict, "probe+gan")
+    assert (grown.start, grown.against_start.estimate) == ("probe", pytest.approx(0.1))
+    assert grown.against_start.low > 0
+    assert (arm(verdict, "probe").start, arm(verdict, "probe").against_start) == (None, None)
+    assert "probe+gan is 10.0 points better than probe alone (95 % interval +" in start_sentence(verdict)
+    told = verdict_json(verdict)["arms"]["probe+gan"]
+    assert (told["start"], told["against_start_points"]) == ("probe", 10.0)
+    assert told["against_start_interval_points"][0] > 0
+
+
 def test_what_is_best_supported_is_the_larger_gain_that_was_shown():
     base, grown = trials_of("classical", shares(30), LABELS), trials_of("gan", shares(38), LABELS)
     for right, best in ((40, "probe"), (36, "gan"), (20, "gan")):

@@ -144,6 +144,16 @@ def test_only_what_begins_as_the_baseline_does_may_help() -> None:
     assert on_it.starts == ("classical",)
 
 
+def test_what_grows_on_another_start_is_known_by_what_it_adds_to_it() -> None:
+    arms = "classifier,classical+classifier,classical+classifier+mixup,classifier+mixup,classifier+mixup#2,placebo"
+    assert plan_for(DATA, arms).grown_on == {
+        "classical+classifier": "classifier",
+        "classical+classifier+mixup": "classical+classifier",
+        "classifier+mixup": "classifier",
+    }
+    assert plan_for(DATA, "classical,mixup,classifier").grown_on == {}
+
+
 def test_a_start_that_is_the_baseline_has_to_beat_the_usual_one() -> None:
     wanted = "raw,classical(policy=light),classifier,classifier+mixup"
     plan = plan_for(DATA, wanted, baseline="classifier")

@@ -172,6 +172,10 @@ class ArmResult(OldNames):
     """Means over the folds of the first repeat; never part of the verdict."""
     finished_folds: tuple[int, ...] = ()
     """Counted from 0: those on which it is judged, where they are not the verdict's."""
+    start: str | None = None
+    """The arm that this one grows the set for, where both begin elsewhere than the baseline."""
+    against_start: Interval | None = None
+    """Difference from that arm in balanced accuracy; not corrected for there being several."""
 
 
 @dataclass(frozen=True)

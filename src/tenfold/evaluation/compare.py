@@ -155,6 +155,8 @@ def _result(
         selected_hyperparameters=selected_hyperparameters(counted),
         worth=worth_of(matrix, points, matrix.table(predicted)) if against else None,
         diagnostics=diagnostics(arm),
+        start=design.grown_on.get(name),
+        against_start=matrix.against_start(name),
     )
 
 

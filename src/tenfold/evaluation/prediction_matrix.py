@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tenfold.core.errors import TenfoldError
 from tenfold.core.types import Trial, class_weights
+from tenfold.evaluation import Interval
 from tenfold.evaluation.choice import Choice, Place, cross_fitted_choice
 from tenfold.evaluation.crossed import CrossedTest, Table, group_folds, group_table
 from tenfold.evaluation.log_loss import losses
@@ -45,6 +46,8 @@ class Design:
     """The arms that are the baseline on more real images."""
     starts: Collection[str] = ()
     """The arms whose classifier begins elsewhere than the baseline's, between which the study chooses apart."""
+    grown_on: Mapping[str, str] = field(default_factory=dict)
+    """By the name of an arm that grows the set for another start: the arm that is this start with less."""
     reference: str | None = None
     """The arm that starts have to beat, the baseline's own among them; unless given, the baseline."""
 
@@ -130,6 +133,14 @@ class PredictionMatrix:
         """Each judged arm but the baseline: its own difference."""
         names = [name for name in self.arms if name not in (self.design.baseline, *self.design.curve)]
         return {name: self.test(self.choice([name]), self.against_baseline) for name in names}
+
+    def against_start(self, name: str) -> Interval | None:
+        """The arm - what it is grown on, which begins elsewhere too; None where it is grown on no such arm."""
+        start = self.design.grown_on.get(name)
+        if start is None or start not in self.predicted:
+            return None
+        gap: Table = self.table(self.predicted[name]) - self.table(self.predicted[start])
+        return self.test(self.choice([name]), {name: gap}).interval
 
     @cached_property
     def repeat_numbers(self) -> list[int]:

@@ -121,6 +121,9 @@ def _arm_json(verdict: Verdict, arm: ArmResult) -> dict[str, Any]:
         "failed_trials": arm.failed_trials,
         "failure": arm.failure,
         "finished_folds": [fold + 1 for fold in arm.finished_folds],
+        "start": arm.start,
+        "against_start_points": arm.against_start and _points(arm.against_start.estimate),
+        "against_start_interval_points": arm.against_start and _bounds_points(arm.against_start),
     }
 
 

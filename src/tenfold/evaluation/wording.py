@@ -41,16 +41,30 @@ def _short(name: str, otherwise: str) -> str:
 
 
 def start_sentence(verdict: Verdict) -> str | None:
-    """What beginning elsewhere is worth, which is no merit of growing; None where no other start was compared."""
+    """What beginning elsewhere is worth, which is no merit of growing, and what growing adds to that.
+
+    None where no other start was compared.
+    """
     if (start := verdict.start) is None:
         return None
-    low, high = (100 * share for share in (start.difference.low, start.difference.high))
-    told = f"{_size(start.difference, start.reference)} (95 % interval {low:+.1f} to {high:+.1f})"
+    told = _size_with_interval(start.difference, start.reference)
+    sentences = [f"No other start was shown to be better: {start.name} is {told}."]
     if start.outcome in ("better", "promising"):
         is_one = "is a better start" if start.outcome == "better" else "looks like a better start"
-        to_grow = "" if start.name == verdict.baseline else f" To grow on it, --baseline '{start.name}'."
-        return f"{start.name} {is_one}: {told}.{to_grow}"
-    return f"No other start was shown to be better: {start.name} is {told}."
+        sentences = [f"{start.name} {is_one}: {told}."]
+        if start.name != verdict.baseline:
+            sentences.append(f"To grow on it, --baseline '{start.name}'.")
+    sentences += [
+        f"{arm.name} is {_size_with_interval(arm.against_start, arm.start)}."
+        for arm in verdict.arms
+        if arm.start is not None and arm.against_start is not None
+    ]
+    return " ".join(sentences)
+
+
+def _size_with_interval(difference: Interval, other: str) -> str:
+    low, high = (100 * share for share in (difference.low, difference.high))
+    return f"{_size(difference, other)} (95 % interval {low:+.1f} to {high:+.1f})"
 
 
 def more_images_help(verdict: Verdict) -> bool:

@@ -116,6 +116,21 @@ class Plan:
         begins = baseline_of(self).start
         return tuple(arm.name for arm in self.arms if arm.may_be_picked and arm.start != begins)
 
+    @property
+    def grown_on(self) -> dict[str, str]:
+        """By the name of an arm that grows the set for another start: the arm that holds the most of it, as it is.
+
+        `classical+transfer+mixup` is `classical+transfer` with mixing, if both are there, else `transfer` with more.
+        """
+        found = {}
+        for arm in (one for one in self.arms if one.name in self.starts and one.rerun == 1):
+            own = set(arm.components)
+            within = [one for one in self.arms if one.start == arm.start and set(one.components) < own]
+            within = [one for one in within if not (one.is_curve_point or one.rerun > 1)]
+            if within:
+                found[arm.name] = max(within, key=lambda one: len(one.components)).name
+        return found
+
     def takes_over(self, arm: Arm) -> frozenset[str]:
         """The methods of the arm whose open options the baseline selects for it, because it leaves them open too.
 

@@ -139,6 +139,7 @@ def design_of(data: ImageDataset, plan: Plan) -> Design:
         curve=[arm.name for arm in plan.arms if arm.is_curve_point],
         more_real=[arm.name for arm in plan.arms if arm.needs_reserve and not arm.is_curve_point],
         starts=plan.starts,
+        grown_on=plan.grown_on,
         reference=plan.reference,
     )
 
