@@ -1,14 +1,15 @@
-"""What a study's classifier reaches when it is trained for longer, or is another network, beside the usual settings.
+"""What a study's classifier reaches when it is trained for longer, or is another network, beside a plain one.
 
 Each draw takes other images of the set, of which about a sixth are the validation images, and one training of each
 arm with each setting. Sets with a test part are tested on 2,000 of its images, others on a fifth of their own.
 
-    TENFOLD_DATA=... python benchmarks/judge.py [--sets cifar10] [--per-class 20,100,500] [--settings 400,1600,1600r]
-        [--arms raw,classical] [--draws 3] [--work DIR] [--out benchmarks/results/judge]
+    TENFOLD_DATA=... python benchmarks/judge.py [--sets cifar10] [--per-class 20,100,500] [--settings 400,800r]
+        [--arms "raw,classical(policy=standard),classical"] [--draws 3] [--work DIR] [--out benchmarks/results/judge]
 
-A setting is a number of steps, with an r that of the residual network, and the first is the usual one; 0 images a
-class are all. What is finished is kept in DIR and not done again; what was measured before with other sets or
-settings stays in OUT.json, and OUT.md shows all of it.
+A setting is a number of steps, with an r that of the residual network, whose batches are half as large; 400 steps of
+the small one with the first arm of a method are what its others are compared with. 0 images a class are all. What is
+finished is kept in DIR and not done again; what was measured before with other sets or settings stays in OUT.json;
+OUT.md shows all of it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ from tenfold.runs import Context
 from tenfold.runs.arms import parse_arms
 from tenfold.runs.plan import make_plan
 from tenfold.runs.trial import ArmImages, train_arm
+from tenfold.training.classifier import ClassifierConfig
 
 TESTED = 2000
 """Test images at most, the same for all draws."""
+PLAIN = (400, False)
+"""Steps and network that others are compared with."""
 CELL = ("set", "per_class", "arm", "steps", "residual")
 """What tells one measurement from another."""
 
@@ -56,11 +60,13 @@ def drawn(
 def measure(config: Config, context: Context) -> dict[str, float]:
     """Balanced accuracy on the test images of one draw, in percent, and the training's seconds of computing."""
     train, validation, test = drawn(config["set"], config["per_class"], config["seed"])
-    arms = parse_arms(["classical", "raw"])
+    arms = parse_arms(list(dict.fromkeys(["raw", "classical", config["arm"]])))
     plan = make_plan(train, arms, plan_folds(train), repeats=1, seed=config["seed"], times=1)
     arm = next(one for one in arms if one.name == config["arm"])
     how = plan.training(arm)
-    how = replace(how, classifier=replace(how.classifier, steps=config["steps"], residual=config["residual"]))
+    batch = 32 if config["residual"] else 64
+    classifier = ClassifierConfig(steps=config["steps"], residual=config["residual"], batch_size=batch)
+    how = replace(how, classifier=classifier)
     fitted = train_arm(how, ArmImages(train, validation, None), Key(f"seed-{config['seed']}"))
     predicted = fitted.classifier.probabilities(test.rows).argmax(1)
     return {
@@ -78,17 +84,19 @@ def merged(out: Path, cells: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def page(cells: list[dict[str, Any]]) -> Iterator[str]:
-    """Markdown: a row a cell, with its gain over the usual settings on the same draws."""
-    usual = {(cell["set"], cell["per_class"], cell["arm"]): cell for cell in cells if cell["usual"]}
+    """Markdown: a row a cell, with its gain over the plain classifier on the same draws."""
+    plain = {(cell["set"], cell["per_class"], _method(cell)): cell for cell in cells if cell["plain"]}
     rows = []
     for cell in cells:
-        beside = usual.get((cell["set"], cell["per_class"], cell["arm"]))
+        beside = plain.get((cell["set"], cell["per_class"], _method(cell)))
         size = f"{cell['per_class']} a class" if cell["per_class"] else "all"
-        setting = (
-            f"{cell['steps']:,} steps{', residual' if cell['residual'] else ''}{' (usual)' if cell['usual'] else ''}"
-        )
+        setting = f"{cell['steps']:,} steps{', residual' if cell['residual'] else ''}"
         rows.append([cell["set"], size, cell["arm"], setting, _mean(cell["accuracy"]), _gain(cell, beside)])
-    yield from table(["set", "images", "arm", "setting", "balanced accuracy, %", "points over the usual"], rows)
+    yield from table(["set", "images", "arm", "setting", "balanced accuracy, %", "points over the plain one"], rows)
+
+
+def _method(cell: Mapping[str, Any]) -> str:
+    return str(cell["arm"]).split("(")[0]
 
 
 def _mean(values: list[float]) -> str:
@@ -96,7 +104,7 @@ def _mean(values: list[float]) -> str:
 
 
 def _gain(cell: Mapping[str, Any], beside: Mapping[str, Any] | None) -> str:
-    if beside is None or cell["usual"]:
+    if beside is None or cell["plain"]:
         return ""
     draws = min(len(cell["accuracy"]), len(beside["accuracy"]))
     return _mean(list(np.subtract(cell["accuracy"][:draws], beside["accuracy"][:draws])))
@@ -106,18 +114,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default="cifar10")
     parser.add_argument("--per-class", default="20,100,500")
-    parser.add_argument("--settings", default="400,1600,1600r")
-    parser.add_argument("--arms", default="raw,classical")
+    parser.add_argument("--settings", default="400,800r")
+    parser.add_argument("--arms", default="raw,classical(policy=standard),classical")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/judge"))
     wanted = parser.parse_args()
     settings = [(int(text.rstrip("r")), text.endswith("r")) for text in wanted.settings.split(",")]
+    arms = wanted.arms.split(",")
     cells = [
         {"set": name, "per_class": int(size), "arm": arm, "steps": steps, "residual": residual}
         for name in wanted.sets.split(",")
         for size in wanted.per_class.split(",")
-        for arm in wanted.arms.split(",")
+        for arm in arms
         for steps, residual in settings
     ]
     results = measured(
@@ -126,8 +135,9 @@ def main() -> None:
 
     def told(number: int, cell: dict[str, Any]) -> dict[str, Any]:
         draws = results[number :: len(cells)]
-        usual = (cell["steps"], cell["residual"]) == settings[0]
-        return cell | {name: [draw[name] for draw in draws] for name in draws[0]} | {"usual": usual}
+        first = next(arm for arm in arms if _method({"arm": arm}) == _method(cell))
+        plain = (cell["steps"], cell["residual"], cell["arm"]) == (*PLAIN, first)
+        return cell | {name: [draw[name] for draw in draws] for name in draws[0]} | {"plain": plain}
 
     everything = merged(wanted.out, (told(number, cell) for number, cell in enumerate(cells)))
     write_json(

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from tenfold.augment.classical import VALUES_IN_CACHE, Classical
-from tenfold.augment.sampled_parameters import POLICIES, Flips, Ranges, SampledParameters
+from tenfold.augment.sampled_parameters import Flips, Ranges, SampledParameters
 from tenfold.augment.tensors import Noise
 from tenfold.core.keys import Key
 
@@ -174,8 +174,23 @@ def test_noise_serves_images_larger_than_its_bank() -> None:
 
 def test_policies_grow_in_strength() -> None:
     images = random_images(200)
-    moved = [float((Classical(policy)(images, generator()) - images).abs().mean()) for policy in POLICIES]
+    named = ("light", "standard", "strong")
+    moved = [float((Classical(policy)(images, generator()) - images).abs().mean()) for policy in named]
     assert moved == sorted(moved)
+
+
+def test_shifts_by_whole_pixels_keep_images_sharp() -> None:
+    images = random_images(20, (3, 16, 16))
+    sharp, blurred = (
+        Classical(Ranges(shift=0.125, whole_pixels=whole), flips="horizontal")(images, generator())
+        for whole in (True, False)
+    )
+    inner = sharp[:, :, 2:-2, 2:-2].flatten(1)
+    windows = torch.cat([images, images.flip(3)]).unfold(2, 12, 1).unfold(3, 12, 1).movedim(1, 3).flatten(3)
+    windows = windows.view(2, 20, -1, inner.shape[1]).transpose(0, 1).flatten(1, 2)
+    nearest = (windows - inner[:, None]).abs().amax(2).amin(1)
+    assert nearest.max() < 1e-4
+    assert (blurred - sharp).abs().mean() > 0.05
 
 
 def test_a_batch_too_large_for_the_cache_is_changed_as_its_parts_are() -> None:

@@ -125,7 +125,7 @@ def test_at_strength_zero_every_bit_stays(idle: Transform, shape: tuple[int, ...
         (lambda: AugMix(strength=1.5), "strength"),
         (lambda: RandAugment(-1), "count = -1"),
         *((lambda strength=strength: RandAugment(2, strength), "strength") for strength in (-0.1, 1.1, math.nan)),
-        (lambda: Classical("storng"), "light, standard, strong"),
+        (lambda: Classical("storng"), "light, standard, crops, strong"),
         (lambda: Ranges(degrees=-1), "degrees"),
         (lambda: Ranges(erase=1.5), "erase"),
         (lambda: Ranges(noise=-0.1), "noise"),

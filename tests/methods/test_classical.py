@@ -10,7 +10,7 @@ from tenfold.core.keys import Key
 from tenfold.methods import make_method
 from tenfold.methods.classical import MANY
 
-POLICIES = ["light", "standard", "strong", "trivial", "rand"]
+POLICIES = ["light", "standard", "crops", "strong", "trivial", "rand"]
 
 
 def changed(images: torch.Tensor, **options: str) -> torch.Tensor:
@@ -39,6 +39,12 @@ def test_many_images_are_changed_lightly() -> None:
     (change,) = make_method("classical").fit(many, None, Key("fit")).transforms
     made, _ = change(random_images(), torch.zeros(4), Key("draws").torch_generator())
     assert torch.equal(made, changed(random_images(), policy="light", flips="no"))
+
+
+@pytest.mark.parametrize("count", [4, MANY // 2])
+def test_colour_images_are_cropped(count: int) -> None:
+    method = make_method("classical").for_set(easy_set([count, count], (3, 8, 8)))
+    assert method.search_space() == {"policy": ("crops",), "flips": ("no", "horizontal")}
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -2,22 +2,26 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from made_up_sets import SHORT, easy_vectors
+from made_up_sets import SHORT, easy_set, easy_vectors
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
-from tenfold.networks.blocks import Residual, SeededDropout, Standardise, build, pyramid, with_gain
+from tenfold.networks.blocks import Residual, SeededDropout, Standardise, Whitening, build, pyramid, with_gain
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
 from tenfold.training.classifier import train_classifier
 from tenfold.training.recipe import Recipe
+
+RESIDUAL = replace(SHORT, steps=2, residual=True)
 
 
 def network() -> nn.Module:
@@ -211,6 +215,37 @@ def test_vectors_are_standardised_by_those_that_were_fitted() -> None:
     exact = values.astype(np.float64)
     assert np.allclose(layer(torch.tensor(values)), (exact - exact.mean(0)) / exact.std(0), atol=1e-4)
     assert np.allclose(layer(torch.tensor(2 * values)), (2 * exact - exact.mean(0)) / exact.std(0), atol=1e-4)
+
+
+def whitened(images: torch.Tensor) -> torch.Tensor:
+    layer = build(lambda: Whitening(images.shape[1]), KEY.torch_generator())
+    layer.fit(images)
+    return layer(images)[:, :, 1:-1, 1:-1].transpose(0, 1).flatten(1)
+
+
+def test_whitened_patches_are_uncorrelated_and_what_is_noise_stays_faint() -> None:
+    noise = torch.rand(40, 3, 18, 18, generator=Key("noise").torch_generator()) * 2 - 1
+    smooth = F.avg_pool2d(noise, 3, 1, 1) * 3
+    components = whitened(smooth)
+    products = components @ components.T / components.shape[1]
+    assert torch.allclose(products, products.diag().diag(), atol=1e-3)
+    assert products.diag().max() < 1
+    assert products.diag().min() > 0.5
+    assert whitened(smooth * 1e-3).square().mean() < 1e-3
+
+
+def test_images_of_one_colour_are_whitened_to_finite_values() -> None:
+    assert whitened(torch.zeros(2, 3, 8, 8)).abs().max() == 0
+    assert whitened(torch.ones(2, 3, 8, 8)).isfinite().all()
+
+
+def test_a_training_whitens_by_its_own_images() -> None:
+    nets = [
+        train_classifier(easy_set([6, 6], (3, 24, 24), noise=noise), None, Recipe(), Key("t"), RESIDUAL).network
+        for noise in (10, 60)
+    ]
+    first, second = (network.state_dict()["stem.0.filters"] for network in nets)
+    assert first.square().sum() > second.square().sum(), "what varies less is enlarged more"
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -3e29, 1e-40])

@@ -11,7 +11,7 @@ from made_up_plans import plan_for, whole_set
 from made_up_sets import easy_set
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.plan import Plan, Task, classifier_for
+from tenfold.runs.plan import MEASURED, Plan, Task, classifier_for
 from tenfold.runs.trial_jobs import TrialJobs
 
 DATA = whole_set()
@@ -133,6 +133,12 @@ def test_the_plan_is_plain_json_and_says_the_code() -> None:
 
 def test_small_images_get_fewer_steps() -> None:
     assert classifier_for(easy_set([1, 1], (1, 8, 8))).steps < classifier_for(easy_set([1, 1], (1, 28, 28))).steps
+
+
+def test_colour_images_get_the_residual_network_and_many_of_them_more_steps() -> None:
+    grey, few = (classifier_for(easy_set([2, 2], (channels, 24, 24))) for channels in (1, 3))
+    assert (grey.residual, few.residual, classifier_for(easy_set([2, 2], (3, 8, 8))).residual) == (False, True, False)
+    assert grey.steps == few.steps < classifier_for(easy_set([MEASURED // 2] * 2, (3, 24, 24))).steps
 
 
 def test_only_what_begins_as_the_baseline_does_may_help() -> None:

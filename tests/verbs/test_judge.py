@@ -1,4 +1,4 @@
-"""How long a study's classifiers are trained, and by which network."""
+"""How long a study's classifiers are trained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = SHORT.steps
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten images are enough to measure by, and up to four times the usual steps are tried."""
-    monkeypatch.setattr(judge, "FEWEST_IMAGES", 10)
+    monkeypatch.setattr(judge, "MEASURED", 10)
     monkeypatch.setattr(judge, "MOST_STEPS", 4 * STEPS)
 
 
@@ -53,7 +53,7 @@ def losing(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[float]:
 def test_what_takes_longer_is_preferred_where_the_loss_falls_by_two_percent(
     losses: tuple[float, ...], best: float
 ) -> None:
-    found = preferred([Tried(400, False, loss) for loss in losses])
+    found = preferred([Tried(400, loss) for loss in losses])
     assert found is not None
     assert found.loss == best
 
@@ -71,17 +71,6 @@ def test_what_pays_is_frozen_in_the_plan_and_the_same_for_all_arms(
     assert any(f"is trained for {2 * STEPS} steps" in warning for warning in study.verdict.warnings)
     kept = read_json(tmp_path / "out" / "config.json")
     assert (kept["plan"]["classifier"]["steps"], kept["plan_hash"]) == (2 * STEPS, study.plan.hash)
-
-
-@pytest.mark.usefixtures("measured")
-@pytest.mark.parametrize(("loss", "residual"), [(0.7, True), (0.89, False)])
-def test_of_colour_images_the_residual_network_is_tried_with_the_steps_that_pay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float, residual: bool
-) -> None:
-    left = losing(monkeypatch, 1.0, 0.9, 0.89, loss)
-    chosen = studied(tmp_path / "out", channels=3).plan.classifier
-    assert not left
-    assert (chosen.steps, chosen.residual) == (2 * STEPS, residual)
 
 
 @pytest.mark.usefixtures("measured")
@@ -114,7 +103,7 @@ def test_few_images_and_what_was_passed_often_enough_take_the_usual_steps(monkey
     prepared = prepare(easy_set([6, 6], (1, 8, 8)), StudyOptions(arms="raw,classical"))
     plan, study = replace(prepared.plan, classifier=classifier_for(prepared.data)), prepared.data.part("train")
     assert most_steps(plan, study) == plan.classifier.steps
-    monkeypatch.setattr(judge, "FEWEST_IMAGES", 10)
+    monkeypatch.setattr(judge, "MEASURED", 10)
     assert most_steps(plan, study) < 2 * plan.classifier.steps
 
 

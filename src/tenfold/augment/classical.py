@@ -101,7 +101,8 @@ class Classical:
         angle = torch.deg2rad(changes.degrees)
         cosine, sine = angle.cos(), angle.sin()
         across, down = changes.size.reciprocal().unbind(1)
-        right, below = (-changes.shift * sides).unbind(1)
+        shift = changes.shift * sides
+        right, below = (-(shift.round() if self.ranges.whole_pixels else shift)).unbind(1)
         upper = (across * cosine, down * (changes.shear * cosine - sine), right)
         lower = (across * sine, down * (changes.shear * sine + cosine), below)
         return Grid(

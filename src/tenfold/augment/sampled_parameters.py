@@ -37,6 +37,8 @@ class Ranges:
     erase: float = 0.0
     """Probability that a box is covered with the border's colour. It has 5..20 % of the image's area and sides
     in a ratio of 1/e..e before it is cut off at the border, and its centre lies anywhere."""
+    whole_pixels: bool = False
+    """Whether shifts are rounded to whole pixels, which keeps an image that is only shifted and mirrored sharp."""
 
     def __post_init__(self) -> None:
         wrong = next((field.name for field in fields(self) if getattr(self, field.name) < 0), None)
@@ -59,6 +61,7 @@ POLICIES = {
     "standard": Ranges(
         degrees=15, shift=0.1, zoom=0.2, shear=0.2, brightness=0.1, contrast=0.1, saturation=0.2, noise=0.05
     ),
+    "crops": Ranges(shift=0.125, brightness=0.15, contrast=0.3, saturation=0.3, erase=0.5, whole_pixels=True),
     "strong": Ranges(
         degrees=25,
         shift=0.15,

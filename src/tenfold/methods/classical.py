@@ -30,18 +30,18 @@ AT_ONCE = 256
 """Images that `grow` changes together, under one seed."""
 
 MANY = 2000
-"""Training images from which on the usual policy is `light`. A classifier's steps show each of fewer images a dozen
-times and more, so that it could learn them by heart; there `standard` is the best of the named policies or as good.
-With 4,200 images `light` was 0.2 and 2.9 points better (benchmarks/results/augmentation.md)."""
+"""Training images from which on the usual policy of grey ones is `light`. A classifier's steps show each of fewer
+images a dozen times and more, so that it could learn them by heart; there `standard` is the best of the named
+policies or as good. With 4,200 images `light` was 0.2 and 2.9 points better (benchmarks/results/augmentation.md)."""
 
 
 @dataclass(frozen=True)
 class Config:
     """Whether to mirror is chosen by validation images, if it is `auto`; where there are none, it is not done."""
 
-    policy: Literal["auto", "light", "standard", "strong", "trivial", "rand"] = "auto"
-    """`auto` is `standard`, or `light` for many images. `trivial` and `rand` are TrivialAugment and RandAugment,
-    which do one or two things to each image."""
+    policy: Literal["auto", "light", "standard", "crops", "strong", "trivial", "rand"] = "auto"
+    """`auto` is `crops` for colour images, `standard` for grey ones, or `light` for many of these.
+    `trivial` and `rand` are TrivialAugment and RandAugment, which do one or two things to each image."""
     flips: Literal["auto", "no", "horizontal", "both"] = "auto"
     """Mirror left-right, or also upside down, each with probability 1/2. It turns letters and digits into others."""
     quarter_turns: bool = False
@@ -58,12 +58,13 @@ class Method(methods.Method):
 
     def for_set(self, train: ImageDataset) -> Self:
         method = type(self)(self.config)
-        method.usual_policy = "light" if len(train) >= MANY else "standard"
+        grey = "light" if len(train) >= MANY else "standard"
+        method.usual_policy = "crops" if train.image_shape[0] > 1 else grey
         return method
 
     def search_space(self) -> Mapping[str, tuple[str, ...]]:
-        """The policy follows from the number of images: short tries would choose it by how fast it is learned from,
-        and full trainings by the luck of few validation images (benchmarks/results/augmentation.md).
+        """The policy follows from the channels and the number of images: short tries would choose it by how fast it
+        is learned from, and full trainings by the luck of few validation images (benchmarks/results/augmentation.md).
 
         Upside down has to be asked for: on images with an upright it cost 2 to 7 points, and few validation images
         may choose it all the same (benchmarks/results/augmentation.md).

@@ -65,6 +65,8 @@ class SeededDropout(nn.Module):
 
 Network = TypeVar("Network", bound=nn.Module)
 
+NOISE = 5e-3
+"""Added to the variance of each component of a patch, in [-1, 1]: what varies less is not enlarged to be as loud."""
 FARTHEST = 1e4
 """Standard deviations from the mean; none of N vectors is farther than the root of N from the mean of all."""
 
@@ -86,7 +88,7 @@ def build(make: Callable[[], Network], generator: torch.Generator) -> Network:
                 layer.weight.normal_(0.0, 1.0, generator=generator).mul_(math.sqrt(gain / fan_in))
             if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # an Embedding never gets here
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | Standardise):
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | Standardise | Whitening):
             layer.reset_parameters()
         elif next(layer.parameters(recurse=False), None) is not None:
             raise TypeError(f"build() does not know how to start a {type(layer).__name__}")
@@ -133,6 +135,41 @@ class Standardise(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """B x F -> B x F; what lies absurdly far from all training vectors is brought within reach of floats."""
         return ((vectors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
+
+
+class Whitening(nn.Module):
+    """Patches of 3 x 3 pixels by their principal components among the training images, each with spread 1.
+
+    Neighbouring pixels are nearly alike, so that edges and textures are faint beside the light of a place, and the
+    first layer of a network would learn them last. The filters are buffers: nothing learns them.
+
+    Source: Coates et al. 2011; Jordan 2024 (airbench) for the first layer of a network.
+    """
+
+    filters: Tensor
+    """9C x C x 3 x 3, those of most spread first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filters", torch.zeros(9 * channels, channels, 3, 3))
+
+    def reset_parameters(self) -> None:
+        """Every filter is one pixel of the patch, until `fit` has seen images."""
+        self.filters.copy_(torch.eye(len(self.filters)).view_as(self.filters))
+
+    def fit(self, images: Tensor) -> None:
+        """Take the components from these images, float B x C x H x W in [-1, 1], with 3 pixels a side or more."""
+        products = self.filters.new_zeros(2 * (len(self.filters),), dtype=torch.float64)
+        for image in images.split(1):
+            patches = F.unfold(image, 3)[0].double()
+            products += patches @ patches.T / patches.shape[1]
+        spreads, components = torch.linalg.eigh(products / len(images))
+        scaled = components / (spreads + NOISE).sqrt()
+        self.filters.copy_(scaled.T.flip(0).view_as(self.filters))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x C x H x W -> B x 9C x H x W."""
+        return F.conv2d(images, self.filters, padding=1)
 
 
 def channels_last(network: Network) -> Network:

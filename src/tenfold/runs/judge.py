@@ -1,9 +1,8 @@
-"""How long a study's classifiers are trained, and by which network: what pays, measured once, before the study.
+"""How long a study's classifiers are trained: what pays, measured once, before the study.
 
 Too few steps make a baseline that any growth beats, or one that has no use for augmentation. So the usual number is
-doubled as long as that lowers the loss of the usual baseline by `GAIN`, on folds under a seed that no study has; of
-colour images the residual network is tried then. What is chosen is the same for all arms; the trainings that
-chose it do not count, and sealed test images are not read.
+doubled as long as that lowers the loss of the usual baseline by `GAIN`, on folds under a seed that no study has. What
+is chosen is the same for all arms; the trainings that chose it do not count, and sealed test images are not read.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from tenfold.runs.arms import Arm
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
 from tenfold.runs.executors.processes import executor_for
-from tenfold.runs.plan import Plan
+from tenfold.runs.plan import MEASURED, Plan
 from tenfold.runs.preparation import Prepared, frozen
 from tenfold.runs.repeats import trial_of
 from tenfold.runs.runner import run_jobs
@@ -32,8 +31,6 @@ from tenfold.training.validation import validation_loss
 
 GAIN = 0.02
 """By which share of the loss twice the steps must lower it."""
-FEWEST_IMAGES = 500
-"""Of fewer the usual steps are many passes, and too few are left to tell a gain of `GAIN` from luck."""
 MOST_PASSES, MOST_STEPS = 200, 3200
 """Over the images, and in all."""
 FOLDS = 2
@@ -44,10 +41,9 @@ SHARE = 0.1
 
 @dataclass(frozen=True)
 class Tried:
-    """A classifier that was tried, and its mean loss on the images outside the folds."""
+    """A number of steps that was tried, and the mean loss on the images outside the folds."""
 
     steps: int
-    residual: bool
     loss: float
 
 
@@ -55,23 +51,22 @@ def most_steps(plan: Plan, study: ImageDataset) -> int:
     """Up to which the plan's steps may be doubled; below twice as many, nothing is measured."""
     usual = plan.classifier
     most = min(MOST_PASSES * len(study) // usual.batch_size, MOST_STEPS)
-    return most if len(study) >= FEWEST_IMAGES and not _measured(plan).start else usual.steps
+    return most if len(study) >= MEASURED and not _measured(plan).start else usual.steps
 
 
 def with_longest_training(prepared: Prepared) -> tuple[Prepared, float]:
-    """With what the search may choose that takes longest, and the search in trainings of that, on the clock."""
+    """With the most steps that the search may choose, and the search in trainings of that, on the clock."""
     plan, usual = prepared.plan, prepared.plan.classifier.steps
     most = usual if prepared.options.steps is not None else most_steps(plan, prepared.data.part("train"))
     steps = usual * 2 ** int(np.log2(max(1.0, most / usual)))
     if steps == usual:
         return prepared, 0.0
-    residual = _is_colour(prepared.data)
     searched = (2 * steps - usual) / steps * FOLDS
-    return replace(prepared, plan=_judged_by(plan, Tried(steps, residual, 0.0))), searched
+    return replace(prepared, plan=_trained_for(plan, steps)), searched
 
 
 def with_measured_classifier(prepared: Prepared, run: RunDirectory, workers: int | None) -> Prepared:
-    """With the classifier that pays in the plan and in the run's config.json; as it is where `--steps` says it.
+    """With the steps that pay in the plan and in the run's config.json; as it is where `--steps` says them.
 
     Raises:
         Interrupted: Ctrl-C; the finished trainings are kept.
@@ -91,7 +86,7 @@ def with_measured_classifier(prepared: Prepared, run: RunDirectory, workers: int
             found = run.store(choice, [asdict(one) for one in search.tried_up_to(most)]).result
     tried = [Tried(**one) for one in found]
     best = preferred(tried)
-    plans = [_judged_by(one, best) if best else one for one in (plan, *prepared.rivals)]
+    plans = [_trained_for(one, best.steps) if best else one for one in (plan, *prepared.rivals)]
     remark = _words(tried, plans[0])
     note(remark)
     prepared = replace(prepared, plan=plans[0], rivals=tuple(plans[1:]), remarks=(*prepared.remarks, remark))
@@ -125,28 +120,21 @@ class _Search:
         self._seconds = 0.0
 
     def tried_up_to(self, most: int) -> list[Tried]:
-        """The usual number of steps, twice as many ... and the residual network; those that were finished in time."""
-        usual, tried = self._plan.classifier, list[Tried]()
-        steps = usual.steps
-        while steps <= most and self._adds(tried, steps, False):
+        """The usual number of steps, twice as many ... until one does not pay; those that were finished in time."""
+        tried, steps = list[Tried](), self._plan.classifier.steps
+        while steps <= most and self._left() > self._seconds and (loss := self._loss(steps)) is not None:
+            tried.append(Tried(steps, loss))
+            if preferred(tried) is not tried[-1]:
+                break
             steps *= 2
-        if (best := preferred(tried)) and _is_colour(self._data):
-            self._adds(tried, best.steps, True)
         return tried
-
-    def _adds(self, tried: list[Tried], steps: int, residual: bool) -> bool:
-        """Try one more; whether it is the best by now."""
-        loss = self._loss(steps, residual) if self._left() > self._seconds else None
-        if loss is not None:
-            tried.append(Tried(steps, residual, loss))
-        return loss is not None and preferred(tried) is tried[-1]
 
     def _left(self) -> float:
         return np.inf if self._end is None else self._end - time.monotonic()
 
-    def _loss(self, steps: int, residual: bool) -> float | None:
+    def _loss(self, steps: int) -> float | None:
         """None where the time was up or a trial failed."""
-        jobs = TrialJobs(_judged_by(self._plan, Tried(steps, residual, 0.0)), self._data, self._run).of_repeat(1)
+        jobs = TrialJobs(_trained_for(self._plan, steps), self._data, self._run).of_repeat(1)
         asked = [job for task, job in jobs.items() if task.fold < FOLDS]
         time_left = None if self._end is None else self._left
         done = [one for one in run_jobs(asked, self._run, self._executor, time_left=time_left) if not one.failure]
@@ -165,12 +153,8 @@ def _measured(plan: Plan) -> Arm:
     return next(arm for arm in plan.arms if arm.name == plan.reference)
 
 
-def _is_colour(data: ImageDataset) -> bool:
-    return not data.is_vectors and data.image_shape[0] > 1
-
-
-def _judged_by(plan: Plan, tried: Tried) -> Plan:
-    return replace(plan, classifier=replace(plan.classifier, steps=tried.steps, residual=tried.residual))
+def _trained_for(plan: Plan, steps: int) -> Plan:
+    return replace(plan, classifier=replace(plan.classifier, steps=steps))
 
 
 def _choice(plan: Plan, most: int) -> Job:
@@ -186,13 +170,9 @@ def _choice(plan: Plan, most: int) -> Job:
 
 def _words(tried: Sequence[Tried], plan: Plan) -> str:
     """`Every classifier ... is trained for 800 steps: the loss of classical was 1.271 after 400, 1.132 ...`."""
-    told = ", ".join(f"{one.loss:.3f} after {one.steps:,}{_by(one.residual)}" for one in tried)
+    told = ", ".join(f"{one.loss:.3f} after {one.steps:,}" for one in tried)
     return (
-        f"Every classifier that begins with fresh weights is trained for {plan.classifier.steps:,} steps"
-        f"{_by(plan.classifier.residual)}: the loss of {_measured(plan).name} was "
-        f"{told or 'not measured in the time'}, in {FOLDS} folds under a seed of their own."
+        f"Every classifier that begins with fresh weights is trained for {plan.classifier.steps:,} steps: "
+        f"the loss of {_measured(plan).name} was {told or 'not measured in the time'}, in {FOLDS} folds under a seed "
+        "of their own."
     )
-
-
-def _by(residual: bool) -> str:
-    return " of the residual network" if residual else ""

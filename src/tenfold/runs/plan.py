@@ -22,6 +22,10 @@ MARGIN = 0.01
 LOOKS = (2, 4, 10)
 """Repeats after which the primary comparison is looked at."""
 
+MEASURED = 500
+"""Images from which on a study measures how many steps pay. Of fewer the usual ones are many passes, and too few
+images are left to tell a gain from luck."""
+
 STOP_BELOW = 0.001
 """An interim look ends the study only at a p-value this small, so that looking often does not make noise a
 finding."""
@@ -218,9 +222,16 @@ def baseline_of(plan: Plan) -> Arm:
 
 
 def classifier_for(study: ImageDataset) -> ClassifierConfig:
-    """The classifier's size for these images: small ones need fewer steps to be learned as well."""
-    tiny = max(study.image_shape[1:]) <= 16
-    return ClassifierConfig(steps=300) if tiny else ClassifierConfig()
+    """The classifier for these images: small ones need fewer steps, colour ones the residual network.
+
+    That one learns more from twice as many batches of half as many images. Where all images are few, half of these
+    batches do (benchmarks/results/judge.md).
+    """
+    if max(study.image_shape[1:]) <= 16:
+        return ClassifierConfig(steps=300)
+    if study.image_shape[0] == 1:
+        return ClassifierConfig()
+    return ClassifierConfig(steps=400 if len(study) < MEASURED else 800, batch_size=32, residual=True)
 
 
 def _hash(value: dict[str, Any]) -> str:

@@ -63,6 +63,11 @@ def as_tensor(rows: ImageRows | npt.NDArray[Any], index: npt.NDArray[np.int64] |
     return torch.from_numpy(found if found.flags.owndata and found.flags.writeable else found.copy())
 
 
+def some_floats(rows: ImageRows) -> Tensor:
+    """Evenly from all images as many as tell how their pixels spread, 500 at most, as networks read them."""
+    return to_float(as_tensor(rows, np.unique(np.linspace(0, len(rows) - 1, 500).astype(int))))
+
+
 def enlarged(data: ImageDataset, shape: tuple[int, int, int]) -> ImageDataset:
     """The images with as many pixels as this shape, C, H, W, has: of new ones there are no more than were made."""
     if data.image_shape == shape:

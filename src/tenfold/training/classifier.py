@@ -22,7 +22,7 @@ from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import Network
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, enlarged, resized, with_views
+from tenfold.training.batches import ImagePool, enlarged, resized, some_floats, with_views
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.inference import network_features, network_probabilities, validated
@@ -44,7 +44,7 @@ class ClassifierConfig:
     batch_size: int = 64
     width: int = 24
     residual: bool = False
-    """Whether images are read by the residual network, in about twice the time."""
+    """Whether images are read by the residual network, each in about twice the time."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.1
@@ -186,8 +186,7 @@ class ClassifierStep(Step):
         self.plan = draw_plan(pool.labels, train.class_count, *drawn)
         rate = config.learning_rate / 3**attempt
         groups = _parameter_groups(self.network, rate, recipe.init.rates if recipe.init else {})
-        adam = torch.optim.AdamW(groups, rate, weight_decay=config.weight_decay, fused=device.fused)
-        self.optimizers = {"network": adam}
+        self.optimizers = {"network": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=device.fused)}
         self.schedules = {"network": warming_cosine(config.warmup_share)}
         self.average = Average("network", "averaged", self._average_weight)
         self.random = (key / "transforms").torch_generator()
@@ -284,11 +283,12 @@ def begin(
     """The network that a training begins with: where `start` says, or the judge's own with fresh weights."""
     if start is not None:
         return start.network(train, validation, key)
-    convolutional = ResidualNet if config.residual else SmallConvNet
-    kind: type[SmallConvNet | VectorNet] = VectorNet if train.is_vectors else convolutional
+    kind = VectorNet if train.is_vectors else ResidualNet if config.residual else SmallConvNet
     network = build(lambda: kind(train.image_shape, train.class_count, config.width), key.torch_generator())
     if isinstance(network, VectorNet):
         network.standardise.fit(torch.tensor(train.images).flatten(1))
+    elif isinstance(network, ResidualNet):
+        network.whiten(some_floats(train.rows))
     return network
 
 
