@@ -15,7 +15,7 @@ from tenfold.methods import make_method
 from tenfold.networks import pretrained
 from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.networks.blocks import build
-from tenfold.networks.convnet import Backbone
+from tenfold.networks.convnet import Backbone, ResidualNet
 from tenfold.runs.arms import parse_arms
 from tenfold.training import backbone_start, linear_probe
 from tenfold.training.classifier import train_classifier
@@ -159,6 +159,8 @@ def test_the_width_is_the_networks() -> None:
     for width in (3, 10):
         classifier, _ = trained("classifier", easy_set([4, 4]), width=width)
         assert classifier.network.width == width
+    colour, _ = trained("classifier", easy_set([4, 4], (3, 24, 24)), width=5)
+    assert isinstance(colour.network, ResidualNet), "the network that a study of such images has"
     assert make_method("classifier").search_space() == {"width": ("24", "12", "6", "48")}
     assert make_method("classifier", {"width": "12"}).search_space() == {}
 

@@ -12,6 +12,7 @@ from tenfold import methods
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.networks.backbone_classifier import Network
+from tenfold.networks.convnet import ResidualNet
 from tenfold.training.classifier import ClassifierConfig, begin
 from tenfold.training.recipe import Recipe, Start
 
@@ -36,6 +37,7 @@ class Method(methods.Method):
         width = int(self.default_options().get("width", self.config.width))
 
         def network(images: ImageDataset, validation: ImageDataset | None, draws: Key) -> Network:
-            return begin(images, validation, None, draws, ClassifierConfig(width=width))
+            config = ClassifierConfig(width=width, residual=ResidualNet.suits(images.image_shape))
+            return begin(images, validation, None, draws, config)
 
         return Recipe(init=Start(network))

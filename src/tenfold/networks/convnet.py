@@ -105,6 +105,11 @@ class ResidualNet(SmallConvNet):
     Source: He et al. 2016 for the blocks.
     """
 
+    @staticmethod
+    def suits(shape: tuple[int, int, int]) -> bool:
+        """Whether images of this shape, C, H, W, are colour and large enough for it to read them better."""
+        return shape[0] > 1 and max(shape[1:]) > 16
+
     def whiten(self, images: Tensor) -> None:
         """Take the fixed first filters from training images, float B x C x H x W in [-1, 1]."""
         whitening = self.stem[0]

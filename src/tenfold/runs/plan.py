@@ -11,6 +11,7 @@ from typing import Any
 
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import FoldPlan
+from tenfold.networks.convnet import ResidualNet
 from tenfold.runs.arms import BASELINE, VECTOR_BASELINE, Arm, typed_baseline
 from tenfold.runs.code import code_of
 from tenfold.runs.default_arms import baseline_for
@@ -227,11 +228,9 @@ def classifier_for(study: ImageDataset) -> ClassifierConfig:
     That one learns more from twice as many batches of half as many images. Where all images are few, half of these
     batches do (benchmarks/results/judge.md).
     """
-    if max(study.image_shape[1:]) <= 16:
-        return ClassifierConfig(steps=300)
-    if study.image_shape[0] == 1:
-        return ClassifierConfig()
-    return ClassifierConfig(steps=400 if len(study) < MEASURED else 800, batch_size=32, residual=True)
+    if ResidualNet.suits(study.image_shape):
+        return ClassifierConfig(steps=400 if len(study) < MEASURED else 800, batch_size=32, residual=True)
+    return ClassifierConfig(steps=300) if max(study.image_shape[1:]) <= 16 else ClassifierConfig()
 
 
 def _hash(value: dict[str, Any]) -> str:
