@@ -79,3 +79,17 @@ def test_one_image_a_class_is_enough() -> None:
     features, labels = clouds([1, 1, 1], noise=0.2)
     fresh, truth = clouds([20, 20, 20], noise=0.2, key="fresh")
     assert (head_of(features, labels).logits(fresh).argmax(1) == truth).mean() > 0.9
+
+
+def test_fewer_images_than_features_are_fitted_in_the_directions_that_they_span(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draws = Key("axes").numpy_generator()
+    labels = np.tile(np.arange(3), 8)
+    features = draws.normal(size=(24, 200)).astype(np.float32) + 0.5 * labels[:, None]
+    held = draws.normal(size=(9, 200)).astype(np.float32), np.tile(np.arange(3), 3)
+    few = fit_head(features, labels, held, 3, np.arange(24), Key("head"))
+    monkeypatch.setattr(module, "_axes", lambda features: np.eye(features.shape[1], dtype=np.float32))
+    all_directions = fit_head(features, labels, held, 3, np.arange(24), Key("head"))
+    assert few.kind == all_directions.kind
+    np.testing.assert_allclose(few.logits(held[0]), all_directions.logits(held[0]), atol=0.05)

@@ -5,7 +5,7 @@ images.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from tenfold.core.keys import Key
 from tenfold.training.validation import validation_loss
@@ -80,6 +81,37 @@ def fit_head(
         validation: M x F and M, never fitted to.
         groups: N; rows of one group (an image and its mirror image) are left out together.
     """
+    with threadpool_limits(1):  # other cores are used by other trials, and products this small lose by threads
+        axes = _axes(features)
+        found = _chosen(
+            features @ axes,
+            labels,
+            None if validation is None else (validation[0] @ axes, validation[1]),
+            class_count,
+            groups,
+            key,
+        )
+        return replace(found, weight=found.weight @ axes.T)
+
+
+def _axes(features: Features) -> Features:
+    """F x D: directions in which N features differ, at right angles to each other; as many as there are rows at most.
+
+    A penalty on the sum of squares keeps a head within them, so that a fit to fewer numbers is the same in less time.
+    """
+    if len(features) >= features.shape[1]:
+        return np.eye(features.shape[1], dtype=np.float32)
+    return np.asarray(np.linalg.qr(features.T)[0], np.float32)
+
+
+def _chosen(
+    features: Features,
+    labels: Labels,
+    validation: tuple[Features, Labels] | None,
+    class_count: int,
+    groups: Labels,
+    key: Key,
+) -> ChosenHead:
     losses = {}
     for kind, penalty in CANDIDATES:
         if validation is not None and len(validation[1]):
