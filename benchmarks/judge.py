@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shared import Config, machine, measured, table, with_interval
+from shared import Cell, Config, gain_over, machine, measured_cells, over_draws, table, write_cells
 
-from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
@@ -75,15 +74,7 @@ def measure(config: Config, context: Context) -> dict[str, float]:
     }
 
 
-def merged(out: Path, cells: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was measured before and now, the latter in place of the same cell."""
-    path = out.with_suffix(".json")
-    known: list[dict[str, Any]] = read_json(path)["cells"] if path.exists() else []
-    by_cell = {tuple(cell[name] for name in CELL): cell for cell in (*known, *cells)}
-    return [by_cell[key] for key in sorted(by_cell)]
-
-
-def page(cells: list[dict[str, Any]]) -> Iterator[str]:
+def page(cells: list[Cell]) -> Iterator[str]:
     """Markdown: a row a cell, with its gain over the plain classifier on the same draws."""
     plain = {(cell["set"], cell["per_class"], _method(cell)): cell for cell in cells if cell["plain"]}
     rows = []
@@ -91,23 +82,13 @@ def page(cells: list[dict[str, Any]]) -> Iterator[str]:
         beside = plain.get((cell["set"], cell["per_class"], _method(cell)))
         size = f"{cell['per_class']} a class" if cell["per_class"] else "all"
         setting = f"{cell['steps']:,} steps{', residual' if cell['residual'] else ''}"
-        rows.append([cell["set"], size, cell["arm"], setting, _mean(cell["accuracy"]), _gain(cell, beside)])
+        gain = "" if beside is None or cell["plain"] else gain_over(cell, beside)
+        rows.append([cell["set"], size, cell["arm"], setting, over_draws(cell["accuracy"]), gain])
     yield from table(["set", "images", "arm", "setting", "balanced accuracy, %", "points over the plain one"], rows)
 
 
 def _method(cell: Mapping[str, Any]) -> str:
     return str(cell["arm"]).split("(")[0]
-
-
-def _mean(values: list[float]) -> str:
-    return with_interval(values) if len(values) > 1 else f"{values[0]:.1f} (one draw)"
-
-
-def _gain(cell: Mapping[str, Any], beside: Mapping[str, Any] | None) -> str:
-    if beside is None or cell["plain"]:
-        return ""
-    draws = min(len(cell["accuracy"]), len(beside["accuracy"]))
-    return _mean(list(np.subtract(cell["accuracy"][:draws], beside["accuracy"][:draws])))
 
 
 def main() -> None:
@@ -129,25 +110,13 @@ def main() -> None:
         for arm in arms
         for steps, residual in settings
     ]
-    results = measured(
-        measure, [{**cell, "seed": seed} for seed in range(wanted.draws) for cell in cells], wanted.work
-    )
-
-    def told(number: int, cell: dict[str, Any]) -> dict[str, Any]:
-        draws = results[number :: len(cells)]
+    cells = measured_cells(measure, cells, wanted.draws, wanted.work)
+    for cell in cells:
         first = next(arm for arm in arms if _method({"arm": arm}) == _method(cell))
-        plain = (cell["steps"], cell["residual"], cell["arm"]) == (*PLAIN, first)
-        return cell | {name: [draw[name] for draw in draws] for name in draws[0]} | {"plain": plain}
-
-    everything = merged(wanted.out, (told(number, cell) for number, cell in enumerate(cells)))
-    write_json(
-        wanted.out.with_suffix(".json"), {"hardware": f"{machine()}, 1 thread a training", "cells": everything}
-    )
-    text = "\n".join(page(everything))
-    print(text)
+        cell["plain"] = (cell["steps"], cell["residual"], cell["arm"]) == (*PLAIN, first)
     words = "# The classifier of a study with longer training\n\n"
-    words += f"`python benchmarks/judge.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split()) + "\n\n"
-    write_text(wanted.out.with_suffix(".md"), words + text + "\n")
+    words += f"`python benchmarks/judge.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split())
+    write_cells(wanted.out, cells, CELL, page, words)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tenfold.core.files import read_json, write_json, write_text
 from tenfold.evaluation.external_test import mean_interval
 from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import method_names
@@ -70,3 +71,44 @@ def counted(count: int, of: int, digits: int = 0) -> str:
     """Wilson's interval of a share, in percent."""
     low, high = wilson_interval(count / of, of)
     return f"{100 * low:.{digits}f} to {100 * high:.{digits}f} %"
+
+
+Cell = dict[str, Any]
+"""One setting that was measured, with a list over draws of each figure."""
+
+
+def measured_cells(
+    function: Callable[[Config, Context], Any], settings: Sequence[Config], draws: int, work: Path | None
+) -> list[Cell]:
+    """Each setting on so many draws, which its configuration has as `seed`."""
+    results = measured(function, [{**one, "seed": seed} for seed in range(draws) for one in settings], work)
+    own = [results[number :: len(settings)] for number in range(len(settings))]
+    return [
+        {**one, **{name: [each[name] for each in of] for name in of[0]}}
+        for one, of in zip(settings, own, strict=True)
+    ]
+
+
+def write_cells(
+    out: Path, cells: Iterable[Cell], names: Sequence[str], page: Callable[[list[Cell]], Iterable[str]], words: str
+) -> None:
+    """Keep what was measured before and now, the latter in place of what has the same `names`, and show all of it."""
+    path = out.with_suffix(".json")
+    known: list[Cell] = read_json(path)["cells"] if path.exists() else []
+    by_names = {tuple(cell[name] for name in names): cell for cell in (*known, *cells)}
+    everything = [by_names[key] for key in sorted(by_names)]
+    write_json(path, {"hardware": f"{machine()}, 1 thread a training", "cells": everything})
+    text = "\n".join(page(everything))
+    print(text)
+    write_text(out.with_suffix(".md"), f"{words}\n\n{text}\n")
+
+
+def over_draws(values: Sequence[float]) -> str:
+    """The mean, with its interval where there are several."""
+    return with_interval(values) if len(values) > 1 else f"{values[0]:.1f} (one draw)"
+
+
+def gain_over(cell: Cell, other: Cell) -> str:
+    """Points of accuracy of one over another on the same draws."""
+    draws = min(len(cell["accuracy"]), len(other["accuracy"]))
+    return over_draws([a - b for a, b in zip(cell["accuracy"][:draws], other["accuracy"][:draws], strict=True)])

@@ -24,9 +24,8 @@ from typing import Any
 import judge
 import numpy as np
 import torch
-from shared import Config, machine, measured, table
+from shared import Cell, Config, gain_over, machine, measured_cells, over_draws, table, write_cells
 
-from tenfold.core.files import read_json, write_json, write_text
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.splits import plan_folds
@@ -79,7 +78,7 @@ def _scikit_learn(config: Config, train: ImageDataset, validation: ImageDataset,
     return starts_peer.probed(whole.large.images, whole.labels, test.large.images)
 
 
-def page(cells: list[dict[str, Any]]) -> Iterator[str]:
+def page(cells: list[Cell]) -> Iterator[str]:
     """Markdown: a row a cell, with its distance from the peer on the same draws."""
     peers = {(cell["set"], cell["per_class"]): cell for cell in cells if cell["arm"] == PEER}
     rows = []
@@ -87,13 +86,12 @@ def page(cells: list[dict[str, Any]]) -> Iterator[str]:
         peer = peers.get((cell["set"], cell["per_class"]))
         ahead, ratio = "", ""
         if peer is not None and peer is not cell:
-            draws = min(len(cell["accuracy"]), len(peer["accuracy"]))
-            ahead = judge._mean(list(np.subtract(cell["accuracy"][:draws], peer["accuracy"][:draws])))
-            ratio = f"{np.sum(peer['seconds'][:draws]) / np.sum(cell['seconds'][:draws]):.1f}"
+            ahead = gain_over(cell, peer)
+            ratio = f"{np.mean(peer['seconds']) / np.mean(cell['seconds']):.1f}"
         size = f"{cell['per_class']} a class" if cell["per_class"] else "all"
         seconds = f"{np.mean(cell['seconds']):.0f}"
         draws = str(len(cell["accuracy"]))
-        rows.append([cell["set"], size, cell["arm"], draws, judge._mean(cell["accuracy"]), seconds, ahead, ratio])
+        rows.append([cell["set"], size, cell["arm"], draws, over_draws(cell["accuracy"]), seconds, ahead, ratio])
     yield from table(
         ["set", "images", "arm", "draws", "balanced accuracy, %", "s", "points over the peer", "times as fast"], rows
     )
@@ -114,22 +112,9 @@ def main() -> None:
         for size in wanted.per_class.split(",")
         for arm in wanted.arms.split(";")
     ]
-    configs = [{**cell, "seed": seed} for seed in range(wanted.draws) for cell in cells]
-    results = measured(measure, configs, wanted.work)
-    now = [
-        cell | {name: [draw[name] for draw in results[number :: len(cells)]] for name in results[0]}
-        for number, cell in enumerate(cells)
-    ]
-    path = wanted.out.with_suffix(".json")
-    known: list[dict[str, Any]] = read_json(path)["cells"] if path.exists() else []
-    by_cell = {tuple(cell[name] for name in CELL): cell for cell in (*known, *now)}
-    everything = [by_cell[key] for key in sorted(by_cell)]
-    write_json(path, {"hardware": f"{machine()}, 1 thread a training", "cells": everything})
-    text = "\n".join(page(everything))
-    print(text)
     words = "# Classifiers that begin at ImageNet\n\n"
-    words += f"`python benchmarks/starts.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split()) + "\n\n"
-    write_text(wanted.out.with_suffix(".md"), words + text + "\n")
+    words += f"`python benchmarks/starts.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split())
+    write_cells(wanted.out, measured_cells(measure, cells, wanted.draws, wanted.work), CELL, page, words)
 
 
 if __name__ == "__main__":
