@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from tenfold.core.errors import InputError, is_out_of_memory
 from tenfold.training import device as device_module
@@ -158,6 +159,7 @@ def test_so_many_threads_work_inside_and_as_many_as_before_after(count: int) -> 
         assert torch.get_num_threads() == count
         with one_thread():
             assert torch.get_num_threads() == 1
+            assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} <= {1}
         assert torch.get_num_threads() == count
     assert torch.get_num_threads() == before
 

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, Literal
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from tenfold.core.errors import InputError
 from tenfold.core.memory import free_memory
@@ -189,11 +190,15 @@ def hardware() -> dict[str, Any]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Work on `count` processor threads inside this block, or in the function that this decorates; 0 is all cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or available_cores())
+    """Work on `count` processor threads inside this block, or in the function that this decorates; 0 is all cores.
+
+    So do numpy and scikit-learn: two trials that fitted heads with two threads each waited for each other.
+    """
+    before, count = torch.get_num_threads(), count or available_cores()
+    torch.set_num_threads(count)
     try:
-        yield
+        with threadpool_limits(count, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 

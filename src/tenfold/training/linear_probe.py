@@ -5,7 +5,7 @@ images.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
 
 from tenfold.core.keys import Key
 from tenfold.training.validation import validation_loss
@@ -81,37 +80,10 @@ def fit_head(
         validation: M x F and M, never fitted to.
         groups: N; rows of one group (an image and its mirror image) are left out together.
     """
-    with threadpool_limits(1):  # other cores are used by other trials, and products this small lose by threads
-        axes = _axes(features)
-        found = _chosen(
-            features @ axes,
-            labels,
-            None if validation is None else (validation[0] @ axes, validation[1]),
-            class_count,
-            groups,
-            key,
-        )
-        return replace(found, weight=found.weight @ axes.T)
-
-
-def _axes(features: Features) -> Features:
-    """F x D: directions in which N features differ, at right angles to each other; as many as there are rows at most.
-
-    A penalty on the sum of squares keeps a head within them, so that a fit to fewer numbers is the same in less time.
-    """
-    if len(features) >= features.shape[1]:
-        return np.eye(features.shape[1], dtype=np.float32)
-    return np.asarray(np.linalg.qr(features.T)[0], np.float32)
-
-
-def _chosen(
-    features: Features,
-    labels: Labels,
-    validation: tuple[Features, Labels] | None,
-    class_count: int,
-    groups: Labels,
-    key: Key,
-) -> ChosenHead:
+    axes = _axes(features)
+    if axes is not None:
+        validation = None if validation is None else (validation[0] @ axes, validation[1])
+        features = features @ axes
     losses = {}
     for kind, penalty in CANDIDATES:
         if validation is not None and len(validation[1]):
@@ -122,7 +94,16 @@ def _chosen(
     best = min(CANDIDATES, key=lambda candidate: losses[candidate])
     head = _fitted(*best, features, labels, class_count)
     rounded = {_words(*candidate): round(loss, 5) for candidate, loss in losses.items()}
-    return ChosenHead(head.weight, head.bias, _words(*best), rounded)
+    weight = head.weight if axes is None else head.weight @ axes.T
+    return ChosenHead(weight, head.bias, _words(*best), rounded)
+
+
+def _axes(features: Features) -> Features | None:
+    """F x N: directions at right angles to each other in which N features differ; None where these are all there are.
+
+    A penalty on the sum of squares keeps a head within them, so that a fit to fewer numbers is the same in less time.
+    """
+    return None if len(features) >= features.shape[1] else np.asarray(np.linalg.qr(features.T)[0], np.float32)
 
 
 def _words(kind: str, penalty: float) -> str:
