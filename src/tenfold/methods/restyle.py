@@ -15,7 +15,6 @@ from typing import Any, Literal, final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from tenfold.augment.tensors import to_float, to_uint8
@@ -27,6 +26,7 @@ from tenfold.generators.gates import Gates, codes_of, held_out, measured, painte
 from tenfold.generators.style import StyleSources
 from tenfold.methods import GeneratorMethod, MethodFailed
 from tenfold.networks.autoencoder import Fader
+from tenfold.networks.blocks import resized
 from tenfold.training.classifier import ClassifierConfig, TrainedClassifier, train_classifier
 from tenfold.training.device import Device
 from tenfold.training.loop import TrainingLoop
@@ -152,8 +152,7 @@ def _resized(images: Images, shape: tuple[int, int, int]) -> Images:
     """N x C x H x W at the size of the shape."""
     if images.shape[1:] == shape:
         return images
-    resized = F.interpolate(to_float(torch.tensor(images)), shape[1:], mode="bilinear", antialias=True)
-    return to_uint8(resized)
+    return to_uint8(resized(to_float(torch.tensor(images)), *shape[1:]))
 
 
 @final

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.networks import pretrained
-from tenfold.networks.blocks import channels_last, empty
+from tenfold.networks.blocks import channels_last, empty, resized
 from tenfold.networks.convnet import NETWORKS, Backbone, Classifier, SmallConvNet, VectorNet
-from tenfold.networks.pretrained import HubBackbone, LiteNet, empty_lite_net
+from tenfold.networks.hub import HubBackbone
+from tenfold.networks.pretrained import LiteNet, empty_lite_net
 
 STAGES = 3
 """Of a network from ImageNet that are read beside its last map."""
@@ -78,14 +78,10 @@ class ClassifierBackbone(Backbone):
         self.feature_count = network.feature_count
 
     def forward(self, images: Tensor) -> Tensor:
-        channels, side, _ = self.shape
+        channels = self.shape[0]
         if images.shape[1] != channels:
             images = images.mean(1, keepdim=True) if channels == 1 else images.expand(-1, channels, -1, -1)
-        if images.shape[2:] != self.shape[1:]:
-            images = F.interpolate(
-                images, size=(side, self.shape[2]), mode="bilinear", align_corners=False, antialias=True
-            )
-        return self.network.features(images)
+        return self.network.features(resized(images, *self.shape[1:]))
 
     def description(self) -> dict[str, Any]:
         return {"kind": self.KIND, "shape": list(self.shape), "width": self.network.width}

@@ -172,6 +172,13 @@ class Whitening(nn.Module):
         return F.conv2d(images, self.filters, padding=1)
 
 
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Float B x C x H x W -> B x C x height x width, smoothly; the images themselves where they are of that size."""
+    if images.shape[2:] == (height, width):
+        return images
+    return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+
+
 def channels_last(network: Network) -> Network:
     """Lay the weights out as the convolutions of processors and graphics cards read them fastest."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types leave it out

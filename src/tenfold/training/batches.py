@@ -16,6 +16,7 @@ from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows, MadeRows
 from tenfold.core.types import ImageDataset
+from tenfold.networks.blocks import resized
 from tenfold.training.device import Device
 from tenfold.training.recipe import Recipe
 
@@ -44,11 +45,6 @@ class ImagePool:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def values_of_one(self) -> int:
-        """C x H x W."""
-        return math.prod(self.rows.shape[1:])
 
     def at(self, chosen: Tensor) -> Tensor:
         """A new tensor of the images with these numbers, int64 B on the CPU: B x C x H x W on the device."""
@@ -97,7 +93,7 @@ def with_views(data: ImageDataset, recipe: Recipe, key: Key) -> ImageDataset:
     def view(number: int) -> MadeRows:
         def made(start: int) -> npt.NDArray[np.uint8]:
             part = slice(start, start + together)
-            images = resized(to_float(as_tensor(data.rows, part)), side)
+            images = resized(to_float(as_tensor(data.rows, part)), side, side)
             soft = F.one_hot(torch.from_numpy(data.labels[part]), data.class_count).float()
             draws = (key / f"view-{number}" / f"from-{start}").torch_generator()
             for transform in recipe.transforms if number else ():
@@ -108,13 +104,6 @@ def with_views(data: ImageDataset, recipe: Recipe, key: Key) -> ImageDataset:
 
     views = ImageRows(tuple(view(number) for number in range(how.views + 1)))
     return data.take(np.tile(np.arange(len(data)), how.views + 1)).with_columns(images=views)
-
-
-def resized(images: Tensor, side: int) -> Tensor:
-    """Float B x C x H x W -> B x C x side x side, as networks that read at one side resize what they are given."""
-    if images.shape[2:] == (side, side):
-        return images
-    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
 def as_floats(rows: ImageRows, change: Callable[[Tensor], Tensor] = lambda images: images) -> Tensor:

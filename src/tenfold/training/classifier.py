@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -20,9 +19,9 @@ from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import Network
-from tenfold.networks.blocks import build
+from tenfold.networks.blocks import build, resized
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, enlarged, resized, some_floats, with_views
+from tenfold.training.batches import ImagePool, enlarged, some_floats, with_views
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.inference import network_features, network_probabilities, validated
@@ -184,8 +183,7 @@ class ClassifierStep(Step):
         self.networks = {"network": self.network, "averaged": self.averaged}
         drawn = config.steps, config.batch_size, config.most_repeats, (key / "batches").torch_generator()
         self.plan = draw_plan(pool.labels, train.class_count, *drawn)
-        rate = config.learning_rate / 3**attempt
-        groups = _parameter_groups(self.network, rate, recipe.init.rates if recipe.init else {})
+        groups = _parameter_groups(self.network, config.learning_rate / 3**attempt, recipe.init)
         self.optimizers = {"network": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=device.fused)}
         self.schedules = {"network": warming_cosine(config.warmup_share)}
         self.average = Average("network", "averaged", self._average_weight)
@@ -253,12 +251,13 @@ class ClassifierStep(Step):
 
         Of tiny images several batches are made in one go, because calling an operation outweighs its arithmetic.
         """
-        size = self.plan.shape[1]
-        together = max(1, VALUES_IN_ONE_GO // (size * self.images.values_of_one))
+        size, (channels, *sides) = self.plan.shape[1], self.images.rows.shape[1:]
+        pixels = self.side**2 if self.side else math.prod(sides)
+        together = max(1, VALUES_IN_ONE_GO // (size * channels * pixels))
         chosen = self.plan[number : number + together].flatten()
         batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
         if self.side is not None:
-            batch = resized(batch, self.side)
+            batch = resized(batch, self.side, self.side)
         for transform in self.task.recipe.transforms:
             batch, soft = transform(batch, soft, self.random)
         return list(zip(batch.split(size), soft.split(size), strict=True))
@@ -292,8 +291,9 @@ def begin(
     return network
 
 
-def _parameter_groups(network: nn.Module, rate: float, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+def _parameter_groups(network: nn.Module, rate: float, start: Start | None) -> list[dict[str, Any]]:
     """What learns, by the share of the learning rate at which it does."""
+    shares = start.rates if start else {}
     slow = {name: list(network.get_submodule(name).parameters()) for name in shares}
     apart = {id(one) for parameters in slow.values() for one in parameters}
     rest = [one for one in network.parameters() if id(one) not in apart]
