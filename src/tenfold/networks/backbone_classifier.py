@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tenfold.networks import pretrained
 from tenfold.networks.blocks import channels_last, empty, resized
 from tenfold.networks.convnet import NETWORKS, Backbone, Classifier, SmallConvNet, VectorNet
-from tenfold.networks.hub import HubBackbone
+from tenfold.networks.hub_backbone import HubBackbone
 from tenfold.networks.pretrained import LiteNet, empty_lite_net
 
 STAGES = 3
