@@ -214,7 +214,8 @@ Data = Annotated[
     argument(
         "DATA",
         "A folder of class folders, a folder with metadata.csv or metadata.jsonl, a .npz file, a .csv of "
-        "numbers with a column label, hf:NAME of the Hugging Face hub, or a known set such as digits or mnist.",
+        "numbers with a column label, shards (.tar of webdataset, .parquet), hf:NAME of the Hugging Face hub, or a "
+        "known set such as digits or mnist.",
     ),
 ]
 Config = Annotated[

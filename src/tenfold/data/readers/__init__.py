@@ -121,7 +121,7 @@ def manifest_of(
     Raises:
         InputError: there is nothing, no reader is for it, or its reader cannot use it.
     """
-    from tenfold.data.readers import archives, folders, hub, known
+    from tenfold.data.readers import archives, folders, hub, known, shard_files
 
     if isinstance(data, str) and data.startswith(hub.PREFIX):
         if class_folders != "auto":
@@ -131,7 +131,7 @@ def manifest_of(
     is_known = isinstance(data, str) and data in known.KNOWN
     if is_known and class_folders == "auto":
         return known.read(str(data))
-    if not is_known and not os.path.exists(path):
+    if not is_known and not os.path.exists(path) and not shard_files.matching(str(data)):
         hint = did_you_mean(str(data), known.KNOWN) if len(path.parts) == 1 else " Check the path."
         raise InputError(f"{data}: no such file, folder or known set.{hint}")
     if class_folders != "auto":
@@ -147,7 +147,8 @@ def manifest_of(
         if hasattr(reader, "reads") and reader.reads(path):
             read = reader.read if labelled else getattr(reader, "read_unlabelled", reader.read)
             manifest: Manifest = read(path)
-            return _with_what_lies_beside(manifest, path) if path.is_dir() else manifest
+            of_files = path.is_dir() and not shard_files.holds_shards(path)
+            return _with_what_lies_beside(manifest, path) if of_files else manifest
     suffix = path.suffix.lower()
     if suffix in REFUSED_SUFFIXES:
         raise InputError(f"{path} may hold pickled code and is refused; save images and labels as .npz")
@@ -158,24 +159,31 @@ def manifest_of(
 
 def has_table(path: Path) -> bool:
     """Whether columns, or arrays, could be named there."""
-    from tenfold.data.readers import metadata, npz, table
+    from tenfold.data.readers import metadata
 
-    if path.is_dir():
-        return metadata.find_table(path, of_any_name=True) is not None
-    return npz.reads(path) or table.reads(path)
+    if path.is_dir() and metadata.find_table(path, of_any_name=True) is not None:
+        return True
+    return any(reader.reads(path) for reader in _with_named_columns())
 
 
 def _with_columns(path: Path, columns: Mapping[str, str]) -> Manifest:
-    from tenfold.data.readers import metadata, npz, table
+    from tenfold.data.readers import metadata
 
     if path.is_dir() and (listing := metadata.find_table(path, of_any_name=True)):
         return _with_what_lies_beside(metadata.read_listed(listing, columns), path)
-    for reader in (npz, table):
+    for reader in _with_named_columns():
         if reader.reads(path):
             manifest: Manifest = reader.read(path, columns=columns)
             return manifest
     flags = ", ".join(f"--{what}-column" for what in columns)
     raise InputError(f"{path} holds no table whose columns could be named; leave {flags} out, or add a metadata.csv")
+
+
+def _with_named_columns() -> tuple[Any, ...]:
+    """The readers of files whose columns can be named."""
+    from tenfold.data.readers import npz, parquet, table, webdataset
+
+    return npz, parquet, table, webdataset
 
 
 def _with_what_lies_beside(manifest: Manifest, folder: Path) -> Manifest:

@@ -31,11 +31,13 @@ from tenfold.data.readers.layout import (
     without_wrapper,
 )
 from tenfold.data.readers.metadata import find_table
+from tenfold.data.readers.shard_files import holds_shards
 from tenfold.data.readers.walk import Contents, is_image_name, walk
 
 
 def reads(path: Path) -> bool:
-    return path.is_dir() and find_table(path) is None and not label_files.reads(path) and not idx.reads(path)
+    others = (label_files.reads, idx.reads, holds_shards)
+    return path.is_dir() and find_table(path) is None and not any(reads(path) for reads in others)
 
 
 def read(root: Path, class_folders: ClassFolders = "auto") -> Manifest:

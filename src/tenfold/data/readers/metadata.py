@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from tenfold.core.errors import InputError, listed
 from tenfold.data.columns import UNKNOWN, Meaning, clean, group_of, key, meaning_of, shown, spelled_alike
+from tenfold.data.decoding.pixels import DecodedImage
 from tenfold.data.duplicates import component_numbers
 from tenfold.data.readers import ROLES, Manifest, index_labels, read_file, role_of
-from tenfold.data.readers.listed_files import FileNames, listed_files
+from tenfold.data.readers.listed_files import FileNames, ListedFiles, listed_files
 from tenfold.data.readers.walk import walk
 from tenfold.data.tables import SUFFIXES, Csv, Table, read_table
 
@@ -70,6 +71,22 @@ def read_listed(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
         raise InputError(f"{table.name} holds no images; write a line a file under the names of the columns")
     meaning = meaning_of(table.names, columns, table.name)
     files = listed_files(root, table, meaning)
+    return images_of(root, table, meaning, files, lambda index: read_file(root / files.names[index]))
+
+
+def images_of(
+    root: Path, table: Table, meaning: Meaning, files: ListedFiles, decode: Callable[[int], DecodedImage]
+) -> Manifest:
+    """The images that the rows of a table are about.
+
+    Args:
+        root: where they lie.
+        files: their names, one a row.
+
+    Raises:
+        InputError: with the line at fault: a class or a group is missing or blank, a split is not known; or images
+            were made by a network that has learned from all of them.
+    """
     said = described(table, meaning, files.column)
     own = _Provenance.of(table, files.names)
     own.require_real(root)
@@ -79,7 +96,7 @@ def read_listed(path: Path, columns: Mapping[str, str] = NOTHING) -> Manifest:
         class_names=class_names,
         labels=numbers,
         sources=files.names,
-        decode=lambda index: read_file(root / files.names[index]),
+        decode=decode,
         roles=np.where(own.generated, "grown", said.roles),
         groups=_numbered(said.groups, own),
         group_names=said.groups,
