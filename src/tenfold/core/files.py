@@ -60,20 +60,29 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         SystemFault: the disk is full or the directory cannot be written.
     """
+    write_parts(path, [content])
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> str:
+    """The same of content that comes in parts, which may be more than the memory holds; gives its SHA-256."""
     with _writing(path):
-        _told({path: hashlib.sha256(content).hexdigest()})
         handle, temporary = tempfile.mkstemp(PARTIAL, f".{path.name[:40]}.", path.parent)
         try:
+            digest = hashlib.sha256()
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                for part in parts:
+                    digest.update(part)
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
+            _told({path: digest.hexdigest()})
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
         flush_directory(path.parent)
+    return digest.hexdigest()
 
 
 def write_text(path: Path, content: str) -> None:

@@ -196,11 +196,15 @@ def copies_among(
     Raises:
         ValueError: `train` is empty, or the images differ in shape.
     """
-    _, distances = nearest(generated, train)
-    threshold = 0.0
-    if len(np.unique(groups)) > 1:
-        threshold = float(np.quantile(nearest(train, train, groups=groups)[1], quantile))
-    return distances <= threshold, threshold
+    threshold = copy_threshold(train, groups, quantile)
+    return nearest(generated, train)[1] <= threshold, threshold
+
+
+def copy_threshold(train: Values, groups: Indices, quantile: float = QUANTILE) -> float:
+    """The distance at which, or nearer, `copies_among` calls an image a near copy."""
+    if len(np.unique(groups)) < 2:
+        return 0.0
+    return float(np.quantile(nearest(train, train, groups=groups)[1], quantile))
 
 
 def _chunks(count: int, size: int) -> Iterator[slice]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tenfold.core.files import json_bytes, write_many
 from tenfold.core.types import ImageDataset
@@ -83,30 +84,44 @@ def _files(
         numbers[stem] += 1
         file_name = f"{stem}-{numbers[stem]:05d}.png"
         image, told = full_size(index) or (dataset.rows[index], {})
-        yield file_name, _png(image, made=entry.get("origin") == "generated")
-        line: dict[str, object] = {
-            "file_name": file_name,
-            "label": dataset.class_names[label],
-            "group": int(dataset.groups[index]),
-            "source": dataset.sources[index],
-        }
-        if dataset.roles[index] != "train":
-            line["split"] = str(dataset.roles[index])
-        lines.append(json.dumps({**entry, **told, **line}, ensure_ascii=False, default=_plain) + "\n")
+        yield file_name, png(image, made=entry.get("origin") == "generated")
+        lines.append(line(dataset, index, {**entry, **told, "file_name": file_name}) + "\n")
     # Names that are no valid UTF-8 go out as the bytes they came in as.
     if dataset.value_ranges:
         yield EXPORTED, json_bytes(dict(dataset.value_ranges))
     yield "metadata.jsonl", "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _png(image: npt.NDArray[np.uint8], *, made: bool) -> bytes:
-    """One image as a file, which says of itself if it was made, whatever becomes of metadata.jsonl."""
-    buffer, words = io.BytesIO(), PngInfo()
-    if made:
-        words.add_text(*MADE_MARK)
+def line(dataset: ImageDataset, index: int, told: Mapping[str, object]) -> str:
+    """What is said of one image, as JSON: what is told of it, then what the set says."""
+    said: dict[str, object] = {
+        "label": dataset.class_names[dataset.labels[index]],
+        "group": int(dataset.groups[index]),
+        "source": dataset.sources[index],
+    }
+    if dataset.roles[index] != "train":
+        said["split"] = str(dataset.roles[index])
+    return json.dumps({**told, **said}, ensure_ascii=False, default=_plain)
+
+
+def png(image: npt.NDArray[np.uint8], *, made: bool) -> bytes:
+    """One image, C x H x W, as a file, which says of itself if it was made, whatever becomes of metadata.jsonl."""
+    buffer = io.BytesIO()
     pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION, pnginfo=words)
-    return buffer.getvalue()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION)
+    content = buffer.getvalue()
+    return content[:AFTER_HEADER] + MADE_CHUNK + content[AFTER_HEADER:] if made else content
+
+
+def _text_chunk(word: str, text: str) -> bytes:
+    """As Pillow would write it, which takes as long as the encoding of a small image."""
+    content = b"tEXt" + word.encode("latin-1") + b"\0" + text.encode("latin-1")
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+
+AFTER_HEADER = 33
+"""Bytes of a PNG before its second chunk."""
+MADE_CHUNK = _text_chunk(*MADE_MARK)
 
 
 def _plain(value: object) -> object:

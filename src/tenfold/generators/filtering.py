@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import MethodFailed
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, ImagesOfRows
-from tenfold.data.duplicates import copies_among
+from tenfold.data.duplicates import copy_threshold, nearest
 from tenfold.generators import Generator, Images, Indices, Judge
 
 ROUNDS = 4
@@ -40,6 +39,8 @@ class Grown:
     details: Mapping[str, Any] = field(default_factory=dict)
     near_copies: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """N marks of what a generator only remembered; empty of methods whose images are siblings by design."""
+    numbers: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
+    """N: each one's own among all that were wanted, of which some may not be usable; empty where all are here."""
     rows: ImageRows = field(init=False, repr=False)
 
     def take(self, indices: Indices) -> Grown:
@@ -51,6 +52,7 @@ class Grown:
             parents=tuple(self.parents[i] for i in indices),
             seeds=tuple(self.seeds[i] for i in indices),
             near_copies=self.near_copies[indices] if len(self.near_copies) else self.near_copies,
+            numbers=self.numbers[indices] if len(self.numbers) else self.numbers,
         )
 
     def as_dataset(self, train: ImageDataset) -> ImageDataset:
@@ -96,25 +98,39 @@ class Usable:
     """Images drawn, of a wrong label, near copies, and usable at last."""
 
 
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """What new images are held against."""
+
+    judge: Judge | None
+    """A classifier of the real images; None where every label is taken for right."""
+    real: ImageDataset
+    threshold: float
+    """At this distance from a real image, or nearer, one is a near copy."""
+
+    @classmethod
+    def of(cls, judge: Judge | None, real: ImageDataset) -> Filters:
+        return cls(judge, real, copy_threshold(real.images, real.groups))
+
+    def wrong(self, images: Images, labels: Indices) -> npt.NDArray[np.bool_]:
+        """Which are not recognised as their class."""
+        return self.judge(images) != labels if self.judge else np.zeros(len(labels), np.bool_)
+
+    def copied(self, images: Images) -> npt.NDArray[np.bool_]:
+        """Which are near copies."""
+        return np.asarray(nearest(images, self.real.images)[1] <= self.threshold)
+
+
 def draw_usable(
-    name: str,
-    labels: Indices,
-    real: ImageDataset,
-    draw: Callable[[Indices, Indices], Images],
-    judge: Judge | None,
-    key: Key,
+    labels: Indices, numbers: Indices, draw: Callable[[Indices, Indices], Images], filters: Filters, key: Key
 ) -> Usable:
     """Draw an image for each of N labels; rejected ones anew with other seeds, three times at most.
 
     Args:
-        name: of the method.
+        numbers: N, each image's own, of which its seeds are made: it is the same whatever is drawn beside it.
         draw: (places among the N, a seed for each) -> their images.
-        judge: None where every label is taken for right.
-
-    Raises:
-        MethodFailed: the judge agrees with none.
     """
-    images = np.zeros((len(labels), *real.image_shape), np.uint8)
+    images = np.zeros((len(labels), *filters.real.image_shape), np.uint8)
     seeds = np.zeros(len(labels), np.int64)
     wrong, copied = np.ones(len(labels), bool), np.zeros(len(labels), bool)
     drawn = wrong_ones = copies = 0
@@ -122,19 +138,14 @@ def draw_usable(
         missing = np.flatnonzero(wrong | copied)
         if not len(missing):
             break
-        seeds[missing] = [(key / "sample" / round_ / int(index)).seed for index in missing]
+        seeds[missing] = [(key / "sample" / round_ / int(number)).seed for number in numbers[missing]]
         images[missing] = draw(missing, seeds[missing])
-        wrong[missing] = judge(images[missing]) != labels[missing] if judge else False
-        copied[missing] = copies_among(images[missing], real.images, real.groups)[0]
+        wrong[missing] = filters.wrong(images[missing], labels[missing])
+        copied[missing] = filters.copied(images[missing])
         drawn += len(missing)
         wrong_ones += int(wrong[missing].sum())
         copies += int((copied & ~wrong)[missing].sum())
     kept = np.flatnonzero(~wrong)
-    if not len(kept):
-        raise MethodFailed(
-            f"{name}: a classifier of the real images agrees with the label of none of {drawn} images; nothing is "
-            "used from it"
-        )
     usable = int((~copied[kept]).sum())
     counts = {"drawn": drawn, "wrong_label": wrong_ones, "near_copies": copies, "usable": usable}
     return Usable(kept, images[kept], tuple(int(seed) for seed in seeds[kept]), copied[kept], counts)

@@ -23,7 +23,7 @@ from tenfold.core.errors import InputError, MethodFailed, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import Generator, GeneratorConfig, Judge
-from tenfold.generators.filtering import Grown, draw_usable, spread
+from tenfold.generators.filtering import Filters, Grown, draw_usable, spread
 from tenfold.generators.generator_io import found_in, read_generator
 from tenfold.training.classifier import ClassifierConfig, train_classifier
 from tenfold.training.loop import TrainingLoop
@@ -208,20 +208,47 @@ class GeneratorMethod(Method):
         Raises:
             MethodFailed: nothing that the generator makes may be used, or the classifier agrees with none.
         """
+        chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
+        grown = self.draw(generator, chosen, np.arange(len(chosen)), self.filters(generator, real, key), key)
+        if not len(grown.labels):
+            raise MethodFailed(
+                f"{self.name()}: a classifier of the real images agrees with the label of none of "
+                f"{grown.details['drawn']} images; nothing is used from it"
+            )
+        return grown
+
+    def filters(self, generator: Generator, real: ImageDataset, key: Key) -> Filters:
+        """What its images are held against, where it may make any of these real ones.
+
+        Raises:
+            MethodFailed: nothing that the generator makes may be used.
+        """
         if generator.refusal:
             raise MethodFailed(f"{self.name()}: {generator.refusal}")
-        chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
+        judge = generator.judge if generator.judge and self.config.label_filter else self._judge(real, key)
+        return Filters.of(judge, real)
+
+    def draw(
+        self, generator: Generator, chosen: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], filters: Filters,
+        key: Key,
+    ) -> Grown:  # fmt: skip
+        """The same of some of all the images that are wanted, maybe of none.
+
+        Args:
+            chosen: real images, as indices into those of `filters`.
+            numbers: which of all images each one is: it has the same bytes whatever is drawn beside it.
+        """
+        real = filters.real
         conditions_of = generator.conditions(real, key)
         parents: list[tuple[int, ...]] = [()] * len(chosen)
 
-        def draw(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        def images(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
             conditions = conditions_of(chosen[places], seeds)
             for place, its_parents in zip(places, conditions.parents, strict=True):
                 parents[place] = its_parents
             return generator.sample(conditions, seeds, real.image_shape)
 
-        judge = generator.judge if generator.judge and self.config.label_filter else self._judge(real, key)
-        usable = draw_usable(self.name(), real.labels[chosen], real, draw, judge, key)
+        usable = draw_usable(real.labels[chosen], numbers, images, filters, key)
         return Grown(
             images=usable.images,
             labels=real.labels[chosen[usable.kept]],
@@ -230,6 +257,7 @@ class GeneratorMethod(Method):
             generator=generator,
             details={**generator.details, **usable.counts},
             near_copies=usable.near_copies,
+            numbers=numbers[usable.kept],
         )
 
     def _judge(self, real: ImageDataset, key: Key) -> Judge | None:

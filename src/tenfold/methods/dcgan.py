@@ -18,7 +18,6 @@ from itertools import pairwise
 from typing import Any, Literal, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.generators import Generator as AnyGenerator
+from tenfold.generators.filtering import Filters
 from tenfold.generators.gan import GanGenerator, train_gan
 from tenfold.generators.losses import Loss
 from tenfold.generators.problem import GanConfig, GanProblem, labelled_problem
@@ -148,9 +148,9 @@ class Method(GeneratorMethod):
         self._refuse_several(train)  # before time is spent on a training
         return super().grow(train, times, key)
 
-    def more(self, generator: AnyGenerator, real: ImageDataset, chosen: npt.NDArray[np.int64], key: Key) -> Grown:
+    def filters(self, generator: AnyGenerator, real: ImageDataset, key: Key) -> Filters:
         self._refuse_several(real)
-        return super().more(generator, real, chosen, key)
+        return super().filters(generator, real, key)
 
     def _refuse_several(self, real: ImageDataset) -> None:
         if self.config.classes == "none" and (several := np.count_nonzero(real.counts())) > 1:

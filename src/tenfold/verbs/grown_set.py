@@ -16,6 +16,7 @@ from tenfold.core.progress import progress
 from tenfold.core.results import Result
 from tenfold.core.types import ImageDataset
 from tenfold.data.export import export
+from tenfold.generators import Indices
 from tenfold.methods import Grown, MethodFailed
 from tenfold.verbs.full_size import FullSize
 from tenfold.verbs.new_set import NewSet
@@ -23,6 +24,9 @@ from tenfold.verbs.new_set import NewSet
 BYTES_OF_A_RECORD = 1000
 FILTERS = ("drawn", "wrong_label", "near_copies", "usable")
 """What a generator's method counts while it throws images away."""
+REAL: Mapping[str, object] = {"origin": "real"}
+Records = list[Mapping[str, object]]
+"""What metadata.jsonl says of each image beside what the set says."""
 
 
 class OnlyCopied(MethodFailed):
@@ -142,17 +146,50 @@ def write_grown(
     Raises:
         OnlyCopied: nothing else was made; nothing is written.
     """
-    copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.labels), dtype=np.bool_)
-    written = np.arange(len(copied)) if source.keep_copies else np.flatnonzero(~copied)
+    written = to_write(grown, source)
+    copied = int(grown.near_copies.sum())
     if not len(written):
         raise OnlyCopied(
-            f"all {len(copied)} images that {source.method} made are near copies of real ones: give it more images "
+            f"all {copied} images that {source.method} made are near copies of real ones: give it more images "
             f"or take another method (tenfold {source.command} --keep-copies writes them all the same)"
         )
     generator_hash = grown.generator.hash if grown.generator else None
-    made = grown.as_dataset(real).take(written)
+    kept = grown.take(written)
+    made = kept.as_dataset(real)
     reals = 0 if source.only_new else len(real)
-    new_records: list[Mapping[str, object]] = [
+    new_records: Records = new_image_records(real, kept, source, generator_hash)
+    real_records: Records = [REAL] * len(real)
+    whole, records = (made, new_records) if source.only_new else (real.joined(made), real_records + new_records)
+    if not (directory / "metadata.jsonl").exists():
+        if full_size is None:
+            export(directory, whole, records)
+        else:
+            with progress("images", len(whole)) as bar:
+                export(directory, whole, records, full_size.images(reals, kept, bar))
+    return GrowResult(
+        directory,
+        source.method,
+        reals,
+        len(made),
+        generator_hash,
+        grown.details,
+        near_copies=copied,
+        kept_copies=source.keep_copies,
+        command=source.command,
+    )
+
+
+def to_write(grown: Grown, source: Source) -> Indices:
+    """Those of the new images that are written: all, or all but near copies."""
+    if source.keep_copies or not len(grown.near_copies):
+        return np.arange(len(grown.labels))
+    return np.flatnonzero(~grown.near_copies)
+
+
+def new_image_records(real: ImageDataset, grown: Grown, source: Source, generator_hash: str | None) -> Records:
+    """Where each of these new images comes from."""
+    copied = grown.near_copies if len(grown.near_copies) else np.zeros(len(grown.labels), dtype=np.bool_)
+    return [
         {
             "origin": "generated",
             "method": source.method,
@@ -162,24 +199,5 @@ def write_grown(
             "generator": generator_hash,
         }
         | ({"near_copy": True} if copied[index] else {})
-        for index in written
+        for index in range(len(grown.labels))
     ]
-    real_records: list[Mapping[str, object]] = [{"origin": "real"}] * len(real)
-    whole, records = (made, new_records) if source.only_new else (real.joined(made), real_records + new_records)
-    if not (directory / "metadata.jsonl").exists():
-        if full_size is None:
-            export(directory, whole, records)
-        else:
-            with progress("images", len(whole)) as bar:
-                export(directory, whole, records, full_size.images(reals, grown.take(written), bar))
-    return GrowResult(
-        directory,
-        source.method,
-        reals,
-        len(made),
-        generator_hash,
-        grown.details,
-        near_copies=int(copied.sum()),
-        kept_copies=source.keep_copies,
-        command=source.command,
-    )

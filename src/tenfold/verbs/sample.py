@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tenfold.core.errors import InputError, did_you_mean
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
 from tenfold.core.options import SampleOptions
@@ -20,18 +19,17 @@ from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
-from tenfold.data.load import loaded
-from tenfold.generators import CHUNK, Conditions, Generator, Images, Indices
-from tenfold.methods import GeneratorMethod, Grown, load_generator
+from tenfold.generators import CHUNK, Conditions, Images
+from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet, preview_png
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.generators import classes, generator_key, truncated
-from tenfold.verbs.grow import chosen_of, labels_of, read_images, refuse_vectors
+from tenfold.verbs.generators import classes, generator_key
 from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
+from tenfold.verbs.orders import Order, order_of
 from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
 
 
@@ -66,20 +64,6 @@ class Sampled(Result):
         return cls(grown, document["checked"], document["class_counts"])
 
 
-@dataclass(frozen=True, eq=False)
-class _Order:
-    """A generator, what it is to draw, and the real images beside it."""
-
-    method: GeneratorMethod
-    generator: Generator
-    real: ImageDataset
-    """Those given; without any, no images, but the generator's classes."""
-    chosen: Indices
-    """For each new image the real one that it stands beside; without real images its label."""
-    labels: tuple[int, ...]
-    checked: bool
-
-
 @on_chosen_device
 def sample(
     generator: str | Path,
@@ -108,7 +92,7 @@ def sample(
     directory = Path(out)
     require_apart(directory, data)
     make_ready(directory, "sample")
-    order = _order(generator, data, options)
+    order = order_of(generator, data, options)
     require_room(len(order.chosen), order.real)
     asked = {**options.to_json(), "checked": order.checked, "device": current_device().kind}
     reads = {order.real.name: order.real.fingerprint(), "(generator)": order.generator.hash}
@@ -120,7 +104,7 @@ def sample(
     return Sampled(GrowResult.of(new), order.checked, new.kept["class_counts"])
 
 
-def _drawn(folder: Path, order: _Order, options: SampleOptions) -> dict[str, Any]:
+def _drawn(folder: Path, order: Order, options: SampleOptions) -> dict[str, Any]:
     """Draw and write everything; gives what is to be known of it."""
     key = generator_key(order.method, options.seed)
     if order.checked:
@@ -150,7 +134,7 @@ def sample_forecast(
         InputError: as `sample`.
     """
     options = SampleOptions.of(options, changes)
-    order = _order(generator, data, options)
+    order = order_of(generator, data, options)
     labels = order.real.labels[order.chosen] if order.checked else order.chosen
     counts = {order.real.class_names[k]: int((labels == k).sum()) for k in order.labels}
     one = replace(order, chosen=order.chosen[:CHUNK])
@@ -171,80 +155,7 @@ def sample_forecast(
     )  # fmt: skip
 
 
-def _order(generator: str | Path, data: Data | None, options: SampleOptions) -> _Order:
-    """Read everything and see that it fits, before anything is drawn."""
-    kept = load_generator(Path(generator))
-    method, maker = truncated(kept.method, options.truncation), kept.generator
-    maker.config = method.config
-    if data is None and maker.reads_images:
-        raise InputError(
-            f"{method.name()} makes new images from real ones: name a set of them, "
-            "tenfold sample GENERATOR NEWDATA OUT"
-        )
-    if data is None:
-        return _without_images(kept.path.parent.name, method, maker, options)
-    real = _fitting(kept.path, maker, data, options)
-    if not maker.keeps_class:
-        real = _relabelled(real, maker.class_names)
-    labels = labels_of(options.classes, real.class_names)
-    chosen = chosen_of(real, options.times, labels)
-    return _Order(method, maker, real, chosen, tuple(np.unique(real.labels[chosen]).tolist()), checked=True)
-
-
-def _without_images(name: str, method: GeneratorMethod, generator: Generator, options: SampleOptions) -> _Order:
-    """As many of each class as were learned from, `times`."""
-    names, counts, times = generator.class_names, np.array(generator.class_counts), options.times
-    if not generator.draws_labels and np.count_nonzero(counts) > 1:
-        names, counts = ("unlabelled",), counts.sum(keepdims=True)
-    labels = labels_of(options.classes, names)
-    wanted = np.round(times * counts).astype(np.int64)
-    chosen = np.concatenate([np.full(wanted[label], label, np.int64) for label in sorted(labels)])
-    if not len(chosen):
-        raise InputError(f"{times:g} times what {method.name()} learned of these classes is not one image")
-    nothing = np.zeros(0, np.int64)
-    shape = (0, *generator.image_shape)
-    real = ImageDataset(name, np.zeros(shape, np.uint8), nothing, names, nothing, (), np.zeros(0, "<U5"))
-    real = real.with_columns(value_ranges=generator.value_ranges)
-    return _Order(method, generator, real, chosen, tuple(label for label in labels if wanted[label]), checked=False)
-
-
-def _fitting(path: Path, generator: Generator, data: Data, options: SampleOptions) -> ImageDataset:
-    """The images at the generator's size, unless another is asked for, and scaled as those it learned from.
-
-    Raises:
-        InputError: they are grey where it draws colour, or the other way round.
-    """
-    channels, side, _ = generator.image_shape
-    real = loaded(data, options, generator.value_ranges)
-    refuse_vectors(real)
-    if options.size is None and real.image_shape[1] != side:
-        real = loaded(data, replace(options, size=side), generator.value_ranges)
-    if real.image_shape[0] != channels:
-        kinds = {1: "grey", 3: "colour"}
-        raise InputError(
-            f"{real.name} is {kinds[real.image_shape[0]]} and the generator in {path} was trained on "
-            f"{kinds[channels]} images; convert the images, or fit a generator on such ones"
-        )
-    return read_images(real)
-
-
-def _relabelled(real: ImageDataset, class_names: tuple[str, ...]) -> ImageDataset:
-    """The same images with the generator's classes.
-
-    Raises:
-        InputError: a class is none of these.
-    """
-    for name in (real.class_names[label] for label in np.unique(real.labels)):
-        if name not in class_names:
-            raise InputError(
-                f"{real.name} has a class '{name}', which the generator has not learned."
-                f"{did_you_mean(name, class_names)}"
-            )
-    places = np.array([class_names.index(n) if n in class_names else -1 for n in real.class_names], dtype=np.int64)
-    return real.with_columns(labels=places[real.labels], class_names=class_names)
-
-
-def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
+def _unchecked(order: Order, seed: int, size: int | None) -> Grown:
     key = generator_key(order.method, seed)
     seeds = np.array([(key / "sample" / 0 / index).seed for index in range(len(order.chosen))], dtype=np.int64)
     return Grown(
@@ -258,7 +169,7 @@ def _unchecked(order: _Order, seed: int, size: int | None) -> Grown:
     )
 
 
-def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> Images:
+def _draw(order: Order, seeds: npt.NDArray[np.int64], size: int | None) -> Images:
     channels, height, width = order.generator.image_shape
     shape = order.real.image_shape if order.checked else (channels, size or height, size or width)
     if order.checked:
@@ -268,7 +179,7 @@ def _draw(order: _Order, seeds: npt.NDArray[np.int64], size: int | None) -> Imag
     return order.generator.sample(conditions, seeds, shape)
 
 
-def _walk(order: _Order, key: Key, shape: tuple[int, int, int], title: str) -> Sheet:
+def _walk(order: Order, key: Key, shape: tuple[int, int, int], title: str) -> Sheet:
     """Rows of images on the way from one end to another, for a few real ones or labels."""
     generator = order.generator
     walked, cells = walk_of(order.real, order.labels, generator.reads_images)
