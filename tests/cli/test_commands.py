@@ -50,6 +50,7 @@ VERBS = (
     "doctor",
 )
 STUDY = {"out": None, "workers": None}
+ALL_SHARDS = {"shard": None, "workers": None}
 TYPED = (
     "--arms classical,classical+cgan --budget 1h30m --repeats 2 --seed 7 --out there --size 32 --device cpu "
     "--per-class 20 --images 300 --times 2.5 --test sealed --no-learning-curve --workers 3"
@@ -85,8 +86,14 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ),
     ("predict m a.png b", "predict", (Path("m"), [Path("a.png"), Path("b")], PredictOptions()), {"out": None}),
     *(
-        (f"grow cells {words} --with cgan --only-new", "grow", ("cells", THERE, MADE), {})
+        (f"grow cells {words} --with cgan --only-new", "grow", ("cells", THERE, MADE), ALL_SHARDS)
         for words in ("there", "--out there", "there --out there")
+    ),
+    (
+        "grow cells there --with cgan --shards 9 --shard 2",
+        "grow",
+        ("cells", THERE, GrowOptions(method="cgan", shards=9)),
+        {"shard": 2, "workers": None},
     ),
     ("grow cells there --with cgan --dry-run", "grow_forecast", ("cells", GrowOptions(method="cgan")), {}),
     *(
@@ -95,7 +102,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ),
     ("fit cgan cells there --dry-run", "fit_forecast", ("cgan", "cells", FitOptions()), {}),
     *(
-        (f"sample kept {words} {DRAWN}", "sample", (Path("kept"), data, THERE, DRAWING), {})
+        (f"sample kept {words} {DRAWN}", "sample", (Path("kept"), data, THERE, DRAWING), ALL_SHARDS)
         for data, places in (("new", ("new there", "new --out there", "new there --out there")),
                              (None, ("there", "--out there", "there --out there")))
         for words in places

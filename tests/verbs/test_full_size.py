@@ -149,7 +149,7 @@ def test_files_without_more_pixels_give_what_they_always_gave(
     np.savez(array, images=noise_image("array", 8, 8, 8), labels=np.arange(8) % 2)
     for given, name in ((data, "folder"), (array, "array")):
         grow(given, tmp_path / name, method="classical", times=3, size=size)
-        monkeypatch.setattr("tenfold.verbs.grow.originals_of", lambda *_: None)
+        monkeypatch.setattr("tenfold.verbs.wanted.originals_of", lambda *_: None)
         grow(given, tmp_path / f"{name}-before", method="classical", times=3, size=size)
         monkeypatch.undo()
         assert files(tmp_path / name) == files(tmp_path / f"{name}-before")
@@ -162,7 +162,7 @@ def test_the_same_command_gives_the_same_bytes_also_after_a_kill(
         grow(photographs, out, method="classical(policy=strong)", times=3, size=16)
         return files(out)
 
-    first, write, calls = grown(tmp_path / "first"), export._png, [0]
+    first, write, calls = grown(tmp_path / "first"), export.png, [0]
 
     def killed(*arguments: Any, **named: Any) -> bytes:
         calls[0] += 1
@@ -170,7 +170,7 @@ def test_the_same_command_gives_the_same_bytes_also_after_a_kill(
             raise KeyboardInterrupt
         return write(*arguments, **named)
 
-    monkeypatch.setattr(export, "_png", killed)
+    monkeypatch.setattr(export, "png", killed)
     with pytest.raises(KeyboardInterrupt):
         grown(tmp_path / "second")
     monkeypatch.undo()

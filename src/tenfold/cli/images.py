@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tenfold.cli.program import (
+    MOST_WORKERS,
     Answer,
     Data,
     DryRun,
@@ -33,6 +34,16 @@ from tenfold.core.options import (
     RestyleOptions,
     SampleOptions,
 )
+
+Shard = Annotated[
+    int | None,
+    typer.Option(metavar="NUMBER", min=0, help="Make only this one of the --shards, from 0. Default: all."),
+]
+ShardWorkers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="NUMBER", min=1, max=MOST_WORKERS, help="Shards made at the same time. "
+                 "Default: one a core."),
+]  # fmt: skip
 
 
 @app.command()
@@ -75,18 +86,23 @@ def grow(
     directory: NewDirectory = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
+    shard: Shard = None,
+    workers: ShardWorkers = None,
 ) -> Answer:
     """Write a grown set to a directory.
 
     OUT/<class>/*.png holds the real images beside the new ones, OUT/metadata.jsonl says for each where
-    it came from. Whether growing helps is not asked here: that is what `tenfold prove` is for.
+    it came from. Whether growing helps is not asked here: that is what `tenfold prove` is for. With --shards 1000 the
+    set is a thousand .tar files, and --shard 17 makes one of them: the same bytes on any machine.
 
     Example: tenfold grow cells/ grown/ --with cgan --times 10
     """
     target = one_directory(directory, out, "tenfold grow DATA OUT --with METHOD")
     from tenfold.verbs.grow import grow, grow_forecast
 
-    return grow_forecast(data, options) if dry_run else grow(data, target, options)
+    if dry_run:
+        return grow_forecast(data, options)
+    return grow(data, target, options, shard=shard, workers=workers)
 
 
 @app.command()
@@ -130,6 +146,8 @@ def sample(
     ] = None,
     out: SameAsOut = None,
     dry_run: DryRun = False,
+    shard: Shard = None,
+    workers: ShardWorkers = None,
 ) -> Answer:
     """Draw new images with a generator that was kept.
 
@@ -143,7 +161,9 @@ def sample(
     target = one_directory(directory, out, usage)
     from tenfold.verbs.sample import sample, sample_forecast
 
-    return sample_forecast(generator, data, options) if dry_run else sample(generator, data, target, options)
+    if dry_run:
+        return sample_forecast(generator, data, options)
+    return sample(generator, data, target, options, shard=shard, workers=workers)
 
 
 @app.command()

@@ -51,6 +51,16 @@ Truncation = Annotated[
 KeepCopies = Annotated[
     bool, Option("Write a generator's near copies of real images too, marked. Default: they are left out.")
 ]
+Shards = Annotated[
+    int | None,
+    Option(
+        "Write so many .tar files, which the library webdataset reads, in place of class folders: for sets of very "
+        "many images. Default: class folders.",
+        "NUMBER",
+        min=1,
+        max=99_999,
+    ),
+]
 Reframe = Annotated[
     Literal["auto", "no"],
     Option("Mend differences of polarity, size of what is shown, contrast and colour first, or not."),
@@ -153,6 +163,7 @@ class GrowOptions(TrainingOptions):
     classes: Classes = ()
     truncation: Truncation = None
     keep_copies: KeepCopies = False
+    shards: Shards = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +178,7 @@ class SampleOptions(TrainingOptions):
         int | None,
         Option("Side of the new images. Default: what the generator learned.", "PIXELS", min=4, max=MOST_PIXELS),
     ] = None
+    shards: Shards = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import classes, generator_key, parse_generator, training_time
-from tenfold.verbs.grow import read_images
+from tenfold.verbs.wanted import read_images
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,12 +41,16 @@ class FullSize:
                 real = self.originals.image(index)
                 return None if real is None else (real, {})
             parents, number = grown.parents[index - reals], numbers[index - reals]
-            if self.change is None or len(parents) != 1:
-                return None
-            real = self.originals.image(parents[0], LARGEST_CHANGED)
-            if real is None:
-                return None
-            key = self.key / parents[0] / number
-            return self.change(real[np.newaxis], key)[0], {"seed": key.seed}
+            return self.new(parents, self.key / parents[0] / number) if len(parents) == 1 else None
 
         return image
+
+    def new(self, parents: tuple[int, ...], key: Key) -> tuple[Image, Mapping[str, object]] | None:
+        """A new image of a real one with the draws of this name, and what its line says of it beside.
+
+        None where it has no more pixels than the one that was made of what was read.
+        """
+        if self.change is None or len(parents) != 1:
+            return None
+        real = self.originals.image(parents[0], LARGEST_CHANGED)
+        return None if real is None else (self.change(real[np.newaxis], key)[0], {"seed": key.seed})

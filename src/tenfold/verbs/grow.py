@@ -7,34 +7,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tenfold.core.errors import InputError, did_you_mean
-from tenfold.core.options import DataOptions, GrowOptions
+from tenfold.core.options import GrowOptions
 from tenfold.core.output import require_apart
-from tenfold.core.progress import about, note, warn
+from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun
 from tenfold.core.types import Data, ImageDataset
-from tenfold.data.audit import audit, cleaned, told_of_set_aside
-from tenfold.data.load import loaded
-from tenfold.data.originals import originals_of
 from tenfold.generators.generator_io import FILE, save_generator
-from tenfold.methods import GeneratorMethod, Grown, Method, spread
-from tenfold.runs.arms import Component, parse_component
+from tenfold.methods import GeneratorMethod, Grown, Method
+from tenfold.runs.arms import Component
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
-from tenfold.verbs.full_size import FullSize
 from tenfold.verbs.generators import generator_key, training_time, truncated
 from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
-
-EVERYTHING = DataOptions()
+from tenfold.verbs.shards import ALL, Sharded, Which, grow_in_shards
+from tenfold.verbs.wanted import chosen_of, full_size_of, labels_of, parse_growing, read_images
 
 
 @on_chosen_device
-def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **changes: Any) -> GrowResult:
+def grow(
+    data: Data,
+    out: str | Path,
+    options: GrowOptions | None = None,
+    *,
+    shard: int | None = None,
+    workers: int | None = None,
+    **changes: Any,
+) -> GrowResult | Sharded:
     """Make about `options.times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
 
     A single class, or one with a single image, can be grown; whether growing helps is another question, which
@@ -47,8 +49,13 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
     A generator learns from all classes, also where new images of some are wanted. A command that was killed goes on,
     to the same bits: until all is written, a hidden folder in OUT keeps what it takes.
 
+    With `shards` the set is written as so many .tar files, in which an image is KEY.png, KEY.cls and KEY.json. Each
+    has the same bytes wherever and whenever it is made.
+
     Args:
         options: the method, and how many images of which classes.
+        shard: make this one alone, from 0; all, unless given.
+        workers: how many shards are made at a time; as many as the device bears, unless given.
         changes: fields of `GrowOptions` by name, such as `method="cgan"`; they stand above `options`.
 
     Raises:
@@ -56,6 +63,8 @@ def grow(data: Data, out: str | Path, options: GrowOptions | None = None, **chan
         MethodFailed: the method gave nothing usable; nothing is written.
     """
     options, directory = GrowOptions.of(options, changes), Path(out)
+    if (which := Which(shard, workers)) != ALL or options.shards is not None:
+        return grow_in_shards(data, directory, options, which)
     grower = truncated(parse_growing(options.method).make({}), options.truncation)
     require_apart(directory, data)
     make_ready(directory, "grow")
@@ -100,88 +109,10 @@ def grow_forecast(data: Data, options: GrowOptions | None = None, **changes: Any
     return DryRun(sentence, facts)
 
 
-def read_images(data: Data, options: DataOptions = EVERYTHING) -> ImageDataset:
-    """The images to learn from, cleaned; what is wrong with the set is told as warnings.
-
-    Raises:
-        InputError: the data cannot be used, or holds vectors.
-    """
-    data = loaded(data, options)
-    refuse_vectors(data)
-    findings = audit(data)
-    real = cleaned(data, findings)
-    for warning in (*findings.warnings, *told_of_set_aside(real)):
-        warn(warning)
-    return real.part("train")
-
-
-def labels_of(names: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:
-    """The classes of these names, as indices; all, where none is named.
-
-    Raises:
-        InputError: there is no such class; the message names the nearest one.
-    """
-    for name in names:
-        if name not in known:
-            raise InputError(f"there is no class '{name}'.{did_you_mean(name, known)}")
-    return tuple(known.index(name) for name in dict.fromkeys(names or known))
-
-
-def refuse_vectors(data: ImageDataset) -> None:
-    """Vectors are mixed while training, and no method writes new ones down.
-
-    Raises:
-        InputError: the set holds vectors.
-    """
-    if data.is_vectors:
-        raise InputError(
-            f"{data.name} holds vectors, and what is grown are files of images; `tenfold prove` tells whether "
-            "mixing the vectors while training helps"
-        )
-
-
-def parse_growing(text: str) -> Component:
-    """A method that makes new image files, read from `name` or `name(option=value,...)`.
-
-    Raises:
-        InputError: the text does not read as that, or the method makes none.
-    """
-    component = parse_component(text)
-    if not component.make({}).makes_files():
-        raise InputError(f"{component.method} makes no new image files; it works on batches while training")
-    return component
-
-
 def grow_images(real: ImageDataset, component: Component, times: float, seed: int) -> Grown:
     """The new images of one method, fitted on these."""
     method = component.make({})
     return method.grow(real, times, generator_key(method, seed))
-
-
-def full_size_of(data: Data, options: DataOptions, real: ImageDataset, method: Method, seed: int) -> FullSize | None:
-    """Where images of `real`, which was read of the data, and new ones of them come from with more pixels.
-
-    None where no file has more.
-
-    Raises:
-        InputError: the data cannot be read any more.
-    """
-    originals = originals_of(data, options, real)
-    key = generator_key(method, seed) / "full size"
-    return None if originals is None else FullSize(originals, method.changing(real), key)
-
-
-def chosen_of(real: ImageDataset, times: float, labels: Sequence[int]) -> npt.NDArray[np.int64]:
-    """For each new image of these classes the real one that it stands beside.
-
-    Raises:
-        InputError: there is none.
-    """
-    chosen = spread(times, len(real))
-    chosen = chosen[np.isin(real.labels[chosen], labels)]
-    if not len(chosen):
-        raise InputError(f"there is nothing to make {times:g} times: no images of the classes named")
-    return chosen
 
 
 def _grow(real: ImageDataset, method: Method, times: float, seed: int, labels: Sequence[int]) -> Grown:

@@ -28,9 +28,9 @@ from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import generator_key, training_time
-from tenfold.verbs.grow import chosen_of, labels_of, read_images
 from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
+from tenfold.verbs.wanted import chosen_of, labels_of, read_images
 
 FILE = "restyler.safetensors"
 

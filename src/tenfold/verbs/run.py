@@ -35,9 +35,10 @@ from tenfold.verbs.final_classifier import (
     second_classifier,
     tail_of,
 )
-from tenfold.verbs.grow import full_size_of, grow_images, parse_growing, refuse_vectors
+from tenfold.verbs.grow import grow_images
 from tenfold.verbs.grown_set import GrowResult, Source, write_grown
 from tenfold.verbs.prove import Forecast, forecast, publish
+from tenfold.verbs.wanted import full_size_of, parse_growing, refuse_vectors
 
 
 @dataclass(frozen=True, eq=False)

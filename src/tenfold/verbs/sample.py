@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from tenfold.core.files import write_bytes
@@ -19,7 +18,7 @@ from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
-from tenfold.generators import CHUNK, Conditions, Images
+from tenfold.generators import CHUNK, Conditions
 from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet, preview_png
 from tenfold.runs.code import code_of
@@ -27,9 +26,10 @@ from tenfold.runs.directory import CODE, make_ready
 from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.generators import classes, generator_key
-from tenfold.verbs.grown_set import FILTERS, GrowResult, Source, require_room, write_grown
+from tenfold.verbs.grown_set import GrowResult, Source, require_room, write_grown
 from tenfold.verbs.new_set import new_set
-from tenfold.verbs.orders import Order, order_of
+from tenfold.verbs.orders import Order, draw_ordered, order_of, unchecked
+from tenfold.verbs.shards import ALL, Sharded, Which, sample_in_shards
 from tenfold.verbs.sheets import WALK, interpolation, new_images, walk_of
 
 
@@ -70,8 +70,11 @@ def sample(
     data: Data | None,
     out: str | Path,
     options: SampleOptions | None = None,
+    *,
+    shard: int | None = None,
+    workers: int | None = None,
     **changes: Any,
-) -> Sampled:
+) -> Sampled | Sharded:
     """Draw new labelled images: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
 
     A generator that makes an image from a real one of its class (dagan) makes `times` new images of each one of
@@ -81,7 +84,10 @@ def sample(
     Args:
         generator: a directory that `fit`, `grow` or `run` wrote, or generator.safetensors.
         data: labelled images; None draws `times` as many of each class as were learned from, unchecked.
-        options: how many images, of which classes and of which size; as learned, unless given.
+        options: how many images, of which classes and of which size; as learned, unless given. With `shards` they
+            are written as so many .tar files, without the sheets.
+        shard: make this one alone, from 0; all, unless given.
+        workers: how many shards are made at a time; as many as the device bears, unless given.
         changes: fields of `SampleOptions` by name, such as `times=2`; they stand above `options`.
 
     Raises:
@@ -90,6 +96,8 @@ def sample(
     """
     options = SampleOptions.of(options, changes)
     directory = Path(out)
+    if (which := Which(shard, workers)) != ALL or options.shards is not None:
+        return sample_in_shards(generator, data, directory, options, which)
     require_apart(directory, data)
     make_ready(directory, "sample")
     order = order_of(generator, data, options)
@@ -110,7 +118,7 @@ def _drawn(folder: Path, order: Order, options: SampleOptions) -> dict[str, Any]
     if order.checked:
         grown = order.method.more(order.generator, order.real, order.chosen, key)
     else:
-        grown = _unchecked(order, options.seed, options.size)
+        grown = unchecked(order, np.arange(len(order.chosen)), options.seed, options.size)
     title = f"{order.method.name()}, {order.real.name}"
     sheet = new_images(order.real, grown, title)
     walk = _walk(order, key / "interpolation", grown.images.shape[1:], title)
@@ -139,7 +147,7 @@ def sample_forecast(
     counts = {order.real.class_names[k]: int((labels == k).sum()) for k in order.labels}
     one = replace(order, chosen=order.chosen[:CHUNK])
     started = time.perf_counter()
-    _draw(one, np.arange(len(one.chosen)), options.size)
+    draw_ordered(one, np.arange(len(one.chosen)), options.size)
     seconds = (time.perf_counter() - started) * -(-len(order.chosen) // CHUNK)
     each = ", ".join(f"{name}: {count}" for name, count in counts.items())
     drawn = f"{order.method.name()} would draw {len(order.chosen)} images of {classes(len(counts))} ({each})"
@@ -153,30 +161,6 @@ def sample_forecast(
             "checked": order.checked, "seconds": round(seconds, 1),
         },
     )  # fmt: skip
-
-
-def _unchecked(order: Order, seed: int, size: int | None) -> Grown:
-    key = generator_key(order.method, seed)
-    seeds = np.array([(key / "sample" / 0 / index).seed for index in range(len(order.chosen))], dtype=np.int64)
-    return Grown(
-        images=_draw(order, seeds, size),
-        labels=order.chosen,
-        parents=((),) * len(order.chosen),
-        seeds=tuple(int(seed) for seed in seeds),
-        generator=order.generator,
-        # What `grow` threw away when it made this generator is no count of these images.
-        details={name: value for name, value in order.generator.details.items() if name not in FILTERS},
-    )
-
-
-def _draw(order: Order, seeds: npt.NDArray[np.int64], size: int | None) -> Images:
-    channels, height, width = order.generator.image_shape
-    shape = order.real.image_shape if order.checked else (channels, size or height, size or width)
-    if order.checked:
-        conditions = order.generator.conditions(order.real, Key("drawing"))(order.chosen, seeds)
-    else:
-        conditions = Conditions.of_labels(order.chosen)
-    return order.generator.sample(conditions, seeds, shape)
 
 
 def _walk(order: Order, key: Key, shape: tuple[int, int, int], title: str) -> Sheet:
