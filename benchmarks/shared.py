@@ -14,7 +14,7 @@ from tenfold.evaluation.scores import wilson_interval
 from tenfold.methods import method_names
 from tenfold.runs import Context, Job
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.device import available_cores, current_device
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_up_jobs import Small, job
 
+from made_up_clusters import ray_of_two
+from made_up_jobs import Small, job
 from made_up_sets import easy_set
 from tenfold.core.errors import LESS_MEMORY, SystemFault
 from tenfold.runs import CHECKPOINT, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor, Serial
-from tenfold.runs.executors.processes import Processes, executor_for
+from tenfold.runs.executors.place import Place, executor_for
+from tenfold.runs.executors.processes import Processes
 from tenfold.runs.runner import run_all, run_jobs
 from tenfold.training.device import Device
 
@@ -28,9 +31,10 @@ def squares(*numbers: int) -> list[Job]:
     return [job("square", config={"number": number}, label=str(number)) for number in numbers]
 
 
-@pytest.fixture(scope="module", params=["this process", "workers"])
+@pytest.fixture(scope="module", params=["this process", "workers", "ray"])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    with executor_for({"this process": 1, "workers": 2}[request.param]) as executor:
+    place, workers = {"this process": ("processes", 1), "workers": ("processes", 2), "ray": ("ray", 2)}[request.param]
+    with ray_of_two() if place == "ray" else nullcontext(), Place.chosen(place).executor(CPU, workers) as executor:
         yield executor
 
 

@@ -77,7 +77,7 @@ def test_a_study_leaves_everything_that_was_promised(folder: Path, tmp_path: Pat
         "data": str(folder), "arms": f"classical,raw,placebo,classical+{QUICK_CGAN}", "baseline": None,
         "budget": None, "repeats": 2, "steps": None,
         "seed": 0, "size": None, "per_class": None, "images": None, "times": 2.0, "test": None,
-        "judge_rare": False, "learning_curve": True, "device": "auto", "class_folders": "auto",
+        "judge_rare": False, "learning_curve": True, "device": "auto", "on": "processes", "class_folders": "auto",
         "file_column": None, "label_column": None, "group_column": None,
     }  # fmt: skip
 

@@ -31,6 +31,14 @@ Device = Annotated[
         "NAME",
     ),
 ]
+PROCESSES = "processes"
+On = Annotated[
+    str,
+    Option(
+        "Where trainings are done: processes, which are those of this computer; ray or ray://ADDRESS (extra ray).",
+        "PLACE",
+    ),
+]
 ClassFolders = Literal["auto", "top", "path", "last"]
 """The folders that name the class: the one at the top, all of them, or the one that holds the image."""
 Times = Annotated[float, Option("New images for each real one.", "NUMBER", min=0.01, max=1000)]
@@ -213,6 +221,7 @@ class MergeOptions(TrainingOptions):
 
     reframe: Reframe = "auto"
     steps: Steps = 400
+    on: On = PROCESSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +288,7 @@ class ReproduceOptions(Options):
         int, Option("The first of the seeds: the same give the same result.", "NUMBER", min=0, max=MOST_SEED)
     ] = 0
     device: Device = "auto"
+    on: On = PROCESSES
 
 
 def path_as_text(path: str | Path | None) -> str | None:

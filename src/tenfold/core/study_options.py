@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tenfold.core.configuration import Option
-from tenfold.core.options import MOST_SECONDS, MOST_STEPS, TrainingOptions, path_as_text
+from tenfold.core.options import MOST_SECONDS, MOST_STEPS, PROCESSES, On, TrainingOptions, path_as_text
 from tenfold.core.progress import parse_duration
 
 
@@ -90,6 +90,8 @@ class StudyOptions(TrainingOptions):
             flag="--learning-curve/--no-learning-curve",
         ),
     ] = True
+
+    on: On = PROCESSES
 
     @classmethod
     def normalised(cls, values: dict[str, Any]) -> dict[str, Any]:

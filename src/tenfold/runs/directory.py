@@ -91,6 +91,11 @@ class RunDirectory:
         path = self.path / "config.json"
         write_json(path, read_json(path) | plan)
 
+    def absolute(self) -> RunDirectory:
+        """The same for a process whose working directory is another one."""
+        kept = {fingerprint: path.absolute() for fingerprint, path in self._kept.items()}
+        return RunDirectory(self.path.absolute(), kept)
+
     def of(self, job: Job) -> Path:
         """The job's own directory."""
         return self.path / "jobs" / job.hash

@@ -19,14 +19,13 @@ from tenfold.runs import Job
 from tenfold.runs.arms import Arm
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import cores_for_jobs, executor_for
 from tenfold.runs.plan import MEASURED, Plan
 from tenfold.runs.preparation import Prepared, frozen
 from tenfold.runs.repeats import trial_of
 from tenfold.runs.runner import run_jobs
 from tenfold.runs.study import going_on_later
 from tenfold.runs.trial_jobs import TrialJobs
-from tenfold.training.device import available_cores
 from tenfold.training.validation import validation_loss
 
 GAIN = 0.02
@@ -82,7 +81,7 @@ def with_measured_classifier(prepared: Prepared, run: RunDirectory, workers: int
         note(f"trials of {name} under another seed tell how much training pays")
         end = None if options.budget is None else prepared.started + SHARE * options.budget
         with going_on_later(run), executor_for(workers) as executor:
-            search = _Search(plan, prepared.data, run, executor, (workers or available_cores(), end))
+            search = _Search(plan, prepared.data, run, executor, (workers or cores_for_jobs(), end))
             found = run.store(choice, [asdict(one) for one in search.tried_up_to(most)]).result
     tried = [Tried(**one) for one in found]
     best = preferred(tried)

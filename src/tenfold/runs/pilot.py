@@ -13,12 +13,12 @@ from dataclasses import replace
 from tenfold.core.progress import note
 from tenfold.evaluation.compare import preferred_start
 from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors.place import cores_for_jobs
 from tenfold.runs.pace import Pace, seconds_of_training
 from tenfold.runs.plan import Plan
 from tenfold.runs.preparation import Prepared
 from tenfold.runs.repeats import Limits
 from tenfold.runs.study import design_of, run_with_progress
-from tenfold.training.device import available_cores
 
 SHARE = 0.25
 """Of a budget, which the pilot may take."""
@@ -37,7 +37,7 @@ def on_best_start(prepared: Prepared, run: RunDirectory, workers: int | None) ->
     note(f"a pilot chooses the start to grow on: {names}")
     budget = prepared.options.budget
     limits = Limits(budget and SHARE * budget, prepared.started)
-    pace = Pace(pilot, workers or available_cores(), seconds_of_training(images, pilot))
+    pace = Pace(pilot, workers or cores_for_jobs(), seconds_of_training(images, pilot))
     done, _ = run_with_progress(images, run, limits, workers, pace)
     if done.broken_off:
         start, told = prepared.plan.baseline, f"the budget was too short for a pilot of {names}"

@@ -170,6 +170,6 @@ def opened(
         prepared.config,
         {plan.data: plan.data_fingerprint, CODE: code, **outside},
         # Of another kind of device no job is taken over: its kind is in their names.
-        changeable=("budget", "device", COMMAND, *changeable),
+        changeable=("budget", "device", "on", COMMAND, *changeable),
         plan=frozen(plan, rivals),
     )

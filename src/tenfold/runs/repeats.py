@@ -14,11 +14,10 @@ from tenfold.evaluation import Look
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import cores_for_jobs, executor_for
 from tenfold.runs.plan import Plan, Task
 from tenfold.runs.runner import run_jobs
 from tenfold.runs.trial_jobs import TrialJobs
-from tenfold.training.device import available_cores
 
 Report = Callable[[Trial, bool], None]
 """Called for each trial as it becomes known: (trial, whether it was found finished)."""
@@ -72,7 +71,7 @@ def run_trials(
     Raises:
         SystemFault: a worker process was killed from outside.
     """
-    at_a_time = workers or available_cores()
+    at_a_time = workers or cores_for_jobs()
     jobs = TrialJobs(plan, data, run)
     trials: list[Trial] = []
     looks: list[Look] = []

@@ -27,11 +27,11 @@ from tenfold.evaluation.prediction_matrix import UNTESTED
 from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.budget import budget_warnings, keep_rest
 from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors.place import cores_for_jobs
 from tenfold.runs.pace import Pace, seconds_of_training
 from tenfold.runs.plan import Plan
 from tenfold.runs.preparation import Prepared
 from tenfold.runs.repeats import Done, Limits, run_trials
-from tenfold.training.device import available_cores
 
 Tail = Callable[[Sequence[Trial], int], float]
 """Seconds that a command needs after so many repeats, judged by the trials so far."""
@@ -103,7 +103,7 @@ def run_study(prepared: Prepared, run: RunDirectory, workers: int | None, *, tai
     data, plan, budget = prepared.data, prepared.plan, prepared.options.budget
     design = design_of(data, plan)
     limits = Limits(budget, prepared.started, tail, lambda trials: primary_p_value(trials, design))
-    pace = Pace(plan, workers or available_cores(), seconds_of_training(data.part("train"), plan))
+    pace = Pace(plan, workers or cores_for_jobs(), seconds_of_training(data.part("train"), plan))
     done, before = run_with_progress(data, run, limits, workers, pace)
     external = data.part("test")
     sealed = External(external.labels, external.groups) if len(external) else None
@@ -186,7 +186,7 @@ def run_with_progress(
             bar.advance(1, note=trial.arm, seconds_left=seconds_left())
 
         done = run_trials(plan, dataset, run, workers=workers, limits=limits, report=report)
-        return done, sum(before) / (workers or available_cores())
+        return done, sum(before) / (workers or cores_for_jobs())
 
 
 @contextmanager

@@ -31,10 +31,10 @@ from tenfold.core.types import Data
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory, make_ready
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import cores_for_jobs, executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.classifier_io import load_classifier, save_classifier
-from tenfold.training.device import available_cores, current_device
+from tenfold.training.device import current_device
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.step import TrainingFailed
 from tenfold.verbs import on_chosen_device
@@ -91,7 +91,7 @@ def adapt(
     directory = Path(out) if out is not None else Path("runs") / f"adapt-{Path(sets.target.name).name}"
     _tell(sets, options)
     reads = sets.fingerprints() | {CODE: code_of("tenfold.adaptation.sets:read_sets", MODULES)}
-    with RunDirectory.opened(directory, "adapt", config, reads, changeable=("device",)) as run:
+    with RunDirectory.opened(directory, "adapt", config, reads, changeable=("device", "on")) as run:
         finished = directory / "adapt.json"
         if finished.exists():
             note(f"finished already: {directory}")
@@ -127,7 +127,7 @@ def adapt_forecast(
     each = loop.seconds_a_step(lambda attempt: DomainStep(task, loop.device)) * how.steps
     # Two of the trained arms read the source alone, which is half a step; self-training waits for all the others.
     together = len(TRAINED) - 2
-    seconds = each * (together / min(workers or available_cores(), together) + 1)
+    seconds = each * (together / min(workers or cores_for_jobs(), together) + 1)
     images = sum(len(part) for part in sets.train)
     facts = {"seconds": round(seconds, 1), "target_images": len(sets.target), "mends": len(sets.mending)}
     return DryRun(

@@ -26,7 +26,7 @@ from tenfold.data.combine import equal_to_any
 from tenfold.report.documents import merging_text, render_merging
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.device import current_device, hardware
 from tenfold.verbs import on_chosen_device
@@ -91,7 +91,7 @@ def merge(
     config = {"sources": [option_of(source) for source in sources], **options.to_json()}
     directory = Path(out) if out is not None else Path("runs") / f"merge-{'-'.join(one.name for one in framed)[:80]}"
     reads = {source.name: source.fingerprint() for source in framed}
-    with RunDirectory.opened(directory, "merge", config, reads, changeable=("device",)) as run:
+    with RunDirectory.opened(directory, "merge", config, reads, changeable=("device", "on")) as run:
         key = Key(f"seed-{options.seed}") / "merge"
         folds = [deal_folds(source, key / "folds" / number) for number, source in enumerate(framed)]
         ways = ways_of([source.name for source in framed])

@@ -24,6 +24,7 @@ from tenfold.runs.arms import BASELINE, VECTOR_BASELINE
 from tenfold.runs.cost_probe import CostProbe, measure_costs
 from tenfold.runs.diagnostics import unpacked
 from tenfold.runs.directory import LAST_FILE
+from tenfold.runs.executors.place import cores_for_jobs
 from tenfold.runs.forecast import ArmWork, Estimate, estimate
 from tenfold.runs.judge import with_longest_training, with_measured_classifier
 from tenfold.runs.pilot import on_best_start
@@ -31,7 +32,7 @@ from tenfold.runs.plan import baseline_of, ratios_up_to
 from tenfold.runs.preparation import Prepared, opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
 from tenfold.runs.tries import most_chosen
-from tenfold.training.device import available_cores, current_device
+from tenfold.training.device import current_device
 from tenfold.verbs import on_chosen_device
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, mistakes_sheets, real_sheet
 
@@ -195,7 +196,7 @@ def forecast(
         cost_probe = measure_costs(prepared.data, prepared.plan)
     except KeyboardInterrupt:
         raise Interrupted("stopped; a dry run leaves nothing behind") from None
-    cores = available_cores()
+    cores = cores_for_jobs()
     plan, costs = prepared.plan, cost_probe.costs
     after = (trainings_after + searched / min(workers or cores, cores)) * costs[baseline_of(plan).components].training
     others = [costs[arm.components] for arm in plan.arms if arm.may_be_picked and arm.name != plan.baseline]

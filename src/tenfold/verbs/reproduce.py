@@ -18,12 +18,12 @@ from tenfold.core.results import Document
 from tenfold.evaluation import Interval
 from tenfold.report.documents import claim_text, render_claim
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import cores_for_jobs, executor_for
 from tenfold.runs.runner import run_all
-from tenfold.training.device import current_device, hardware
+from tenfold.training.device import hardware
 from tenfold.verbs import on_chosen_device
 
-CHANGEABLE = ("seeds", "seed", "device")
+CHANGEABLE = ("seeds", "seed", "device", "on")
 """Options with which the same repetition goes on."""
 
 HEADS = {
@@ -84,7 +84,7 @@ def reproduce(
         done = run_all("trainings", sorted(jobs, key=lambda job: -job.cost), run, executor)
         by_hash = {one.job.hash: one for one in done}
         results = Results(by_hash[job.hash] for job in jobs)
-        before = sum(one.seconds for one in results if one.found) / (workers or current_device().workers())
+        before = sum(one.seconds for one in results if one.found) / (workers or cores_for_jobs())
         summary = claim.summary(results)
         document = claim_document(name, claim, summary, results, quick) | {
             "seeds": list(seeds),

@@ -28,15 +28,9 @@ from tenfold.core.errors import LESS_MEMORY, SystemFault, TooLittleMemory
 from tenfold.core.progress import note
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors import Executor, Serial, perform
+from tenfold.runs.executors import perform
 from tenfold.training.deadline import TimeIsUp
-from tenfold.training.device import Device, available_cores, current_device
-
-
-def executor_for(workers: int | None = None, device: Device | None = None) -> Executor:
-    """As many jobs at a time as wished, or else as the device bears; a single one is done in this process."""
-    device = device or current_device()
-    return Serial(device) if (workers or available_cores()) == 1 else Processes(device, workers)
+from tenfold.training.device import Device, available_cores
 
 
 @dataclass
