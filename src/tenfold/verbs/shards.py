@@ -33,7 +33,7 @@ from tenfold.methods import GeneratorMethod
 from tenfold.runs import Context, Job
 from tenfold.runs.code import code_of, made_with
 from tenfold.runs.directory import CODE, RunDirectory, asked_for
-from tenfold.runs.executors.processes import executor_for
+from tenfold.runs.executors.place import executor_for
 from tenfold.runs.runner import run_all
 from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.device import current_device, one_thread
