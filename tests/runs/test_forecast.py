@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from made_up_plans import plan_for, whole_set
 
 from made_up_sets import easy_set
-from tenfold.runs.cost_probe import Cost, CostProbe, independent_images
+from tenfold.evaluation.crossed import independent_images
+from tenfold.runs.cost_probe import Cost, CostProbe
 from tenfold.runs.forecast import Detectable, Fits, detectable, estimate, fitting, wall_seconds
 from tenfold.runs.plan import MARGIN, Plan
 from tenfold.runs.tries import SHARE
@@ -70,6 +71,25 @@ def test_a_network_of_its_own_predicts_at_its_own_pace() -> None:
         for one in (cost_probe, replace(cost_probe, costs=costs))
     )
     assert slower - usual == pytest.approx(3 * (16 / 3 + 4) * (2.0 - 0.1))
+
+
+def test_what_a_frozen_network_reads_is_read_once() -> None:
+    plan = plan_for(DATA, "raw,classical(policy=light,flips=no)+classifier(width=6)", repeats=2)
+    cost_probe = cost_probe_for(plan)
+    frozen = plan.arms[-1].components
+    costs = {**cost_probe.costs, frozen: replace(cost_probe.costs[frozen], prediction=0.0, reading=2.0)}
+    plain, reading = (
+        estimate(DATA, plan, one, workers=1, cores=1).arms[-1].seconds
+        for one in (cost_probe, replace(cost_probe, costs=costs))
+    )
+    assert reading - plain == pytest.approx((16 + 4) * 2.0 - 2 * 3 * (16 / 3 + 4) * 0.1)
+
+
+def test_each_worker_takes_memory_beside_what_all_share() -> None:
+    plan = plan_for(DATA, "raw")
+    cost_probe = cost_probe_for(plan, held_bytes=1000, trial_bytes=70)
+    taken = [estimate(DATA, plan, cost_probe, workers=workers, cores=2).memory_bytes for workers in (1, 2, 5)]
+    assert taken == [1070, 1140, 1350]
 
 
 def test_seconds_are_those_of_all_that_a_trial_does() -> None:

@@ -22,6 +22,16 @@ def require_memory(count: int, bytes_each: int, what: str, remedy: str) -> None:
         )
 
 
+def held_bytes() -> tuple[int, int] | None:
+    """What this process holds of the computer's memory now, and the most that it has held; None outside Linux."""
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+        now, most = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))
+    except (OSError, KeyError, ValueError):
+        return None
+    return now, most
+
+
 def free_memory() -> int | None:
     """Of the computer, or of the container that this process is confined to; None outside Linux."""
     try:

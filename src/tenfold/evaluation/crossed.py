@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from tenfold.core.types import ImageDataset, class_weights
 from tenfold.evaluation import Interval
 from tenfold.evaluation.strata import Strata
 
@@ -69,6 +70,18 @@ def group_table(values: Table, weights: npt.NDArray[np.float64], groups: Indices
     table = np.zeros((len(names), values.shape[1]))
     np.add.at(table, rows, weights[counted, None] * values[counted])
     return table * len(names)
+
+
+def independent_images(data: ImageDataset, evaluated: tuple[int, ...]) -> float:
+    """As many equally weighted images as the class weights and the groups of these amount to.
+
+    Source: Kish 1965, the effective sample size 1 / sum of squared shares.
+    """
+    present = tuple(label for label in evaluated if (data.labels == label).any())
+    if not present:
+        return 0.0
+    table = group_table(np.ones((len(data), 1)), class_weights(data.labels, present), data.groups)
+    return float(1 / np.sum((table / len(table)) ** 2))
 
 
 def group_folds(folds: Indices, weights: npt.NDArray[np.float64], groups: Indices) -> Indices:

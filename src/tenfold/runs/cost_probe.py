@@ -6,18 +6,18 @@ It reads the training and the validation images of one fold; the test fold is no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
+from tenfold.core.memory import held_bytes
 from tenfold.core.progress import progress
-from tenfold.core.types import ImageDataset, class_weights
+from tenfold.core.types import ImageDataset
 from tenfold.data.splits import make_splits, with_grown
-from tenfold.evaluation.crossed import group_table
+from tenfold.evaluation.crossed import independent_images
 from tenfold.evaluation.fidelity import diagnose
 from tenfold.evaluation.leaks import leak
 from tenfold.methods import Method, MethodFailed, spread
@@ -26,41 +26,40 @@ from tenfold.networks.backbone_classifier import BackboneNet
 from tenfold.runs.arms import Arm, Component
 from tenfold.runs.diagnostics import features_of
 from tenfold.runs.plan import Plan, baseline_of
-from tenfold.runs.trial import ArmImages, train_arm
+from tenfold.runs.step_times import in_full, timed
 from tenfold.training.classifier import TrainedClassifier, train_classifier
 from tenfold.training.device import one_thread
 from tenfold.training.feature_cache import imagenet_features
-from tenfold.training.recipe import Recipe, Start
+from tenfold.training.recipe import Recipe
 
-T = TypeVar("T")
 Components = tuple[Component, ...]
 
-SHARE_OF_TRAINING = 10
-"""Where batches are made otherwise than the baseline's, a classifier is trained for one of so many steps."""
-SHARE_OF_GENERATOR = 50
-"""A generator is trained for one of so many steps, and again for three times as many."""
-FEWEST_STEPS, FULL_STEPS = 5, 400
-"""Of a training in part, and of one in full: a longer one takes in proportion."""
+SECONDS = 14.0
+"""Of computing, which a cost probe takes about: its trainings are as long as that allows."""
+BASELINE_SHARE = 0.3
+"""Of these seconds, for the baseline's classifier."""
 PREDICTED = 512
 """Images that the classifier is shown, over and over where there are fewer."""
-DIAGNOSED_IMAGES = 64
-"""Images of each kind that are diagnosed; fewer at a time would be done faster."""
+FEW_IMAGES = 64
+"""Images of each kind that are diagnosed, or read by a network from elsewhere, in place of all."""
 
 
 @dataclass(frozen=True)
 class Cost:
     """Seconds on one core for what a trial of an arm consists of."""
 
-    methods: float
+    methods: float = 0.0
     """Fitting its methods, generators among them, and making its new images."""
-    training: float
+    training: float = 0.0
     """One classifier."""
-    makes_images: bool
-    leak_check: float
-    inspection: float
+    makes_images: bool = False
+    leak_check: float = 0.0
+    inspection: float = 0.0
     """Of a generator's new images, beside the two classifiers that it trains."""
     prediction: float | None = None
     """For one image; None where its network is the baseline's."""
+    reading: float = 0.0
+    """For one image, once in a study: features of a frozen network, which are kept."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +73,54 @@ class CostProbe:
     validation_images: float
     """As many equally weighted ones as the class weights and the groups of the validation images amount to."""
     validation_error: float
-    """1 - the baseline's balanced accuracy on them; without meaning where there are none."""
+    """1 - the balanced accuracy on them of the longest training of the baseline; without meaning where there are
+    none."""
     seconds: float
+    held_bytes: int = 0
+    """Memory with the libraries and the images, before anything is trained."""
+    trial_bytes: int = 0
+    """Memory that a trial takes beside that; both 0 where nobody counts it."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Fold:
-    """What a cost probe may see: no test images."""
+@one_thread()
+def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
+    """Train each kind of arm on one fold, for as many steps as tell its pace.
 
-    train: ImageDataset
-    validation: ImageDataset
-    reserve: ImageDataset
-    key: Key
+    What is timed is the processor's work, which other programs do not disturb; at the end it is scaled by what
+    they made of it on the clock.
+
+    Raises:
+        TenfoldError: the baseline cannot be trained on these images.
+    """
+    began, worked, (held, _) = time.perf_counter(), time.process_time(), held_bytes() or (0, 0)
+    probe = _Probe(data, plan, worked + SECONDS)
+    baseline = baseline_of(plan)
+    first = {arm.components: arm for arm in reversed(plan.arms)}
+    # Generators come last and have the time that the others did not need.
+    kinds = sorted(first.values(), key=lambda arm: arm.trains_generator)
+    with progress("pilot", 1 + len(kinds)) as bar:
+        bar.advance(0, note=baseline.name)
+        trained = probe.baseline(baseline)
+        batch = probe.train.rows[np.arange(PREDICTED) % len(probe.train)]
+        prediction, _ = timed(lambda: trained.probabilities(batch))
+        bar.advance()
+        measured = {}
+        for number, arm in enumerate(kinds):
+            bar.advance(0, note=arm.name)
+            measured[arm.components] = probe.cost(arm, trained, len(kinds) - number)
+            bar.advance()
+    on_the_clock = time.perf_counter() - began
+    _, most = held_bytes() or (0, 0)
+    waiting = on_the_clock / max(time.process_time() - worked, 1e-9)
+    return CostProbe(
+        {components: _scaled(cost, waiting) for components, cost in measured.items()},
+        waiting * prediction / PREDICTED,
+        independent_images(probe.validation, plan.fold_plan.evaluated),
+        1 - trained.inner_score,
+        on_the_clock,
+        held,
+        max(0, most - held),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,190 +131,143 @@ class _Fitted:
     """Those that change how a batch is made or learned from; arms that share them train at the same pace."""
 
 
-@one_thread()
-def measure_costs(data: ImageDataset, plan: Plan) -> CostProbe:
-    """Train the baseline on one fold, in full but for long trainings, and of all else as much as tells its pace.
+class _Probe:
+    """Measures one kind of arm after the other on one fold, without its test images."""
 
-    What is timed is the processor's work, which other programs do not disturb; at the end it is scaled by what
-    they made of it on the clock.
+    def __init__(self, data: ImageDataset, plan: Plan, end: float) -> None:
+        """
+        Args:
+            end: on the clock of `time.process_time`, until which it may go on.
+        """
+        study, key = data.part("train"), Key(f"seed-{plan.seed}")
+        split = make_splits(study, plan.fold_plan, 0, key)[0]
+        self.train, self.validation = with_grown(study.take(split.train), data), study.take(split.validation)
+        self._reserve = data.part("reserve")
+        self._key = key / "repeat-0" / "fold-0"
+        self._plan, self._end = plan, end
+        self._trainings: dict[Components, float] = {}
+        self._inspection: float | None = None
+        """Seconds for one image."""
 
-    Raises:
-        TenfoldError: the baseline cannot be trained on these images.
-    """
-    began, worked = time.perf_counter(), time.process_time()
-    study = data.part("train")
-    key = Key(f"seed-{plan.seed}")
-    split = make_splits(study, plan.fold_plan, 0, key)[0]
-    train, validation = with_grown(study.take(split.train), data), study.take(split.validation)
-    fold = _Fold(train, validation, data.part("reserve"), key / "repeat-0" / "fold-0")
-    baseline = baseline_of(plan)
-    kinds = {arm.components: arm for arm in reversed(plan.arms)}
-    with progress("pilot", 1 + len(kinds)) as bar:
-        bar.advance(0, note=f"{baseline.name}, one classifier in full")
-        plain = _fit(baseline, fold, plan)
-        _short_training(plain, fold, plan)  # the first training pays for what torch prepares once
-        short = {plain.batch_methods: _short_training(plain, fold, plan)}
-        images = ArmImages(train, validation, fold.reserve)
-        usual = {part.method: part.make({}).default_options() for part in baseline.components}
-        steps = min(plan.classifier.steps, FULL_STEPS)
-        how = replace(plan.training(baseline), classifier=replace(plan.classifier, steps=steps))
-        full, trained = _timed(lambda: train_arm(how, images, fold.key, usual))
-        full *= plan.classifier.steps / steps
-        batch = train.rows[np.arange(PREDICTED) % len(train)]
-        prediction, _ = _timed(lambda: trained.classifier.probabilities(batch))
-        bar.advance()
-        measured = {}
-        for components, arm in kinds.items():
-            bar.advance(0, note=f"{arm.name}, in part")
-            fitted = _fit(arm, fold, plan)
-            own_prediction = None
-            if fitted.recipe.init is not None:
-                training, own_prediction = _own_network(fitted.recipe, fitted.recipe.init, fold, plan)
-            else:
-                if fitted.batch_methods not in short:
-                    short[fitted.batch_methods] = _short_training(fitted, fold, plan)
-                training = full * short[fitted.batch_methods] / short[plain.batch_methods]
-            makes_images = fitted.recipe.extra is not None or arm.trains_generator
-            checked = _leak_check(fitted.recipe, fold)
-            diagnosed = (
-                _diagnostics_seconds(fitted.recipe, fold, trained.classifier, plan) if arm.trains_generator else 0.0
-            )
-            measured[components] = Cost(fitted.seconds, training, makes_images, checked, diagnosed, own_prediction)
-            bar.advance()
-    on_the_clock = time.perf_counter() - began
-    waiting = on_the_clock / max(time.process_time() - worked, 1e-9)
-    return CostProbe(
-        {components: _scaled(cost, waiting) for components, cost in measured.items()},
-        waiting * prediction / PREDICTED,
-        independent_images(validation, plan.fold_plan.evaluated),
-        1 - trained.classifier.inner_score,
-        on_the_clock,
-    )
+    def baseline(self, arm: Arm) -> TrainedClassifier:
+        """Its classifier, trained for as long as there is time."""
+        options = {part.method: part.make({}).default_options() for part in arm.components}
+        fitted = self._fit(arm, self._left / 10, options)
+        if fitted.recipe.init is not None:
+            return self._from_elsewhere(fitted, BASELINE_SHARE * self._left)[1]
+        self._trainings[fitted.batch_methods], trained = self._classifier(fitted, BASELINE_SHARE * self._left)
+        return trained
 
+    def cost(self, arm: Arm, trained: TrainedClassifier, kinds_left: int) -> Cost:
+        """Of an arm's trial.
 
-def independent_images(data: ImageDataset, evaluated: tuple[int, ...]) -> float:
-    """As many equally weighted images as the class weights and the groups of these amount to.
+        Args:
+            trained: the baseline's classifier, which looks at new images.
+            kinds_left: among which the time that is left is shared, this one's with them.
+        """
+        fitted = self._fit(arm, self._left / kinds_left / 2)
+        classifier = Cost(training=self._trainings.get(fitted.batch_methods, 0.0))
+        if fitted.recipe.init is not None:
+            classifier, _ = self._from_elsewhere(fitted, self._left / kinds_left)
+        elif fitted.batch_methods not in self._trainings:
+            seconds, _ = self._classifier(fitted, self._left / kinds_left)
+            self._trainings[fitted.batch_methods] = seconds
+            classifier = Cost(training=seconds)
+        return replace(
+            classifier,
+            methods=fitted.seconds,
+            makes_images=fitted.recipe.extra is not None or arm.trains_generator,
+            leak_check=self._leak_check(fitted.recipe),
+            inspection=self._diagnosed(fitted.recipe, trained) if arm.trains_generator else 0.0,
+        )
 
-    Source: Kish 1965, the effective sample size 1 / sum of squared shares.
-    """
-    present = tuple(label for label in evaluated if (data.labels == label).any())
-    if not present:
-        return 0.0
-    table = group_table(np.ones((len(data), 1)), class_weights(data.labels, present), data.groups)
-    return float(1 / np.sum((table / len(table)) ** 2))
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._end - time.process_time())
 
+    def _fit(self, arm: Arm, seconds: float, options: Mapping[str, Mapping[str, str]] | None = None) -> _Fitted:
+        """A recipe like the arm's, and the seconds that fitting its methods in full would take."""
+        recipe, spent, batch_methods = Recipe(), 0.0, []
+        for component in arm.components:
+            method = component.make({"times": self._plan.times, **(options or {}).get(component.method, {})})
+            of_one, part = self._fitted(method.for_set(self.train), self._key / component.method, seconds)
+            recipe, spent = recipe + part, spent + of_one
+            if part.transforms or part.objective is not None:
+                batch_methods.append(component)
+        return _Fitted(recipe, spent, tuple(batch_methods))
 
-def _timed(work: Callable[[], T]) -> tuple[float, T]:
-    before = time.process_time()
-    result = work()
-    return time.process_time() - before, result
+    def _fitted(self, method: Method, key: Key, seconds: float) -> tuple[float, Recipe]:
+        def fit(method: Method) -> Recipe:
+            try:
+                return method.fit(self.train, self._reserve if method.needs_reserve else None, key)
+            except (MethodFailed, TooLittleMemory):
+                return Recipe()  # what has hardly learned may draw nothing usable; its pace is known all the same
+
+        steps = getattr(method.config, "steps", None)
+        if not isinstance(steps, int):
+            return timed(lambda: fit(method))
+        return in_full(lambda count: fit(type(method)(replace(method.config, steps=count))), steps, seconds)
+
+    def _classifier(self, fitted: _Fitted, seconds: float) -> tuple[float, TrainedClassifier]:
+        def train(count: int) -> TrainedClassifier:
+            config = replace(self._plan.classifier, steps=count)
+            return train_classifier(self.train, self.validation, fitted.recipe, self._key / "classifier", config)
+
+        return in_full(train, self._plan.classifier.steps, seconds)
+
+    def _from_elsewhere(self, fitted: _Fitted, seconds: float) -> tuple[Cost, TrainedClassifier]:
+        """What a classifier takes that does not begin as the judge's own, learned from as many images as there is
+        time to read."""
+        start, config, end = fitted.recipe.init, self._plan.classifier, time.process_time() + seconds
+        assert start is not None
+        steps = config.steps if start.steps is None else start.steps
+
+        def classifier(count: int, images: int = FEW_IMAGES) -> TrainedClassifier:
+            recipe = replace(fitted.recipe, init=replace(start, steps=count))
+            train, validation = part_of(self.train, images), part_of(self.validation, images)
+            return train_classifier(train, validation, recipe, self._key / "classifier", config)
+
+        trained = classifier(0)  # reads the images, whose features are kept, and pays for what torch prepares once
+        head, _ = timed(lambda: classifier(0))
+        fresh = 255 - self.train.rows[np.arange(FEW_IMAGES) % len(self.train)]  # of which no features are kept
+        prediction = timed(lambda: trained.probabilities(fresh))[0] / FEW_IMAGES
+        training = head * max(1.0, len(self.train) / FEW_IMAGES)
+        if steps:
+            training += max(0.0, in_full(classifier, steps, end - time.process_time())[0] - head)
+        elif (readable := int((end - time.process_time()) / (prediction + head / FEW_IMAGES))) > FEW_IMAGES:
+            trained = classifier(0, readable)
+        frozen = isinstance(trained.network, BackboneNet) and trained.network.frozen
+        if frozen:
+            return Cost(training=training, prediction=0.0, reading=prediction), trained
+        return Cost(training=training, prediction=prediction), trained
+
+    def _leak_check(self, recipe: Recipe) -> float:
+        """Seconds; the validation images stand for the test images, which no cost probe may see."""
+        extra, validation = recipe.extra, self.validation.images
+        if extra is None or not len(validation):
+            return 0.0
+        return timed(lambda: leak(extra.images, unseen=validation, test=validation, train=self.train.rows))[0]
+
+    def _diagnosed(self, recipe: Recipe, classifier: TrainedClassifier) -> float:
+        """Seconds; a part of all images is looked at, since most of it is one more network's pass over each."""
+        made = round(self._plan.times * len(self.train)) if recipe.extra is None else len(recipe.extra)
+        train, validation = part_of(self.train, FEW_IMAGES), part_of(self.validation, FEW_IMAGES)
+        generated = part_of(self.train if recipe.extra is None else recipe.extra, FEW_IMAGES)
+        if self._inspection is None:
+            other_features = imagenet_features if pretrained.available() else None
+            if other_features is not None:
+                other_features(train.rows[:1])  # loads the network
+            features = features_of(classifier)
+            seconds, _ = timed(lambda: diagnose(generated, train, validation, features, other_features))
+            self._inspection = seconds / (len(train) + len(validation) + len(generated))
+        return self._inspection * (len(self.train) + len(self.validation) + made)
 
 
 def _scaled(cost: Cost, by: float) -> Cost:
-    return Cost(
-        by * cost.methods,
-        by * cost.training,
-        cost.makes_images,
-        by * cost.leak_check,
-        by * cost.inspection,
-        None if cost.prediction is None else by * cost.prediction,
-    )
+    seconds = {name: by * value for name, value in asdict(cost).items() if value is not None}
+    return replace(cost, **{**seconds, "makes_images": cost.makes_images})
 
 
-def _own_network(recipe: Recipe, start: Start, fold: _Fold, plan: Plan) -> tuple[float, float]:
-    """Seconds for a classifier that does not begin as the baseline does, and for one of its predictions."""
-    steps = plan.classifier.steps if start.steps is None else start.steps
-    few = max(1, min(steps, FULL_STEPS) // SHARE_OF_TRAINING)
-
-    def train(count: int) -> tuple[float, TrainedClassifier]:
-        shortened = replace(recipe, init=replace(start, steps=min(count, steps)))
-        arguments = (fold.train, fold.validation, shortened, fold.key / "classifier", plan.classifier)
-        return _timed(lambda: train_classifier(*arguments))
-
-    train(1)  # reads the images, whose features are kept, and pays for what torch prepares once
-    short, trained = train(few)
-    longer = train(3 * few)[0] if steps > few else short
-    full = longer + max(0.0, longer - short) / (2 * few) * max(0, steps - 3 * few)
-    fresh = 255 - fold.train.rows[np.arange(DIAGNOSED_IMAGES) % len(fold.train)]  # of which no features are kept
-    prediction = _timed(lambda: trained.probabilities(fresh))[0] / DIAGNOSED_IMAGES
-    frozen = isinstance(trained.network, BackboneNet) and trained.network.frozen
-    return full, prediction / (plan.repeats * plan.fold_plan.folds if frozen else 1)
-
-
-def _short_training(fitted: _Fitted, fold: _Fold, plan: Plan) -> float:
-    steps = max(2 * FEWEST_STEPS, min(plan.classifier.steps, FULL_STEPS) // SHARE_OF_TRAINING)
-    config = replace(plan.classifier, steps=steps)
-    arguments = (fold.train, fold.validation, fitted.recipe, fold.key / "classifier", config)
-    seconds, _ = _timed(lambda: train_classifier(*arguments))
-    return max(seconds, 1e-6)
-
-
-def _fit(arm: Arm, fold: _Fold, plan: Plan) -> _Fitted:
-    """A recipe like the arm's, and the seconds that fitting its methods in full would take."""
-    recipe, seconds, batch_methods = Recipe(), 0.0, []
-    for component in arm.components:
-        spent, part = _fit_in_part(component.make({"times": plan.times}), fold, fold.key / component.method)
-        recipe, seconds = recipe + part, seconds + spent
-        if part.transforms or part.objective is not None:
-            batch_methods.append(component)
-    return _Fitted(recipe, seconds, tuple(batch_methods))
-
-
-def _fit_in_part(method: Method, fold: _Fold, key: Key) -> tuple[float, Recipe]:
-    """Seconds for one method. One that learns in steps is fitted with few of them and with three times as many.
-
-    What does not grow with the steps, such as drawing the images, is in both and so is not multiplied.
-    """
-    method = method.for_set(fold.train)  # some leave their steps to the size of the set
-    steps = getattr(method.config, "steps", None)
-    if not isinstance(steps, int):
-        return _fit_timed(method, fold, key)
-    few = max(FEWEST_STEPS, steps // SHARE_OF_GENERATOR)
-    if 3 * few >= steps:
-        return _fit_timed(method, fold, key)
-
-    def fit(count: int) -> tuple[float, Recipe]:
-        return _fit_timed(type(method)(replace(method.config, steps=count)), fold, key)
-
-    fit(1)  # the first of its kind pays for what torch prepares once
-    short, _ = fit(few)
-    longer, recipe = fit(3 * few)
-    return longer + max(0.0, longer - short) / (2 * few) * (steps - 3 * few), recipe
-
-
-def _fit_timed(method: Method, fold: _Fold, key: Key) -> tuple[float, Recipe]:
-    def fit() -> Recipe:
-        try:
-            return method.fit(fold.train, fold.reserve if method.needs_reserve else None, key)
-        except (MethodFailed, TooLittleMemory):
-            return Recipe()  # what has learned for ten steps may draw nothing usable; its pace is known all the same
-
-    return _timed(fit)
-
-
-def _leak_check(recipe: Recipe, fold: _Fold) -> float:
-    """Seconds; the validation images stand for the test images, which no cost probe may see."""
-    extra, validation = recipe.extra, fold.validation.images
-    if extra is None or not len(validation):
-        return 0.0
-    return _timed(lambda: leak(extra.images, unseen=validation, test=validation, train=fold.train.rows))[0]
-
-
-def _diagnostics_seconds(recipe: Recipe, fold: _Fold, classifier: TrainedClassifier, plan: Plan) -> float:
-    """Seconds; a part of all images is looked at, since most of it is one more network's pass over each."""
-    made = round(plan.times * len(fold.train)) if recipe.extra is None else len(recipe.extra)
-    train, validation = _part(fold.train), _part(fold.validation)
-    generated = _part(fold.train if recipe.extra is None else recipe.extra)
-    looked_at = len(train) + len(validation) + len(generated)
-    other_features = imagenet_features if pretrained.available() else None
-
-    def look() -> None:
-        diagnose(generated, train, validation, features_of(classifier), other_features)
-
-    if other_features is not None:
-        other_features(train.rows[:1])  # loads the network
-    return _timed(look)[0] * (len(fold.train) + len(fold.validation) + made) / looked_at
-
-
-def _part(data: ImageDataset) -> ImageDataset:
-    return data.take(spread(DIAGNOSED_IMAGES / len(data), len(data))) if len(data) > DIAGNOSED_IMAGES else data
+def part_of(data: ImageDataset, count: int) -> ImageDataset:
+    """At most so many images, spread over the set."""
+    return data.take(spread(count / len(data), len(data))) if len(data) > count else data

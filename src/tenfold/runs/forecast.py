@@ -12,9 +12,9 @@ from scipy.special import stdtrit
 
 from tenfold.core.types import ImageDataset
 from tenfold.evaluation import Outcome
-from tenfold.evaluation.crossed import CONFIDENCE, POWER
+from tenfold.evaluation.crossed import CONFIDENCE, POWER, independent_images
 from tenfold.runs.arms import Arm
-from tenfold.runs.cost_probe import CostProbe, independent_images
+from tenfold.runs.cost_probe import CostProbe
 from tenfold.runs.plan import Plan, Task
 from tenfold.runs.tries import SHARE, tries_to_select
 
@@ -95,6 +95,8 @@ class Estimate:
     detectable: Detectable
     fits: Fits | None = None
     """Where there is a budget."""
+    memory_bytes: int = 0
+    """Of the process and its workers; 0 where nobody counts it."""
 
 
 def estimate(
@@ -114,17 +116,7 @@ def estimate(
         budget_seconds: for the trials.
     """
     start = SECONDS_TO_START_WORKERS if workers > 1 else 0.0
-    study, external = data.part("train"), data.part("test")
-    predicted = len(study) / plan.fold_plan.folds + len(external)
-
-    def seconds(arm: Arm, repeat: int) -> float:
-        cost = cost_probe.costs[arm.components]
-        diagnosing = DIAGNOSTIC_TRAININGS * cost.training + cost.inspection if _has_diagnostics(arm, repeat) else 0.0
-        classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
-        prediction = cost_probe.prediction if cost.prediction is None else cost.prediction
-        return cost.methods + classifiers + diagnosing + cost.leak_check + predicted * prediction
-
-    times = {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(plan.repeats)}
+    times = trial_seconds(data, plan, cost_probe)
 
     def on_the_clock(repeats: int) -> float:
         return start + wall_seconds(plan, times, repeats, min(workers, cores))
@@ -134,7 +126,7 @@ def estimate(
         trials = folds * plan.repeats
         diagnosing = DIAGNOSTIC_TRAININGS * folds if _has_diagnostics(arm, 0) else 0
         short = trials * tries(arm, plan, makes_images=cost.makes_images)
-        spent = folds * sum(seconds(arm, repeat) for repeat in range(plan.repeats))
+        spent = folds * sum(times[arm.name, repeat] for repeat in range(plan.repeats))
         return ArmWork(arm.name, trials, trials + diagnosing, short, trials if arm.trains_generator else 0, spent)
 
     return Estimate(
@@ -142,9 +134,30 @@ def estimate(
         workers,
         on_the_clock(plan.repeats),
         {look: on_the_clock(look) for look in plan.looks if look < plan.repeats},
-        detectable(study, plan, cost_probe),
+        detectable(data.part("train"), plan, cost_probe),
         None if budget_seconds is None else fitting(plan, times, budget_seconds - start, min(workers, cores)),
+        cost_probe.held_bytes + workers * cost_probe.trial_bytes,
     )
+
+
+def trial_seconds(data: ImageDataset, plan: Plan, cost_probe: CostProbe) -> dict[tuple[str, int], float]:
+    """(arm, repeat) -> seconds of one trial on one core."""
+    study, external, folds = data.part("train"), data.part("test"), plan.fold_plan.folds
+    predicted = len(study) / folds + len(external)
+    reading = next((arm.name for arm in plan.arms if cost_probe.costs[arm.components].reading), None)
+
+    def seconds(arm: Arm, repeat: int) -> float:
+        cost = cost_probe.costs[arm.components]
+        diagnosing = DIAGNOSTIC_TRAININGS * cost.training + cost.inspection if _has_diagnostics(arm, repeat) else 0.0
+        classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
+        prediction = cost_probe.prediction if cost.prediction is None else cost.prediction
+        total = cost.methods + classifiers + diagnosing + cost.leak_check + predicted * prediction
+        if arm.name == reading and repeat == 0:  # each try reads all images otherwise; later trials find the features
+            read = len(study) * max(1, tries(arm, plan, makes_images=False)) + len(external)
+            total += read * cost.reading / folds
+        return total
+
+    return {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(plan.repeats)}
 
 
 def tries(arm: Arm, plan: Plan, *, makes_images: bool) -> int:

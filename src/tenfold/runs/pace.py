@@ -8,16 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
 
 from tenfold.core.errors import TooLittleMemory
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset, Trial
 from tenfold.methods import MethodFailed
 from tenfold.runs.arms import Arm
-from tenfold.runs.forecast import trainings
+from tenfold.runs.cost_probe import measure_costs
+from tenfold.runs.forecast import trainings, trial_seconds
 from tenfold.runs.plan import Plan, baseline_of
-from tenfold.training.callbacks import Callback
+from tenfold.runs.step_times import StepTimes
 from tenfold.training.classifier import train_classifier
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.loop import TrainingLoop
@@ -26,6 +26,8 @@ from tenfold.training.step import TrainingFailed
 
 GENERATOR_TRAININGS = 6
 """A generator takes about as long as so many classifiers, as long as no trial of its arm has told better."""
+LONG = 900.0
+"""Seconds of a study from which a cost probe, which takes some, tells the time that is left."""
 TIMED_STEPS = 8
 SECONDS_TO_TIME = 3.0
 """In which at least two steps should be taken, whatever the images."""
@@ -41,17 +43,27 @@ class Rest:
 
 
 class Pace:
-    """Seconds a trial, arm by arm. What an arm is not known for yet follows from those that are, by their work."""
+    """Seconds a trial, arm by arm. What an arm is not known for yet follows from those that are, as far as they took
+    longer or less than was expected of them."""
 
-    def __init__(self, plan: Plan, workers: int, training_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int,
+        training_seconds: float | None = None,
+        trial_seconds: Mapping[tuple[str, int], float] | None = None,
+    ) -> None:
         """
         Args:
             workers: trials at the same time.
-            training_seconds: of one of the baseline's classifiers, until a trial is known.
+            training_seconds: of one of the baseline's classifiers, by which trials are expected to be as long as
+                their trainings are many.
+            trial_seconds: (arm, repeat) -> what a cost probe expects of each instead.
         """
         self.plan = plan
         self._workers = workers
         self._training_seconds = training_seconds
+        self._trial_seconds = trial_seconds
         self._seconds: dict[str, list[float]] = {}
 
     def add(self, trial: Trial) -> None:
@@ -62,9 +74,10 @@ class Pace:
         """Seconds of one trial; None where nothing is known of any."""
         if own := self._seconds.get(arm.name):
             return float(np.mean(own))
-        by_work = [np.mean(own) / self._work(one) for one in self.plan.arms if (own := self._seconds.get(one.name))]
-        a_training = float(np.mean(by_work)) if by_work else self._training_seconds
-        return None if a_training is None else a_training * self._work(arm)
+        known = [(one, self._seconds[one.name]) for one in self.plan.arms if one.name in self._seconds]
+        if known:
+            return float(np.mean([np.mean(own) / self._expected(one) for one, own in known])) * self._expected(arm)
+        return None if self._training_seconds is None and self._trial_seconds is None else self._expected(arm)
 
     @property
     def rest(self) -> Rest:
@@ -78,31 +91,32 @@ class Pace:
     def _each(self) -> int:
         return self.plan.repeats * self.plan.fold_plan.folds
 
-    def _work(self, arm: Arm) -> float:
-        """A trial in trainings of a classifier."""
+    def _expected(self, arm: Arm) -> float:
+        if self._trial_seconds is not None:
+            return float(np.mean([self._trial_seconds[arm.name, repeat] for repeat in range(self.plan.repeats)]))
         classifiers = trainings(arm, self.plan, makes_images=arm.trains_generator)
-        return classifiers + GENERATOR_TRAININGS * arm.trains_generator
+        return (self._training_seconds or 1.0) * (classifiers + GENERATOR_TRAININGS * arm.trains_generator)
 
 
-class _Ticks(Callback):
-    """When each step was taken."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def step(self, number: int, steps: int, losses: Mapping[str, Tensor]) -> None:
-        self.times.append(time.perf_counter())
+def expected_pace(data: ImageDataset, plan: Plan, workers: int) -> Pace:
+    """By the baseline's first steps, and where these say that the study is long, by a cost probe."""
+    pace = Pace(plan, workers, seconds_of_training(data.part("train"), plan))
+    seconds = pace.rest.seconds
+    if seconds is not None and seconds < LONG:
+        return pace
+    with suppress(TrainingFailed, MethodFailed, TooLittleMemory):  # which the trials will tell
+        return Pace(plan, workers, trial_seconds=trial_seconds(data, plan, measure_costs(data, plan)))
+    return pace
 
 
 def seconds_of_training(study: ImageDataset, plan: Plan) -> float | None:
     """One of the baseline's classifiers, judged by its first steps; None where they take too long."""
     baseline = baseline_of(plan)
-    ticks, key = _Ticks(), Key("pace")
+    times, key = StepTimes(time.perf_counter), Key("pace")
     with suppress(TimeIsUp, TrainingFailed, MethodFailed, TooLittleMemory), ending_at(time.time() + SECONDS_TO_TIME):
         recipe = Recipe()
         for component in baseline.components:
             recipe += component.make(component.make({}).default_options()).fit(study, None, key)
         short = replace(plan.classifier, steps=min(TIMED_STEPS, plan.classifier.steps))
-        train_classifier(study, None, recipe, key, short, TrainingLoop(callbacks=[ticks]))
-    steps = np.diff(ticks.times)
-    return plan.classifier.steps * float(steps.mean()) if len(steps) else None
+        train_classifier(study, None, recipe, key, short, TrainingLoop(callbacks=[times]))
+    return None if times.usual is None else plan.classifier.steps * times.usual

@@ -14,7 +14,7 @@ from tenfold.core.progress import note
 from tenfold.evaluation.compare import preferred_start
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.place import cores_for_jobs
-from tenfold.runs.pace import Pace, seconds_of_training
+from tenfold.runs.pace import expected_pace
 from tenfold.runs.plan import Plan
 from tenfold.runs.preparation import Prepared
 from tenfold.runs.repeats import Limits
@@ -37,7 +37,7 @@ def on_best_start(prepared: Prepared, run: RunDirectory, workers: int | None) ->
     note(f"a pilot chooses the start to grow on: {names}")
     budget = prepared.options.budget
     limits = Limits(budget and SHARE * budget, prepared.started)
-    pace = Pace(pilot, workers or cores_for_jobs(), seconds_of_training(images, pilot))
+    pace = expected_pace(images, pilot, workers or cores_for_jobs())
     done, _ = run_with_progress(images, run, limits, workers, pace)
     if done.broken_off:
         start, told = prepared.plan.baseline, f"the budget was too short for a pilot of {names}"

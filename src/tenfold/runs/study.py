@@ -28,7 +28,7 @@ from tenfold.evaluation.serialise import sentence, verdict_json
 from tenfold.runs.budget import budget_warnings, keep_rest
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors.place import cores_for_jobs
-from tenfold.runs.pace import Pace, seconds_of_training
+from tenfold.runs.pace import Pace, expected_pace
 from tenfold.runs.plan import Plan
 from tenfold.runs.preparation import Prepared
 from tenfold.runs.repeats import Done, Limits, run_trials
@@ -103,7 +103,7 @@ def run_study(prepared: Prepared, run: RunDirectory, workers: int | None, *, tai
     data, plan, budget = prepared.data, prepared.plan, prepared.options.budget
     design = design_of(data, plan)
     limits = Limits(budget, prepared.started, tail, lambda trials: primary_p_value(trials, design))
-    pace = Pace(plan, workers or cores_for_jobs(), seconds_of_training(data.part("train"), plan))
+    pace = expected_pace(data, plan, workers or cores_for_jobs())
     done, before = run_with_progress(data, run, limits, workers, pace)
     external = data.part("test")
     sealed = External(external.labels, external.groups) if len(external) else None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,24 @@ class Callback:
 
     def end(self) -> None:
         """The training is over, or failed."""
+
+
+_listeners: ContextVar[tuple[Callback, ...]] = ContextVar("listeners", default=())
+
+
+@contextmanager
+def telling(callback: Callback) -> Iterator[None]:
+    """Every training inside tells this callback too, whoever starts it."""
+    token = _listeners.set((*_listeners.get(), callback))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+def listeners() -> tuple[Callback, ...]:
+    """Those of the blocks of `telling` around this call."""
+    return _listeners.get()
 
 
 class ProgressBar(Callback):

@@ -17,7 +17,7 @@ import torch
 
 from tenfold.core.errors import LESS_MEMORY, TooLittleMemory, is_out_of_memory
 from tenfold.core.files import write_bytes
-from tenfold.training.callbacks import Callback
+from tenfold.training.callbacks import Callback, listeners
 from tenfold.training.checkpoint import State, checkpoint_of
 from tenfold.training.deadline import TimeIsUp, current_deadline
 from tenfold.training.device import Device, current_device, threads
@@ -293,5 +293,5 @@ class _Run:
             self.step.steps = place.steps
 
     def _tell(self, what: Callable[[Callback], Any]) -> None:
-        for callback in self.loop.callbacks:
+        for callback in (*self.loop.callbacks, *listeners()):
             what(callback)

@@ -141,6 +141,7 @@ class Forecast(Result):
             "seconds_to_looks": {
                 str(repeats): round(seconds + self.other_seconds, 1) for repeats, seconds in estimated.looks.items()
             },
+            "memory_bytes": estimated.memory_bytes,
             "fits": estimated.fits and {"seconds": self.prepared.options.budget, **asdict(estimated.fits)},
             "pilot": {
                 "seconds": round(self.cost_probe.seconds, 1),
