@@ -28,6 +28,15 @@ def test_a_device_is_named_in_the_options_or_as_a_keyword(monkeypatch: pytest.Mo
     assert current_device().name == "cpu"
 
 
+def test_torchrun_is_refused_by_a_verb_that_trains_more_than_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "one", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="torchrun is for `fit`"):
+        verb("digits", device="cpu")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert verb("digits", device="cpu") == "cpu"
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="no device is called 'gpu'"):
         verb("digits", device="gpu")

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from tenfold.core import files, output
 from tenfold.core.errors import LESS_MEMORY, InputError, Interrupted, SystemFault, TenfoldError, is_out_of_memory
-from tenfold.core.progress import note
+from tenfold.core.progress import note, tells
 
 SYSTEM_REFUSALS = {
     getattr(errno, name)
@@ -76,6 +76,8 @@ def save_traceback(error: BaseException) -> Path:
 
 def say(text: str) -> None:
     """Write a result to stdout; leave quietly if its reader has seen enough (`| head`)."""
+    if not tells():
+        return
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()

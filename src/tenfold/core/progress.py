@@ -66,7 +66,13 @@ def note(message: str) -> None:
 
 def warn(message: str) -> None:
     """One line on stderr about something that the user may want to change."""
-    note(f"warning: {message}")
+    if tells():
+        note(f"warning: {message}")
+
+
+def tells() -> bool:
+    """Whether this process says what all would say: of those that torchrun starts together the first."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def one_line(text: str) -> str:

@@ -27,6 +27,7 @@ from tenfold.generators.losses import (
 )
 from tenfold.generators.problem import STRENGTHS, GanConfig, GanProblem, adapted, monitor, trouble_of
 from tenfold.training.device import LARGE, Device, keep_large_blocks
+from tenfold.training.distributed import current_ranks
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
 from tenfold.training.step import Look, LossOf, Recovery, Step, Trouble, descend_in_parts
@@ -214,8 +215,9 @@ class GanStep(Step):
 
     def _variety(self, fake: Tensor, condition: Tensor, noise: Tensor, fade: float) -> Tensor:
         """How much a quarter of the images changes with the noise, bounded (after Mao et al. 2019, mode seeking)."""
-        part = max(1, len(fake) // 4)
-        other = torch.randn(part, self.config.noise_size, generator=self.random).to(noise.device)
+        part, ranks = max(1, len(fake) // 4), current_ranks()
+        drawn = torch.randn(part * ranks.count, self.config.noise_size, generator=self.random)
+        other = ranks.share(drawn).to(noise.device)
         apart = (self.generator(other, condition[:part], fade).float() - fake[:part]).abs().mean((1, 2, 3))
         ratio: Tensor = apart / (other - noise[:part]).abs().mean(1)
         return ratio.clamp(max=self.config.enough_variety).mean()

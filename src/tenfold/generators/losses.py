@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.training.distributed import current_ranks
+
 Loss = Literal["relativistic", "binary", "wasserstein"]
 
 LARGEST_SHIFT = 1 / 8
@@ -55,7 +57,9 @@ def unit_slope_penalty(
 
     Source: Gulrajani et al. 2017, WGAN-GP.
     """
-    share = torch.rand(len(real), 1, 1, 1, generator=random, device=random.device).to(real.device)
+    ranks = current_ranks()
+    drawn = torch.rand(len(real) * ranks.count, 1, 1, 1, generator=random, device=random.device)
+    share = ranks.share(drawn).to(real.device)
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(between, condition, fade).sum(), between, create_graph=True)
     return (slope.square().sum((1, 2, 3)).add(1e-12).sqrt() - 1).square().mean()
@@ -75,18 +79,19 @@ def diffaugment(
     if strength == 0:
         return list(images)
     batch, channels, height, width = images[0].shape
-    device = images[0].device
+    device, ranks = images[0].device, current_ranks()
+    together = batch * ranks.count
     reach = max(1, round(strength * LARGEST_SHIFT * min(height, width)))
-    offset = torch.randint(2 * reach + 1, (2, batch), generator=random, device=random.device).to(device)
-    light = ((torch.rand(3, batch, 1, 1, 1, generator=random, device=random.device) * 2 - 1) * LIGHT * strength).to(
-        device
-    )
+    offset = torch.randint(2 * reach + 1, (2, together), generator=random, device=random.device)
+    light = (torch.rand(3, together, 1, 1, 1, generator=random, device=random.device) * 2 - 1) * LIGHT * strength
+    offset, light = (ranks.share(drawn, dim=1).to(device) for drawn in (offset, light))
     rows = (offset[0][:, None] + torch.arange(height, device=device))[:, :, None]
     columns = (offset[1][:, None] + torch.arange(width, device=device))[:, None, :]
     every = torch.arange(batch, device=device)[:, None, None]
     grid = None
     if resampled:
-        turn, zoom = (torch.rand(2, batch, generator=random, device=random.device) * 2 - 1).to(device) * strength
+        drawn = torch.rand(2, together, generator=random, device=random.device) * 2 - 1
+        turn, zoom = ranks.share(drawn, dim=1).to(device) * strength
         across, along = (turn * TURN).cos() * (zoom * ZOOM).exp(), (turn * TURN).sin() * (zoom * ZOOM).exp()
         nowhere = torch.zeros_like(across)
         matrix = torch.stack([across, -along, nowhere, along, across, nowhere], 1).unflatten(1, (2, 3))

@@ -21,6 +21,7 @@ from tenfold.training.callbacks import Callback, listeners
 from tenfold.training.checkpoint import State, checkpoint_of
 from tenfold.training.deadline import TimeIsUp, current_deadline
 from tenfold.training.device import Device, current_device, threads
+from tenfold.training.distributed import current_ranks
 from tenfold.training.step import Clock, Diverged, Outcome, Step, Trouble, failing_for_memory
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
@@ -50,8 +51,8 @@ class TrainingLoop:
         checkpoint: Path | None = None,
         budget: float | None = None,
     ) -> None:
-        self.device = device or current_device()
-        self.callbacks, self.checkpoint, self.budget = tuple(callbacks), checkpoint, budget
+        self.device, self.ranks, self.budget = device or current_device(), current_ranks(), budget
+        self.callbacks, self.checkpoint = (tuple(callbacks), checkpoint) if self.ranks.first else ((), None)
         self.started, self.deadline = time.monotonic(), current_deadline()
         if budget is None and self.deadline is not None and self.deadline.shortens:
             self.budget = self.deadline.seconds_left
@@ -140,8 +141,10 @@ class _Run:
         """To go back to; None is the start of the attempt."""
         self.written = time.monotonic()
         self.pace_started: float | None = None
-        if loop.checkpoint is not None and loop.checkpoint.exists():
-            self.sound = State.unpack(loop.checkpoint.read_bytes())
+        path = loop.checkpoint
+        kept = loop.ranks.agreed(path.read_bytes() if path is not None and path.exists() else None)
+        if kept is not None:
+            self.sound = State.unpack(kept)
             self.place = _Place(**self.sound.values["loop"])
             self._make()
             self._restore(self.sound)
@@ -177,7 +180,7 @@ class _Run:
 
     def _advance(self) -> None:
         step, place, deadline = self.step, self.place, self.loop.deadline
-        late = deadline is not None and deadline.seconds_left <= 0
+        late = deadline is not None and self.loop.ranks.agreed(deadline.seconds_left <= 0)
         if deadline is not None and late and not deadline.shortens:
             raise TimeIsUp
         losses = _take(step, place.number, place.rate_factor)
@@ -196,8 +199,9 @@ class _Run:
     def _look(self) -> None:
         step, place = self.step, self.place
         look = step.look(place.number)
-        if look.trouble is not None:
-            self._recover(look.trouble)
+        trouble, step.values = self.loop.ranks.agreed((look.trouble, step.values))
+        if trouble is not None:
+            self._recover(trouble)
             return
         place.figures = dict(look.figures)
         self._tell(lambda callback: callback.look(place.number, step.steps, look))
@@ -222,7 +226,7 @@ class _Run:
 
     def _cut_batches(self) -> None:
         place, parts = self.place, 2 * self.place.micro_batches
-        if parts > self.step.most_micro_batches:
+        if parts > self.step.most_micro_batches or self.loop.ranks.count > 1:  # the others wait for its gradients
             name = self.loop.device.name
             raise TooLittleMemory(f"{name} has too little memory for the smallest part of a batch; {LESS_MEMORY}")
         text = f"out of memory; batches go through the network in {parts} parts from here on"
@@ -249,6 +253,7 @@ class _Run:
         with self.clock("setup"):
             self.step = self.start(self.place.attempt)
         self.step.timed = self.clock
+        self.loop.ranks.join(self.step.networks.values())
         self._prepare()
 
     def _restore(self, state: State) -> None:
@@ -271,10 +276,8 @@ class _Run:
     def _keep_on_disk(self) -> None:
         """Now and then, and at the end."""
         checkpoint, place = self.loop.checkpoint, self.place
-        late = time.monotonic() - self.written > SECONDS_BETWEEN_CHECKPOINTS
-        if checkpoint is None or not (place.number >= self.step.steps or late):
-            return
-        if self.step.between_batches(place.number):
+        due = place.number >= self.step.steps or time.monotonic() - self.written > SECONDS_BETWEEN_CHECKPOINTS
+        if checkpoint is not None and due and self.step.between_batches(place.number):
             told = {type(callback).__name__: callback.before_checkpoint() for callback in self.loop.callbacks}
             write_bytes(checkpoint, self._state(callbacks=told).pack())
             self.written = time.monotonic()
@@ -289,8 +292,8 @@ class _Run:
         elif self.pace_started is not None:
             pace = (time.perf_counter() - self.pace_started) / (PACE_STEPS[1] - PACE_STEPS[0])
             left = loop.budget * BUDGET_SHARE - (time.monotonic() - loop.started)
-            place.steps = min(self.step.steps, place.number + max(1, int(left / pace)))
-            self.step.steps = place.steps
+            fits = min(self.step.steps, place.number + max(1, int(left / pace)))
+            place.steps = self.step.steps = loop.ranks.agreed(fits)
 
     def _tell(self, what: Callable[[Callback], Any]) -> None:
         for callback in (*self.loop.callbacks, *listeners()):

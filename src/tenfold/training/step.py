@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tenfold.core.errors import LESS_MEMORY, TenfoldError, TooLittleMemory, is_out_of_memory
 from tenfold.training.checkpoint import Parts
 from tenfold.training.device import Device
+from tenfold.training.distributed import current_ranks
 from tenfold.training.schedule import Average, Schedule
 
 LossOf = Callable[..., tuple[Tensor, dict[str, Tensor]]]
@@ -193,6 +194,8 @@ def descend_in_parts(
 ) -> dict[str, Tensor]:
     """One step down the slope of a batch's loss, for whose networks the batch is cut into so many parts.
 
+    Of several processes that train together each takes its share of the batch, and all take the same step.
+
     Args:
         batch: tensors of B rows that belong together.
         loss_of: rows of each of these -> a mean over them, and losses to be told.
@@ -200,6 +203,8 @@ def descend_in_parts(
     Returns:
         The losses of the whole batch.
     """
+    ranks = current_ranks()
+    batch = [ranks.share(rows) for rows in batch]
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     told: list[dict[str, Tensor]] = []
@@ -208,9 +213,18 @@ def descend_in_parts(
         share = len(part[0]) / len(batch[0])
         (loss * share if share < 1 else loss).backward()
         told.append({name: value * share for name, value in losses.items()} if share < 1 else losses)
+    losses = {name: torch.stack([one[name] for one in told]).sum(0) for name in told[0]} if told[1:] else told[0]
+    ranks.average([*_slopes(optimizers), *losses.values()])
     for optimizer in optimizers:
         optimizer.step()
-    return {name: torch.stack([one[name] for one in told]).sum(0) for name in told[0]} if told[1:] else told[0]
+    return losses
+
+
+def _slopes(optimizers: Iterable[torch.optim.Optimizer]) -> Iterator[Tensor]:
+    """The gradients of all that these move."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            yield from (one.grad for one in group["params"] if one.grad is not None)
 
 
 def is_finite(*values: Tensor) -> bool:

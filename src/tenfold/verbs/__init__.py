@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from tenfold.core.errors import InputError
 from tenfold.core.options import PROCESSES, TrainingOptions
 
 P = ParamSpec("P")
@@ -18,22 +19,37 @@ def on_chosen_device(verb: Callable[P, T]) -> Callable[P, T]:
     These are `device` and `on`, in the options or as keywords.
 
     Raises:
+        InputError: there is no such device or place, or torchrun has started processes of which this verb has no use.
+    """
+    return _there(verb, joins=False)
+
+
+def on_all_devices(verb: Callable[P, T]) -> Callable[P, T]:
+    """The same of a verb that trains one thing: the processes that torchrun has started train it together.
+
+    Raises:
         InputError: there is no such device or place.
     """
+    return _there(verb, joins=True)
 
+
+def _there(verb: Callable[P, T], *, joins: bool) -> Callable[P, T]:
     @wraps(verb)
     def there(*arguments: P.args, **keywords: P.kwargs) -> T:
         from tenfold.runs.executors.place import working_on
         from tenfold.training.device import Device, using
+        from tenfold.training.distributed import launched, own_device, together
 
         def asked(name: str, default: str) -> str:
             given = (getattr(one, name) for one in (*arguments, keywords.get("options")) if hasattr(one, name))
             return str(keywords.get(name, next(given, default)))
 
+        if launched() and not joins:
+            raise InputError("torchrun is for `fit` and tenfold.Classifier; start this command by itself")
         name = asked("device", TrainingOptions.device)
         # Without a choice of the caller's the environment may make one.
-        device = Device.chosen(None if name == TrainingOptions.device else name)
-        with using(device), working_on(asked("on", PROCESSES)):
+        device = own_device(Device.chosen(None if name == TrainingOptions.device else name))
+        with using(device), together(device), working_on(asked("on", PROCESSES)):
             return verb(*arguments, **keywords)
 
     return there

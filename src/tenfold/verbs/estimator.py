@@ -24,7 +24,9 @@ from tenfold.runs.plan import ArmConfig, classifier_for
 from tenfold.runs.preparation import LARGE_SIDE
 from tenfold.runs.trial import ArmImages, train_arm
 from tenfold.training.calibration import fit_temperature
-from tenfold.verbs import on_chosen_device
+from tenfold.training.classifier import TrainedClassifier
+from tenfold.training.distributed import current_ranks
+from tenfold.verbs import on_all_devices
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
@@ -88,15 +90,18 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             data = data.with_large(ImageRows((_readable(X, min(LARGE_SIDE, longest)),)))
         config = classifier_for(data)
         config = config if self.steps is None else replace(config, steps=self.steps)
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        train, validation = self._parts(data, seed)
+        drawn = int(check_random_state(self.random_state).randint(2**31))
 
-        @on_chosen_device
-        def trained(*, device: str) -> Any:
+        @on_all_devices
+        def trained(*, device: str) -> tuple[TrainedClassifier, ImageDataset | None]:
+            seed = current_ranks().agreed(drawn)
+            train, validation = self._parts(data, seed)
             images = ArmImages(train, validation, None)
-            return train_arm(ArmConfig(arm, 1.0, config), images, Key(f"seed-{seed}/estimator")).classifier
+            return train_arm(
+                ArmConfig(arm, 1.0, config), images, Key(f"seed-{seed}/estimator")
+            ).classifier, validation
 
-        classifier = trained(device=self.device)
+        classifier, validation = trained(device=self.device)
         if validation is not None:
             told = classifier.probabilities(validation.rows)
             classifier = replace(classifier, temperature=fit_temperature(told, validation.labels))

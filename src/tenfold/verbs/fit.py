@@ -7,19 +7,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tenfold.core.errors import InputError
 from tenfold.core.options import FitOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import about, duration
 from tenfold.core.results import DryRun, Result
 from tenfold.core.types import Data, ImageDataset
+from tenfold.generators import Generator
 from tenfold.generators.generator_io import CHECKPOINT, FILE, save_generator
 from tenfold.methods import GeneratorMethod, load_generator
 from tenfold.runs.code import code_of
 from tenfold.runs.directory import CODE, RunDirectory, make_ready
 from tenfold.training.callbacks import Grids, Metrics, ProgressBar
 from tenfold.training.device import current_device
+from tenfold.training.distributed import current_ranks
 from tenfold.training.loop import TrainingLoop
-from tenfold.verbs import on_chosen_device
+from tenfold.verbs import on_all_devices, on_chosen_device
 from tenfold.verbs.generators import classes, generator_key, parse_generator, training_time
 from tenfold.verbs.wanted import read_images
 
@@ -48,13 +51,16 @@ class Fitted(Result):
         return f"{learned} (finished before; nothing was trained)" if self.found else learned
 
 
-@on_chosen_device
+@on_all_devices
 def fit(method: str, data: Data, out: str | Path, options: FitOptions | None = None, **changes: Any) -> Fitted:
     """Train the generator of `method` (such as cgan or dagan, with options in brackets) and keep it in `out`.
 
     Writes generator.safetensors and generator.json, metrics.jsonl and grids/ as it learns, and a checkpoint. Where a
     training with the same options was stopped or killed, it goes on, to the same bits; where one is finished, nothing
     is done. A set with a single class is enough.
+
+    Processes that torchrun has started train it together, each on its share of every batch: the first of them writes,
+    and a training goes on with another number of them.
 
     Args:
         options: which images, which seed, and `budget` (seconds): the steps are cut to what fits.
@@ -65,26 +71,23 @@ def fit(method: str, data: Data, out: str | Path, options: FitOptions | None = N
         MethodFailed: the losses became NaN or the images collapsed, again and again.
     """
     options, fitted, directory = FitOptions.of(options, changes), parse_generator(method), Path(out)
+    ranks = current_ranks()
     require_apart(directory, data)
-    make_ready(directory, "fit")
+    if ranks.first:
+        make_ready(directory, "fit")
     real = read_images(data, options)
-    fitted, was_finished = fitted.for_set(real), (directory / FILE).with_suffix(".json").exists()
-    named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
-    training = {"generator": fitted.name(), **asdict(fitted.config)}
-    # However it was named: a training goes on to the same bits on the same kind of device.
-    asked = named | options.to_json() | {"device": current_device().kind} | training
-    reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
-    # What they are stands in `training` and in the fingerprint.
-    changeable = [*named, *[CODE] * was_finished]
-    with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):
-        if not was_finished:
-            _train(fitted, real, directory, options.budget, options.seed)
-        _forget_checkpoints(directory)
-        kept = load_generator(directory)
-    generator = kept.generator
-    return Fitted(
-        directory, fitted.name(), len(real), generator.class_names, generator.hash, generator.details, was_finished
-    )
+    if ranks.agreed(real.fingerprint()) != real.fingerprint():
+        raise InputError(f"process {ranks.rank} of the training reads other images in {real.name} than the first")
+    fitted, was_finished = fitted.for_set(real), ranks.agreed((directory / FILE).with_suffix(".json").exists())
+    kept: Fitted | None = None
+    if ranks.first:
+        named = {"method": method, "data": str(data) if isinstance(data, str | Path) else data.name}
+        kept = _kept(fitted, real, directory, options, named, was_finished)
+    elif not was_finished:
+        _learned(fitted, real, directory, options)
+    kept = ranks.agreed(kept)
+    assert kept is not None
+    return kept
 
 
 @on_chosen_device
@@ -121,7 +124,32 @@ def fit_forecast(method: str, data: Data, options: FitOptions | None = None, **c
     )  # fmt: skip
 
 
-def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget: float | None, seed: int) -> None:
+def _kept(
+    fitted: GeneratorMethod,
+    real: ImageDataset,
+    directory: Path,
+    options: FitOptions,
+    named: Mapping[str, str],
+    was_finished: bool,
+) -> Fitted:
+    training = {"generator": fitted.name(), **asdict(fitted.config)}
+    # However it was named: a training goes on to the same bits on the same kind of device.
+    asked = {**named, **options.to_json(), "device": current_device().kind, **training}
+    reads = {real.name: real.fingerprint(), CODE: code_of(type(fitted).__module__)}
+    # What they are stands in `training` and in the fingerprint.
+    changeable = [*named, *[CODE] * was_finished]
+    with RunDirectory.opened(directory, "fit", asked, reads, changeable=changeable):
+        if not was_finished:
+            learned = _learned(fitted, real, directory, options)
+            save_generator(directory / FILE, fitted.name(), learned, real, learned.details, options.seed)
+        _forget_checkpoints(directory)
+        generator = load_generator(directory).generator
+    return Fitted(
+        directory, fitted.name(), len(real), generator.class_names, generator.hash, generator.details, was_finished
+    )
+
+
+def _learned(fitted: GeneratorMethod, real: ImageDataset, directory: Path, options: FitOptions) -> Generator:
     every_step = fitted.logs_every_step
     loop = TrainingLoop(
         callbacks=[
@@ -130,10 +158,9 @@ def _train(fitted: GeneratorMethod, real: ImageDataset, directory: Path, budget:
             Grids(directory, every_step),
         ],
         checkpoint=directory / CHECKPOINT,
-        budget=None if budget is None else budget / fitted.trainings(real),
+        budget=None if options.budget is None else options.budget / fitted.trainings(real),
     )
-    generator = fitted.learn(real, generator_key(fitted, seed), loop)
-    save_generator(directory / FILE, fitted.name(), generator, real, generator.details, seed)
+    return fitted.learn(real, generator_key(fitted, options.seed), loop)
 
 
 def _forget_checkpoints(directory: Path) -> None:
