@@ -118,3 +118,12 @@ def trains_for_ever(config: Mapping[str, Any], context: Context) -> Any:
     endless = Doubling(-1)
     endless.steps = 10**9
     context.loop().run(lambda _: endless)
+
+
+def waits_once(config: Mapping[str, Any], context: Context) -> Any:
+    """The first try does not end by itself."""
+    tried = context.directory / "tried.txt"
+    if not tried.exists():
+        write_text(tried, "")
+        time.sleep(300)
+    return "done"

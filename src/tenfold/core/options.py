@@ -35,7 +35,8 @@ PROCESSES = "processes"
 On = Annotated[
     str,
     Option(
-        "Where trainings are done: processes, which are those of this computer; ray or ray://ADDRESS (extra ray).",
+        "Where trainings are done: processes, which are those of this computer; ray or ray://ADDRESS (extra "
+        "ray); slurm or slurm:partition=NAME,time=2h (extra slurm).",
         "PLACE",
     ),
 ]

@@ -26,6 +26,7 @@ def test_unless_asked_otherwise_jobs_are_done_on_this_computer() -> None:
         ("processes", Place()),
         ("ray", Place("ray")),
         ("ray://head:10001", Place("ray", "ray://head:10001")),
+        ("slurm:gpu,time=2h", Place("slurm", "gpu,time=2h")),
         ("ray:head:6379", Place("ray", "head:6379")),
     ],
 )

@@ -16,7 +16,7 @@ from tenfold.runs.executors import Executor, Serial
 from tenfold.runs.executors.processes import Processes
 from tenfold.training.device import Device, available_cores, current_device
 
-NEEDS = {PROCESSES: None, "ray": "ray"}
+NEEDS = {PROCESSES: None, "ray": "ray", "slurm": "submitit"}
 """Place -> the package that it takes, which the extra of the place's name installs."""
 
 
@@ -26,14 +26,14 @@ class Place:
 
     kind: str = PROCESSES
     detail: str = ""
-    """What follows the colon: an address."""
+    """What follows the colon: an address, or options."""
 
     @classmethod
     def chosen(cls, text: str) -> Place:
-        """The place of `processes`, `ray` or `ray://ADDRESS`.
+        """The place of `processes`, `ray`, `ray://ADDRESS`, `slurm` or `slurm:partition=NAME,time=2h`.
 
         Raises:
-            InputError: there is no such place, or its extra is not installed.
+            InputError: there is no such place, its extra is not installed, or an option cannot be used.
         """
         kind, _, detail = text.partition(":")
         if kind not in NEEDS or (kind == PROCESSES and detail):
@@ -41,6 +41,10 @@ class Place:
         package = NEEDS[kind]
         if package and not find_spec(package):
             raise InputError(f"--on {kind} needs the extra: pip install 'tenfold[{kind}]'")
+        if kind == "slurm":
+            from tenfold.runs.executors.slurm import SlurmOptions
+
+            SlurmOptions.read(detail)
         return cls(kind, text if detail.startswith("//") else detail)
 
     def executor(self, device: Device, workers: int | None) -> Executor:
@@ -48,12 +52,20 @@ class Place:
         if self.kind == "ray":
             executor: Executor = _ray().Ray(device, workers, self.detail or None)
             return executor
+        if self.kind == "slurm":
+            from tenfold.runs.executors.slurm import Slurm, SlurmOptions
+
+            return Slurm(device, workers, SlurmOptions.read(self.detail))
         return Serial(device) if (workers or available_cores()) == 1 else Processes(device, workers)
 
     def cores(self) -> int:
         """Processor cores that its jobs share."""
         if self.kind == "ray":
             return int(_ray().cores(self.detail or None))
+        if self.kind == "slurm":
+            from tenfold.runs.executors.slurm import SlurmOptions
+
+            return SlurmOptions.read(self.detail).cores()
         return available_cores()
 
 
