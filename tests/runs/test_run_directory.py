@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_jobs import job
 
+from made_up_jobs import job
 from made_up_sets import easy_set
 from tenfold.core import exit_codes
 from tenfold.core.errors import InputError
@@ -111,6 +111,25 @@ def test_what_a_kill_left_half_written_goes_and_the_manifest_ends_as_if_it_had_n
         file.write('{"file": "half')
     assert whole("out") == undisturbed
     assert sorted(path.name for path in Path("out").rglob("*")) == ["a.txt", "config.json", "jobs", "manifest.jsonl"]
+
+
+def test_each_machine_writes_a_manifest_and_a_run_ends_with_one() -> None:
+    with suppress(KeyboardInterrupt), opened(Path("out")) as run:
+        for machine in ("", "first", "second"):
+            with recorded(run.path, machine):
+                write_text(run.path / "jobs" / f"{machine or 'own'}.txt", machine)
+        raise KeyboardInterrupt
+    assert sorted(path.name for path in Path("out").glob("manifest*")) == [
+        "manifest-first.jsonl", "manifest-second.jsonl", "manifest.jsonl",
+    ]  # fmt: skip
+    Path("out/jobs/second.txt").write_text("changed")
+    with pytest.raises(InputError, match=r"second\.txt is not as the run has written it"):
+        open_run(Path("out"))
+    Path("out/jobs/second.txt").write_text("second")
+    open_run(Path("out"))
+    assert [path.name for path in Path("out").glob("manifest*")] == ["manifest.jsonl"]
+    listed = Path("out/manifest.jsonl").read_text()
+    assert all(f"jobs/{name}.txt" in listed for name in ("own", "first", "second"))
 
 
 def test_row_57_a_kill_between_the_last_two_steps_of_a_run_leaves_the_same_manifest(

@@ -2,7 +2,8 @@
 
 `manifest.jsonl` has a line for each file that is about to be written, before it is: a kill may leave a line without
 its file, never a file without its line. Of a name that was written several times any line is right. Worker processes
-add theirs; a line is one write, which the system keeps whole. A run that has ended has one line a file.
+add theirs; a line is one write, which the system keeps whole. Other machines, to which a shared disk does not promise
+that, write a manifest each beside it. A run that has ended has one, with one line a file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tenfold.core.errors import InputError, SystemFault
@@ -19,14 +21,16 @@ from tenfold.core.files import PARTIAL, parse_json, recording, write_bytes
 from tenfold.core.output import UNFINISHED
 
 MANIFEST = "manifest.jsonl"
+MANIFEST_OF, OF_MACHINES = "manifest-{}.jsonl", "manifest-*.jsonl"
 CHUNK = 2**20
 PASSED_OVER = ("tensorboard", "Thumbs.db", "desktop.ini")
 """What other programs write among the files of a run."""
 
 
 @contextmanager
-def recorded(directory: Path) -> Iterator[None]:
-    """Inside, what is written under `directory` gets its line."""
+def recorded(directory: Path, machine: str = "") -> Iterator[None]:
+    """Inside, what is written under `directory` gets its line, in the manifest of another machine if one is named."""
+    manifest = directory / (MANIFEST_OF.format(machine) if machine else MANIFEST)
     root = Path(os.path.realpath(directory))
 
     def record(written: Mapping[Path, str | None]) -> None:
@@ -37,7 +41,7 @@ def recorded(directory: Path) -> Iterator[None]:
             if root in path.parents
         ]
         if lines:
-            _append(directory / MANIFEST, "".join(lines).encode())
+            _append(manifest, "".join(lines).encode())
 
     with recording(record):
         yield
@@ -81,6 +85,8 @@ def tidy(directory: Path) -> None:
             digest = sha256_of(directory / file)  # the last line may be of one that a kill kept from coming
         lines.append(json.dumps({"file": file, "sha256": digest}) + "\n")
     write_bytes(directory / MANIFEST, "".join(lines).encode())
+    for path in directory.glob(OF_MACHINES):
+        path.unlink()
 
 
 def verify_file(path: Path) -> None:
@@ -100,16 +106,22 @@ def _files(directory: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(directory):
         folders[:] = sorted(n for n in folders if n not in (*PASSED_OVER, UNFINISHED) and not n.endswith(PARTIAL))
         for path in (Path(folder, name) for name in sorted(names) if not _passed_over(name)):
-            if (file := path.relative_to(directory).as_posix()) != MANIFEST:
+            file = path.relative_to(directory).as_posix()
+            if file != MANIFEST and not fnmatch(file, OF_MACHINES):
                 yield file
 
 
 def _listed(directory: Path) -> dict[str, list[str | None]]:
     """Relative path -> the hashes that the file may have, the newest last."""
-    path = directory / MANIFEST
     listed: dict[str, list[str | None]] = {}
-    if not path.exists():
-        return listed
+    for path in (directory / MANIFEST, *sorted(directory.glob(OF_MACHINES))):
+        if path.exists():
+            _read(path, listed)
+    return listed
+
+
+def _read(path: Path, listed: dict[str, list[str | None]]) -> None:
+    """Add the lines of one manifest to what others list."""
     *lines, cut = path.read_bytes().split(b"\n")
     if cut:  # by a full disk
         os.truncate(path, path.stat().st_size - len(cut))
@@ -118,7 +130,6 @@ def _listed(directory: Path) -> dict[str, list[str | None]]:
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise InputError(f"{path} is damaged; choose another --out")
         listed.setdefault(entry["file"], []).append(entry.get("sha256"))
-    return listed
 
 
 def _passed_over(name: str) -> bool:

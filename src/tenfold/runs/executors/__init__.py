@@ -92,8 +92,12 @@ def perform(
     device: Device,
     deadline: float | None = None,
     advance: Callable[..., None] | None = None,
+    machine: str = "",
 ) -> Finished:
     """Do a job and keep its result, in whatever process this is; one that fails leaves none, and says why.
+
+    Args:
+        machine: the name of this one, unless it is that of the command.
 
     Raises:
         TimeIsUp: the deadline, on the clock of `time.time`, came in the middle of a training.
@@ -102,7 +106,7 @@ def perform(
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
-    with recorded(run.path):
+    with recorded(run.path, machine):
         try:
             with using(device), checkpoints_in(run.of(job)), ending_at(deadline), failing_for_memory(device):
                 result = job.load()(job.config, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -60,7 +61,7 @@ def perform_there(job: Job, run: RunDirectory, device: Device, deadline: float |
     if device.kind == "cuda":
         device = replace(device, name="cuda:0")  # the only one that a job is shown
     with one_thread(), suppress(TimeIsUp):
-        return perform(job, run, device, deadline)
+        return perform(job, run, device, deadline, machine=socket.gethostname())
     return None
 
 
