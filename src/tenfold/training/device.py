@@ -188,6 +188,10 @@ def hardware() -> dict[str, Any]:
     return {"processor": processor, "cores": available_cores(), "torch": torch.__version__, "device": used}
 
 
+_limited: ContextVar[int] = ContextVar("limited", default=0)
+"""Threads of numpy's and scikit-learn's libraries inside `threads`."""
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Work on `count` processor threads inside this block, or in the function that this decorates; 0 is all cores.
@@ -196,10 +200,14 @@ def threads(count: int) -> Iterator[None]:
     """
     before, count = torch.get_num_threads(), count or available_cores()
     torch.set_num_threads(count)
+    # To look for the libraries takes milliseconds, and what draws some images at a time is called very often.
+    limited = nullcontext() if _limited.get() == count else threadpool_limits(count, user_api="blas")
+    token = _limited.set(count)
     try:
-        with threadpool_limits(count, user_api="blas"):
+        with limited:
             yield
     finally:
+        _limited.reset(token)
         torch.set_num_threads(before)
 
 

@@ -134,8 +134,9 @@ def sample_in_shards(
 
 def make_shard(config: Mapping[str, Any], context: Context) -> None:
     """A shard as a job; it is written beside the others, not into the job's directory."""
-    maker = _kept_maker(json.dumps(config["plan"], sort_keys=True), context.sets.get("real"))
-    maker.write(Path(config["out"]), config["shard"])
+    with one_thread():  # on several, sums are taken in another order
+        maker = _kept_maker(json.dumps(config["plan"], sort_keys=True), context.sets.get("real"))
+        maker.write(Path(config["out"]), config["shard"])
 
 
 @functools.lru_cache(maxsize=1)
@@ -153,7 +154,7 @@ def _written(
     if which.shard is None and missing:
         _make_all(missing, directory, plan, real, reads, which.workers)
     elif missing:
-        with one_thread():  # as a worker has: on several, sums are taken in another order
+        with one_thread():
             maker_of(plan, real).write(directory, missing[0])
     return _told(directory, plan, len(missing))
 
