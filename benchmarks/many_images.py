@@ -153,7 +153,7 @@ def page(kept: dict[str, Any]) -> str:
         "# Very many images",
         "",
         f"Made by `python benchmarks/many_images.py`; {machine()}. Memory is the most that all processes of",
-        "a command held together, shared pages once. The machine was shared with other work: the seconds of computing",
+        "a command held together, shared pages once. The machine was shared with other work: seconds of computing",
         "count, those on the clock do not.",
     ]
     for part, title in PARTS.items():

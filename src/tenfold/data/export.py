@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import struct
@@ -14,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from imagecodecs import png_encode
 
 from tenfold.core.files import json_bytes, write_many
+from tenfold.core.parallel import in_threads
 from tenfold.core.types import ImageDataset
 from tenfold.data.decoding.pixels import MADE_MARK
 from tenfold.data.value_range import EXPORTED
@@ -26,7 +26,8 @@ FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 WINDOWS_DEVICES = frozenset({"con", "prn", "aux", "nul"}).union(
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
 )
-FAST_COMPRESSION = 3
+LEVEL = 3
+"""Of compression: fast."""
 FullSizes = Callable[[int], tuple[npt.NDArray[np.uint8], Mapping[str, object]] | None]
 """Image i, C x H x W of its own, and what its line says of it beside; None where the set's own is all there is."""
 
@@ -76,16 +77,19 @@ def _files(
     dataset: ImageDataset, provenance: Sequence[Mapping[str, object]], full_size: FullSizes
 ) -> Iterator[tuple[str, bytes]]:
     folders = class_folders(dataset.class_names)
-    numbers: Counter[str] = Counter()
-    lines = []
-    for index, entry in enumerate(provenance):
-        label = int(dataset.labels[index])
-        stem = f"{folders[label]}/{_slug(str(entry.get('origin', 'image')))}"
-        numbers[stem] += 1
-        file_name = f"{stem}-{numbers[stem]:05d}.png"
-        image, told = full_size(index) or (dataset.rows[index], {})
-        yield file_name, png(image, made=entry.get("origin") == "generated")
-        lines.append(line(dataset, index, {**entry, **told, "file_name": file_name}) + "\n")
+    lines: list[str] = []
+
+    def images() -> Iterator[tuple[str, npt.NDArray[np.uint8], bool]]:
+        numbers: Counter[str] = Counter()
+        for index, entry in enumerate(provenance):
+            stem = f"{folders[dataset.labels[index]]}/{_slug(str(entry.get('origin', 'image')))}"
+            numbers[stem] += 1
+            file_name = f"{stem}-{numbers[stem]:05d}.png"
+            image, told = full_size(index) or (dataset.rows[index], {})
+            lines.append(line(dataset, index, {**entry, **told, "file_name": file_name}) + "\n")
+            yield file_name, image, entry.get("origin") == "generated"
+
+    yield from in_threads(lambda one: (one[0], png(one[1], made=one[2])), images())
     # Names that are no valid UTF-8 go out as the bytes they came in as.
     if dataset.value_ranges:
         yield EXPORTED, json_bytes(dict(dataset.value_ranges))
@@ -106,15 +110,13 @@ def line(dataset: ImageDataset, index: int, told: Mapping[str, object]) -> str:
 
 def png(image: npt.NDArray[np.uint8], *, made: bool) -> bytes:
     """One image, C x H x W, as a file, which says of itself if it was made, whatever becomes of metadata.jsonl."""
-    buffer = io.BytesIO()
-    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=FAST_COMPRESSION)
-    content = buffer.getvalue()
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    content = bytes(png_encode(np.ascontiguousarray(pixels), LEVEL))
     return content[:AFTER_HEADER] + MADE_CHUNK + content[AFTER_HEADER:] if made else content
 
 
 def _text_chunk(word: str, text: str) -> bytes:
-    """As Pillow would write it, which takes as long as the encoding of a small image."""
+    """A chunk of a PNG: how many bytes, its kind, a word and what it says, and a checksum."""
     content = b"tEXt" + word.encode("latin-1") + b"\0" + text.encode("latin-1")
     return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
 

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from tenfold.core.errors import InputError
 from tenfold.core.memory import free_memory
+from tenfold.core.parallel import available_cores as available_cores  # which others take from here
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -166,13 +167,6 @@ def _default(name: str | None) -> Device:
     device = Device.chosen(name)
     state_precision(device)
     return device
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS and Windows bind no process to cores
 
 
 def hardware() -> dict[str, Any]:

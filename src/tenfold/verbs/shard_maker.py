@@ -85,10 +85,11 @@ class Maker:
 
     def _real_images(self, rows: Indices, counts: Counter[str]) -> Iterator[Sample]:
         part = self.real.take(rows)
+        images = part.rows[:]
         counts["real_images"] += len(rows)
         for index, row in enumerate(rows.tolist()):
             larger = None if self.full_size is None else self.full_size.originals.image(row)
-            image = part.rows[index] if larger is None else larger
+            image = images[index] if larger is None else larger
             yield f"real-{row:08d}", _members(part, index, png(image, made=False), REAL)
 
     def _new_images(self, grown: Grown, counts: Counter[str]) -> Iterator[Sample]:
@@ -100,9 +101,10 @@ class Maker:
         groups = [self.real.groups[p[0]] if p else fresh + n for p, n in zip(grown.parents, numbers, strict=True)]
         sources = tuple(f"grown[{number}]" for number in numbers)
         made = grown.as_dataset(self.real).with_columns(groups=np.array(groups, np.int64), sources=sources)
+        images = made.rows[:]
         records = new_image_records(self.real, grown, self.source, self.generator_hash)
         for index, (number, record) in enumerate(zip(numbers, records, strict=True)):
-            image, told = self._larger(number, grown.parents[index]) or (made.rows[index], {})
+            image, told = self._larger(number, grown.parents[index]) or (images[index], {})
             yield f"generated-{number:08d}", _members(made, index, png(image, made=True), {**record, **told})
 
     def _larger(self, number: int, parents: tuple[int, ...]) -> tuple[Image, Mapping[str, object]] | None:
