@@ -23,10 +23,11 @@ from tenfold.adaptation.sets import AdaptSets, option_of, read_sets
 from tenfold.core.errors import InputError, TenfoldError
 from tenfold.core.files import read_json
 from tenfold.core.keys import Key
-from tenfold.core.options import AdaptOptions, as_typed
+from tenfold.core.options import AdaptOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note, warn
 from tenfold.core.results import DryRun
+from tenfold.core.typed_command import as_typed
 from tenfold.core.types import Data
 from tenfold.runs import Context, Finished, Job
 from tenfold.runs.code import code_of

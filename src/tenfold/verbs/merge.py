@@ -17,10 +17,11 @@ from tenfold.adaptation.sets import option_of, read_sources
 from tenfold.core.errors import InputError
 from tenfold.core.files import write_json, write_text
 from tenfold.core.keys import Key
-from tenfold.core.options import MergeOptions, as_typed
+from tenfold.core.options import MergeOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import note, warn
 from tenfold.core.results import Document
+from tenfold.core.typed_command import as_typed
 from tenfold.core.types import Data, ImageDataset
 from tenfold.data.combine import equal_to_any
 from tenfold.report.documents import merging_text, render_merging

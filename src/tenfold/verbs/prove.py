@@ -12,9 +12,9 @@ import numpy as np
 
 from tenfold.core.errors import Interrupted
 from tenfold.core.files import write_text
-from tenfold.core.options import as_typed
 from tenfold.core.results import Result
 from tenfold.core.study_options import StudyOptions
+from tenfold.core.typed_command import as_typed
 from tenfold.core.types import Data
 from tenfold.methods import Grown
 from tenfold.report.image_sheet import Sheet

@@ -13,8 +13,9 @@ import tenfold
 from tenfold.claims.engine import RULE, Claim, Summary, holds, make_claim
 from tenfold.claims.tables import Figure, Results, Table
 from tenfold.core.files import write_bytes, write_json, write_text
-from tenfold.core.options import ReproduceOptions, as_typed
+from tenfold.core.options import ReproduceOptions
 from tenfold.core.results import Document
+from tenfold.core.typed_command import as_typed
 from tenfold.evaluation import Interval
 from tenfold.report.documents import claim_text, render_claim
 from tenfold.runs.directory import RunDirectory
