@@ -26,13 +26,18 @@ def test_unless_asked_otherwise_jobs_are_done_on_this_computer() -> None:
         ("processes", Place()),
         ("ray", Place("ray")),
         ("ray://head:10001", Place("ray", "ray://head:10001")),
-        ("slurm:gpu,time=2h", Place("slurm", "gpu,time=2h")),
         ("ray:head:6379", Place("ray", "head:6379")),
     ],
 )
 def test_a_place_is_named_with_its_address(text: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.runs.executors.place.find_spec", lambda name: name)
     assert Place.chosen(text) == place
+
+
+def test_a_slurm_is_named_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit", reason="the extra `slurm` is not installed")
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    assert Place.chosen("slurm:gpu,time=2h") == Place("slurm", "gpu,time=2h")
 
 
 @pytest.mark.parametrize("text", ["rays", "processes:4", ""])

@@ -104,10 +104,12 @@ def test_what_runs_when_the_time_is_up_is_broken_off(tmp_path: Path) -> None:
         ("", SlurmOptions()),
         ("gpu", SlurmOptions(partition="gpu")),
         ("partition=gpu,time=90m,memory=4", SlurmOptions(partition="gpu", time="90m", memory=4.0)),
+        ("time=90", SlurmOptions(time="90")),
         ("gpu, account=me", SlurmOptions(partition="gpu", account="me")),
     ],
 )
-def test_options_are_read(text: str, options: SlurmOptions) -> None:
+def test_options_are_read(text: str, options: SlurmOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name)
     assert SlurmOptions.read(text) == options
 
 
@@ -126,6 +128,11 @@ def test_options_that_cannot_be_used_are_refused_at_once(text: str, complaint: s
     assert complaint in str(refused.value)
 
 
+@pytest.mark.parametrize(("time", "minutes"), [("90", 90), ("90m", 90), ("2h", 120), ("10s", 1)])
+def test_a_bare_number_is_one_of_minutes(time: str, minutes: int) -> None:
+    assert SlurmOptions(time=time).minutes == minutes
+
+
 def test_options_become_those_of_an_array_of_one_core_each() -> None:
     asked = SlurmOptions(partition="gpu", time="90m", memory=4.0).parameters(Device("cuda:0"), 8)
     assert asked == {
@@ -136,5 +143,5 @@ def test_options_become_those_of_an_array_of_one_core_each() -> None:
 
 def test_without_slurms_commands_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="is for a computer with Slurm's commands; sinfo is not there"):
-        Place.chosen("slurm").cores()
+    with pytest.raises(InputError, match="is for a computer with Slurm's commands; sbatch is not there"):
+        Place.chosen("slurm")

@@ -22,7 +22,7 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 
 from tenfold.core.errors import InputError, TooLittleMemory
-from tenfold.core.files import write_text
+from tenfold.core.files import PARTIAL, write_text
 from tenfold.core.progress import note
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
@@ -162,7 +162,7 @@ class Ray:
 
     def _mark(self, run: RunDirectory) -> str:
         if run.path not in self._marks:
-            self._marks[run.path] = f".seen-{uuid.uuid4().hex}"
+            self._marks[run.path] = f".seen-{uuid.uuid4().hex}{PARTIAL}"  # what a kill leaves goes at the next start
             write_text(run.path / self._marks[run.path], "")
         return self._marks[run.path]
 

@@ -61,20 +61,33 @@ class SlurmOptions:
         """`partition=gpu,time=2h`; a first word without a name is the partition.
 
         Raises:
-            InputError: there is no such option, or a value cannot be used.
+            InputError: there is no such option, a value cannot be used, or Slurm's commands are not there.
         """
         words = [word.strip() for word in text.split(",") if word.strip()]
         named = [word if "=" in word else f"partition={word}" for word in words]
         options = read_strictly(cls, dict(word.split("=", 1) for word in named), "slurm")
-        parse_duration(options.time)
+        _ = options.minutes
+        if options.cluster == "slurm" and not shutil.which("sbatch"):
+            raise InputError("--on slurm is for a computer with Slurm's commands; sbatch is not there")
         return options
+
+    @property
+    def minutes(self) -> int:
+        """`time` as Slurm counts; a bare number is one of minutes, as in its own commands."""
+        seconds = parse_duration(f"{self.time}m" if self.time.isdecimal() else self.time)
+        return max(1, math.ceil(seconds / 60))
 
     def parameters(self, device: Device, workers: int) -> dict[str, Any]:
         """As submitit takes them."""
-        minutes = max(1, math.ceil(parse_duration(self.time) / 60))
-        plain = {"timeout_min": minutes, "nodes": 1, "tasks_per_node": 1, "cpus_per_task": 1, "mem_gb": self.memory}
+        plain = {
+            "timeout_min": self.minutes,
+            "nodes": 1,
+            "tasks_per_node": 1,
+            "cpus_per_task": 1,
+            "mem_gb": self.memory,
+        }
         named = {"partition": self.partition, "account": self.account, "qos": self.qos, "constraint": self.constraint}
-        of_slurm = named | {"array_parallelism": workers, "signal_delay_s": min(90, 20 * minutes)}
+        of_slurm = named | {"array_parallelism": workers, "signal_delay_s": min(90, 20 * self.minutes)}
         gpus = {"gpus_per_node": 1} if device.kind == "cuda" else {}
         asked = plain | gpus | {f"slurm_{name}": value for name, value in of_slurm.items()}
         return {name: value for name, value in asked.items() if value is not None}
@@ -193,11 +206,8 @@ class Slurm:
         self._name = f"tenfold-{hash_of(str(self._folder))}"
         if self._options.cluster == "slurm":
             _cancelled([f"--name={self._name}", f"--user={getpass.getuser()}"])
-        try:
-            self._queue = submitit.AutoExecutor(self._folder, cluster=self._options.cluster)
-            self._queue.update_parameters(name=self._name, **self._options.parameters(self._device, self._workers))
-        except RuntimeError as error:
-            raise InputError(f"--on slurm is for a computer with Slurm's commands: {error}") from error
+        self._queue = submitit.AutoExecutor(self._folder, cluster=self._options.cluster)
+        self._queue.update_parameters(name=self._name, **self._options.parameters(self._device, self._workers))
         return self._queue
 
     def _ended(self) -> list[tuple[Task, Any]]:
@@ -252,13 +262,9 @@ def _said(command: Sequence[str]) -> str:
     """What a command of Slurm prints.
 
     Raises:
-        InputError: it is not there.
         SystemFault: it failed.
     """
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise InputError(f"--on slurm is for a computer with Slurm's commands; {command[0]} is not there") from None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemFault(f"{command[0]} failed: {_last_words(done.stderr)}")
     return done.stdout
