@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenfold.core.errors import InputError
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 GIB = 2**30
+MAPPED_SHARE = 4
 
 
 def require_memory(count: int, bytes_each: int, what: str, remedy: str) -> None:
@@ -30,6 +39,28 @@ def held_bytes() -> tuple[int, int] | None:
     except (OSError, KeyError, ValueError):
         return None
     return now, most
+
+
+def large_array(shape: tuple[int, ...], held: int = 0) -> npt.NDArray[np.uint8]:
+    """Bytes to be filled; of more than a quarter of the free memory in a file, whose pages the system can put back.
+
+    The file has no name and is gone with the array.
+
+    Args:
+        held: bytes of others like it that are held already.
+    """
+    import numpy as np
+
+    size, free = math.prod(shape), free_memory()
+    if free is None or not size or size + held <= free // MAPPED_SHARE:
+        return np.empty(shape, np.uint8)
+    try:
+        with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # or else a disk that is full ends the process later
+            return np.memmap(file, np.uint8, "w+", shape=shape).view(np.ndarray)
+    except OSError:
+        return np.empty(shape, np.uint8)
 
 
 def free_memory() -> int | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-import numpy as np
-
+from tenfold.core.memory import large_array
 from tenfold.data.decoding.pixels import DecodedImage
 
 BLOCK_BYTES = 1 << 26
@@ -26,6 +25,8 @@ class DecodedImages(Sequence[DecodedImage]):
         self._small: list[int] = []
         """Places of images whose pixels still lie in arrays of their own."""
         self._small_bytes = 0
+        self._moved = 0
+        """Bytes that were moved into large arrays."""
 
     def __len__(self) -> int:
         return len(self._images)
@@ -62,7 +63,8 @@ class DecodedImages(Sequence[DecodedImage]):
 
     def _move(self) -> None:
         """All pixels that lie in small arrays into a large one."""
-        block, start = np.empty(self._small_bytes, np.uint8), 0
+        block, start = large_array((self._small_bytes,), self._moved), 0
+        self._moved += self._small_bytes
         for place in self._small:
             image = self._images[place]
             there = block[start : start + image.pixels.nbytes].view(image.pixels.dtype).reshape(image.pixels.shape)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tenfold.core.memory import require_memory
+from tenfold.core.memory import large_array, require_memory
 from tenfold.core.types import ValueRanges
 from tenfold.data.decoded_images import DecodedImages
 from tenfold.data.decoding.pixels import DecodedImage
@@ -46,7 +46,7 @@ def resize_to_squares(
     channels = 3 if any(image.pixels.ndim == 3 for image in decoded) else 1
     square = f"images of {channels} x {side} x {side}"
     require_memory(len(decoded), channels * side**2, square, "take a smaller --size or fewer images (--per-class)")
-    images = np.empty((len(decoded), channels, side, side), np.uint8)
+    images = large_array((len(decoded), channels, side, side))
     scaled, done = Counter[str](), Counter[str]()
     for index, image in enumerate(decoded.take_all() if isinstance(decoded, DecodedImages) else decoded):
         pixels: Pixels = as_bytes(image.pixels, scale, scaled)

@@ -177,6 +177,7 @@ def _manifest(root: Path, images: Sequence[Parts], found: Sequence[Placed]) -> M
     roles = np.array([split_role(one.part or "") or "train" for one in found], np.str_)
     names = [one.group for one in found]
     named = sum(name is not None for name in names)
+    sources = tuple("/".join(path) for path in images)  # all that is held of a million files
     notes = {
         SEALED: int((roles == "test").sum()),
         READ_THROUGH: sum(one.deeper for one in found),
@@ -187,10 +188,12 @@ def _manifest(root: Path, images: Sequence[Parts], found: Sequence[Placed]) -> M
         name=root.resolve().name,
         class_names=class_names,
         labels=labels,
-        sources=tuple("/".join(path) for path in images),
-        decode=lambda index: read_file(root.joinpath(*images[index])),
+        sources=sources,
+        decode=lambda index: read_file(root / sources[index]),
         roles=roles,
-        groups=_numbered([f"/{index}" if name is None else name for index, name in enumerate(names)]),
+        groups=_numbered([f"/{index}" if name is None else name for index, name in enumerate(names)])
+        if named
+        else np.arange(len(names)),
         group_names=tuple(name for name in names if name is not None) if named == len(names) else (),
         conversions=_true(notes),
         roles_given_by_user=bool((roles == "test").any()),

@@ -45,7 +45,7 @@ _CONTAINER_NAMES = (
 _CONTAINERS = frozenset(_CONTAINER_NAMES.split())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """What an image's folders say of it."""
 
