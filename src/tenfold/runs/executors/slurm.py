@@ -37,8 +37,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 SECONDS_BETWEEN_QUESTIONS = 15.0
 """Put to the queue."""
 MOST_AT_A_TIME = 256
-LAST_WORDS = 2
-"""Lines of a log that are told."""
 
 
 @dataclass(frozen=True)
@@ -276,4 +274,5 @@ def _cancelled(words: Collection[str]) -> None:
 
 
 def _last_words(text: str) -> str:
-    return "; ".join(text.strip().splitlines()[-LAST_WORDS:])
+    """What went wrong, of all that a command or a traceback says."""
+    return text.strip().rpartition("\n")[2].rpartition("error: ")[2]
