@@ -15,13 +15,14 @@ from made_up_jobs import job
 from made_up_program import ended, started
 from made_up_sets import easy_set
 from tenfold.core.errors import InputError
+from tenfold.runs import Finished
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.runner import run_jobs
-from tenfold.training.device import Device
+from tenfold.training.device import CONTEXT_BYTES, Device
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
-from tenfold.runs.executors.elsewhere import TRIES  # noqa: E402
+from tenfold.runs.executors.elsewhere import TRIES, Task  # noqa: E402
 from tenfold.runs.executors.ray import Ray, connect  # noqa: E402
 
 
@@ -87,6 +88,18 @@ def test_without_a_shared_directory_sets_and_results_go_through_the_object_store
     assert (run.of(writer) / "weights.txt").read_text() == "weights", "came back"
     assert all(run.found(one) for one in [*jobs, writer])
     assert stored >= set(reads.values())
+
+
+def test_jobs_share_a_gpu_as_far_as_the_first_of_their_kind_leaves_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job("square", config={"number": 2})
+    each = 2**30
+    answer = Finished(one, 4, 1.0, each), None, 10 * (each + CONTEXT_BYTES)
+    monkeypatch.setattr(ray, "get", lambda reference: answer)
+    with Ray(Device("cuda:0"), 2) as executor:
+        assert executor._ended(Task(one, RunDirectory(tmp_path), None), None)
+        assert executor._shares == {one.alike: 0.1}
 
 
 def test_what_runs_when_the_time_is_up_is_broken_off(tmp_path: Path) -> None:

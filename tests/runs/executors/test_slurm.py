@@ -98,6 +98,13 @@ def test_what_runs_when_the_time_is_up_is_broken_off(tmp_path: Path) -> None:
     assert gone([one for one, command in descendants().items() if JOB in command])
 
 
+def test_a_budget_ends_a_study_with_what_is_known(tmp_path: Path) -> None:
+    verdict = verdict_on("slurm:cluster=local", tmp_path, arms="raw,mixup", steps=100_000, budget=10.0)
+    assert verdict["repeats"] <= 1
+    assert (tmp_path / "report.html").exists()
+    assert gone([one for one, command in descendants().items() if JOB in command])
+
+
 @pytest.mark.parametrize(
     ("text", "options"),
     [
