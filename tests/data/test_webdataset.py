@@ -58,6 +58,7 @@ def test_bad_members_are_set_aside_as_files_of_a_folder_are(class_folders: Folde
         ("page", {"cls": b"a", "jpg": b"<!doctype html>"}),
         ("unlabelled", {"png": good[0][1]["png"]}),
         ("lonely", {"cls": b"a"}),
+        ("torn", {"json": b'{"label":', "png": good[2][1]["png"]}),
         ("g1", {"cls": b"b", "png": good[1][1]["png"]}),
     ]
     path = write_tar(tmp_path / "set.tar", [*good, *bad])
@@ -67,7 +68,10 @@ def test_bad_members_are_set_aside_as_files_of_a_folder_are(class_folders: Folde
         archive.addfile(link)
     findings = audit(load(path))
     assert findings.images == 6
-    assert {one.source: one.reason for one in findings.set_aside} == {
+    reasons = {one.source: one.reason for one in findings.set_aside}
+    assert "is damaged or no JSON" in reasons.pop("set.tar/torn.json")
+    assert reasons == {
+        "set.tar/torn.png": "nothing says of which class it is",
         "set.tar/empty.png": "empty file (0 bytes)",
         "set.tar/page.jpg": "a web page, not an image",
         "set.tar/unlabelled.png": "nothing says of which class it is",
@@ -75,7 +79,7 @@ def test_bad_members_are_set_aside_as_files_of_a_folder_are(class_folders: Folde
         "set.tar/g1": "stands in the shard already",
         "set.tar/link.png": "not a regular file, skipped",
     }
-    assert "6 images that cannot be used: set aside and listed" in findings.actions
+    assert "8 images that cannot be used: set aside and listed" in findings.actions
 
 
 def test_fields_are_columns_and_the_test_shards_are_sealed(class_folders: Folders, tmp_path: Path) -> None:
@@ -109,6 +113,20 @@ def test_a_subset_decodes_only_what_it_uses(
     monkeypatch.setattr("tenfold.data.load.LARGEST_RESERVE", 4)
     assert len(load(path, per_class=3)) == 10
     assert len(decoded) == 10
+
+
+def test_fields_without_end_and_fields_that_are_called_like_ours(tmp_path: Path) -> None:
+    image = b"x"
+    odd = [
+        (f"{n}", {"json": json.dumps({f"field {n}": 1, "label": "a"}).encode(), "png": image}) for n in range(1001)
+    ]
+    with pytest.raises(InputError, match="more than 1,000 different fields"):
+        manifest_of(write_tar(tmp_path / "odd.tar", odd))
+    ours = [("1", {"json": json.dumps({"(image)": "y", "label": "a"}).encode(), "png": image})]
+    assert manifest_of(write_tar(tmp_path / "ours.tar", ours)).sources == ("ours.tar/1.png",)
+    some = [("1", {"cls": b"0", "png": image}), ("2", {"png": image})]
+    (tmp_path / "classnames.txt").write_text("cat\n")
+    assert manifest_of(write_tar(tmp_path / "some.tar", some)).class_names == ("cat",)
 
 
 @pytest.mark.parametrize(

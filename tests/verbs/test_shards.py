@@ -18,6 +18,8 @@ from tenfold.core.files import parse_json, read_json
 from tenfold.data.audit import audit
 from tenfold.data.load import load
 from tenfold.data.readers import webdataset
+from tenfold.methods.classical import Config, Method
+from tenfold.verbs import shard_maker
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow
 from tenfold.verbs.sample import sample
@@ -182,3 +184,19 @@ def test_photographs_keep_the_size_of_their_files(tmp_path: Path) -> None:
     for _, content in samples(tmp_path / "out").values():
         files.write_bytes(content)
         assert Image.open(files).size == (70, 90)
+
+
+def test_no_more_than_a_block_of_a_shard_is_made_at_a_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[int] = []
+    change = Method.changing(Method(Config()), load(folder))
+
+    def noted(images: Any, key: Any) -> Any:
+        changed.append(len(images))
+        return change(images, key)
+
+    monkeypatch.setattr(Method, "changing", lambda *_: noted)
+    monkeypatch.setattr(shard_maker, "AT_ONCE", 7)
+    assert grow(folder, tmp_path / "out", method="classical", times=5, shards=1, shard=0).new_images == 60
+    assert changed == [7] * 8 + [4]

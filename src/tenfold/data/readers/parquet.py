@@ -79,6 +79,8 @@ class _Files:
         self.starts = [0, *accumulate(rows)]
         """The number of each group's first row, and of all rows."""
         self.schema = schemas[0]
+        if len(set(self.schema.names)) < len(self.schema.names):
+            raise InputError(f"{shards.paths[0]} has two columns of one name; rename or remove one of them")
         for one, schema in zip(shards.paths, schemas, strict=True):
             if missing := [name for name in self.schema.names if name not in schema.names]:
                 raise InputError(f"{one} has no column {missing[0]!r}, but {shards.paths[0]} has; give one set alone")
@@ -117,13 +119,13 @@ class _Files:
             with _opened(path) as file:
                 told = file.read(columns=plain, use_threads=False)
                 count = file.metadata.num_rows
-            for column, of in cells.items():
-                of += self._words(column, told.column(column)) if column in plain else [None] * count
+                for column, of in cells.items():
+                    of += self._words(column, told.column(column)) if column in plain else [None] * count
             names += [f"{name}/{row}" for row in range(count)]
             splits += [split] * count
         if len(set(splits)) > 1 and SPLIT not in cells:
             cells[SPLIT] = splits
-        cells = {IMAGE: names, **cells}
+        cells = {**cells, IMAGE: names}
         return Table(self.shards.name, tuple(cells), range(1, len(names) + 1), cells)
 
     def _words(self, name: str, column: Any) -> list[Any]:
@@ -193,7 +195,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}; fetch or save it again") from error
 
 

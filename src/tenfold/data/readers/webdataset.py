@@ -28,6 +28,7 @@ CLASS_NAMES = "classnames.txt"
 SAID = ("json", "cls", "txt")
 """Kinds of members that say something of the image of their key."""
 LARGEST_SAID_BYTES = 1 << 24
+MOST_FIELDS = 1000
 MOST_SHARED = 10_000
 NOTHING: Mapping[str, str] = {}
 
@@ -96,6 +97,8 @@ class _Found:
             column = self.cells.setdefault(name, [])
             column += [None] * (len(self.names) - 1 - len(column))
             column.append(self._once(value))
+        if len(self.cells) > MOST_FIELDS:
+            raise InputError(f"{shard}: the .json of its samples have more than {MOST_FIELDS:,} different fields")
 
     def image(self, index: int) -> DecodedImage:
         """Decode one image.
@@ -123,7 +126,7 @@ class _Found:
         labelled = any(pattern.fullmatch(key(name)) for name in self.cells for pattern in LABELS)
         if not labelled and (label := _by_number(shards.root / CLASS_NAMES, numbers) if numbers else text):
             self.cells["label"] = label
-        cells = {IMAGE: self.names, **self.cells}
+        cells = {**self.cells, IMAGE: self.names}
         return Table(shards.name, tuple(cells), range(1, count + 1), cells)
 
     def _once(self, value: Any) -> Any:
@@ -183,7 +186,10 @@ def _samples(path: Path, shard: str, set_aside: list[SetAside]) -> Iterator[_Sam
                     sample.images.append(member)
                 elif kind in SAID and member.size <= LARGEST_SAID_BYTES:
                     file.seek(member.offset_data)
-                    sample.fields |= _fields(kind, file.read(member.size), f"{shard}/{member.name}")
+                    try:
+                        sample.fields |= _fields(kind, file.read(member.size), member.name)
+                    except InputError as error:
+                        set_aside.append(SetAside(f"{shard}/{member.name}", first_line(error)))
         if sample.key:
             yield sample
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
@@ -206,4 +212,4 @@ def _by_number(path: Path, numbers: list[Any]) -> list[Any]:
     """The classes by their names, where a file beside the shards has them and a line for each number."""
     lines = read_text(path).splitlines() if path.is_file() else []
     known = {str(number): line.strip() for number, line in enumerate(lines) if line.strip()}
-    return [known[number] for number in numbers] if known.keys() >= set(numbers) - {None} else numbers
+    return [known.get(number) for number in numbers] if known.keys() >= set(numbers) - {None} else numbers
