@@ -1,8 +1,9 @@
 """Do generated images help on ordinary small sets? With generators of the set itself, and of a related one.
 
-For each seed the same images: so many of each class, trained on with classical augmentation alone and with generated
-images beside them, two for each real one. Judged by balanced accuracy on the set's test images, or where it has none
-on all its images that were not drawn, of the classes that have enough of those; differences are paired by seed.
+For each seed the same images: so many of each class, trained on with classical augmentation alone, with generated
+images beside them, two for each real one, and with half of every batch drawn anew by the same generator. Judged by
+balanced accuracy on the set's test images, or where it has none on all its images that were not drawn, of the classes
+that have enough of those; differences are paired by seed.
 
     TENFOLD_DATA=... python benchmarks/generated.py [--set mnist] [--per-class 20] [--seeds 5] [--size PIXELS]
         [--related DIR] [--out FILE.md]
@@ -40,10 +41,14 @@ def arms_of(related: str | None) -> dict[str, Arm]:
     texts = {
         "classical": "classical",
         "+ cgan": "classical+cgan(times=2)",
+        "+ cgan, drawn anew": "classical+cgan(times=1,online=yes)",
         "+ dagan": "classical+dagan(times=2)",
+        "+ dagan, drawn anew": "classical+dagan(times=1,online=yes,truncation=2)",
     }
     if related:
         texts["+ dagan of a related set"] = f"classical+dagan(generator={related},times=2)"
+        anew = f"classical+dagan(generator={related},times=1,online=yes,truncation=2)"
+        texts["+ dagan of a related set, drawn anew"] = anew
     return {name: parse_arms([text])[-1] for name, text in texts.items()}
 
 

@@ -92,7 +92,7 @@ def batch_of(data: ImageDataset) -> tuple[torch.Tensor, torch.Tensor]:
 def transformed(recipe: Recipe, data: ImageDataset, key: str = "draws") -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = batch_of(data)
     generator = Key(key).torch_generator()
-    for transform in recipe.transforms:
+    for transform in recipe.batch_transforms:
         images, labels = transform(images, labels, generator)
     return images, labels
 
@@ -174,7 +174,7 @@ def test_a_recipe_fits_the_images(name: str, shape: tuple[int, int, int]) -> Non
         assert len(train.joined(recipe.extra)) == len(train) + len(recipe.extra)
     given, targets = batch_of(train)
     untouched = given.clone(), targets.clone()
-    for transform in recipe.transforms:
+    for transform in recipe.batch_transforms:
         images, labels = transform(given, targets, Key("draws").torch_generator())
         assert torch.equal(given, untouched[0]), "the batch was changed in place"
         assert torch.equal(targets, untouched[1]), "the labels were changed in place"
@@ -295,6 +295,25 @@ def test_a_training_that_explodes_is_told_and_never_used(name: str, steps: int, 
     with pytest.raises(MethodFailed, match=f"{name}.*(NaN|no class has two images)"):
         # One image a class leaves nothing for a look at diversity to compare with.
         short(name, learning_rate=1e30, steps=steps, watch_every=10).grow(easy_set(counts), 4, Key("one"))
+
+
+@every_generator
+def test_drawn_anew_in_every_batch_it_changes_a_share_of_the_images(name: str) -> None:
+    data = easy_set([6, 6])
+    kept = {"least_swap_accuracy": 0.0} if name == "restyle" else {}
+    method = generator_method(name, online=True, times=1, **kept)
+    assert method.changes_batches
+    recipe = method.fit(data, None, Key("one"))
+    assert recipe.extra is None
+    before, labels = batch_of(data)
+    first, same = transformed(recipe, data)
+    again, _ = transformed(method.fit(data, None, Key("one")), data)
+    assert torch.equal(first, again)
+    assert torch.equal(same, labels)
+    moved = (first != before).flatten(1).any(1)
+    assert 0 < moved.sum() < len(moved)
+    assert first.abs().max() <= 1.0001
+    assert not recipe.redrawing(0).batch_transforms
 
 
 @gans

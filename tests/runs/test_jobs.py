@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_jobs import job
 
+from made_up_jobs import job
 from tenfold.runs import Job, fingerprint_of
 
 NEEDED = job("square", config={"number": 1})

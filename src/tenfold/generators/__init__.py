@@ -48,6 +48,9 @@ class GeneratorConfig:
     """New images for each real one, when used as an arm."""
     label_filter: bool = True
     """Use an image only where a classifier of the real images agrees with its label."""
+    online: bool = False
+    """As an arm draw images anew in every batch, in place of so many that are made once; `times` of them for each
+    real one of a batch. Nothing checks their labels then."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,17 @@ class Generator(ABC):
         """One image of this shape a seed; the same seed and condition always give the same image."""
 
     @abstractmethod
+    def redrawn(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        """A new image of the class of each in a batch, from it or in place of it: on the device, and not repeatable
+        one by one as those of `sample` are.
+
+        Args:
+            images: float B x C x H x W in [-1, 1].
+            labels: B.
+            random: on the CPU; what is drawn comes from it.
+        """
+
+    @abstractmethod
     def between(
         self, ends: tuple[Conditions, Conditions], shares: Sequence[float], key: Key, shape: tuple[int, int, int]
     ) -> Images:
@@ -214,14 +228,22 @@ class NoiseGenerator(Generator):
         images = self.draw_batch(noise.flatten(0, 1), given.repeat_interleave(len(shares), 0), shape)
         return images.reshape(len(given), len(shares), *images.shape[1:])
 
+    def redrawn(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        share = torch.rand(len(images), self.config.noise_size, generator=random, dtype=torch.float64)
+        noise = normal_of(share, self.config.truncation)
+        return self._drawn(noise, images if self.reads_images else labels, images.shape[2:])
+
     @torch.inference_mode()
     @one_thread()
     def draw_batch(self, noise: Tensor, given: Tensor, shape: tuple[int, int, int]) -> Images:
         """What one batch of noise, B x Z, gives, enlarged to the shape where the network draws another."""
-        drawn = self.network(noise.to(self.device), given.to(self.device), 1.0)
-        if drawn.shape[2:] != shape[1:]:
-            drawn = F.interpolate(drawn, size=shape[1:], mode="bilinear", align_corners=False)
-        return to_uint8(drawn)
+        return to_uint8(self._drawn(noise, given, shape[1:]))
+
+    def _drawn(self, noise: Tensor, given: Tensor, sides: Sequence[int]) -> Tensor:
+        drawn: Tensor = self.network(noise.to(self.device), given.to(self.device), 1.0)
+        if drawn.shape[2:] == tuple(sides):
+            return drawn
+        return F.interpolate(drawn, size=tuple(sides), mode="bilinear", align_corners=False)
 
 
 def details_of(outcome: Outcome) -> dict[str, Any]:
@@ -245,7 +267,11 @@ def noise_of(seeds: Sequence[int] | Indices, size: int, truncation: float | None
     rows = [
         torch.rand(size, generator=torch.Generator().manual_seed(int(seed)), dtype=torch.float64) for seed in seeds
     ]
-    share = torch.stack(rows)
+    return normal_of(torch.stack(rows), truncation)
+
+
+def normal_of(share: Tensor, truncation: float | None) -> Tensor:
+    """Standard normal values of uniform ones in 0..1; with `truncation` from between minus and plus it."""
     if truncation is not None:
         end = torch.special.ndtr(torch.tensor(truncation, dtype=torch.float64))
         share = (1 - end) + share * (2 * end - 1)

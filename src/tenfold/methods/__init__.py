@@ -25,6 +25,7 @@ from tenfold.core.types import ImageDataset
 from tenfold.generators import Generator, GeneratorConfig, Judge
 from tenfold.generators.filtering import Filters, Grown, draw_usable, spread
 from tenfold.generators.generator_io import found_in, read_generator
+from tenfold.generators.learned import redrawing
 from tenfold.training.classifier import ClassifierConfig, train_classifier
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.recipe import Recipe, standard_augmentation
@@ -147,6 +148,10 @@ class GeneratorMethod(Method):
     step_bounds: ClassVar[tuple[int, int]]
     """How often each image is shown where the options do not say how many steps; the fewest and most taken for it."""
 
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.changes_batches = self.config.online
+
     def for_set(self, train: ImageDataset) -> Self:
         if self.config.steps is not None or self.shown is None:
             return self
@@ -184,7 +189,22 @@ class GeneratorMethod(Method):
         return generator
 
     def fit(self, train: ImageDataset, reserve: ImageDataset | None, key: Key) -> Recipe:
+        if self.config.online:
+            return self.online(self.learn(train, key))
         return self.recipe(self.grow(train, self.config.times, key), train)
+
+    def online(self, generator: Generator) -> Recipe:
+        """What the classifier reads where images are drawn anew in every batch.
+
+        Raises:
+            MethodFailed: nothing that the generator makes may be used.
+        """
+        if generator.refusal:
+            raise MethodFailed(f"{self.name()}: {generator.refusal}")
+        if not generator.draws_labels and len(generator.class_names) > 1:
+            raise MethodFailed(f"{self.name()}: what it draws is of no class, so that nothing can learn from it")
+        share = self.config.times / (1 + self.config.times)
+        return Recipe(redraws=(redrawing(generator, share),), details=generator.details)
 
     def recipe(self, grown: Grown, train: ImageDataset) -> Recipe:
         """What the classifier reads of new images: those that are no near copies.

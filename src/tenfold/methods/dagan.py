@@ -178,7 +178,9 @@ class Method(GeneratorMethod):
 
     def __init__(self, config: _Config) -> None:
         if config.generator:
-            own = {name: getattr(config, name) for name in ("generator", "times", "label_filter", "truncation")}
+            own = {
+                name: getattr(config, name) for name in ("generator", "times", "label_filter", "online", "truncation")
+            }
             config = replace(_dagan_of(load_generator(Path(config.generator))), **own)
         super().__init__(config)
 

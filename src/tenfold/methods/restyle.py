@@ -16,6 +16,7 @@ from typing import Any, Literal, final
 import numpy as np
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
 
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
@@ -120,6 +121,12 @@ class Restyler(Generator):
     def sample(self, conditions: Conditions, seeds: Sequence[int] | Indices, shape: tuple[int, int, int]) -> Images:
         codes, labels = conditions.given
         return _resized(painted(self.network, codes, labels.numpy()), shape)
+
+    def redrawn(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        """The same class in the style of another image of the batch."""
+        read = resized(images, *self.image_shape[1:])
+        codes = self.network.encode(read)[torch.randperm(len(images), generator=random).to(images.device)]
+        return resized(self.network.decode(codes, labels), *images.shape[2:])
 
     def between(
         self, ends: tuple[Conditions, Conditions], shares: Sequence[float], key: Key, shape: tuple[int, int, int]

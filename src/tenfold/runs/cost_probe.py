@@ -192,7 +192,7 @@ class _Probe:
             method = component.make({"times": self._plan.times, **(options or {}).get(component.method, {})})
             of_one, part = self._fitted(method.for_set(self.train), self._key / component.method, seconds)
             recipe, spent = recipe + part, spent + of_one
-            if part.transforms or part.objective is not None:
+            if part.batch_transforms or part.objective is not None:
                 batch_methods.append(component)
         return _Fitted(recipe, spent, tuple(batch_methods))
 

@@ -182,7 +182,7 @@ def train_arm(
     choosing = _since(start)
     recipe = recipe_of(arm.components, options)
     fitted = _since(start) - choosing
-    chooses = recipe.extra is not None and not arm.fixes_ratio
+    chooses = (recipe.extra is not None or bool(recipe.redraws)) and not arm.fixes_ratio
     losses: dict[float, float] = {}
     if chooses and ratio is None:
         ratio = config.times
@@ -224,7 +224,10 @@ def _details(told: Mapping[str, Mapping[str, Any]], classifier: Mapping[str, Any
 
 def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:
     """The recipe with only `ratio` new images for each real one; with all of them where that is None."""
-    if ratio is None or recipe.extra is None:
+    if ratio is None:
+        return recipe
+    recipe = recipe.redrawing(ratio)
+    if recipe.extra is None:
         return recipe
     share = min(1.0, ratio * len(train) / len(recipe.extra))
     if share > 0:

@@ -84,7 +84,7 @@ def with_views(data: ImageDataset, recipe: Recipe, key: Key) -> ImageDataset:
     same when it is asked for again.
     """
     how = recipe.init
-    if how is None or not how.views or not recipe.transforms:
+    if how is None or not how.views or not recipe.batch_transforms:
         return data
     side = how.side or data.image_shape[1]
     shape = (len(data), data.image_shape[0], side, side)
@@ -96,7 +96,7 @@ def with_views(data: ImageDataset, recipe: Recipe, key: Key) -> ImageDataset:
             images = resized(to_float(as_tensor(data.rows, part)), side, side)
             soft = F.one_hot(torch.from_numpy(data.labels[part]), data.class_count).float()
             draws = (key / f"view-{number}" / f"from-{start}").torch_generator()
-            for transform in recipe.transforms if number else ():
+            for transform in recipe.batch_transforms if number else ():
                 images, soft = transform(images, soft, draws)
             return to_uint8(images)
 

@@ -258,7 +258,7 @@ class ClassifierStep(Step):
         batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
         if self.side is not None:
             batch = resized(batch, self.side, self.side)
-        for transform in self.task.recipe.transforms:
+        for transform in self.task.recipe.batch_transforms:
             batch, soft = transform(batch, soft, self.random)
         return list(zip(batch.split(size), soft.split(size), strict=True))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,16 @@ from tenfold.networks.convnet import Classifier
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """(images float B x C x H x W in [-1, 1], soft labels B x K, generator) -> the same two, changed."""
+
+
+class Redraw(Protocol):
+    """A transform that puts new images in the place of some."""
+
+    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+
+    def of_share(self, share: float) -> Redraw:
+        """The same for another share of the images."""
+
 
 Objective = Callable[[Classifier, Tensor, Tensor, torch.Generator], Tensor]
 """(the network, images, soft labels, generator) -> the loss in place of the plain cross entropy. For methods that
@@ -98,6 +108,8 @@ class Recipe:
     """More labelled images, trained on beside the real ones."""
     transforms: tuple[Transform, ...] = ()
     """Applied to every batch, in order."""
+    redraws: tuple[Redraw, ...] = ()
+    """Generators that draw a share of every batch anew, before it is transformed."""
     init: Start | None = None
     """Where the classifier begins."""
     objective: Objective | HeadObjective | None = None
@@ -106,6 +118,16 @@ class Recipe:
     """Without any extra images the objective has no use either, and is left out."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the method wants recorded with the trial; plain JSON values."""
+
+    @property
+    def batch_transforms(self) -> tuple[Transform, ...]:
+        """All that happens to a batch, in order."""
+        return (*self.redraws, *self.transforms)
+
+    def redrawing(self, ratio: float) -> Recipe:
+        """With so many images that are drawn anew for each real one of a batch; of a recipe without any the same."""
+        redraws = tuple(one.of_share(ratio / (1 + ratio)) for one in self.redraws) if ratio else ()
+        return replace(self, redraws=redraws)
 
     def __add__(self, other: Recipe) -> Recipe:
         """Both recipes at once: `classical+cgan` trains on generated images and augments them.
@@ -119,6 +141,7 @@ class Recipe:
         return Recipe(
             extra=_joined(self.extra, other.extra),
             transforms=self.transforms + other.transforms,
+            redraws=self.redraws + other.redraws,
             init=self.init or other.init,
             objective=self.objective or other.objective,
             needs_extra=self.needs_extra or other.needs_extra,

@@ -78,17 +78,19 @@ def _transforms(method: Method, real: ImageDataset, key: Key) -> tuple[Transform
         InputError: it does something, but not to images.
     """
     recipe = method.fit(real, None, key / method.name())
-    if not recipe.transforms and getattr(method.config, "consistency", None):
+    if not recipe.batch_transforms and getattr(method.config, "consistency", None):
         # Its loss compares changed copies; without that term the same copies are what is trained on.
         recipe = type(method)(replace(method.config, consistency=0)).fit(real, None, key / method.name())
-    if not recipe.transforms and recipe.objective is not None and method.mixes_labels:
+    if not recipe.batch_transforms and recipe.objective is not None and method.mixes_labels:
         raise InputError(
             f"{method.name()} mixes the hidden activations of the network and no images: there is nothing to see "
             "(`tenfold preview mixup DATA` shows images that are mixed)"
         )
-    if not recipe.transforms and any(slot is not None for slot in (recipe.extra, recipe.init, recipe.objective)):
+    if not recipe.batch_transforms and any(
+        slot is not None for slot in (recipe.extra, recipe.init, recipe.objective)
+    ):
         raise InputError(f"{method.name()} changes how the classifier learns and no image: there is nothing to see")
-    return recipe.transforms
+    return recipe.batch_transforms
 
 
 def _one_draw(
