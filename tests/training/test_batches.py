@@ -12,9 +12,10 @@ from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.training import batches
-from tenfold.training.batches import ImagePool, as_floats, as_tensor, with_views
+from tenfold.training.batches import ImagePool, PlannedBatches, as_floats, as_tensor, with_views
 from tenfold.training.device import Device
-from tenfold.training.recipe import Recipe, Start
+from tenfold.training.recipe import Recipe, Start, standard_augmentation
+from tenfold.training.schedule import draw_plan
 
 IMAGES = np.arange(7 * 3 * 4 * 4, dtype=np.uint8).reshape(7, 3, 4, 4)
 ROWS = ImageRows((IMAGES[:4], IMAGES[4:]))
@@ -76,3 +77,26 @@ def test_views_are_the_same_whenever_they_are_asked_for(monkeypatch: pytest.Monk
     assert np.array_equal(same.images[:7], data.images)
     for none in (Recipe(init=start), Recipe(transforms=(noisy,)), replace(recipe, init=Start(lambda *_: None))):
         assert with_views(data, none, key) is data
+
+
+@pytest.mark.parametrize("side", [8, 28])
+def test_batches_that_are_made_ahead_are_those_of_their_steps(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, steps = easy_set([10, 10], (1, side, side)), 21
+    plan = draw_plan(train.labels, 2, steps, 16, 10.0, Key("plan").torch_generator())
+
+    def planned() -> PlannedBatches:
+        targets = torch.eye(2)[torch.tensor(train.labels)]
+        random = Key("transforms").torch_generator()
+        return PlannedBatches(ImagePool(train.rows, Device("cpu")), targets, plan, standard_augmentation(), random)
+
+    ahead = planned()
+    made = [ahead.of_step(number, steps) for number in range(steps)]
+    assert not ahead.ready, "none is made for a step that does not come"
+    monkeypatch.setattr(batches, "MOST_AHEAD", 1)
+    alone = planned()
+    for number, (images, soft) in enumerate(made):
+        expected = alone.of_step(number, steps)
+        assert torch.equal(images, expected[0])
+        assert torch.equal(soft, expected[1])
+        assert torch.equal(soft.argmax(1), torch.tensor(train.labels)[plan[number]])
+    assert ahead.ahead > alone.ahead or side == 8

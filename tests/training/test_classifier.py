@@ -21,8 +21,8 @@ from tenfold.core.types import ImageDataset
 from tenfold.networks.blocks import build
 from tenfold.networks.convnet import Classifier, SmallConvNet
 from tenfold.training import classifier as module
+from tenfold.training.batches import VALUES_IN_ONE_GO
 from tenfold.training.classifier import (
-    VALUES_IN_ONE_GO,
     ClassifierConfig,
     ClassifierStep,
     ClassifierTask,

@@ -26,7 +26,7 @@ from tenfold.generators.losses import (
     unit_slope_penalty,
 )
 from tenfold.generators.problem import STRENGTHS, GanConfig, GanProblem, adapted, monitor, trouble_of
-from tenfold.training.device import LARGE, Device, keep_large_blocks
+from tenfold.training.device import Device
 from tenfold.training.distributed import current_ranks
 from tenfold.training.loop import TrainingLoop
 from tenfold.training.schedule import Average, linear
@@ -226,8 +226,6 @@ class GanStep(Step):
         """Real images, their conditions, and noise."""
         size = self.config.batch_size
         real, condition = self.problem.draw(self.problem.images, size, self.random)
-        if real.numel() >= LARGE:
-            keep_large_blocks()
         noise = torch.randn(size, self.config.noise_size, generator=self.random)
         return real, condition, noise.to(self.device.torch)
 

@@ -27,6 +27,11 @@ VALUES_OF_VIEWS = 2**20
 RESIDENT_SHARE = 0.25
 """Of a GPU's free memory; images that take no more live there as a whole."""
 
+VALUES_IN_ONE_GO = 2**15
+"""Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""
+VALUES_AHEAD, MOST_AHEAD = 2**21, 8
+"""Pixel values, and batches, that are made between two steps at most."""
+
 
 class ImagePool:
     """Images at rest, uint8 or, of vectors, float32: N x C x H x W.
@@ -51,6 +56,53 @@ class ImagePool:
         if self.resident is not None:
             return self.resident.index_select(0, chosen.to(self.device.torch))
         return as_tensor(self.rows, chosen.numpy()).to(self.device.torch)
+
+
+class PlannedBatches:
+    """The batches of a training: images by a plan, as floats in [-1, 1] with soft labels, transformed.
+
+    Some are made ahead, one after the other: after a step the cache holds nothing that they need, and of small images
+    a batch in its turn took twice as long. Of tiny images several are made in one go, because calling an operation
+    outweighs its arithmetic.
+
+    Args:
+        targets: soft labels of all images, N x K, on the device.
+        plan: which image stands where in which batch, steps x batch size.
+        recipe: its transforms, and the side at which its start reads.
+        random: what the transforms draw from.
+    """
+
+    def __init__(
+        self, images: ImagePool, targets: Tensor, plan: Tensor, recipe: Recipe, random: torch.Generator
+    ) -> None:
+        self.images, self.targets, self.plan, self.random = images, targets, plan, random
+        self.transforms, self.side = recipe.batch_transforms, None if recipe.init is None else recipe.init.side
+        channels, *sides = images.rows.shape[1:]
+        values = plan.shape[1] * channels * (self.side**2 if self.side else math.prod(sides))
+        self.in_one_go = max(1, VALUES_IN_ONE_GO // values)
+        # An objective of a method's own may draw between two batches.
+        ahead = 1 if recipe.objective else min(MOST_AHEAD, VALUES_AHEAD // values)
+        self.ahead = max(ahead, self.in_one_go)
+        self.ready: list[tuple[Tensor, Tensor]] = []
+        """Made, and not yet learned from."""
+
+    def of_step(self, number: int, steps: int) -> tuple[Tensor, Tensor]:
+        """The batch for the step after `number` others, of so many in all."""
+        if not self.ready:
+            last = max(number + 1, min(number + self.ahead, steps))
+            for first in range(number, last, self.in_one_go):
+                self.ready += self._made(self.plan[first : first + self.in_one_go])
+        return self.ready.pop(0)
+
+    def _made(self, plan: Tensor) -> list[tuple[Tensor, Tensor]]:
+        chosen = plan.flatten()
+        batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
+        if self.side is not None:
+            batch = resized(batch, self.side, self.side)
+        for transform in self.transforms:
+            batch, soft = transform(batch, soft, self.random)
+        size = self.plan.shape[1]
+        return list(zip(batch.split(size), soft.split(size), strict=True))
 
 
 def as_tensor(rows: ImageRows | npt.NDArray[Any], index: npt.NDArray[np.int64] | slice) -> Tensor:

@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
 from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, ValueRanges
 from tenfold.networks.backbone_classifier import Network
-from tenfold.networks.blocks import build, resized
+from tenfold.networks.blocks import build
 from tenfold.networks.convnet import ResidualNet, SmallConvNet, VectorNet
-from tenfold.training.batches import ImagePool, enlarged, some_floats, with_views
+from tenfold.training.batches import ImagePool, PlannedBatches, enlarged, some_floats, with_views
 from tenfold.training.calibration import at_temperature
 from tenfold.training.device import Device, one_thread
 from tenfold.training.inference import network_features, network_probabilities, validated
@@ -30,9 +29,6 @@ from tenfold.training.recipe import HeadObjective, Recipe, Start, plain_objectiv
 from tenfold.training.schedule import Average, draw_plan, warming_cosine
 from tenfold.training.step import Look, Step, Trouble, descend_in_parts, is_finite
 from tenfold.training.validation import validation_score
-
-VALUES_IN_ONE_GO = 2**15
-"""Pixel values that are drawn and transformed together; a batch of 28 x 28 images is above it."""
 
 
 @dataclass(frozen=True)
@@ -174,21 +170,20 @@ class ClassifierStep(Step):
         train, recipe, config, key = task.train, task.recipe, task.config, task.key
         pool = train if recipe.extra is None else train.joined(recipe.extra)
         self.task, self.steps = task, config.steps
-        self.side = None if recipe.init is None else recipe.init.side
-        self.images = ImagePool(pool.rows, device)
-        self.targets = F.one_hot(torch.tensor(pool.labels), train.class_count).float().to(device.torch)
         seen = with_views(pool, recipe, key / "views")
         self.network = begin(seen, task.validation, recipe.init, key / "weights", config).to(device.torch)
         self.averaged = copy.deepcopy(self.network).eval()
         self.networks = {"network": self.network, "averaged": self.averaged}
         drawn = config.steps, config.batch_size, config.most_repeats, (key / "batches").torch_generator()
-        self.plan = draw_plan(pool.labels, train.class_count, *drawn)
+        plan = draw_plan(pool.labels, train.class_count, *drawn)
         groups = _parameter_groups(self.network, config.learning_rate / 3**attempt, recipe.init)
         self.optimizers = {"network": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=device.fused)}
         self.schedules = {"network": warming_cosine(config.warmup_share)}
         self.average = Average("network", "averaged", self._average_weight)
         self.random = (key / "transforms").torch_generator()
         self.generators = {"transforms": self.random}
+        targets = F.one_hot(torch.tensor(pool.labels), train.class_count).float().to(device.torch)
+        self.batches = PlannedBatches(ImagePool(pool.rows, device), targets, plan, recipe, self.random)
         self.objective = recipe.objective or plain_objective
         if isinstance(self.objective, HeadObjective):
             self.networks["head"] = self.objective.head(self.network).to(device.torch)
@@ -197,8 +192,6 @@ class ClassifierStep(Step):
         self.most_micro_batches = max(1, config.batch_size // 2)  # batch normalisation takes two images at least
         self.values = {"best_score": 0.0, "best_step": config.steps}
         self.loss = torch.zeros(())
-        self.ready: list[tuple[Tensor, Tensor]] = []
-        """Batches that were made in one go and not yet learned from."""
         self.network.train()
 
     def begin(self) -> None:
@@ -209,9 +202,7 @@ class ClassifierStep(Step):
 
     def step(self, number: int) -> dict[str, Tensor]:
         with self.timed("batches"):
-            if not self.ready:
-                self.ready = self._batches(number)
-            batch, soft = self.ready.pop(0)
+            batch, soft = self.batches.of_step(number, self.steps)
         with self.timed("forward/backward/step"):
             batch = batch.contiguous(memory_format=torch.channels_last)
             losses = descend_in_parts(
@@ -233,10 +224,10 @@ class ClassifierStep(Step):
         return Look({"inner_score": score})
 
     def restored(self, number: int) -> None:
-        self.ready = []
+        self.batches.ready = []
 
     def between_batches(self, number: int) -> bool:
-        return not self.ready
+        return not self.batches.ready
 
     def _loss(self, images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         if isinstance(self.objective, HeadObjective):
@@ -245,22 +236,6 @@ class ClassifierStep(Step):
         else:
             loss = self.objective(self.network, images, labels, self.random)
         return loss, {"loss": loss.detach()}
-
-    def _batches(self, number: int) -> list[tuple[Tensor, Tensor]]:
-        """The next batches as floats in [-1, 1] with soft labels, transformed.
-
-        Of tiny images several batches are made in one go, because calling an operation outweighs its arithmetic.
-        """
-        size, (channels, *sides) = self.plan.shape[1], self.images.rows.shape[1:]
-        pixels = self.side**2 if self.side else math.prod(sides)
-        together = max(1, VALUES_IN_ONE_GO // (size * channels * pixels))
-        chosen = self.plan[number : number + together].flatten()
-        batch, soft = to_float(self.images.at(chosen)), self.targets.index_select(0, chosen.to(self.targets.device))
-        if self.side is not None:
-            batch = resized(batch, self.side, self.side)
-        for transform in self.task.recipe.batch_transforms:
-            batch, soft = transform(batch, soft, self.random)
-        return list(zip(batch.split(size), soft.split(size), strict=True))
 
     def _score(self, validation: ImageDataset) -> float:
         return validation_score(network_probabilities(self.averaged, validation.rows), validation.labels)

@@ -20,7 +20,7 @@ from tenfold.core.files import write_bytes
 from tenfold.training.callbacks import Callback, listeners
 from tenfold.training.checkpoint import State, checkpoint_of
 from tenfold.training.deadline import TimeIsUp, current_deadline
-from tenfold.training.device import Device, current_device, threads
+from tenfold.training.device import Device, current_device, keep_large_blocks, threads
 from tenfold.training.distributed import current_ranks
 from tenfold.training.step import Clock, Diverged, Outcome, Step, Trouble, failing_for_memory
 
@@ -53,6 +53,7 @@ class TrainingLoop:
     ) -> None:
         self.device, self.ranks, self.budget = device or current_device(), current_ranks(), budget
         self.callbacks, self.checkpoint = (tuple(callbacks), checkpoint) if self.ranks.first else ((), None)
+        keep_large_blocks()
         self.started, self.deadline = time.monotonic(), current_deadline()
         if budget is None and self.deadline is not None and self.deadline.shortens:
             self.budget = self.deadline.seconds_left
@@ -104,8 +105,7 @@ class TrainingLoop:
 def _take(step: Step, number: int, rate_factor: float) -> dict[str, torch.Tensor]:
     """One step at its learning rate, and the average after it."""
     for name, optimizer in step.optimizers.items():
-        schedule = step.schedules.get(name)
-        share = 1.0 if schedule is None else schedule(number, step.steps)
+        share = schedule(number, step.steps) if (schedule := step.schedules.get(name)) else 1.0
         for group in optimizer.param_groups:
             # In this order: another one would move the last bit.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate_factor * share
