@@ -42,7 +42,7 @@ KINDS = ((1, 28), (3, 64))
 """Channels and side."""
 ARMS = ("raw", "classical")
 CORE = "forward/backward/step"
-KEY = Key("overhead")
+KEY, CPU = Key("overhead"), Device("cpu")
 MOST_OUTSIDE, LEAST_RATIO = 0.1, 1.85
 LOOK_EVERY = 0.1
 """Seconds."""
@@ -113,14 +113,14 @@ def shares(count: int, steps: int | None) -> tuple[list[list[object]], float]:
 class Workers:
     """So many worker processes that are warm, and what they take while they work."""
 
-    def __init__(self, run: RunDirectory, data: ImageDataset, count: int, steps: int) -> None:
-        self.run, self.data, self.count, self.steps = run, data, count, steps
+    def __init__(self, run: RunDirectory, data: ImageDataset, count: int, steps: int, device: Device = CPU) -> None:
+        self.device, self.run, self.data, self.count, self.steps = device, run, data, count, steps
         split = make_splits(data, plan_folds(data, 5), 0, KEY)[0]
         self.reads = {"images": run.keep(data), "split": run.keep(split.arrays())}
-        self.executor = Processes(Device("cpu"), count)
+        self.executor = Processes(device, count)
         self.seed = count * 10**6
         self.images: list[float] = []
-        """Bytes of images that all processes hold, a page that several hold counted once."""
+        """Bytes of images that all processes hold, a page that several hold counted once, at each look."""
         self.done(2 * count)
 
     def done(self, trials: int) -> tuple[float, float]:
@@ -129,7 +129,7 @@ class Workers:
         for _ in range(trials):
             self.seed += 1
             config = asdict(config_of(self.data, "raw", self.steps, self.seed))
-            jobs.append(Job("tenfold.runs.trial:run_trial", config, self.reads, kind="raw"))
+            jobs.append(Job("tenfold.runs.trial:run_trial", config, self.reads, device=self.device.kind, kind="raw"))
         start, busy, left = time.perf_counter(), self._processor_seconds(), trials
         while left:
             while jobs and self.executor.accepts(jobs[0]):
@@ -187,7 +187,7 @@ def side_by_side(data: ImageDataset, rounds: int, trials: int, steps: int) -> tu
                 team.count,
                 f"{60 * trials / wall[k]:.1f}",
                 f"{busy[k] / trials:.2f}",
-                f"{max(team.images) / data.images.nbytes:.2f}",
+                f"{np.median(team.images) / data.images.nbytes:.2f}",
             ]
             for k, team in enumerate(teams)
         ]
