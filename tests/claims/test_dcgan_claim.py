@@ -11,11 +11,11 @@ from made_up_results import context
 
 import tenfold
 from made_up_sets import SHORT, easy_set
-from tenfold import methods
 from tenfold.claims import dcgan, lesions
 from tenfold.claims.lesions import deal, pool, study_of, turned
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
+from tenfold.generators import filtering
 from tenfold.methods import MethodFailed
 from tenfold.training.recipe import Recipe
 
@@ -37,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         lesions.fold_of.cache_clear()
 
     monkeypatch.setattr(dcgan, "QUICK", TINY)
-    monkeypatch.setattr(methods, "FILTER", SHORT)
+    monkeypatch.setattr(filtering, "FILTER", SHORT)
     monkeypatch.setattr(lesions, "load", made_up)
     monkeypatch.setattr(lesions, "CELLS", 40)
     forget()

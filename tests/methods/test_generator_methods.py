@@ -10,12 +10,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from made_up_sets import easy_set
-from tenfold import methods
 from tenfold.augment.tensors import to_float, to_uint8
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.duplicates import copies_among
-from tenfold.generators import Conditions, NoiseConfig, NoiseGenerator, noise_of
+from tenfold.generators import Conditions, NoiseConfig, NoiseGenerator, filtering, noise_of
 from tenfold.generators.filtering import ROUNDS
 from tenfold.methods import GeneratorMethod, MethodFailed, spread
 from tenfold.training.classifier import ClassifierConfig
@@ -87,7 +86,7 @@ def nearest_mean(train: ImageDataset) -> Any:
 
 @pytest.fixture
 def quick_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GeneratorMethod, "_judge", lambda self, real, key: nearest_mean(real))
+    monkeypatch.setattr("tenfold.methods.classifier_of", lambda real, key: nearest_mean(real))
 
 
 @pytest.mark.usefixtures("quick_judge")
@@ -156,7 +155,7 @@ def test_nothing_usable_fails() -> None:
 
 
 def test_the_classifier_of_the_real_images_is_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "FILTER", ClassifierConfig(steps=60, batch_size=16, width=8))
+    monkeypatch.setattr(filtering, "FILTER", ClassifierConfig(steps=60, batch_size=16, width=8))
     train, wrong = easy_set([12, 12], SHAPE), {"wrong_below": 9.0, "texture": 0.25}
     grown = stamping({"texture": 0.25}).grow(train, 1, KEY)
     assert len(grown.images) == 24
@@ -170,7 +169,7 @@ def test_one_class_leaves_nothing_to_tell_apart(monkeypatch: pytest.MonkeyPatch)
     def never(*_: Any) -> None:
         raise AssertionError("a classifier of one class was trained")
 
-    monkeypatch.setattr(methods, "train_classifier", never)
+    monkeypatch.setattr(filtering, "train_classifier", never)
     grown = stamping().grow(easy_set([6], SHAPE), 2, KEY)
     assert len(grown.images) == 12
     assert grown.details["wrong_label"] == 0

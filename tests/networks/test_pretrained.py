@@ -152,7 +152,7 @@ def test_features_have_one_length_and_no_common_part() -> None:
     scale, vectors = UnitLength([50]), 3 + 7 * noise(20, 50)
     scale.fit(vectors)
     rows = scale(vectors)
-    torch.testing.assert_close(rows.square().mean(1), torch.ones(20))
+    torch.testing.assert_close((rows * scale.root_spread).square().mean(1), torch.ones(20))
     torch.testing.assert_close(scale.mean, vectors.mean(0))
     torch.testing.assert_close(scale(5 * (vectors - scale.mean) + scale.mean), rows)
     assert scale(scale.mean[None]).isfinite().all()
@@ -161,8 +161,25 @@ def test_features_have_one_length_and_no_common_part() -> None:
 def test_the_features_of_each_layer_have_their_own_length() -> None:
     scale, vectors = UnitLength([20, 30]), noise(20, 50) * torch.tensor([100.0] * 20 + [0.01] * 30)
     scale.fit(vectors)
-    for layer in scale(vectors).split([20, 30], 1):
+    for layer in (scale(vectors) * scale.root_spread).split([20, 30], 1):
         torch.testing.assert_close(layer.square().mean(1), torch.ones(20))
+
+
+def test_features_that_vary_more_do_so_by_the_root() -> None:
+    scale, vectors = UnitLength([50]), noise(4000, 50) * torch.tensor([4.0, *[1.0] * 49])
+    scale.fit(vectors)
+    spread = scale(vectors).std(0)
+    assert spread[0] / spread[1:].mean() == pytest.approx(2, rel=0.1)
+    constant = torch.cat([vectors, torch.ones(4000, 1)], 1)
+    with_constant = UnitLength([51])
+    with_constant.fit(constant)
+    assert with_constant(constant)[:, -1].abs().max() < 1e-3
+
+
+def test_a_classifier_that_was_kept_before_divides_by_nothing() -> None:
+    old, vectors = UnitLength([50]), noise(20, 50)
+    old.load_state_dict({"mean": vectors.mean(0)})
+    torch.testing.assert_close(old(vectors).square().mean(1), torch.ones(20))
 
 
 def test_training_leaves_batch_normalisation_as_it_came() -> None:

@@ -17,7 +17,7 @@ from tenfold.core.files import read_json
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
-from tenfold.methods import GeneratorMethod, Grown, MethodFailed, method_class
+from tenfold.methods import Grown, MethodFailed, method_class
 from tenfold.training.loop import TrainingLoop
 from tenfold.verbs.grow import grow, grow_forecast
 from tenfold.verbs.grown_set import GrowResult, OnlyCopied
@@ -175,12 +175,12 @@ def test_augmented_siblings_are_no_copies(folder: Path, tmp_path: Path, monkeypa
 
 
 def test_what_the_method_threw_away_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def always_b(self: Any, real: ImageDataset, key: Key) -> Any:
+    def always_b(real: ImageDataset, key: Key) -> Any:
         return lambda images: np.ones(len(images), np.int64)
 
-    monkeypatch.setattr(GeneratorMethod, "_judge", always_b)
+    monkeypatch.setattr("tenfold.methods.classifier_of", always_b)
     out = tmp_path / "out"
-    result = grow(folder, out, method=QUICK_CGAN, times=1)
+    result = grow(folder, out, method=QUICK_CGAN.replace("label_filter=no", "label_filter=yes"), times=1)
     # Four b of eleven images are right at once; the other seven are drawn three times more, in vain.
     assert result.filters == {"drawn": 32, "wrong_label": 28, "near_copies": 0, "usable": 4}
     assert result.to_json()["filters"] == result.filters

@@ -20,7 +20,7 @@ from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
 from tenfold.data.load import load
 from tenfold.generators import Conditions, NoiseGenerator, spherical
-from tenfold.methods import GeneratorMethod, load_generator
+from tenfold.methods import load_generator
 from tenfold.verbs.fit import fit
 from tenfold.verbs.grow import grow
 from tenfold.verbs.sample import sample, sample_forecast
@@ -134,11 +134,11 @@ def test_images_given_are_what_is_drawn_beside_whatever_their_order_of_classes(f
 def test_what_is_thrown_away_is_counted(
     fitted: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never_a(self: GeneratorMethod, real: ImageDataset, key: Any) -> Any:
+    def never_a(real: ImageDataset, key: Any) -> Any:
         return lambda images: np.ones(len(images), np.int64)
 
-    monkeypatch.setattr(GeneratorMethod, "_judge", never_a)
-    drawn = sample(fitted(CGAN), folder, tmp_path / "out", times=1)
+    monkeypatch.setattr("tenfold.methods.classifier_of", never_a)
+    drawn = sample(fitted(CGAN.replace("label_filter=no", "label_filter=yes")), folder, tmp_path / "out", times=1)
     assert dict(drawn.class_counts) == {"b": 4}
     assert drawn.grown.filters == {"drawn": 36, "wrong_label": 32, "near_copies": 0, "usable": 4}
     assert drawn.sentence.endswith("(36 drawn, 32 not recognised as their class)")

@@ -17,7 +17,11 @@ from tenfold.core.rows import ImageRows
 from tenfold.core.types import ImageDataset, ImagesOfRows
 from tenfold.data.duplicates import copy_threshold, nearest
 from tenfold.generators import Generator, Images, Indices, Judge
+from tenfold.training.classifier import ClassifierConfig, train_classifier
+from tenfold.training.recipe import standard_augmentation
 
+FILTER = ClassifierConfig(steps=200)
+"""Of the classifier that checks labels."""
 ROUNDS = 4
 """How often images are drawn at most: once, and rejected ones three times more."""
 
@@ -119,6 +123,44 @@ class Filters:
     def copied(self, images: Images) -> npt.NDArray[np.bool_]:
         """Which are near copies."""
         return np.asarray(nearest(images, self.real.images)[1] <= self.threshold)
+
+
+def classifier_of(real: ImageDataset, key: Key) -> Judge | None:
+    """What checks labels; None where there is nothing to tell apart."""
+    if len(np.unique(real.labels)) < 2:
+        return None
+    classifier = train_classifier(real, None, standard_augmentation(), key / "label filter", FILTER)
+    return lambda images: np.asarray(classifier.probabilities(images).argmax(1))
+
+
+def draw(generator: Generator, chosen: Indices, numbers: Indices, filters: Filters, key: Key) -> Grown:
+    """A new image for each of the chosen real ones, as far as usable; maybe none.
+
+    Args:
+        chosen: real images, as indices into those of `filters`.
+        numbers: which of all wanted images each one is: it has the same bytes whatever is drawn beside it.
+    """
+    real = filters.real
+    conditions_of = generator.conditions(real, key)
+    parents: list[tuple[int, ...]] = [()] * len(chosen)
+
+    def images(places: Indices, seeds: Indices) -> Images:
+        conditions = conditions_of(chosen[places], seeds)
+        for place, its_parents in zip(places, conditions.parents, strict=True):
+            parents[place] = its_parents
+        return generator.sample(conditions, seeds, real.image_shape)
+
+    usable = draw_usable(real.labels[chosen], numbers, images, filters, key)
+    return Grown(
+        images=usable.images,
+        labels=real.labels[chosen[usable.kept]],
+        parents=tuple(parents[place] for place in usable.kept),
+        seeds=usable.seeds,
+        generator=generator,
+        details={**generator.details, **usable.counts},
+        near_copies=usable.near_copies,
+        numbers=numbers[usable.kept],
+    )
 
 
 def draw_usable(

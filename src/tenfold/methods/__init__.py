@@ -22,13 +22,12 @@ from tenfold.core.configuration import read_strictly
 from tenfold.core.errors import InputError, MethodFailed, did_you_mean
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
-from tenfold.generators import Generator, GeneratorConfig, Judge
-from tenfold.generators.filtering import Filters, Grown, draw_usable, spread
+from tenfold.generators import Generator, GeneratorConfig
+from tenfold.generators.filtering import Filters, Grown, classifier_of, draw, spread
 from tenfold.generators.generator_io import found_in, read_generator
 from tenfold.generators.learned import redrawing
-from tenfold.training.classifier import ClassifierConfig, train_classifier
 from tenfold.training.loop import TrainingLoop
-from tenfold.training.recipe import Recipe, standard_augmentation
+from tenfold.training.recipe import Recipe
 from tenfold.training.step import TrainingFailed
 
 __all__ = [
@@ -38,9 +37,6 @@ __all__ = [
 
 Change = Callable[[npt.NDArray[np.uint8], Key], npt.NDArray[np.uint8]]
 """B x C x H x W of any size and the name of all draws -> as many changed images of that size."""
-
-FILTER = ClassifierConfig(steps=200)
-"""Of the classifier that checks labels."""
 
 
 class Method(ABC):
@@ -82,7 +78,6 @@ class Method(ABC):
         Args:
             train: the training fold without its validation images.
             reserve: more real images, never in any fold; None unless the method `needs_reserve`.
-            key: names every draw.
 
         Raises:
             MethodFailed: nothing usable came out.
@@ -146,7 +141,7 @@ class GeneratorMethod(Method):
 
     shown: ClassVar[int | None] = None
     step_bounds: ClassVar[tuple[int, int]]
-    """How often each image is shown where the options do not say how many steps; the fewest and most taken for it."""
+    """How often each image is shown where no option says how many steps; the fewest and most taken for it."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -199,12 +194,10 @@ class GeneratorMethod(Method):
         Raises:
             MethodFailed: nothing that the generator makes may be used.
         """
-        if generator.refusal:
-            raise MethodFailed(f"{self.name()}: {generator.refusal}")
-        if not generator.draws_labels and len(generator.class_names) > 1:
-            raise MethodFailed(f"{self.name()}: what it draws is of no class, so that nothing can learn from it")
-        share = self.config.times / (1 + self.config.times)
-        return Recipe(redraws=(redrawing(generator, share),), details=generator.details)
+        if refusal := generator.refusal or ("" if generator.draws_labels else "what it draws is of no class"):
+            raise MethodFailed(f"{self.name()}: {refusal}")
+        redraw = redrawing(generator, self.config.times / (1 + self.config.times))
+        return Recipe(redraws=(redraw,), details=generator.details)
 
     def recipe(self, grown: Grown, train: ImageDataset) -> Recipe:
         """What the classifier reads of new images: those that are no near copies.
@@ -229,7 +222,7 @@ class GeneratorMethod(Method):
             MethodFailed: nothing that the generator makes may be used, or the classifier agrees with none.
         """
         chosen = chosen[np.argsort(real.labels[chosen], kind="stable")]
-        grown = self.draw(generator, chosen, np.arange(len(chosen)), self.filters(generator, real, key), key)
+        grown = draw(generator, chosen, np.arange(len(chosen)), self.filters(generator, real, key), key)
         if not len(grown.labels):
             raise MethodFailed(
                 f"{self.name()}: a classifier of the real images agrees with the label of none of "
@@ -245,47 +238,8 @@ class GeneratorMethod(Method):
         """
         if generator.refusal:
             raise MethodFailed(f"{self.name()}: {generator.refusal}")
-        judge = generator.judge if generator.judge and self.config.label_filter else self._judge(real, key)
+        judge = (generator.judge or classifier_of(real, key)) if self.config.label_filter else None
         return Filters.of(judge, real)
-
-    def draw(
-        self, generator: Generator, chosen: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], filters: Filters,
-        key: Key,
-    ) -> Grown:  # fmt: skip
-        """The same of some of all the images that are wanted, maybe of none.
-
-        Args:
-            chosen: real images, as indices into those of `filters`.
-            numbers: which of all images each one is: it has the same bytes whatever is drawn beside it.
-        """
-        real = filters.real
-        conditions_of = generator.conditions(real, key)
-        parents: list[tuple[int, ...]] = [()] * len(chosen)
-
-        def images(places: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-            conditions = conditions_of(chosen[places], seeds)
-            for place, its_parents in zip(places, conditions.parents, strict=True):
-                parents[place] = its_parents
-            return generator.sample(conditions, seeds, real.image_shape)
-
-        usable = draw_usable(real.labels[chosen], numbers, images, filters, key)
-        return Grown(
-            images=usable.images,
-            labels=real.labels[chosen[usable.kept]],
-            parents=tuple(parents[place] for place in usable.kept),
-            seeds=usable.seeds,
-            generator=generator,
-            details={**generator.details, **usable.counts},
-            near_copies=usable.near_copies,
-            numbers=numbers[usable.kept],
-        )
-
-    def _judge(self, real: ImageDataset, key: Key) -> Judge | None:
-        """A classifier of these images; None where labels are not checked or there is nothing to tell apart."""
-        if not self.config.label_filter or len(np.unique(real.labels)) < 2:
-            return None
-        classifier = train_classifier(real, None, standard_augmentation(), key / "label filter", FILTER)
-        return lambda images: np.asarray(classifier.probabilities(images).argmax(1))
 
 
 def method_names() -> list[str]:

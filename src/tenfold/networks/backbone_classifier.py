@@ -17,6 +17,8 @@ from tenfold.networks.pretrained import LiteNet, empty_lite_net
 
 STAGES = 3
 """Of a network from ImageNet that are read beside its last map."""
+LEAST_SPREAD = 1e-6
+"""A feature that varies less is as it is."""
 FIRST = 3
 """Stages that fine-tuning leaves as they are. They hold 2 % of the weights and would take half of the time."""
 
@@ -88,32 +90,46 @@ class ClassifierBackbone(Backbone):
 
 
 class UnitLength(nn.Module):
-    """Features with the training images' mean taken out and every image's brought to one length.
+    """Features with the training images' mean taken out, every image's brought to one length, and each divided by the
+    root of its spread.
 
-    The length, the root of F, makes the values of about variance 1. At 5 images a class of cifar10 this recognised
-    1 to 2 points more than dividing each feature by its spread, which few images tell badly.
+    The length, the root of F, makes the values of about variance 1. To divide by the whole spread, which few images
+    tell badly, lost 1 to 2 points at 5 images a class of cifar10; not to divide lost 0.6 there, 0.1 at 20 images a
+    class and 3 on white blood cells (3 draws each, and fewer in none of the nine).
 
     Args:
         parts: features of each layer that was read; each layer's are brought to their length by themselves.
     """
 
     mean: Tensor
+    root_spread: Tensor
 
     def __init__(self, parts: Sequence[int]) -> None:
         super().__init__()
         self.parts = tuple(parts)
         self.register_buffer("mean", torch.zeros(sum(parts)))
+        self.register_buffer("root_spread", torch.ones(sum(parts)))
 
     def fit(self, vectors: Tensor) -> None:
-        """Take the mean from these vectors, N x F."""
+        """Take mean and spread from these vectors, N x F."""
         self.mean.copy_(vectors.double().mean(0))
+        spread = self._of_one_length(vectors).double().std(0, correction=0)
+        self.root_spread.copy_(torch.where(spread > LEAST_SPREAD, spread, 1.0).sqrt())
 
     def forward(self, vectors: Tensor) -> Tensor:
         """B x F -> B x F."""
+        return self._of_one_length(vectors) / self.root_spread
+
+    def _of_one_length(self, vectors: Tensor) -> Tensor:
         layers = (vectors - self.mean).split(self.parts, dim=1)
         return torch.cat(
             [one * (math.sqrt(one.shape[1]) / one.norm(dim=1, keepdim=True).clamp(min=1e-6)) for one in layers], 1
         )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        # Classifiers that were kept before did not divide.
+        state_dict.setdefault(f"{prefix}root_spread", torch.ones(sum(self.parts)))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 class BackboneNet(Classifier):

@@ -23,6 +23,7 @@ from tenfold.data.export import line, png
 from tenfold.data.originals import Image
 from tenfold.data.tar_shards import Sample, shard_name, tar_parts
 from tenfold.generators import Indices
+from tenfold.generators.filtering import draw
 from tenfold.methods import Grown
 from tenfold.verbs.full_size import FullSize
 from tenfold.verbs.generators import generator_key
@@ -158,7 +159,7 @@ def _beside(order: Order, seed: int) -> Draw:
     key = generator_key(order.method, seed)
     chosen = order.chosen[np.argsort(order.real.labels[order.chosen], kind="stable")]
     filters = order.method.filters(order.generator, order.real, key)
-    return lambda numbers, _: order.method.draw(order.generator, chosen[numbers], numbers, filters, key)
+    return lambda numbers, _: draw(order.generator, chosen[numbers], numbers, filters, key)
 
 
 def _of_changes(plan: Plan, options: GrowOptions, real: ImageDataset) -> Maker:
