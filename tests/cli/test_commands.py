@@ -70,8 +70,8 @@ ADAPTING = AdaptOptions(test="sealed", reframe="no", steps=50, seed=3, size=16, 
 CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("run digits", "run", ("digits", RunOptions()), STUDY),
     ("prove digits", "prove", ("digits", StudyOptions()), STUDY),
-    (f"run cells {TYPED}", "run", ("cells", RunOptions(**READ)), {"out": THERE, "workers": 3}),
-    (f"prove cells {TYPED}", "prove", ("cells", StudyOptions(**READ)), {"out": THERE, "workers": 3}),
+    (f"run cells {TYPED}", "run", ("cells", RunOptions(**READ)), {"out": "there", "workers": 3}),
+    (f"prove cells {TYPED}", "prove", ("cells", StudyOptions(**READ)), {"out": "there", "workers": 3}),
     ("run cells --dry-run --budget 2m", "run_forecast", ("cells", RunOptions(budget=120.0)), {"workers": None}),
     ("prove cells --dry-run --repeats 2", "prove_forecast", ("cells", StudyOptions(repeats=2)), {"workers": None}),
     ("check pets --size 32", "check", ("pets", DataOptions(size=32)), {"out": None}),
@@ -188,6 +188,9 @@ def test_a_study_prints_sentence_arms_warnings_and_where_the_report_is(
     assert lines[7].startswith("The chosen arm would beat classical in 82 % of fresh splits (won 15,")
     assert lines[9:] == ["warning: few images", f"report: {tmp_path / 'report.html'}"]
     assert json.loads(tenfold("run", "digits", "--json")[1]) == verdict_json(a_verdict())
+    at_url = "run", "digits", "--out", "s3://bucket/digits"
+    assert tenfold(*at_url)[1].splitlines()[-1] == "report: s3://bucket/digits/report.html"
+    assert json.loads(tenfold(*at_url, "--json")[1])["directory"] == "s3://bucket/digits"
 
 
 def test_check_prints_counts_and_what_will_be_done(verb: Any, tenfold: Any) -> None:

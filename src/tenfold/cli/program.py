@@ -227,7 +227,13 @@ Config = Annotated[
         help="Repeat an earlier run: take DATA and options from its config.json, but for those typed here.",
     ),
 ]
-Out = Annotated[Path | None, directory_option("Where everything is written. Default: runs/<data>-<time>.")]
+Out = Annotated[
+    str | None,
+    directory_option(
+        "Where everything is written: a directory, or a URL such as s3://bucket/run (extra remote). Default: "
+        "runs/<data>-<time>."
+    ),
+]
 NewDirectory = Annotated[Path | None, argument("OUT", "The new directory; the same as --out.")]
 SameAsOut = Annotated[Path | None, directory_option("The same as OUT.")]
 MOST_WORKERS = 256

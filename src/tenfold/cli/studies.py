@@ -53,7 +53,7 @@ def run(
 
     if dry_run:
         return run_forecast(data, options, workers=workers)
-    return _study(run(data, options, out=out, workers=workers))
+    return _study(run(data, options, out=out, workers=workers), out)
 
 
 @app.command()
@@ -80,7 +80,7 @@ def prove(
 
     if dry_run:
         return prove_forecast(data, options, workers=workers)
-    return _study(prove(data, options, out=out, workers=workers))
+    return _study(prove(data, options, out=out, workers=workers), out)
 
 
 @app.command()
@@ -164,13 +164,17 @@ def reproduce(
     return reproduce(name, options, out=out, workers=workers)
 
 
-def _study(result: Any) -> Answer:
+def _study(result: Any, out: str | None) -> Answer:
     """What a study found, and where its report is."""
     from tenfold.report.text import verdict_text
+    from tenfold.runs.remote import is_url
 
-    report = result.directory / "report.html"
-    where = f"report: {report}" if report.exists() else f"results: {result.directory}"
-    document = result.to_json()
+    document, place = result.to_json(), result.directory
+    report = place / "report.html"
+    where = f"report: {report}" if report.exists() else f"results: {place}"
+    if out is not None and is_url(out):
+        document["directory"] = out
+        where = where.replace(str(place), out.rstrip("/"))
     return document, "\n".join([document["answer"], result.sentence, verdict_text(document), where])
 
 

@@ -49,7 +49,7 @@ def recorded(directory: Path, machine: str = "") -> Iterator[None]:
 
 def write_manifest(directory: Path) -> None:
     """The manifest of files that were written without one; they are all there is."""
-    lines = [json.dumps({"file": file, "sha256": sha256_of(directory / file)}) + "\n" for file in _files(directory)]
+    lines = [json.dumps({"file": file, "sha256": sha256_of(directory / file)}) + "\n" for file in files_in(directory)]
     write_bytes(directory / MANIFEST, "".join(lines).encode())
 
 
@@ -63,7 +63,7 @@ def verify(directory: Path, *, whole: bool = False) -> None:
     if whole and (gone := [file for file in listed if not (directory / file).is_file()]):
         raise InputError(f"{directory / gone[0]} is gone: put it back, or choose another --out")
     remedy = "choose another --out" if whole else "remove it, and the same command makes it again"
-    for file in _files(directory):
+    for file in files_in(directory):
         path = directory / file
         if file not in listed:
             raise InputError(f"{path} is no file of the run in {directory}; move it away, or choose another --out")
@@ -101,7 +101,7 @@ def verify_file(path: Path) -> None:
             raise InputError(f"{path} is not as it was written: it was changed or damaged")
 
 
-def _files(directory: Path) -> Iterator[str]:
+def files_in(directory: Path) -> Iterator[str]:
     """What a manifest of the directory lists, as it does; not what others put there."""
     for folder, folders, names in os.walk(directory):
         folders[:] = sorted(n for n in folders if n not in (*PASSED_OVER, UNFINISHED) and not n.endswith(PARTIAL))

@@ -22,7 +22,7 @@ PACKAGE = "tenfold"
 NOT_COUNTED = (
     "claims.engine", "claims.few_shot_tables", "claims.lesions_tables", "claims.tables", "core.configuration",
     "core.errors", "core.exit_codes", "core.files", "core.options", "core.progress", "core.results", "runs.code",
-    "runs.directory", "runs.executors", "runs.runner", "report", "verbs", "cli",
+    "runs.directory", "runs.executors", "runs.remote", "runs.runner", "runs.store", "report", "verbs", "cli",
 )  # fmt: skip
 """Modules and packages that tell, keep and hand on what was computed, and compute nothing."""
 

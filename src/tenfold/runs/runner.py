@@ -9,6 +9,7 @@ from tenfold.core.progress import progress
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.runs.executors import Executor
+from tenfold.runs.remote import job_is_finished
 
 
 def run_jobs(
@@ -55,6 +56,7 @@ def run_jobs(
             finished[one.job.hash] = one
             if one.failure is None:
                 seconds_of[one.job.alike] = one.seconds
+                job_is_finished(run.of(one.job))
             yield one
 
 

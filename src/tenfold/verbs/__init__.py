@@ -33,6 +33,27 @@ def on_all_devices(verb: Callable[P, T]) -> Callable[P, T]:
     return _there(verb, joins=True)
 
 
+def out_at_url(verb: Callable[P, T]) -> Callable[P, T]:
+    """Let the verb's `out` be a URL too: it works in a copy, and all of that is at the URL when it ends.
+
+    Raises:
+        InputError: the URL cannot be used.
+        SystemFault: it cannot be read or written.
+    """
+
+    @wraps(verb)
+    def there(*arguments: P.args, **keywords: P.kwargs) -> T:
+        from tenfold.runs.remote import is_url, working_copy
+
+        if not is_url(out := keywords.get("out")):
+            return verb(*arguments, **keywords)
+        with working_copy(str(out)) as copy:
+            keywords["out"] = copy
+            return verb(*arguments, **keywords)
+
+    return there
+
+
 def _there(verb: Callable[P, T], *, joins: bool) -> Callable[P, T]:
     @wraps(verb)
     def there(*arguments: P.args, **keywords: P.kwargs) -> T:

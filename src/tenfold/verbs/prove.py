@@ -33,7 +33,7 @@ from tenfold.runs.preparation import Prepared, opened, prepare, require_ready
 from tenfold.runs.study import Study, run_study
 from tenfold.runs.tries import most_chosen
 from tenfold.training.device import current_device
-from tenfold.verbs import on_chosen_device
+from tenfold.verbs import on_chosen_device, out_at_url
 from tenfold.verbs.sheets import augmented_sheet, generated_sheet, mistakes_sheets, real_sheet
 
 SECONDS_TO_PUBLISH = 3.0
@@ -54,6 +54,7 @@ VECTOR_NOTES = {
 
 
 @on_chosen_device
+@out_at_url
 def prove(
     data: Data,
     options: StudyOptions | None = None,
@@ -67,7 +68,7 @@ def prove(
     Args:
         data: a path, a known name, or a loaded set.
         options: what is compared, and how; the defaults suit the data.
-        out: the run's directory; the same plan in the same directory is taken up where it stopped.
+        out: the run's directory, or a URL that fsspec knows; the same plan there is taken up where it stopped.
         workers: trials at the same time; one a core unless given.
         changes: fields of `StudyOptions` by name, such as `repeats=2`; they stand above `options`.
 

@@ -26,7 +26,7 @@ from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import current_device
 from tenfold.training.recipe import Recipe
 from tenfold.training.step import failing_for_memory
-from tenfold.verbs import on_chosen_device
+from tenfold.verbs import on_chosen_device, out_at_url
 from tenfold.verbs.final_classifier import (
     ALL_IMAGES_OF_A_FOLD,
     end_of,
@@ -82,6 +82,7 @@ class RunResult(Result):
 
 
 @on_chosen_device
+@out_at_url
 def run(
     data: Data,
     options: RunOptions | None = None,
@@ -97,7 +98,7 @@ def run(
 
     Args:
         options: those of `prove`, and `grow`: a method to grow the set with even if nothing helped.
-        out: the run's directory; the same plan in the same directory is taken up where it stopped.
+        out: the run's directory, or a URL that fsspec knows; the same plan there is taken up where it stopped.
         workers: trials at the same time; one a core unless given.
         changes: fields of `RunOptions` by name; they stand above `options`.
 
