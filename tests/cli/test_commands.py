@@ -50,7 +50,7 @@ VERBS = (
     "doctor",
 )
 STUDY = {"out": None, "workers": None}
-ALL_SHARDS = {"shard": None, "workers": None}
+ALL_SHARDS = {"shard": None, "workers": None, "on": "processes"}
 TYPED = (
     "--arms classical,classical+cgan --budget 1h30m --repeats 2 --seed 7 --out there --size 32 --device cpu "
     "--per-class 20 --images 300 --times 2.5 --test sealed --no-learning-curve --workers 3"
@@ -90,10 +90,10 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
         for words in ("there", "--out there", "there --out there")
     ),
     (
-        "grow cells there --with cgan --shards 9 --shard 2",
+        "grow cells there --with cgan --shards 9 --shard 2 --on ray",
         "grow",
         ("cells", THERE, GrowOptions(method="cgan", shards=9)),
-        {"shard": 2, "workers": None},
+        {"shard": 2, "workers": None, "on": "ray"},
     ),
     ("grow cells there --with cgan --dry-run", "grow_forecast", ("cells", GrowOptions(method="cgan")), {}),
     *(

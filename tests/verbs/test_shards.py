@@ -12,6 +12,7 @@ import pytest
 from made_up_folders import records, write_folders
 from PIL import Image
 
+from made_up_clusters import ray_of_two
 from made_up_sets import QUICK_CGAN as CGAN
 from tenfold.core.errors import InputError
 from tenfold.core.files import parse_json, read_json
@@ -57,6 +58,20 @@ def commands(folder: Path, generator: Path) -> dict[str, Callable[..., Any]]:
         "beside": lambda out, **more: sample(generator, folder, out, times=30, shards=3, **more),
         "unchecked": lambda out, **more: sample(generator, None, out, times=30, shards=3, **more),
     }
+
+
+def test_shards_are_made_on_a_cluster_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how: dict[str, Any] = {"method": "classical", "times": 30, "shards": 3, "workers": 2}
+    with ray_of_two():
+        assert grow(folder, tmp_path / "far", **how, on="ray").made == 3
+        monkeypatch.setattr("tenfold.verbs.shards.run_all", lambda *_: [])  # as where shards are on other disks
+        with pytest.raises(InputError, match="it must be one that all share"):
+            grow(folder, tmp_path / "unshared", **how, on="ray")
+    monkeypatch.undo()
+    grow(folder, tmp_path / "near", **how)
+    assert contents(tmp_path / "far") == contents(tmp_path / "near")
+    with pytest.raises(InputError, match="--on are for a set in shards"):
+        grow(folder, tmp_path / "folders", method="classical", on="ray")
 
 
 @pytest.mark.parametrize("name", ["classical", "beside", "unchecked"])

@@ -26,6 +26,7 @@ from tenfold.cli.program import (
 )
 from tenfold.core.errors import InputError
 from tenfold.core.options import (
+    PROCESSES,
     ExportOptions,
     FitOptions,
     GrowOptions,
@@ -44,6 +45,11 @@ ShardWorkers = Annotated[
     typer.Option("--workers", metavar="NUMBER", min=1, max=MOST_WORKERS, help="Shards made at the same time. "
                  "Default: one a core."),
 ]  # fmt: skip
+
+ShardsOn = Annotated[
+    str,
+    typer.Option(metavar="PLACE", help="Where --shards are made, as of run; elsewhere all machines must share OUT."),
+]
 
 
 @app.command()
@@ -88,6 +94,7 @@ def grow(
     dry_run: DryRun = False,
     shard: Shard = None,
     workers: ShardWorkers = None,
+    on: ShardsOn = PROCESSES,
 ) -> Answer:
     """Write a grown set to a directory.
 
@@ -102,7 +109,7 @@ def grow(
 
     if dry_run:
         return grow_forecast(data, options)
-    return grow(data, target, options, shard=shard, workers=workers)
+    return grow(data, target, options, shard=shard, workers=workers, on=on)
 
 
 @app.command()
@@ -148,6 +155,7 @@ def sample(
     dry_run: DryRun = False,
     shard: Shard = None,
     workers: ShardWorkers = None,
+    on: ShardsOn = PROCESSES,
 ) -> Answer:
     """Draw new images with a generator that was kept.
 
@@ -163,7 +171,7 @@ def sample(
 
     if dry_run:
         return sample_forecast(generator, data, options)
-    return sample(generator, data, target, options, shard=shard, workers=workers)
+    return sample(generator, data, target, options, shard=shard, workers=workers, on=on)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.core.options import GrowOptions
+from tenfold.core.options import PROCESSES, GrowOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun
@@ -35,6 +35,7 @@ def grow(
     *,
     shard: int | None = None,
     workers: int | None = None,
+    on: str = PROCESSES,
     **changes: Any,
 ) -> GrowResult | Sharded:
     """Make about `options.times` new images for each real one and write OUT/<class>/*.png and OUT/metadata.jsonl.
@@ -56,6 +57,7 @@ def grow(
         options: the method, and how many images of which classes.
         shard: make this one alone, from 0; all, unless given.
         workers: how many shards are made at a time; as many as the device bears, unless given.
+        on: where they are made, as in `prove`; elsewhere `out` must be a directory that all machines share.
         changes: fields of `GrowOptions` by name, such as `method="cgan"`; they stand above `options`.
 
     Raises:
@@ -63,7 +65,7 @@ def grow(
         MethodFailed: the method gave nothing usable; nothing is written.
     """
     options, directory = GrowOptions.of(options, changes), Path(out)
-    if (which := Which(shard, workers)) != ALL or options.shards is not None:
+    if (which := Which(shard, workers, on)) != ALL or options.shards is not None:
         return grow_in_shards(data, directory, options, which)
     grower = truncated(parse_growing(options.method).make({}), options.truncation)
     require_apart(directory, data)

@@ -13,7 +13,7 @@ import torch
 
 from tenfold.core.files import write_bytes
 from tenfold.core.keys import Key
-from tenfold.core.options import SampleOptions
+from tenfold.core.options import PROCESSES, SampleOptions
 from tenfold.core.output import require_apart
 from tenfold.core.progress import about, note
 from tenfold.core.results import DryRun, Result
@@ -73,6 +73,7 @@ def sample(
     *,
     shard: int | None = None,
     workers: int | None = None,
+    on: str = PROCESSES,
     **changes: Any,
 ) -> Sampled | Sharded:
     """Draw new labelled images: OUT/<class>/*.png, metadata.jsonl, sheet.png and interpolation.png.
@@ -88,6 +89,7 @@ def sample(
             are written as so many .tar files, without the sheets.
         shard: make this one alone, from 0; all, unless given.
         workers: how many shards are made at a time; as many as the device bears, unless given.
+        on: where they are made, as in `prove`; elsewhere `out` must be a directory that all machines share.
         changes: fields of `SampleOptions` by name, such as `times=2`; they stand above `options`.
 
     Raises:
@@ -96,7 +98,7 @@ def sample(
     """
     options = SampleOptions.of(options, changes)
     directory = Path(out)
-    if (which := Which(shard, workers)) != ALL or options.shards is not None:
+    if (which := Which(shard, workers, on)) != ALL or options.shards is not None:
         return sample_in_shards(generator, data, directory, options, which)
     require_apart(directory, data)
     make_ready(directory, "sample")

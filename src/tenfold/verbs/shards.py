@@ -19,7 +19,7 @@ from typing import Any
 from tenfold.core.configuration import from_json, to_json
 from tenfold.core.errors import InputError
 from tenfold.core.files import read_json, write_json
-from tenfold.core.options import GrowOptions, SampleOptions
+from tenfold.core.options import PROCESSES, GrowOptions, SampleOptions
 from tenfold.core.output import UNFINISHED, require_apart, require_empty
 from tenfold.core.progress import note
 from tenfold.core.results import Result
@@ -53,6 +53,8 @@ class Which:
     """This one alone, from 0; None is all."""
     workers: int | None = None
     """As many as the device bears, unless given."""
+    on: str = PROCESSES
+    """The place where that is done."""
 
 
 ALL = Which()
@@ -179,6 +181,8 @@ def _make_all(
         ]
         note(f"making {len(missing):,} of {plan.shards:,} shards")
         run_all("shards", jobs, run, executor)
+    if not all(_record(directory, plan, number).exists() for number in missing):
+        raise InputError(f"shards that other machines made are not in {directory}; it must be one that all share")
     shutil.rmtree(directory / UNFINISHED)
 
 
@@ -188,7 +192,7 @@ def _require_sensible(options: Options, which: Which) -> None:
         InputError: there is no such shard.
     """
     if options.shards is None:
-        raise InputError("--shard and --workers are for a set in shards: --shards 1000")
+        raise InputError("--shard, --workers and --on are for a set in shards: --shards 1000")
     if which.shard is not None and not 0 <= which.shard < options.shards:
         raise InputError(
             f"--shard {which.shard}: of {options.shards} shards the first is 0, the last {options.shards - 1}"
