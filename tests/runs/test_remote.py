@@ -20,6 +20,7 @@ from tenfold.runs import remote, store, trial
 from tenfold.runs.directory import DATA, LAST_FILE
 from tenfold.runs.study import Study
 from tenfold.verbs.prove import prove
+from tenfold.verbs.run import run
 
 VERDICT = "verdict.json"
 SMALL: dict[str, Any] = {"arms": "raw", "repeats": 1, "learning_curve": False, "workers": 1}
@@ -90,6 +91,13 @@ def test_a_study_at_a_url_is_the_one_of_a_directory(url: str, tmp_path: Path) ->
     assert told_at(url) == told_at(near)
     here = {path.relative_to(near).as_posix() for path in near.rglob("*") if path.is_file()}
     assert names(url) == here >= {LAST_FILE, MANIFEST, "config.json"}
+
+
+def test_a_run_names_the_url_and_not_its_copy(url: str, tmp_path: Path) -> None:
+    done = run(easy_set([6, 6]), out=url, grow="classical", **SMALL)
+    assert f"in {url}/grown" in done.growth
+    told = [store.Store(url).read(name) for name in (LAST_FILE, VERDICT, "grown/metadata.jsonl")]
+    assert not any(str(tmp_path / "cache").encode() in text for text in told)
 
 
 def test_a_finished_study_is_found_from_another_machine_and_again_on_the_first(

@@ -86,11 +86,17 @@ def job_is_finished(directory: Path) -> None:
         copy.uploads.submit(copy.upload_job, directory)
 
 
+def named(text: str) -> str:
+    """The text with the URL in place of the copy's path, if the run lies at one."""
+    copy = _copy.get()
+    return text if copy is None else text.replace(str(copy.path), copy.url)
+
+
 class _Copy:
     """The copy here of what lies at a URL."""
 
     def __init__(self, home: Path, store: Store) -> None:
-        self.path = home / "run"
+        self.path, self.url = home / "run", store.url
         self.uploads = ThreadPoolExecutor(1)
         self._store = store
         self._complete = home / "complete"
@@ -111,12 +117,12 @@ class _Copy:
                 shutil.rmtree(self.path, ignore_errors=True)  # it was removed there
             return
         if CONFIG not in there:
-            raise InputError(f"{self._store.url} is not empty and nothing is overwritten; choose another directory")
+            raise InputError(f"{self.url} is not empty and nothing is overwritten; choose another directory")
         self._there = dict.fromkeys(there)
         names = sorted(there - manifests)
         taken = in_threads(partial(self._take, listed=self._listed(manifests)), names, CONNECTIONS)
         for name in [name for name, good in zip(names, taken, strict=True) if not good]:
-            warn(f"{self._store.url}/{name} is not as a run has written it, and is left out")
+            warn(f"{self.url}/{name} is not as a run has written it, and is left out")
             del self._there[name]
 
     def _listed(self, manifests: Iterable[str]) -> Mapping[str, Set[str | None]]:

@@ -21,6 +21,7 @@ from tenfold.runs.arms import Arm, Component
 from tenfold.runs.judge import with_measured_classifier
 from tenfold.runs.pilot import on_best_start
 from tenfold.runs.preparation import opened, prepare, require_ready
+from tenfold.runs.remote import named
 from tenfold.runs.study import Study, run_study
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import current_device
@@ -133,7 +134,7 @@ def run(
                 real = study.data.part("train")
                 full_size = full_size_of(data, options, real, component.make({}), plan.seed)
                 grown_set = write_grown(study.directory / "grown", real, sample, source, full_size)
-            growth = _growth(study, grower, helped, grown_set)
+            growth = named(_growth(study, grower, helped, grown_set))
         except (MethodFailed, TooLittleMemory) as error:
             warn(str(error))
             growth = f"Nothing was grown: {error}."
