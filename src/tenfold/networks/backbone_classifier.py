@@ -95,7 +95,8 @@ class UnitLength(nn.Module):
 
     The length, the root of F, makes the values of about variance 1. To divide by the whole spread, which few images
     tell badly, lost 1 to 2 points at 5 images a class of cifar10; not to divide lost 0.6 there, 0.1 at 20 images a
-    class and 3 on white blood cells (3 draws each, and fewer in none of the nine).
+    class, and on white blood cells 3 where all images are trained on (3 draws each) and nothing where a part chooses
+    network, side and mirror images (10 draws, 0.0 +- 1.7).
 
     Args:
         parts: features of each layer that was read; each layer's are brought to their length by themselves.
