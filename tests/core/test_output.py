@@ -125,6 +125,14 @@ def test_what_cannot_be_written_is_said_before_anything(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "thesis.docx"]
 
 
+@pytest.mark.parametrize("out", ["s3://bucket/run", "s3:/bucket/run", "file:///here"])
+def test_a_url_is_no_directory(out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is a URL, to which run and prove alone can write"):
+        output.require_writable(Path(out))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_set_and_what_is_written_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "set")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -31,6 +32,8 @@ UNFINISHED = ".unfinished"
 PUBLISHED = "published.json"
 """In there, once all is ready: the names of what is moved out."""
 OURS = (LOCK, UNFINISHED)
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""As a path it may have lost a slash; one letter is a drive of Windows."""
 BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -165,6 +168,8 @@ def locked(directory: Path, name: str = LOCK) -> Iterator[None]:
     Raises:
         InputError: it cannot be written, or another process is at work there.
     """
+    if URL.match(str(directory)):
+        raise InputError(f"{directory} is a URL, to which run and prove alone can write; choose another --out")
     made = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     with _opened_lock(directory, directory / name) as file:
         try:
