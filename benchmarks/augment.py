@@ -26,6 +26,7 @@ import torch
 from augment_checks import check_classical, check_draws, check_images, check_mixing
 from augment_peers import ALPHA, PEERS, Contender, contenders, set_threads, to_float
 from augment_timing import Ratio, Seconds, paired_ratio, take_turns
+from shared import Comparison, keep_comparisons
 
 from tenfold.core.keys import Key
 from tenfold.training.device import available_cores
@@ -161,6 +162,16 @@ def table(pipeline: str, raced: dict[Setting, dict[str, Seconds]], remarks: dict
     return [*lines, ""]
 
 
+def compared(pipeline: str, raced: dict[Setting, dict[str, Seconds]]) -> list[Comparison]:
+    """With each peer in each setting."""
+    return [
+        Comparison(f"{pipeline}, {setting.name}", peer, *paired_ratio(seconds["tenfold"], seconds[peer]))
+        for setting, seconds in raced.items()
+        for peer in seconds
+        if not peer.startswith(("tenfold", "limit"))
+    ]
+
+
 def _short(speed: float) -> str:
     return f"{speed / 1e6:.2f} M" if speed >= 1e6 else f"{speed / 1e3:.3g} k" if speed >= 1e3 else f"{speed:.0f}"
 
@@ -202,6 +213,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="MixUp and CutMix under torch.compile as well")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--comparisons", type=Path, help="a .json for run.py")
     wanted = parser.parse_args()
     warnings.simplefilter("ignore")
     _settle_the_heap()
@@ -209,10 +221,11 @@ def main() -> None:
     settings = [Setting("cpu", threads, size) for threads in (1, 2) for size in SIZES]
     if torch.cuda.is_available():
         settings += [Setting("cuda", 1, size) for size in SIZES]
-    lines, verdicts, missing = _header(rounds), [], []
+    lines, verdicts, missing, comparisons = _header(rounds), [], [], list[Comparison]()
     for pipeline in PIPELINES:
         raced = {s: race(pipeline, s, rounds, 0.002 if wanted.quick else 0.02, wanted.compile) for s in settings}
         missing += contenders(pipeline, 1, CLASSES)[1]
+        comparisons += compared(pipeline, raced)
         part = table(pipeline, raced, look(pipeline, settings[1]))
         print("\n".join(part), flush=True)
         lines += part
@@ -223,6 +236,7 @@ def main() -> None:
     ending += [f"{missed} of {sum(map(bool, verdicts))} not met.", ""]
     ending += [f"Left out: {reason}." for reason in dict.fromkeys(missing)]
     print("\n".join(ending))
+    keep_comparisons(wanted.comparisons, comparisons)
     if wanted.out:
         wanted.out.write_text("\n".join(lines + ending).rstrip() + "\n")
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from shared import Config, machine, measured
+from shared import Comparison, Config, keep_comparisons, machine, measured
 
 from tenfold.augment.tensors import to_float
 from tenfold.core.keys import Key
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--subsets", type=int, default=5)
     parser.add_argument("--arms", default="raw,classical")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--comparisons", type=Path, help="a .json for run.py")
     wanted = parser.parse_args()
     cells = [(int(size), arm) for size in wanted.per_class.split(",") for arm in wanted.arms.split(",")]
     seeds = range(wanted.subsets)
@@ -118,6 +119,9 @@ def main() -> None:
     torch.set_num_threads(1)
     speeds = [speed(name) for name in ("digits", "mnist")]
     print(*speeds, sep="\n")
+    what = "training a classifier with augmentation, {data}, 1 thread"
+    peer = "a plain PyTorch loop without augmentation"
+    keep_comparisons(wanted.comparisons, [Comparison(what.format(**speed), peer, speed["ratio"]) for speed in speeds])
     if wanted.out:
         hardware = f"{machine()}, 1 thread a trial"
         wanted.out.write_text(json.dumps({"hardware": hardware, "accuracy": rows, "speed": speeds}, indent=1))

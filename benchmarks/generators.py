@@ -26,6 +26,7 @@ from augment_timing import paired_ratio
 from generators_race import Contestant, Figures, race
 from generators_setting import Setting
 from generators_small import on_gpu, small_network
+from shared import Comparison, keep_comparisons
 
 from tenfold.core.keys import Key
 from tenfold.training.device import available_cores
@@ -106,6 +107,21 @@ def verdicts(figures: dict[str, Figures], threads: int) -> list[str]:
     return lines
 
 
+def compared(figures: dict[str, Figures], run: Setting) -> list[Comparison]:
+    """Training, in both precisions, with each peer."""
+    where = f"{run.size}x{run.size}x3, {run.threads} thread{'s' * (run.threads > 1)}"
+    return [
+        Comparison(
+            f"training a DCGAN in {ours.removeprefix('tenfold, ')}, {where}",
+            peer,
+            *paired_ratio(figures[ours].step, figures[peer].step),
+        )
+        for ours in (OURS, HALF)
+        for peer in (EAGER, KERAS)
+        if ours in figures and peer in figures
+    ]
+
+
 def _header(keras: str, rounds: int) -> list[str]:
     answer = subprocess.run([keras, "-c", ASK_KERAS], capture_output=True, text=True, check=False)
     peer = answer.stdout.strip() or "no keras"
@@ -129,11 +145,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=None, help="real and generated images of the critic's step")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--comparisons", type=Path, help="a .json for run.py")
     wanted = parser.parse_args()
     size, batch, rounds = (32, 8, 3) if wanted.quick else (128, 256, 7)
     batch, rounds = wanted.batch or batch, wanted.rounds or rounds
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    lines, goals, missing = _header(wanted.keras, rounds), [], []
+    lines, goals, missing, comparisons = _header(wanted.keras, rounds), [], [], list[Comparison]()
     with tempfile.TemporaryDirectory() as folder:
         pixels = Path(folder) / "pixels.npy"
         write_pixels(pixels, size, IMAGES)
@@ -144,6 +161,7 @@ def main() -> None:
             print("\n".join(part), flush=True)
             lines += part
             goals += verdicts(figures, threads)
+            comparisons += compared(figures, common)
             missing += left_out
     ending = ["## A small convolutional network, 32x32x3, 64 channels, batch 128", ""]
     for threads in (GOAL_THREADS, 1):
@@ -151,6 +169,7 @@ def main() -> None:
     ending += ["", "## On a GPU", "", *on_gpu(common, rounds), "", "## The goals", "", *goals, ""]
     ending += [f"Left out: {reason}." for reason in dict.fromkeys(missing)]
     print("\n".join(ending))
+    keep_comparisons(wanted.comparisons, comparisons)
     if wanted.out:
         wanted.out.write_text("\n".join(lines + ending).rstrip() + "\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,29 @@ def gain_over(cell: Cell, other: Cell) -> str:
     """Points of accuracy of one over another on the same draws."""
     draws = min(len(cell["accuracy"]), len(other["accuracy"]))
     return over_draws([a - b for a, b in zip(cell["accuracy"][:draws], other["accuracy"][:draws], strict=True)])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """tenfold beside a peer, both measured in one run."""
+
+    what: str
+    """With its setting: "MixUp, 28x28x1, 1 thread"."""
+    peer: str
+    ratio: float
+    """How many times as fast tenfold is."""
+    low: float | None = None
+    high: float | None = None
+    """Quartiles over rounds, where there are rounds."""
+
+    @property
+    def words(self) -> str:
+        places = 2 if self.ratio < 2 else 1
+        spread = "" if self.low is None else f" ({self.low:.{places}f}..{self.high:.{places}f})"
+        return f"{self.ratio:.{places}f}x{spread}"
+
+
+def keep_comparisons(path: Path | None, comparisons: Iterable[Comparison]) -> None:
+    """For run.py, which asks for them with `--comparisons PATH`."""
+    if path is not None:
+        write_json(path, [asdict(one) for one in comparisons])

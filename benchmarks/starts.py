@@ -24,7 +24,18 @@ from typing import Any
 import judge
 import numpy as np
 import torch
-from shared import Cell, Config, gain_over, machine, measured_cells, over_draws, table, write_cells
+from shared import (
+    Cell,
+    Comparison,
+    Config,
+    gain_over,
+    keep_comparisons,
+    machine,
+    measured_cells,
+    over_draws,
+    table,
+    write_cells,
+)  # fmt: skip
 
 from tenfold.core.keys import Key
 from tenfold.core.types import ImageDataset
@@ -97,6 +108,18 @@ def page(cells: list[Cell]) -> Iterator[str]:
     )
 
 
+def compared(cells: list[Cell]) -> Iterator[Comparison]:
+    """Seconds of each arm and of the script on the same images, and how far apart they are in accuracy."""
+    scripts = {(cell["set"], cell["per_class"]): cell for cell in cells if cell["arm"] == PEER}
+    for cell in cells:
+        script = scripts.get((cell["set"], cell["per_class"]))
+        if script is not None and script is not cell:
+            points = np.mean(cell["accuracy"]) - np.mean(script["accuracy"])
+            images = f"{cell['per_class']} a class" if cell["per_class"] else "all"
+            what = f"{cell['arm']}, {cell['set']}, {images}; {points:+.1f} points of accuracy"
+            yield Comparison(what, "a plain PyTorch script", np.mean(script["seconds"]) / np.mean(cell["seconds"]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default="cifar10")
@@ -105,6 +128,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/starts"))
+    parser.add_argument("--comparisons", type=Path, help="a .json for run.py")
     wanted = parser.parse_args()
     cells = [
         {"set": name, "per_class": int(size), "arm": arm}
@@ -114,7 +138,9 @@ def main() -> None:
     ]
     words = "# Classifiers that begin at ImageNet\n\n"
     words += f"`python benchmarks/starts.py`; {machine()}. " + " ".join(__doc__.split("\n\n")[1].split())
-    write_cells(wanted.out, measured_cells(measure, cells, wanted.draws, wanted.work), CELL, page, words)
+    cells = measured_cells(measure, cells, wanted.draws, wanted.work)
+    write_cells(wanted.out, cells, CELL, page, words)
+    keep_comparisons(wanted.comparisons, compared(cells))
 
 
 if __name__ == "__main__":
