@@ -48,6 +48,8 @@ BENCHMARKS = (
     Benchmark("generators", "Generators, training images a second", (), ("--quick",)),
     Benchmark("classifier", "The classifier's loop, images a second", ("--per-class", "20", "--subsets", "2"),
         ("--per-class", "10", "--subsets", "1")),
+    Benchmark("writing", "Writing images, images a second", ("--out", "writing.md"),
+        ("--sides", "32", "--rounds", "1", "--out", "writing.md")),
     Benchmark("starts", "Classifiers that begin at ImageNet, seconds with the predictions", STARTS, STARTS),
 )  # fmt: skip
 

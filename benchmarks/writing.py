@@ -4,7 +4,7 @@ The limit is Pillow's PNG encoder in a loop on images that lie ready, one proces
 in turns within the same processes, the same images are written as shards (encoded, with their labels and records,
 hashed, flushed to the disk); and as class folders, by one process that encodes on several threads.
 
-    python benchmarks/writing.py [--sides 32,64,256] [--rounds 5]
+    python benchmarks/writing.py [--sides 32,64,256] [--rounds 5] [--out FILE.md]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from shared import machine, table
+from shared import Comparison, keep_comparisons, machine, table
 
 from tenfold.core.files import write_text
 from tenfold.core.keys import Key
@@ -120,11 +120,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", default="32,64,256")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--comparisons", type=Path, help="a .json for run.py")
     options = parser.parse_args()
-    cores, rows = available_cores(), []
+    cores, rows, comparisons = available_cores(), [], list[Comparison]()
     for side in map(int, options.sides.split(",")):
         for name, measured in (("shards, a process a core", of_shards), ("class folders, one process", of_folders)):
             limit, ours = measured(side, options.rounds, cores)
+            comparisons.append(Comparison(f"{side}x{side}x3, {name}", "Pillow's PNG encoder alone", ours / limit))
             rows.append([f"{side} x {side} x 3", name, f"{limit:,.0f}", f"{ours:,.0f}", f"{ours / limit:.2f}"])
             print(*rows[-1], sep="  ", flush=True)
     words = [
@@ -134,7 +137,8 @@ def main() -> None:
         "disk longer than the encoder, as each is made to last: very many small images are written as shards.\n\n",
     ]
     head = ["images", "written as", "Pillow's encoder alone", "tenfold", "ratio (goal 0.8)"]
-    write_text(RESULTS, "\n".join(words) + "\n".join(table(head, rows)) + "\n")
+    keep_comparisons(options.comparisons, comparisons)
+    write_text(options.out, "\n".join(words) + "\n".join(table(head, rows)) + "\n")
 
 
 if __name__ == "__main__":
