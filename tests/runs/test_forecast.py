@@ -14,7 +14,16 @@ from made_up_plans import plan_for, whole_set
 from made_up_sets import easy_set
 from tenfold.evaluation.crossed import independent_images
 from tenfold.runs.cost_probe import Cost, CostProbe
-from tenfold.runs.forecast import Detectable, Fits, detectable, estimate, fitting, wall_seconds
+from tenfold.runs.forecast import (
+    WORKER,
+    WORKERS_PARENT,
+    Detectable,
+    Fits,
+    detectable,
+    estimate,
+    fitting,
+    wall_seconds,
+)
 from tenfold.runs.plan import MARGIN, Plan
 from tenfold.runs.tries import SHARE
 
@@ -89,7 +98,8 @@ def test_each_worker_takes_memory_beside_what_all_share() -> None:
     plan = plan_for(DATA, "raw")
     cost_probe = cost_probe_for(plan, held_bytes=1000, trial_bytes=70)
     taken = [estimate(DATA, plan, cost_probe, workers=workers, cores=2).memory_bytes for workers in (1, 2, 5)]
-    assert taken == [1070, 1140, 1350]
+    assert taken == [1070, 1000 + WORKERS_PARENT + 2 * (WORKER + 70), 1000 + WORKERS_PARENT + 5 * (WORKER + 70)]
+    assert estimate(DATA, plan, cost_probe_for(plan), workers=2, cores=2).memory_bytes == 0, "nobody counts"
 
 
 def test_seconds_are_those_of_all_that_a_trial_does() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,12 @@ def require_memory(count: int, bytes_each: int, what: str, remedy: str) -> None:
 
 
 def held_bytes() -> tuple[int, int] | None:
-    """What this process holds of the computer's memory now, and the most that it has held; None outside Linux."""
+    """What this process holds of the computer's memory now, and the most that it has held; None outside Linux.
+
+    What was freed is given back first: it would be taken again without being counted.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
         now, most = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))

@@ -33,6 +33,8 @@ FOUR_OF_FIVE = 1.28
 ONLY_LARGE = 0.05
 """A set that cannot show less than this is told so in plain words."""
 SECONDS_TO_START_WORKERS = 4.0
+WORKERS_PARENT, WORKER = 180 * 2**20, 110 * 2**20
+"""Bytes of the process that workers are forked from and of each before it trains, beside what they share."""
 DIAGNOSTIC_TRAININGS = 2
 """Classifiers trained to diagnose the new images of one trial."""
 
@@ -136,8 +138,17 @@ def estimate(
         {look: on_the_clock(look) for look in plan.looks if look < plan.repeats},
         detectable(data.part("train"), plan, cost_probe),
         None if budget_seconds is None else fitting(plan, times, budget_seconds - start, min(workers, cores)),
-        cost_probe.held_bytes + workers * cost_probe.trial_bytes,
+        memory_of(cost_probe, workers),
     )
+
+
+def memory_of(cost_probe: CostProbe, workers: int) -> int:
+    """Bytes of the process and its workers; 0 where nobody counts them."""
+    if not cost_probe.held_bytes:
+        return 0
+    if workers == 1:
+        return cost_probe.held_bytes + cost_probe.trial_bytes
+    return cost_probe.held_bytes + WORKERS_PARENT + workers * (WORKER + cost_probe.trial_bytes)
 
 
 def trial_seconds(data: ImageDataset, plan: Plan, cost_probe: CostProbe) -> dict[tuple[str, int], float]:
@@ -152,9 +163,10 @@ def trial_seconds(data: ImageDataset, plan: Plan, cost_probe: CostProbe) -> dict
         classifiers = trainings(arm, plan, makes_images=cost.makes_images) * cost.training
         prediction = cost_probe.prediction if cost.prediction is None else cost.prediction
         total = cost.methods + classifiers + diagnosing + cost.leak_check + predicted * prediction
-        if arm.name == reading and repeat == 0:  # each try reads all images otherwise; later trials find the features
-            read = len(study) * max(1, tries(arm, plan, makes_images=False)) + len(external)
-            total += read * cost.reading / folds
+        if arm.name == reading and repeat == 0:  # later trials find the features
+            # Each try reads the images otherwise, and the folds come to about as many choices.
+            ways = max(1, tries(arm, plan, makes_images=False))
+            total += ways * (len(study) + len(external)) * cost.reading / folds
         return total
 
     return {(arm.name, repeat): seconds(arm, repeat) for arm in plan.arms for repeat in range(plan.repeats)}
