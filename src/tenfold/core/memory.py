@@ -33,13 +33,18 @@ def require_memory(count: int, bytes_each: int, what: str, remedy: str) -> None:
         )
 
 
+def give_back_freed() -> None:
+    """Let the system have what this process has freed and keeps; where the C library is another one, nothing."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def held_bytes() -> tuple[int, int] | None:
     """What this process holds of the computer's memory now, and the most that it has held; None outside Linux.
 
     What was freed is given back first: it would be taken again without being counted.
     """
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed()
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
         now, most = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))

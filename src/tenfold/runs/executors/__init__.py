@@ -15,6 +15,7 @@ from typing import Protocol, Self
 
 from tenfold.core.errors import MethodFailed, TooLittleMemory
 from tenfold.core.manifest import recorded
+from tenfold.core.memory import give_back_freed
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
 from tenfold.runs.directory import RunDirectory
 from tenfold.training.checkpoint import checkpoints_in
@@ -106,15 +107,19 @@ def perform(
     steps = {} if advance is None else {"advance": advance}
     context = Context(device, run.of(job), run.sets(job), needed, deadline, **steps)
     start = time.monotonic()
+    failure: TooLittleMemory | TrainingFailed | MethodFailed | None = None
     with recorded(run.path, machine):
         try:
             with using(device), checkpoints_in(run.of(job)), ending_at(deadline), failing_for_memory(device):
                 result = job.load()(job.config, context)
                 device.synchronise()
-        except (TooLittleMemory, TrainingFailed, MethodFailed) as failure:
-            _forget_checkpoints(run.of(job))
-            return Finished(job, None, round(time.monotonic() - start, 3), failure=failure)
+        except (TooLittleMemory, TrainingFailed, MethodFailed) as error:
+            failure = error.with_traceback(None)
+            failure.__cause__ = failure.__context__ = None  # their frames hold tensors
         _forget_checkpoints(run.of(job))  # before the result is there, after which nobody looks for them
+        if failure is not None:
+            give_back_freed()
+            return Finished(job, None, round(time.monotonic() - start, 3), failure=failure)
         return run.store(job, result, round(time.monotonic() - start, 3), device.peak_bytes())
 
 
