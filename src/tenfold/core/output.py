@@ -190,8 +190,9 @@ def _opened_lock(directory: Path, path: Path) -> IO[str]:
     while True:
         try:
             for _ in range(20):
-                directory.mkdir(parents=True, exist_ok=True)
-                with suppress(FileNotFoundError):  # whoever held it took the empty directory with him
+                # Whoever held it takes the empty directory away: before the file is opened, or within `mkdir`.
+                with suppress(FileNotFoundError, *(() if directory.is_file() else (FileExistsError,))):
+                    directory.mkdir(parents=True, exist_ok=True)
                     file = open(path, "a+")  # noqa: SIM115  # closed where the lock ends
                     break
             else:
