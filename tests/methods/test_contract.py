@@ -313,7 +313,7 @@ def test_drawn_anew_in_every_batch_it_changes_a_share_of_the_images(name: str) -
     moved = (first != before).flatten(1).any(1)
     assert 0 < moved.sum() < len(moved)
     assert first.abs().max() <= 1.0001
-    assert not recipe.redrawing(0).batch_transforms
+    assert not recipe.with_redraws(0).batch_transforms
 
 
 @gans

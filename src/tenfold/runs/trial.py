@@ -226,7 +226,7 @@ def _with(recipe: Recipe, ratio: float | None, train: ImageDataset) -> Recipe:
     """The recipe with only `ratio` new images for each real one; with all of them where that is None."""
     if ratio is None:
         return recipe
-    recipe = recipe.redrawing(ratio)
+    recipe = recipe.with_redraws(ratio)
     if recipe.extra is None:
         return recipe
     share = min(1.0, ratio * len(train) / len(recipe.extra))

@@ -124,7 +124,7 @@ class Recipe:
         """All that happens to a batch, in order."""
         return (*self.redraws, *self.transforms)
 
-    def redrawing(self, ratio: float) -> Recipe:
+    def with_redraws(self, ratio: float) -> Recipe:
         """With so many images that are drawn anew for each real one of a batch; of a recipe without any the same."""
         redraws = tuple(one.of_share(ratio / (1 + ratio)) for one in self.redraws) if ratio else ()
         return replace(self, redraws=redraws)

@@ -22,7 +22,7 @@ from tenfold.training.device import CONTEXT_BYTES, Device
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
-from tenfold.runs.executors.elsewhere import TRIES, Task  # noqa: E402
+from tenfold.runs.executors import TRIES, Task  # noqa: E402
 from tenfold.runs.executors.ray import Ray, connect  # noqa: E402
 
 

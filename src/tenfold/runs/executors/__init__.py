@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from tenfold.core.errors import MethodFailed, TooLittleMemory
+from tenfold.core.errors import LESS_MEMORY, MethodFailed, TooLittleMemory
 from tenfold.core.manifest import recorded
 from tenfold.core.memory import give_back_freed
 from tenfold.runs import CHECKPOINT, Context, Finished, Job
@@ -22,6 +23,30 @@ from tenfold.training.checkpoint import checkpoints_in
 from tenfold.training.deadline import TimeIsUp, ending_at
 from tenfold.training.device import Device, one_thread, using
 from tenfold.training.step import TrainingFailed, failing_for_memory
+
+TRIES = 3
+"""Of a job whose process or machine was lost, or that found too little memory."""
+
+
+@dataclass
+class Task:
+    """A job that was handed over."""
+
+    job: Job
+    run: RunDirectory
+    deadline: float | None
+    tries: int = 0
+    """That were lost."""
+    late: bool = False
+    """Its time was up."""
+
+    def lost(self, failure: TooLittleMemory | None = None) -> Finished | None:
+        """Count a try; None where it is to be done again, else how it has failed."""
+        self.tries += 1
+        if self.tries < TRIES:
+            return None
+        killed = f"its process was killed or its machine lost {TRIES} times, as where memory is short; {LESS_MEMORY}"
+        return Finished(self.job, None, 0.0, failure=failure or TooLittleMemory(killed))
 
 
 class Executor(Protocol):

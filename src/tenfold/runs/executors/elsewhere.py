@@ -6,13 +6,13 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tenfold.core.errors import LESS_MEMORY, InputError, SystemFault, TooLittleMemory
+from tenfold.core.errors import InputError, SystemFault
 from tenfold.core.files import write_bytes, write_many
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
@@ -23,31 +23,8 @@ from tenfold.training.device import Device, one_thread
 Files = Mapping[str, npt.NDArray[np.uint8]]
 """Relative path -> the bytes of a file, which need no copy where memory is shared."""
 
-TRIES = 3
-"""Of a job whose process or machine was lost, or that found too little memory."""
 CHUNK = 2**24
 """Bytes that are written at once."""
-
-
-@dataclass
-class Task:
-    """A job that was handed over."""
-
-    job: Job
-    run: RunDirectory
-    deadline: float | None
-    tries: int = 0
-    """That were lost."""
-    late: bool = False
-    """Its time was up."""
-
-    def lost(self, failure: TooLittleMemory | None = None) -> Finished | None:
-        """Count a try; None where it is to be done again, else how it has failed."""
-        self.tries += 1
-        if self.tries < TRIES:
-            return None
-        killed = f"its process was killed or its machine lost {TRIES} times, as where memory is short; {LESS_MEMORY}"
-        return Finished(self.job, None, 0.0, failure=failure or TooLittleMemory(killed))
 
 
 def perform_there(job: Job, run: RunDirectory, device: Device, deadline: float | None) -> Finished | None:
@@ -79,10 +56,10 @@ def perform_in_copy(
         for name, files in needed.items():
             keep_files(run.of(job.needs[name]), files)
         finished = perform_there(job, run, device, deadline)
-        return finished, files_in(run.of(job))
+        return finished, contents_of(run.of(job))
 
 
-def files_in(directory: Path) -> Files:
+def contents_of(directory: Path) -> Files:
     """All files of a job's directory."""
     found = sorted(path for path in directory.rglob("*") if path.is_file())
     return {path.relative_to(directory).as_posix(): np.fromfile(path, np.uint8) for path in found}
@@ -92,7 +69,7 @@ def files_of_set(path: Path) -> Files:
     """What a run keeps of a set, a folder or a file, under its name."""
     if path.is_file():
         return {path.name: np.fromfile(path, np.uint8)}
-    return {f"{path.name}/{name}": content for name, content in files_in(path).items()}
+    return {f"{path.name}/{name}": content for name, content in contents_of(path).items()}
 
 
 def keep_files(place: Path, files: Files) -> None:

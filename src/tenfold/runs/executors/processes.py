@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Self
@@ -28,20 +28,9 @@ from tenfold.core.errors import LESS_MEMORY, SystemFault, TooLittleMemory
 from tenfold.core.progress import note
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors import perform
+from tenfold.runs.executors import Task, perform
 from tenfold.training.deadline import TimeIsUp
 from tenfold.training.device import Device, available_cores
-
-
-@dataclass
-class _Task:
-    """A job that was handed to a worker."""
-
-    job: Job
-    run: RunDirectory
-    deadline: float | None
-    tries: int = 0
-    """That ended for want of memory, or with their process; the next one is made while nothing else runs."""
 
 
 class Processes:
@@ -60,8 +49,8 @@ class Processes:
         self._wished = workers
         self._bears: dict[str, int] = {}
         """Kind of job -> how many at a time."""
-        self._running: dict[Future[Finished], _Task] = {}
-        self._again: deque[_Task] = deque()
+        self._running: dict[Future[Finished], Task] = {}
+        self._again: deque[Task] = deque()
         self._workers: set[BaseProcess] = set()
         self._pool = self._new_pool()
 
@@ -70,7 +59,7 @@ class Processes:
         return not alone and len(self._running) < self._most(job)
 
     def submit(self, job: Job, run: RunDirectory, deadline: float | None = None) -> None:
-        self._begin(_Task(job, run, deadline))
+        self._begin(Task(job, run, deadline))
 
     def completed(self, timeout: float | None = None) -> list[Finished]:
         until = None if timeout is None else time.monotonic() + timeout
@@ -103,7 +92,7 @@ class Processes:
     def _most(self, job: Job) -> int:
         return self._bears.get(job.alike) or self._wished or self._device.workers()
 
-    def _begin(self, task: _Task) -> None:
+    def _begin(self, task: Task) -> None:
         others = set(multiprocessing.active_children())
         try:
             with deaf_to_interrupts():  # workers start as work is submitted, and inherit it
@@ -118,7 +107,7 @@ class Processes:
         self._running[future] = task
         self._workers |= set(multiprocessing.active_children()) - others
 
-    def _ended(self, task: _Task, future: Future[Finished]) -> Finished | None:
+    def _ended(self, task: Task, future: Future[Finished]) -> Finished | None:
         """What came of a task; None where it is to be done again, or its time was up."""
         job, error = task.job, future.exception()
         if isinstance(error, TimeIsUp):

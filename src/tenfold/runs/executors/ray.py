@@ -26,10 +26,10 @@ from tenfold.core.files import PARTIAL, write_text
 from tenfold.core.progress import note
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
+from tenfold.runs.executors import Task
 from tenfold.runs.executors.elsewhere import (
     Files,
-    Task,
-    files_in,
+    contents_of,
     files_of_set,
     keep_files,
     keep_set,
@@ -171,7 +171,7 @@ class Ray:
         sets = {task.job.reads[name]: path for name, path in task.run.sets(task.job).items()}
         return {
             "sets": {print_: (self._put(print_, files_of_set, path), path.name) for print_, path in sets.items()},
-            "needed": {name: self._put(of.hash, files_in, task.run.of(of)) for name, of in task.job.needs.items()},
+            "needed": {name: self._put(of.hash, contents_of, task.run.of(of)) for name, of in task.job.needs.items()},
         }
 
     def _put(self, name: str, read: Callable[[Path], Files], path: Path) -> Any:

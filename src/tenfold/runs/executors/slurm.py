@@ -27,7 +27,8 @@ from tenfold.core.files import PARTIAL
 from tenfold.core.progress import note, parse_duration
 from tenfold.runs import Finished, Job
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors.elsewhere import Task, perform_there
+from tenfold.runs.executors import Task
+from tenfold.runs.executors.elsewhere import perform_there
 from tenfold.training.device import Device, available_cores
 
 FOLDER = f".slurm{PARTIAL}"
