@@ -16,6 +16,7 @@ from torch import Tensor
 from made_up_sets import SHORT, easy_set
 from tenfold.core.keys import Key
 from tenfold.methods import GeneratorMethod, make_method
+from tenfold.networks import unet
 from tenfold.training import loop as loop_module
 from tenfold.training.callbacks import Callback
 from tenfold.training.classifier import ClassifierStep, ClassifierTask
@@ -76,16 +77,23 @@ def stopping(start: Start, at: int | None) -> Start:
 
 @contextmanager
 def in_double(wanted: bool) -> Iterator[None]:
-    """Every float has 64 bits: dagan and Adam make of a rounding error a thousand times that in a step."""
+    """Every float has 64 bits: dagan and Adam make of a rounding error a thousand times that in a step.
+
+    What networks keep for later calls is of one precision, and so is forgotten before and after.
+    """
+    if not wanted:
+        yield
+        return
     plain = torch.Tensor.float
-    if wanted:
-        torch.set_default_dtype(torch.float64)
-        torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
+    unet._places.cache_clear()
     try:
         yield
     finally:
         torch.set_default_dtype(torch.float32)
         torch.Tensor.float = plain  # type: ignore[method-assign]
+        unet._places.cache_clear()
 
 
 def losses_of(kind: str, checkpoint: Path | None = None, stop: int | None = None) -> list[dict[str, float]]:

@@ -14,7 +14,7 @@ from made_up_clusters import descendants, gone, jobs_in, one_killed, verdict_in,
 from made_up_jobs import job
 from tenfold.core.errors import InputError
 from tenfold.runs.directory import RunDirectory
-from tenfold.runs.executors.elsewhere import TRIES
+from tenfold.runs.executors import TRIES
 from tenfold.runs.executors.place import Place
 from tenfold.runs.runner import run_jobs
 from tenfold.training.device import Device
